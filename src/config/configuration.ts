@@ -1,0 +1,116 @@
+/**
+ * The configuration that the server runs by, and how it is loaded: all sources, all mistakes at once.
+ */
+import { networkInterfaces } from "node:os"
+import { ConfigProvider, Context, Effect, Exit, Layer, Schema, SchemaIssue } from "effect"
+import { fileKey, Settings, type SettingName, settingNames } from "./schema.ts"
+import { type Gathered, gather, type Given, type Mistake } from "./sources.ts"
+import { formatEndpoint, type Endpoint } from "../io/endpoint.ts"
+
+export class Configuration extends Context.Service<Configuration, Settings>()("strand/config/Configuration") {
+  static readonly layer = (settings: Settings): Layer.Layer<Configuration> => Layer.succeed(Configuration, settings)
+}
+
+/** Nothing starts: what is wrong, all of it. */
+export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
+  mistakes: Schema.Array(
+    Schema.Struct({ place: Schema.String, value: Schema.UndefinedOr(Schema.String), expected: Schema.String })
+  )
+}) {
+  override get message(): string {
+    const lines = this.mistakes.map(({ place, value, expected }) =>
+      value === undefined ? `  ${place}: expected ${expected}` : `  ${place}: ${value}: expected ${expected}`
+    )
+    return `The configuration has ${lines.length === 1 ? "a mistake" : `${lines.length} mistakes`}:\n${lines.join("\n")}`
+  }
+}
+
+export interface Loaded {
+  readonly settings: Settings
+  /** What each setting was set to, and by which source. */
+  readonly given: ReadonlyMap<SettingName, Given>
+  readonly warnings: ReadonlyArray<string>
+}
+
+const decode = Schema.decodeUnknownExit(Settings)
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => {
+    const expected = "annotations" in issue ? issue.annotations?.["expected"] : undefined
+    return typeof expected === "string" ? expected : issue._tag === "InvalidType" ? "a value" : SchemaIssue.defaultLeafHook(issue)
+  }
+})
+
+/**
+ * Loads the configuration from the file, if one is named, and the environment.
+ *
+ * @returns the settings with the source of each, or a `ConfigurationError` with every mistake of every source
+ */
+export const load = Effect.fnUntraced(function* (file: string | undefined) {
+  const provider = yield* ConfigProvider.ConfigProvider
+  const gathered = yield* gather(file, provider)
+  const tree = Object.fromEntries(settingNames.map((name) => [name, gathered.given.get(name)!.value]))
+  const decoded = decode(tree, { errors: "all" })
+  const mistakes = [
+    ...gathered.mistakes,
+    ...(Exit.isSuccess(decoded) ? contradictions(decoded.value, gathered) : decodeMistakes(decoded, gathered))
+  ]
+  if (Exit.isFailure(decoded) || mistakes.length > 0) return yield* new ConfigurationError({ mistakes })
+  return { settings: decoded.value, given: gathered.given, warnings: gathered.warnings } satisfies Loaded
+})
+
+const decodeMistakes = (
+  decoded: Exit.Failure<unknown, Schema.SchemaError>,
+  gathered: Gathered
+): ReadonlyArray<Mistake> =>
+  decoded.cause.reasons.flatMap((reason) =>
+    reason._tag === "Fail"
+      ? issuesOf(reason.error.issue).issues.map(({ path, message }): Mistake => {
+          const given = gathered.given.get(path?.[0] as SettingName)!
+          const item = path?.[1]
+          const value = typeof item === "number" ? given.value?.[item] : given.value
+          return { place: placeOf(path?.[0] as SettingName, given), value: shown(value), expected: message }
+        })
+      : []
+  )
+
+const placeOf = (name: SettingName, given: Given): string =>
+  given.source === "default" ? `${fileKey(name)} (${given.place})` : given.place
+
+const shown = (value: Given["value"]): string | undefined =>
+  value === undefined ? undefined : typeof value === "string" ? value : value.join(", ")
+
+/** Settings that are right each for itself and wrong together. */
+const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<Mistake> => {
+  const mistakes: Array<Mistake> = []
+  const say = (name: SettingName, value: string, expected: string): void => {
+    mistakes.push({ place: placeOf(name, gathered.given.get(name)!), value, expected })
+  }
+  if (settings.cacheMinTtlSecs > settings.cacheMaxTtlSecs) {
+    say("cacheMinTtlSecs", String(settings.cacheMinTtlSecs), `at most cache_max_ttl_secs (${settings.cacheMaxTtlSecs})`)
+  }
+  const bound = settings.listen.flatMap(({ protocols, endpoint }) =>
+    protocols.map((protocol) => `${protocol}://${formatEndpoint(endpoint)}`)
+  )
+  for (const address of new Set(bound.filter((address, i) => bound.indexOf(address) !== i && !address.endsWith(":0")))) {
+    say("listen", address, "each address once")
+  }
+  for (const upstream of settings.upstreams) {
+    const own = settings.listen.find(({ endpoint }) => reaches(upstream.endpoint, endpoint))
+    if (own !== undefined) {
+      const listener = formatEndpoint(own.endpoint)
+      say("upstreams", formatEndpoint(upstream.endpoint), `another server: this one listens on ${listener} itself`)
+    }
+  }
+  return mistakes
+}
+
+/** Whether what is sent to `upstream` arrives at the listener: same port, same address or a wildcard over loopback. */
+const reaches = (upstream: Endpoint, listener: Endpoint): boolean => {
+  if (upstream.port !== listener.port) return false
+  const isLoopback = upstream.address.startsWith("127.") || upstream.address === "::1"
+  const isWildcard = listener.address === "0.0.0.0" || listener.address === "::"
+  return upstream.address === listener.address || (isWildcard && (isLoopback || isOwnAddress(upstream.address)))
+}
+
+const isOwnAddress = (address: string): boolean =>
+  Object.values(networkInterfaces()).some((addresses) => addresses?.some((own) => own.address === address))

@@ -1,0 +1,166 @@
+/**
+ * The whole configuration: one schema, every setting with its type, its default and what it is for.
+ *
+ * A setting `maxQueuedQueries` is `max_queued_queries` in the file and `DNS_SERVER_MAX_QUEUED_QUERIES` in the
+ * environment. Every value is read from text, whichever source it comes from; lists from comma-separated text, or from
+ * a list in the file.
+ */
+import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { readListenAddress, readNetwork, readSampling, readUpstreamAddress, type Read } from "./values.ts"
+
+/** A value that `read` makes of a text. */
+const fromText = <A>(read: (text: string) => Read<A>) =>
+  Schema.String.pipe(
+    Schema.decodeTo(
+      Schema.Unknown as unknown as Schema.Codec<A>,
+      SchemaTransformation.transformEffect<A, string>({
+        decode: (text, options) => {
+          const result = read(text.trim())
+          return Result.isSuccess(result)
+            ? Effect.succeed(result.success)
+            : Effect.fail(new SchemaIssue.InvalidValue({ expected: result.failure }, text, options))
+        },
+        encode: (value) => Effect.succeed(String(value))
+      })
+    )
+  )
+
+const number = (options: { readonly min: number; readonly max: number; readonly integer?: boolean }) =>
+  fromText((text): Read<number> => {
+    const value = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+    const isInRange = value >= options.min && value <= options.max
+    return isInRange && (options.integer === false || Number.isInteger(value))
+      ? Result.succeed(value)
+      : Result.fail(
+          `${options.integer === false ? "a number" : "an integer"} from ${options.min} to ${options.max}`
+        )
+  })
+
+const word = <const Words extends ReadonlyArray<string>>(...words: Words) =>
+  fromText((text): Read<Words[number]> =>
+    words.includes(text) ? Result.succeed(text as Words[number]) : Result.fail(`one of ${words.join(", ")}`)
+  )
+
+const truth = fromText((text): Read<boolean> =>
+  text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("true or false")
+)
+
+const httpUrl = fromText((text): Read<string> =>
+  /^https?:$/.test(URL.parse(text)?.protocol ?? "") ? Result.succeed(text) : Result.fail("an http:// or https:// URL")
+)
+
+const text = fromText((value): Read<string> => (value === "" ? Result.fail("a text") : Result.succeed(value)))
+
+const list = <S extends Schema.Codec<unknown, string>>(item: S) => Schema.NonEmptyArray(item)
+
+export const Settings = Schema.Struct({
+  listen: list(fromText(readListenAddress)),
+  allow: list(fromText(readNetwork)),
+  denyAction: word("refuse", "drop"),
+  upstreams: list(fromText(readUpstreamAddress)),
+  upstreamPolicy: word("ordered", "round-robin", "least-busy"),
+  trustUpstreamAd: truth,
+  maxConcurrentQueries: number({ min: 1, max: 1_000_000 }),
+  maxQueuedQueries: number({ min: 0, max: 1_000_000 }),
+  actorPoolSize: number({ min: 1, max: 1024 }),
+  poolStrategy: word("round-robin", "least-busy"),
+  queryTimeoutSecs: number({ min: 0.05, max: 60, integer: false }),
+  attemptTimeoutMs: number({ min: 10, max: 60_000 }),
+  retries: number({ min: 0, max: 10 }),
+  enableCaching: truth,
+  cacheSizeMb: number({ min: 1, max: 16_384 }),
+  cacheMinTtlSecs: number({ min: 0, max: 86_400 }),
+  cacheMaxTtlSecs: number({ min: 0, max: 604_800 }),
+  maxTcpConnections: number({ min: 1, max: 100_000 }),
+  maxTcpConnectionsPerClient: number({ min: 1, max: 100_000 }),
+  shutdownTimeoutSecs: number({ min: 0, max: 300, integer: false }),
+  traceSampling: fromText(readSampling),
+  slowQueryMs: number({ min: 1, max: 60_000 }),
+  logLevel: word("trace", "debug", "info", "warn", "error", "fatal", "none"),
+  logFormat: word("pretty", "json"),
+  otelEndpoint: Schema.UndefinedOr(httpUrl),
+  otelProtocol: word("http/protobuf", "http/json"),
+  otelServiceName: text
+})
+
+export type Settings = typeof Settings.Type
+export type SettingName = keyof Settings
+
+export interface SettingInfo {
+  /** As it would be written in the environment; undefined where the setting may be absent. */
+  readonly default: string | undefined
+  /** Where the environment's name is a standard one. */
+  readonly variable?: string
+  readonly isList?: boolean
+  /** What it does, for `--help` and the reference. */
+  readonly meaning: string
+}
+
+const PRIVATE_NETWORKS = [
+  "127.0.0.0/8",
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "169.254.0.0/16",
+  "::1/128",
+  "fc00::/7",
+  "fe80::/10"
+].join(",")
+
+export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
+  listen: {
+    default: "127.0.0.1:1053",
+    isList: true,
+    meaning: "addresses to listen on: host:port is UDP and TCP; udp://host:port, tcp://host:port"
+  },
+  allow: { default: PRIVATE_NETWORKS, isList: true, meaning: "networks that may ask" },
+  denyAction: { default: "refuse", meaning: "what all others get: refuse (REFUSED) or drop (nothing)" },
+  upstreams: {
+    default: undefined,
+    isList: true,
+    meaning: "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address"
+  },
+  upstreamPolicy: { default: undefined, meaning: "which upstream is asked first: ordered, round-robin, least-busy" },
+  trustUpstreamAd: {
+    default: "false",
+    meaning: "whether the AD bit of upstreams that are not on loopback is believed"
+  },
+  maxConcurrentQueries: { default: "1000", meaning: "queries that wait for upstreams at once" },
+  maxQueuedQueries: { default: undefined, meaning: "queries that wait behind them; by default as many" },
+  actorPoolSize: { default: "20", meaning: "resolvers in the pool" },
+  poolStrategy: { default: "round-robin", meaning: "which resolver takes a query: round-robin, least-busy" },
+  queryTimeoutSecs: { default: "5", meaning: "seconds until a query is given up: its whole deadline" },
+  attemptTimeoutMs: { default: "800", meaning: "milliseconds until the next attempt starts; the first goes on" },
+  retries: { default: "2", meaning: "attempts after the first, never more than three at one address" },
+  enableCaching: { default: "true", meaning: "whether answers are kept" },
+  cacheSizeMb: { default: "64", meaning: "MiB that the cache may take" },
+  cacheMinTtlSecs: { default: "0", meaning: "seconds that an answer is kept at least" },
+  cacheMaxTtlSecs: { default: "86400", meaning: "seconds that an answer is kept at most" },
+  maxTcpConnections: { default: "1000", meaning: "TCP connections at once" },
+  maxTcpConnectionsPerClient: { default: "100", meaning: "TCP connections at once from one address" },
+  shutdownTimeoutSecs: { default: "5", meaning: "seconds that queries in flight get to finish at shutdown" },
+  traceSampling: { default: "rate:200", meaning: "queries that are traced: always, never, ratio:0.01, rate:N a second" },
+  slowQueryMs: { default: "1000", meaning: "milliseconds from which a query counts as slow and is traced" },
+  logLevel: { default: "info", meaning: "trace, debug, info, warn, error, fatal, none" },
+  logFormat: { default: undefined, meaning: "pretty or json; by default pretty on a terminal" },
+  otelEndpoint: {
+    default: undefined,
+    variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    meaning: "where traces go by OTLP over HTTP, such as http://localhost:4318; nowhere by default"
+  },
+  otelProtocol: {
+    default: "http/protobuf",
+    variable: "OTEL_EXPORTER_OTLP_PROTOCOL",
+    meaning: "http/protobuf or http/json"
+  },
+  otelServiceName: { default: "strand", variable: "OTEL_SERVICE_NAME", meaning: "the service's name in traces" }
+}
+
+export const settingNames = Object.keys(settingInfo) as ReadonlyArray<SettingName>
+
+/** The setting's name in the file. */
+export const fileKey = (name: SettingName): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/** The setting's name in the environment. */
+export const variableName = (name: SettingName): string =>
+  settingInfo[name].variable ?? `DNS_SERVER_${fileKey(name).toUpperCase()}`

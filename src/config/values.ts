@@ -1,0 +1,93 @@
+/**
+ * The values of settings that are more than a number or a word, each read from one text.
+ *
+ * A reader returns what was expected where it cannot read the text: the words stand in the list of mistakes.
+ */
+import { Result } from "effect"
+import { Host, IpNetwork, NetAddress } from "effect/net"
+import type { Endpoint } from "../io/endpoint.ts"
+
+export type Read<A> = Result.Result<A, string>
+
+const DNS_PORT = 53
+
+/** An address and the protocols that are spoken at it. */
+export interface ListenAddress {
+  readonly protocols: ReadonlyArray<"udp" | "tcp">
+  readonly endpoint: Endpoint
+}
+
+/** `udp`: by UDP, and by TCP what comes truncated. */
+export interface UpstreamAddress {
+  readonly protocol: "udp" | "tcp"
+  readonly endpoint: Endpoint
+}
+
+/** Which queries leave a trace; failed and slow ones do in any case, unless it is `never`. */
+export type Sampling =
+  | { readonly kind: "always" }
+  | { readonly kind: "never" }
+  /** A share of all queries, 0 to 1. */
+  | { readonly kind: "ratio"; readonly ratio: number }
+  /** Up to so many queries a second. */
+  | { readonly kind: "rate"; readonly perSecond: number }
+
+const isAddress = (text: string): boolean =>
+  Result.isSuccess(NetAddress.ipFromString(text)) || Result.isSuccess(NetAddress.scopedIpv6LiteralFromString(text))
+
+/** `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1`, `[2001:db8::1]:53`, `[fe80::1%eth0]:53`. */
+export const readEndpoint = (text: string, defaultPort: number): Read<Endpoint> => {
+  const bare = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text
+  if (isAddress(bare)) return Result.succeed({ address: bare, port: defaultPort })
+  const parsed = Host.hostPortFromString(text)
+  if (Result.isFailure(parsed)) return Result.fail("an IP address, with or without a port (IPv6 as [address]:port)")
+  const address = Host.formatHost(parsed.success.host)
+  return isAddress(address)
+    ? Result.succeed({ address, port: parsed.success.port })
+    : Result.fail("an IP address: host names are not looked up")
+}
+
+const splitScheme = (text: string): readonly [scheme: string | undefined, rest: string] => {
+  const end = text.indexOf("://")
+  return end < 0 ? [undefined, text] : [text.slice(0, end).toLowerCase(), text.slice(end + 3)]
+}
+
+export const readListenAddress = (text: string): Read<ListenAddress> => {
+  const [scheme, rest] = splitScheme(text)
+  if (scheme !== undefined && scheme !== "udp" && scheme !== "tcp") {
+    return Result.fail("host:port (UDP and TCP), udp://host:port or tcp://host:port")
+  }
+  return Result.map(readEndpoint(rest, DNS_PORT), (endpoint) => ({
+    protocols: scheme === undefined ? (["udp", "tcp"] as const) : [scheme],
+    endpoint
+  }))
+}
+
+export const readUpstreamAddress = (text: string): Read<UpstreamAddress> => {
+  const [scheme = "udp", rest] = splitScheme(text)
+  if (scheme !== "udp" && scheme !== "tcp") return Result.fail("an address, udp://address or tcp://address")
+  return Result.flatMap(readEndpoint(rest, DNS_PORT), (endpoint) =>
+    endpoint.port === 0
+      ? Result.fail("a port from 1 to 65535")
+      : Result.succeed({ protocol: scheme, endpoint } as const)
+  )
+}
+
+/** `10.0.0.0/8`, `fd00::/8`; an address alone is a network of one. */
+export const readNetwork = (text: string): Read<IpNetwork.IpNetwork> => {
+  const network = text.includes("/")
+    ? IpNetwork.fromString(text)
+    : Result.flatMap(NetAddress.ipFromString(text), (address) =>
+        IpNetwork.make(address, NetAddress.width(address))
+      )
+  return Result.mapError(network, () => "a network such as 192.0.2.0/24 or 2001:db8::/32, or an address")
+}
+
+export const readSampling = (text: string): Read<Sampling> => {
+  if (text === "always" || text === "never") return Result.succeed({ kind: text })
+  const [kind, number = ""] = text.split(":", 2)
+  const value = /^\d+(\.\d+)?$/.test(number) ? Number(number) : Number.NaN
+  if (kind === "ratio" && value >= 0 && value <= 1) return Result.succeed({ kind, ratio: value })
+  if (kind === "rate" && value >= 0 && value <= 1_000_000) return Result.succeed({ kind, perSecond: value })
+  return Result.fail("always, never, ratio:0.01 or rate:200 (a second)")
+}

@@ -1,0 +1,79 @@
+/**
+ * The numbers that IANA assigned to DNS and that this server acts on.
+ * Types it does not name pass through untouched (RFC 3597).
+ */
+
+export const Rcode = {
+  NoError: 0,
+  FormErr: 1,
+  ServFail: 2,
+  NXDomain: 3,
+  NotImp: 4,
+  Refused: 5,
+  YXDomain: 6,
+  /** Twelve bits long: its upper eight travel in the OPT (RFC 6891 §6.1.3). */
+  BadVers: 16
+} as const
+
+export const Type = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  PTR: 12,
+  MX: 15,
+  TXT: 16,
+  SIG: 24,
+  AAAA: 28,
+  SRV: 33,
+  DNAME: 39,
+  OPT: 41,
+  RRSIG: 46,
+  HTTPS: 65,
+  TSIG: 250,
+  IXFR: 251,
+  AXFR: 252,
+  ANY: 255
+} as const
+
+export const Class = { IN: 1 } as const
+
+/** Bits of the header's second 16-bit word (RFC 1035 §4.1.1, RFC 4035 §3). */
+export const Flag = {
+  QR: 0x8000,
+  OpcodeMask: 0x7800,
+  AA: 0x0400,
+  TC: 0x0200,
+  RD: 0x0100,
+  RA: 0x0080,
+  AD: 0x0020,
+  CD: 0x0010,
+  RcodeMask: 0x000f
+} as const
+
+/** Extended DNS Errors (RFC 8914 §4). */
+export const ExtendedError = {
+  Other: 0,
+  CachedError: 13,
+  NotReady: 14,
+  Prohibited: 18,
+  NoReachableAuthority: 22,
+  NetworkError: 23,
+  InvalidData: 24
+} as const
+
+export const OPTION_EXTENDED_ERROR = 15
+
+const typeNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(Type).map(([name, value]) => [value, name] as const)
+)
+
+const rcodeNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(Rcode).map(([name, value]) => [value, name.toUpperCase()] as const)
+)
+
+/** `A`, `MX`, …; `TYPE65280` where the type has no name here (RFC 3597 §5). */
+export const typeName = (type: number): string => typeNames.get(type) ?? `TYPE${type}`
+
+/** `NOERROR`, `SERVFAIL`, …; `RCODE11` where the code has no name here. */
+export const rcodeName = (rcode: number): string => rcodeNames.get(rcode) ?? `RCODE${rcode}`

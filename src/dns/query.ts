@@ -1,0 +1,176 @@
+/**
+ * Reading a query: what a packet asks, and what is wrong with it.
+ *
+ * Hot path: every packet goes through `readQuery`; it allocates nothing and never reads outside the packet.
+ */
+import { Class, Flag, Rcode, Type } from "./codes.ts"
+import { MAX_LABEL_LENGTH, MAX_NAME_LENGTH, skipName } from "./name.ts"
+import { HEADER_SIZE, u8, u16 } from "./wire.ts"
+
+/** What `readQuery` says of a packet: one of these two, or else the rcode to answer it with (12 bits). */
+export const Verdict = {
+  /** A question to be answered. */
+  Accept: -1,
+  /** Nothing that an answer could be sent to: shorter than a header, or itself a response. */
+  Drop: -2
+} as const
+
+/** Octets that a reply over UDP may measure when the query has no OPT (RFC 1035 §4.2.1). */
+const PLAIN_UDP_SIZE = 512
+
+/**
+ * A query as read from its bytes.
+ *
+ * Reused from packet to packet: what is in it is valid until the next `readQuery`. `detach` makes a copy that lasts.
+ */
+export class Query {
+  wire: Uint8Array = new Uint8Array(0)
+  id = 0
+  /** The header's second word as it came: QR, opcode, AA, TC, RD, RA, Z, AD, CD, RCODE. */
+  flags = 0
+  /** Octets of the question's name, root included; 0 where no question could be read. */
+  nameLength = 0
+  /** Where the question ends; the header's end where no question could be read. */
+  questionEnd: number = HEADER_SIZE
+  type = 0
+  class = 0
+  hasOpt = false
+  /** What the client can take over UDP: its OPT's size, at least 512 (RFC 6891 §6.2.3). */
+  udpSize: number = PLAIN_UDP_SIZE
+  dnssecOk = false
+  /** Where the OPT's options start and end; both 0 where there is none, or its version is not ours. */
+  optionsStart = 0
+  optionsEnd = 0
+
+  get recursionDesired(): boolean {
+    return (this.flags & Flag.RD) !== 0
+  }
+
+  get checkingDisabled(): boolean {
+    return (this.flags & Flag.CD) !== 0
+  }
+
+  /** Whether the client wants to be told of authentic data: by AD or DO (RFC 6840 §5.8). */
+  get wantsAuthenticData(): boolean {
+    return (this.flags & Flag.AD) !== 0 || this.dnssecOk
+  }
+
+  /** A copy with header and question of its own: all that a reply needs. */
+  detach(): Query {
+    const copy = new Query()
+    copy.wire = this.wire.slice(0, this.questionEnd)
+    copy.id = this.id
+    copy.flags = this.flags
+    copy.nameLength = this.nameLength
+    copy.questionEnd = this.questionEnd
+    copy.type = this.type
+    copy.class = this.class
+    copy.hasOpt = this.hasOpt
+    copy.udpSize = this.udpSize
+    copy.dnssecOk = this.dnssecOk
+    return copy
+  }
+}
+
+/**
+ * Reads the packet `wire[0, length)` into `query`.
+ *
+ * The order of the checks is the order in which faults are answered (RFC 8906 §8, RFC 9619, RFC 6891 §6.1): opcode,
+ * question, records, EDNS version, options, class and type. Octets after the last record are ignored.
+ *
+ * @returns a `Verdict`, or the rcode to answer with
+ */
+export const readQuery = (query: Query, wire: Uint8Array, length: number): number => {
+  if (length < HEADER_SIZE) return Verdict.Drop
+  const flags = u16(wire, 2)
+  if ((flags & Flag.QR) !== 0) return Verdict.Drop
+  query.wire = wire
+  query.id = u16(wire, 0)
+  query.flags = flags
+  query.nameLength = 0
+  query.questionEnd = HEADER_SIZE
+  query.type = 0
+  query.class = 0
+  query.hasOpt = false
+  query.udpSize = PLAIN_UDP_SIZE
+  query.dnssecOk = false
+  query.optionsStart = 0
+  query.optionsEnd = 0
+
+  if ((flags & Flag.OpcodeMask) !== 0) return Rcode.NotImp
+  if (u16(wire, 4) !== 1) return Rcode.FormErr
+  if (!readQuestion(query, wire, length)) return Rcode.FormErr
+
+  const beforeAdditional = u16(wire, 6) + u16(wire, 8)
+  const count = beforeAdditional + u16(wire, 10)
+  let opt = 0
+  let at = query.questionEnd
+  for (let i = 0; i < count; i++) {
+    const owner = at
+    at = skipName(wire, at, length)
+    if (at < 0 || at + 10 > length) return Rcode.FormErr
+    const next = at + 10 + u16(wire, at + 8)
+    if (next > length) return Rcode.FormErr
+    if (u16(wire, at) === Type.OPT) {
+      if (opt !== 0 || i < beforeAdditional || u8(wire, owner) !== 0) return Rcode.FormErr
+      opt = at
+    }
+    at = next
+  }
+  if (opt !== 0) {
+    query.hasOpt = true
+    query.udpSize = Math.max(u16(wire, opt + 2), PLAIN_UDP_SIZE)
+    query.dnssecOk = (u8(wire, opt + 6) & 0x80) !== 0
+    if (u8(wire, opt + 5) !== 0) return Rcode.BadVers
+    query.optionsStart = opt + 10
+    query.optionsEnd = opt + 10 + u16(wire, opt + 8)
+    if (!optionsAreWhole(wire, query.optionsStart, query.optionsEnd)) return Rcode.FormErr
+  }
+  if (query.type === Type.OPT) return Rcode.FormErr
+  if (query.class !== Class.IN || isMetaType(query.type)) return Rcode.Refused
+  return query.recursionDesired ? Verdict.Accept : Rcode.Refused
+}
+
+/** The name must be there whole and hold no pointer: there is nothing before it to point to. */
+const readQuestion = (query: Query, wire: Uint8Array, length: number): boolean => {
+  let at: number = HEADER_SIZE
+  for (;;) {
+    if (at >= length) return false
+    const label = u8(wire, at)
+    at += label + 1
+    if (label === 0) break
+    if (label > MAX_LABEL_LENGTH || at - HEADER_SIZE >= MAX_NAME_LENGTH) return false
+  }
+  if (at + 4 > length) return false
+  query.nameLength = at - HEADER_SIZE
+  query.type = u16(wire, at)
+  query.class = u16(wire, at + 2)
+  query.questionEnd = at + 4
+  return true
+}
+
+const optionsAreWhole = (wire: Uint8Array, start: number, end: number): boolean => {
+  let at = start
+  while (at < end) {
+    if (at + 4 > end) return false
+    at += 4 + u16(wire, at + 2)
+  }
+  return at === end
+}
+
+/** Types 128–255 ask for something else than records of that type; of them only ANY is answered (RFC 6895 §3.1). */
+const isMetaType = (type: number): boolean => type >= 128 && type <= 255 && type !== Type.ANY
+
+/**
+ * Where the option with this code starts among the query's options; its data, not its header.
+ *
+ * @returns -1 where the query has none
+ */
+export const findOption = (query: Query, code: number): number => {
+  let at = query.optionsStart
+  while (at < query.optionsEnd) {
+    if (u16(query.wire, at) === code) return at + 4
+    at += 4 + u16(query.wire, at + 2)
+  }
+  return -1
+}

@@ -1,0 +1,83 @@
+/**
+ * A question as it is asked upstream and kept by: everything on which an answer depends.
+ *
+ * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9). Not RD, not AD, not the transport.
+ */
+import { Flag, Type, typeName } from "./codes.ts"
+import { formatName, lowerCased } from "./name.ts"
+import type { Query } from "./query.ts"
+import { HEADER_SIZE, putU16 } from "./wire.ts"
+
+export interface Question {
+  /** Uncompressed, in lower case. */
+  readonly name: Uint8Array
+  readonly type: number
+  readonly class: number
+  readonly dnssecOk: boolean
+  readonly checkingDisabled: boolean
+}
+
+export const questionOf = (query: Query): Question => ({
+  name: lowerCased(query.wire, HEADER_SIZE, query.nameLength),
+  type: query.type,
+  class: query.class,
+  dnssecOk: query.dnssecOk,
+  checkingDisabled: query.checkingDisabled
+})
+
+/** One text for equal questions, another for different ones: a key for maps off the hot path. */
+export const questionKey = (question: Question): string =>
+  Buffer.from(question.name).toString("latin1") +
+  String.fromCharCode(question.type, question.class, (question.dnssecOk ? 1 : 0) | (question.checkingDisabled ? 2 : 0))
+
+/** `www.example.com A`, for people. */
+export const formatQuestion = (question: Question): string => `${formatName(question.name)} ${typeName(question.type)}`
+
+/** Name, type and class as they stand in a message, written at `at`; returns the offset past them. */
+export const writeQuestion = (out: Uint8Array, question: Question, at: number): number => {
+  out.set(question.name, at)
+  const end = at + question.name.length
+  putU16(out, end, question.type)
+  putU16(out, end + 2, question.class)
+  return end + 4
+}
+
+/** An EDNS option of a message of ours. */
+export interface Option {
+  readonly code: number
+  readonly data: Uint8Array
+}
+
+/**
+ * The message that asks an upstream: RD and AD set (RFC 6840 §5.7), CD and DO as in the question, our OPT with the
+ * options given, unless `edns` is false.
+ */
+export const encodeQuery = (
+  id: number,
+  question: Question,
+  udpSize: number,
+  edns: boolean,
+  options: ReadonlyArray<Option>
+): Uint8Array => {
+  const optionsLength = options.reduce((sum, option) => sum + 4 + option.data.length, 0)
+  const questionLength = question.name.length + 4
+  const wire = new Uint8Array(HEADER_SIZE + questionLength + (edns ? 11 + optionsLength : 0))
+  putU16(wire, 0, id)
+  putU16(wire, 2, Flag.RD | Flag.AD | (question.checkingDisabled ? Flag.CD : 0))
+  putU16(wire, 4, 1)
+  let at = writeQuestion(wire, question, HEADER_SIZE)
+  if (!edns) return wire
+  putU16(wire, 10, 1)
+  putU16(wire, at + 1, Type.OPT)
+  putU16(wire, at + 3, udpSize)
+  putU16(wire, at + 7, question.dnssecOk ? 0x8000 : 0)
+  putU16(wire, at + 9, optionsLength)
+  at += 11
+  for (const option of options) {
+    putU16(wire, at, option.code)
+    putU16(wire, at + 2, option.data.length)
+    wire.set(option.data, at + 4)
+    at += 4 + option.data.length
+  }
+  return wire
+}

@@ -1,0 +1,238 @@
+/**
+ * Building replies: a client's header and question, an answer's records, our OPT.
+ *
+ * Hot path: a cached answer is copied and patched here, octet by octet, without an allocation. An answer comes as a
+ * message as `normalise` makes them: no OPT, pointers that lead backwards only, and a question as long as the client's,
+ * so that the client's spelling of the name can stand in its place.
+ */
+import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
+import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
+import type { Query } from "./query.ts"
+import { copyOctets, HEADER_SIZE, putU16, putU32, u16, u32 } from "./wire.ts"
+
+/** The largest UDP message that we send, and say that we take: DNS flag day 2020, below any path's MTU. */
+export const MAX_UDP_SIZE = 1232
+/** An OPT without options: root, type, size, rcode and flags, length (RFC 6891 §6.1.2). */
+const OPT_SIZE = 11
+/** An error's reply at most: header, question, OPT with an Extended DNS Error and a short text. */
+export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + 6 + 255
+
+/** Why an error is given, for people (RFC 8914). */
+export interface ErrorReason {
+  readonly code: (typeof ExtendedError)[keyof typeof ExtendedError]
+  /** ASCII, at most 255 octets. */
+  readonly text: string
+}
+
+/** An answer's message and how long ago it was taken in. */
+export interface AnswerMessage {
+  readonly wire: Uint8Array
+  readonly length: number
+  readonly ageSeconds: number
+  /** Which of several addresses comes first: counts up from reply to reply. */
+  readonly turn: number
+}
+
+/** Octets that the reply to this query may measure over UDP: the client's size, never more than ours (RFC 6891 §6.2.5). */
+export const udpLimit = (query: Query): number => Math.min(query.udpSize, MAX_UDP_SIZE)
+
+/** Octets that `writeAnswer` needs at most for this answer. */
+export const replySize = (answer: AnswerMessage): number => answer.length + OPT_SIZE
+
+/**
+ * Writes the reply to `query` into `out`.
+ *
+ * TTLs are counted down by the answer's age, never below 0. What does not fit `limit` is left out by whole RRsets from
+ * the end: additional ones silently (RFC 2181 §9), then authority and answers with TC set; the OPT stays (RFC 6891 §7).
+ *
+ * @param out at least `min(replySize(answer), limit)` octets, or `replySize(answer)` where `limit` is larger
+ * @param limit octets; 65,535 on a stream
+ * @returns the reply's length in octets
+ */
+export const writeAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
+  const source = answer.wire
+  const questionEnd = query.questionEnd
+  const room = limit - (query.hasOpt ? OPT_SIZE : 0)
+  let counts = countsOf(source)
+  let end = answer.length
+  if (end > room) {
+    const kept = truncate(source, questionEnd, end, counts, room)
+    counts = kept.counts
+    end = kept.end
+  }
+  copyOctets(query.wire, 0, questionEnd, out, 0)
+  copyOctets(source, questionEnd, end, out, questionEnd)
+
+  const answerFlags = u16(source, 2)
+  const authentic = query.wantsAuthenticData ? answerFlags & Flag.AD : 0
+  const truncated = counts.truncated ? Flag.TC : 0
+  putU16(out, 2, replyFlags(query) | authentic | truncated | (answerFlags & Flag.RcodeMask))
+  putU16(out, 6, counts.answer)
+  putU16(out, 8, counts.authority)
+  putU16(out, 10, counts.additional)
+  if (answer.ageSeconds > 0) age(out, questionEnd, end, answer.ageSeconds)
+  if (counts.answer > 1) turnAddresses(out, questionEnd, end, counts.answer, answer.turn)
+  return query.hasOpt ? writeOpt(out, end, query, Rcode.NoError) : end
+}
+
+/**
+ * Writes an error to `query` into `out`: header and, where it could be read, question; our OPT if the query had one,
+ * with the upper bits of the rcode and the reason.
+ *
+ * @param out at least `MAX_ERROR_SIZE` octets
+ * @returns the reply's length in octets
+ */
+export const writeError = (out: Uint8Array, query: Query, rcode: number, reason?: ErrorReason): number => {
+  const end = query.questionEnd
+  copyOctets(query.wire, 0, end, out, 0)
+  putU16(out, 2, replyFlags(query) | (rcode & Flag.RcodeMask))
+  putU16(out, 4, end > HEADER_SIZE ? 1 : 0)
+  putU16(out, 6, 0)
+  putU32(out, 8, 0)
+  return query.hasOpt ? writeOpt(out, end, query, rcode, reason) : end
+}
+
+/** QR and RA set; opcode, RD and CD as asked; AA, Z and the rest clear (RFC 1035 §4.1.1, RFC 4035 §3.2.2). */
+const replyFlags = (query: Query): number => Flag.QR | Flag.RA | (query.flags & (Flag.OpcodeMask | Flag.RD | Flag.CD))
+
+/** Version 0, our size, DO as asked, other flags clear (RFC 6891 §6.1.3, RFC 3225 §3). */
+const writeOpt = (out: Uint8Array, at: number, query: Query, rcode: number, reason?: ErrorReason): number => {
+  out[at] = 0
+  putU16(out, at + 1, Type.OPT)
+  putU16(out, at + 3, MAX_UDP_SIZE)
+  out[at + 5] = rcode >>> 4
+  out[at + 6] = 0
+  putU16(out, at + 7, query.dnssecOk ? 0x8000 : 0)
+  let end = at + OPT_SIZE
+  if (reason !== undefined) {
+    putU16(out, end, OPTION_EXTENDED_ERROR)
+    putU16(out, end + 2, 2 + reason.text.length)
+    putU16(out, end + 4, reason.code)
+    end += 6
+    for (let i = 0; i < reason.text.length; i++) out[end++] = reason.text.charCodeAt(i)
+  }
+  putU16(out, at + 9, end - at - OPT_SIZE)
+  putU16(out, 10, u16(out, 10) + 1)
+  return end
+}
+
+interface Counts {
+  readonly answer: number
+  readonly authority: number
+  readonly additional: number
+  readonly truncated: boolean
+}
+
+const countsOf = (message: Uint8Array): Counts => ({
+  answer: u16(message, 6),
+  authority: u16(message, 8),
+  additional: u16(message, 10),
+  truncated: false
+})
+
+/** How much of an answer fits `room`: whole RRsets from the front, so that no pointer loses what it points to. */
+const truncate = (
+  wire: Uint8Array,
+  start: number,
+  end: number,
+  counts: Counts,
+  room: number
+): { readonly counts: Counts; readonly end: number } => {
+  const beforeAdditional = counts.answer + counts.authority
+  let records = 0
+  let kept = 0
+  let keptEnd = start
+  let at = start
+  let previous = -1
+  while (at < end) {
+    const startsSet =
+      previous < 0 || records === counts.answer || records === beforeAdditional || !sameSet(wire, previous, at, end)
+    if (startsSet && at <= room) {
+      kept = records
+      keptEnd = at
+    }
+    if (at > room) break
+    previous = at
+    const owner = skipName(wire, at, end)
+    at = owner + 10 + u16(wire, owner + 8)
+    records++
+  }
+  const answer = Math.min(kept, counts.answer)
+  const authority = Math.min(kept - answer, counts.authority)
+  return {
+    counts: { answer, authority, additional: kept - answer - authority, truncated: kept < beforeAdditional },
+    end: keptEnd
+  }
+}
+
+const ownerA = new Uint8Array(MAX_NAME_LENGTH)
+const ownerB = new Uint8Array(MAX_NAME_LENGTH)
+
+/** Whether the records at `a` and `b` belong to one RRset: same owner, type and class (RFC 2181 §5). */
+const sameSet = (wire: Uint8Array, a: number, b: number, end: number): boolean => {
+  const typeA = skipName(wire, a, end)
+  const typeB = skipName(wire, b, end)
+  if (u32(wire, typeA) !== u32(wire, typeB)) return false
+  if (u16(wire, a) >= 0xc000 && u16(wire, a) === u16(wire, b)) return true
+  const length = readName(wire, a, end, ownerA, 0)
+  return length === readName(wire, b, end, ownerB, 0) && sameName(ownerA, 0, ownerB, 0, length)
+}
+
+const age = (out: Uint8Array, start: number, end: number, seconds: number): void => {
+  let at = start
+  while (at < end) {
+    const owner = skipName(out, at, end)
+    putU32(out, owner + 4, Math.max(0, u32(out, owner + 4) - seconds))
+    at = owner + 10 + u16(out, owner + 8)
+  }
+}
+
+const rotated = new Uint8Array(16)
+/** How many places addresses move at most: a bound on the work that a large set costs. */
+const MAX_TURNS = 16
+
+/**
+ * Lets the addresses of the answer's first set of them take turns at its head.
+ *
+ * The records of a set differ in TTL and data only, and an address has a fixed length: the data moves, names stay.
+ */
+const turnAddresses = (out: Uint8Array, start: number, end: number, answers: number, turn: number): void => {
+  let at = start
+  let first = -1
+  let size = 0
+  let sets = 0
+  let stride = 0
+  for (let i = 0; i < answers && at < end; i++) {
+    const owner = skipName(out, at, end)
+    const next = owner + 10 + u16(out, owner + 8)
+    if (first < 0) {
+      const type = u16(out, owner)
+      size = type === Type.A ? 4 : type === Type.AAAA ? 16 : 0
+      if (size !== 0 && u16(out, owner + 8) === size) {
+        first = at
+        sets = 1
+      }
+    } else if (sameSet(out, first, at, end) && next - at === (stride === 0 ? next - at : stride)) {
+      stride = next - at
+      sets++
+    } else {
+      break
+    }
+    at = next
+  }
+  if (sets < 2) return
+  rotate(out, at - size, stride, size, sets, turn % Math.min(sets, MAX_TURNS))
+}
+
+/** Moves `count` pieces of `size` octets, the last at `last` and each `stride` before the next, `by` places forward. */
+const rotate = (out: Uint8Array, last: number, stride: number, size: number, count: number, by: number): void => {
+  const firstAt = last - stride * (count - 1)
+  for (let n = 0; n < by; n++) {
+    copyOctets(out, firstAt, firstAt + size, rotated, 0)
+    for (let i = 0; i + 1 < count; i++) {
+      const to = firstAt + i * stride
+      copyOctets(out, to + stride, to + stride + size, out, to)
+    }
+    copyOctets(rotated, 0, size, out, last)
+  }
+}

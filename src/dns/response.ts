@@ -1,0 +1,328 @@
+/**
+ * Reading what an upstream sent: is it the reply to our question, is it whole, what does it say.
+ *
+ * What passes is written anew (`normalise`): malformed messages, stray OPT and TSIG records and pointers that lead
+ * nowhere never reach a client or the cache, whatever the upstream sends.
+ */
+import { Class, Flag, Rcode, Type } from "./codes.ts"
+import { NameWriter } from "./compression.ts"
+import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
+import { type Question, writeQuestion } from "./question.ts"
+import { copyOctets, HEADER_SIZE, MAX_MESSAGE_SIZE, putU16, putU32, u8, u16, u32 } from "./wire.ts"
+
+/** Whether a message answers the question that was asked (RFC 5452 §9.1). */
+export const ReplyMatch = {
+  /** Not the reply: wrong id, not a response, or another question. It is dropped and the wait goes on. */
+  Stranger: 0,
+  /** The reply. */
+  Reply: 1,
+  /** An error without a question, with the right id: servers that cannot read a query answer so. */
+  BareError: 2
+} as const
+
+const bareErrors: ReadonlySet<number> = new Set([Rcode.FormErr, Rcode.ServFail, Rcode.NotImp, Rcode.Refused])
+
+/** Compares id, QR and question; nothing behind them is looked at. Returns one of `ReplyMatch`. */
+export const matchReply = (wire: Uint8Array, length: number, id: number, question: Question): number => {
+  if (length < HEADER_SIZE || u16(wire, 0) !== id) return ReplyMatch.Stranger
+  const flags = u16(wire, 2)
+  if ((flags & Flag.QR) === 0 || (flags & Flag.OpcodeMask) !== 0) return ReplyMatch.Stranger
+  const questions = u16(wire, 4)
+  if (questions === 0) return bareErrors.has(flags & Flag.RcodeMask) ? ReplyMatch.BareError : ReplyMatch.Stranger
+  const end = HEADER_SIZE + question.name.length
+  if (questions !== 1 || end + 4 > length) return ReplyMatch.Stranger
+  const same =
+    sameName(wire, HEADER_SIZE, question.name, 0, question.name.length) &&
+    u16(wire, end) === question.type &&
+    u16(wire, end + 2) === question.class
+  return same ? ReplyMatch.Reply : ReplyMatch.Stranger
+}
+
+/** How long answers live: every TTL is brought into these bounds (RFC 8767 §4, RFC 2181 §8). */
+export interface TtlBounds {
+  readonly minSeconds: number
+  readonly maxSeconds: number
+}
+
+/** A reply that is whole, written anew. */
+export interface Response {
+  /** Header with id 0 and the upstream's flags, question in lower case, records; no OPT. */
+  readonly wire: Uint8Array
+  /** With the upper bits from the OPT. */
+  readonly rcode: number
+  readonly truncated: boolean
+  readonly hasOpt: boolean
+  /** The smallest TTL of all records, brought into the bounds; the upper bound where there is no record. */
+  readonly ttlSeconds: number
+}
+
+/** Types whose data holds names, by RFC 1035 and its early successors; all else is opaque (RFC 3597 §4). */
+const nameFormats: ReadonlyMap<number, string> = new Map([
+  [Type.NS, "n"],
+  [3, "n"],
+  [4, "n"],
+  [Type.CNAME, "n"],
+  [Type.SOA, "nn"],
+  [7, "n"],
+  [8, "n"],
+  [9, "n"],
+  [Type.PTR, "n"],
+  [14, "nn"],
+  [Type.MX, "2n"],
+  [17, "uu"],
+  [18, "2u"],
+  [21, "2u"],
+  [26, "2uu"],
+  [Type.SRV, "6u"],
+  [36, "2u"],
+  [Type.DNAME, "u"]
+])
+const NAPTR = 35
+
+// Room for what one record may add past the limit before it is noticed.
+const scratch = new Uint8Array(MAX_MESSAGE_SIZE + 2048)
+const names = new NameWriter(scratch)
+const name = new Uint8Array(MAX_NAME_LENGTH)
+
+/**
+ * Checks the reply `wire[0, length)` record by record and writes it anew, names compressed, TTLs brought into bounds.
+ *
+ * @returns undefined where a record or a name does not lie inside the message, an OPT stands where none may, or the
+ *   message does not fit 65,535 octets
+ */
+export const normalise = (
+  wire: Uint8Array,
+  length: number,
+  question: Question,
+  ttl: TtlBounds
+): Response | undefined => {
+  names.reset()
+  let out = writeQuestion(scratch, question, HEADER_SIZE)
+  names.remember(HEADER_SIZE)
+  const flags = u16(wire, 2)
+  const counts = [u16(wire, 6), u16(wire, 8), u16(wire, 10)]
+  const kept = [0, 0, 0]
+  let upperRcode = 0
+  let hasOpt = false
+  let smallest = ttl.maxSeconds
+  let at = u16(wire, 4) === 0 ? HEADER_SIZE : HEADER_SIZE + question.name.length + 4
+
+  for (let section = 0; section < 3; section++) {
+    for (let i = 0; i < counts[section]!; i++) {
+      const owner = skipName(wire, at, length)
+      if (owner < 0 || owner + 10 > length) return undefined
+      const type = u16(wire, owner)
+      const dataAt = owner + 10
+      const next = dataAt + u16(wire, owner + 8)
+      if (next > length) return undefined
+      if (type === Type.OPT) {
+        if (hasOpt || section !== 2 || u8(wire, at) !== 0) return undefined
+        hasOpt = true
+        upperRcode = u8(wire, owner + 4)
+        at = next
+        continue
+      }
+      // Signatures of the transaction are between us and the upstream (RFC 8945 §5.3, RFC 2931 §3.1).
+      if (type === Type.TSIG || (type === Type.SIG && u8(wire, at) === 0)) {
+        at = next
+        continue
+      }
+      out = writeOwner(wire, at, length, question, out)
+      if (out < 0) return undefined
+      const seconds = boundedTtl(u32(wire, owner + 4), ttl)
+      smallest = Math.min(smallest, seconds)
+      putU32(scratch, out, u32(wire, owner))
+      putU32(scratch, out + 4, seconds)
+      const rdataAt = out + 10
+      out = writeRdata(wire, dataAt, next, length, type, rdataAt)
+      if (out < 0 || out > MAX_MESSAGE_SIZE) return undefined
+      putU16(scratch, rdataAt - 2, out - rdataAt)
+      kept[section]!++
+      at = next
+    }
+  }
+  const rewritten = scratch.slice(0, out)
+  putU16(rewritten, 0, 0)
+  putU16(rewritten, 2, flags)
+  putU16(rewritten, 4, 1)
+  putU16(rewritten, 6, kept[0]!)
+  putU16(rewritten, 8, kept[1]!)
+  putU16(rewritten, 10, kept[2]!)
+  return {
+    wire: rewritten,
+    rcode: (upperRcode << 4) | (flags & Flag.RcodeMask),
+    truncated: (flags & Flag.TC) !== 0,
+    hasOpt,
+    ttlSeconds: smallest
+  }
+}
+
+/** A TTL with the high bit set counts as 0 (RFC 2181 §8). */
+const boundedTtl = (seconds: number, bounds: TtlBounds): number =>
+  Math.max(bounds.minSeconds, Math.min(bounds.maxSeconds, seconds > 0x7fffffff ? 0 : seconds))
+
+const writeOwner = (wire: Uint8Array, at: number, length: number, question: Question, out: number): number => {
+  if (u16(wire, at) === 0xc00c && question.name.length > 1) {
+    putU16(scratch, out, 0xc00c)
+    return out + 2
+  }
+  return readName(wire, at, length, name, 0) < 0 ? -1 : names.write(name, out)
+}
+
+/** Returns the offset past the data written at `out`, or -1 where its names do not fill it as their type says. */
+const writeRdata = (
+  wire: Uint8Array,
+  start: number,
+  next: number,
+  length: number,
+  type: number,
+  out: number
+): number => {
+  const format = type === NAPTR ? "" : nameFormats.get(type)
+  if (format === undefined) {
+    if (out + next - start > MAX_MESSAGE_SIZE) return -1
+    copyOctets(wire, start, next, scratch, out)
+    return out + next - start
+  }
+  let at = start
+  let to = out
+  let fixed = 0
+  let shape = format
+  if (type === NAPTR) {
+    fixed = naptrPrefix(wire, start, next)
+    if (fixed < 0) return -1
+    shape = "u"
+  } else if (format.charCodeAt(0) <= 0x39) {
+    fixed = format.charCodeAt(0) - 0x30
+    shape = format.slice(1)
+  }
+  if (at + fixed > next) return -1
+  copyOctets(wire, at, at + fixed, scratch, to)
+  at += fixed
+  to += fixed
+  for (let i = 0; i < shape.length; i++) {
+    const end = skipName(wire, at, next)
+    const size = readName(wire, at, length, name, 0)
+    if (end < 0 || size < 0) return -1
+    if (shape[i] === "n") {
+      to = names.write(name, to)
+    } else {
+      copyOctets(name, 0, size, scratch, to)
+      to += size
+    }
+    at = end
+  }
+  const rest = type === Type.SOA ? 20 : 0
+  if (at + rest !== next) return -1
+  copyOctets(wire, at, next, scratch, to)
+  return to + rest
+}
+
+/** Order, preference and three strings stand before NAPTR's name (RFC 3403 §4.1). */
+const naptrPrefix = (wire: Uint8Array, start: number, next: number): number => {
+  let at = start + 4
+  for (let i = 0; i < 3; i++) {
+    if (at >= next) return -1
+    at += u8(wire, at) + 1
+  }
+  return at <= next ? at - start : -1
+}
+
+/** What a response says to its question. */
+export type Meaning =
+  /** There are records of the type asked for, at the name or where its CNAMEs lead. */
+  | { readonly kind: "answer" }
+  /** No such name, or none of the type (RFC 2308 §2). Without an SOA it may not be kept: `ttlSeconds` is 0. */
+  | { readonly kind: "negative"; readonly ttlSeconds: number }
+  /** CNAMEs that lead to a name of which nothing is said. */
+  | { readonly kind: "chain"; readonly target: Uint8Array }
+  /** A delegation: whoever sent it does not resolve for us (RFC 2308 §2.2). */
+  | { readonly kind: "referral" }
+
+const answered: Meaning = { kind: "answer" }
+const MAX_CHAIN = 32
+
+/**
+ * Reads what a normalised NOERROR or NXDOMAIN response says.
+ *
+ * A negative answer's TTL is the smallest of its SOA's TTL, the SOA's MINIMUM and the TTLs of the CNAMEs before it
+ * (RFC 2308 §5); it is written into the SOA's TTL too, so that it counts down like any other.
+ */
+export const interpret = (response: Response, question: Question): Meaning => {
+  const { wire } = response
+  const records = index(wire, HEADER_SIZE + question.name.length + 4)
+  const answers = u16(wire, 6)
+  const authorityEnd = answers + u16(wire, 8)
+  const nameError = response.rcode === Rcode.NXDomain
+
+  let current = question.name
+  let chainTtl = 0x7fffffff
+  let links = 0
+  for (; links < MAX_CHAIN; links++) {
+    let alias = -1
+    for (let i = 0; i < answers; i++) {
+      const record = records[i]!
+      if (record.class !== Class.IN || !ownerIs(wire, record.at, current)) continue
+      if (record.type === question.type || question.type === Type.ANY) return answered
+      if (record.type === Type.CNAME) alias = i
+    }
+    if (alias < 0) break
+    chainTtl = Math.min(chainTtl, records[alias]!.ttlSeconds)
+    current = nameAt(wire, records[alias]!.dataAt)
+  }
+
+  let soa = -1
+  let delegation = false
+  for (let i = answers; i < authorityEnd; i++) {
+    if (records[i]!.type === Type.SOA) soa = i
+    if (records[i]!.type === Type.NS) delegation = true
+  }
+  if (soa >= 0) {
+    const { at, dataEnd } = records[soa]!
+    const owner = skipName(wire, at, wire.length)
+    const minimum = boundedTtl(u32(wire, dataEnd - 4), { minSeconds: 0, maxSeconds: 0x7fffffff })
+    const ttlSeconds = Math.min(records[soa]!.ttlSeconds, minimum, chainTtl)
+    putU32(wire, owner + 4, ttlSeconds)
+    return { kind: "negative", ttlSeconds: Math.min(ttlSeconds, response.ttlSeconds) }
+  }
+  if (nameError) return { kind: "negative", ttlSeconds: 0 }
+  if (links > 0 && links < MAX_CHAIN) return { kind: "chain", target: current }
+  if (delegation && answers === 0) return { kind: "referral" }
+  return { kind: "negative", ttlSeconds: 0 }
+}
+
+interface RecordPlace {
+  readonly at: number
+  readonly type: number
+  readonly class: number
+  readonly ttlSeconds: number
+  readonly dataAt: number
+  readonly dataEnd: number
+}
+
+const index = (wire: Uint8Array, start: number): Array<RecordPlace> => {
+  const places: Array<RecordPlace> = []
+  let at = start
+  while (at < wire.length) {
+    const owner = skipName(wire, at, wire.length)
+    const dataEnd = owner + 10 + u16(wire, owner + 8)
+    places.push({
+      at,
+      type: u16(wire, owner),
+      class: u16(wire, owner + 2),
+      ttlSeconds: u32(wire, owner + 4),
+      dataAt: owner + 10,
+      dataEnd
+    })
+    at = dataEnd
+  }
+  return places
+}
+
+const ownerIs = (wire: Uint8Array, at: number, wanted: Uint8Array): boolean => {
+  const length = readName(wire, at, wire.length, name, 0)
+  return length === wanted.length && sameName(name, 0, wanted, 0, length)
+}
+
+const nameAt = (wire: Uint8Array, at: number): Uint8Array =>
+  name.slice(0, Math.max(1, readName(wire, at, wire.length, name, 0)))

@@ -1,0 +1,37 @@
+/**
+ * Numbers in a message: big-endian, 8, 16 or 32 bits wide (RFC 1035 §2.3.2).
+ *
+ * Offsets are octets from the start of the array. The callers have checked that they lie inside it.
+ */
+
+export const HEADER_SIZE = 12
+/** What a DNS message may measure at most: its length on a stream is 16 bits (RFC 1035 §4.2.2). */
+export const MAX_MESSAGE_SIZE = 65_535
+
+export const u8 = (wire: Uint8Array, at: number): number => wire[at]!
+
+export const u16 = (wire: Uint8Array, at: number): number => (wire[at]! << 8) | wire[at + 1]!
+
+export const u32 = (wire: Uint8Array, at: number): number =>
+  ((wire[at]! << 24) | (wire[at + 1]! << 16) | (wire[at + 2]! << 8) | wire[at + 3]!) >>> 0
+
+export const putU16 = (wire: Uint8Array, at: number, value: number): void => {
+  wire[at] = value >>> 8
+  wire[at + 1] = value
+}
+
+export const putU32 = (wire: Uint8Array, at: number, value: number): void => {
+  wire[at] = value >>> 24
+  wire[at + 1] = value >>> 16
+  wire[at + 2] = value >>> 8
+  wire[at + 3] = value
+}
+
+/** Copies octets without creating a view: for the short runs of a message faster than `set(subarray())`. */
+export const copyOctets = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void => {
+  if (end - start > 64) {
+    to.set(from.subarray(start, end), at)
+    return
+  }
+  for (let i = start; i < end; i++) to[at++] = from[i]!
+}

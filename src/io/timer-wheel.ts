@@ -1,0 +1,132 @@
+/**
+ * One timer for all that wait: deadlines and attempts by the thousand.
+ *
+ * A hashed wheel: arming and cancelling link and unlink a node, one fiber turns it. It is driven by `Effect.sleep`, so
+ * that a test's clock moves it, and sleeps without waking while nothing is armed. Timers fire up to one tick late,
+ * never early.
+ */
+import { Clock, Context, Effect, Latch, Layer } from "effect"
+
+/** Milliseconds between two turns. */
+const TICK_MS = 5
+const SLOTS = 1024
+
+/** A timer that is armed; `cancel` takes it. */
+export class Timer {
+  dueTick = 0
+  previous: Timer | undefined = undefined
+  next: Timer | undefined = undefined
+  fire: (() => void) | undefined
+
+  constructor(fire: (() => void) | undefined) {
+    this.fire = fire
+  }
+}
+
+export class TimerWheel extends Context.Service<
+  TimerWheel,
+  {
+    /** Calls `fire` once, `delayMs` from now. `fire` must not throw. */
+    readonly after: (delayMs: number, fire: () => void) => Timer
+    /** Disarms a timer; one that has fired or was cancelled stays as it is. */
+    readonly cancel: (timer: Timer) => void
+    /** Milliseconds on the clock that the wheel runs by; only differences mean something. */
+    readonly nowMs: () => number
+  }
+>()("strand/io/TimerWheel") {
+  static readonly layer: Layer.Layer<TimerWheel> = Layer.effect(
+    TimerWheel,
+    Effect.gen(function* () {
+      const clock = yield* Clock.clockWith(Effect.succeed)
+      const nowMs = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const wheel = new Wheel(nowMs)
+      yield* Effect.forkScoped(
+        Effect.gen(function* () {
+          while (true) {
+            yield* wheel.armed.await
+            yield* Effect.sleep(TICK_MS)
+            wheel.turn()
+          }
+        })
+      )
+      return TimerWheel.of({
+        after: (delayMs, fire) => wheel.after(delayMs, fire),
+        cancel: (timer) => wheel.cancel(timer),
+        nowMs
+      })
+    })
+  )
+}
+
+class Wheel {
+  /** Open while a timer is armed. */
+  readonly armed = Latch.makeUnsafe(false)
+  private readonly nowMs: () => number
+  /** Each slot is a ring around a node of its own. */
+  private readonly slots: ReadonlyArray<Timer> = Array.from({ length: SLOTS }, () => ring(new Timer(undefined)))
+  private count = 0
+  private tick: number
+
+  constructor(nowMs: () => number) {
+    this.nowMs = nowMs
+    this.tick = this.currentTick()
+  }
+
+  after(delayMs: number, fire: () => void): Timer {
+    const timer = new Timer(fire)
+    if (this.count++ === 0) {
+      this.tick = this.currentTick()
+      this.armed.openUnsafe()
+    }
+    timer.dueTick = Math.max(this.tick + 1, Math.ceil((this.nowMs() + delayMs) / TICK_MS))
+    const slot = this.slots[timer.dueTick % SLOTS]!
+    timer.previous = slot.previous
+    timer.next = slot
+    slot.previous!.next = timer
+    slot.previous = timer
+    return timer
+  }
+
+  cancel(timer: Timer): void {
+    if (timer.fire === undefined) return
+    timer.fire = undefined
+    timer.previous!.next = timer.next
+    timer.next!.previous = timer.previous
+    timer.previous = undefined
+    timer.next = undefined
+    if (--this.count === 0) this.armed.closeUnsafe()
+  }
+
+  /** Fires what is due, slot by slot, in the order of their ticks. After a long sleep each slot is looked at once. */
+  turn(): void {
+    const now = this.currentTick()
+    const first = Math.max(this.tick + 1, now - SLOTS + 1)
+    this.tick = now
+    for (let tick = first; tick <= now && this.count > 0; tick++) {
+      const slot = this.slots[tick % SLOTS]!
+      let timer = slot.next!
+      while (timer !== slot) {
+        const next: Timer = timer.next!
+        if (timer.dueTick <= now) {
+          const fire = timer.fire!
+          this.cancel(timer)
+          fire()
+          // What fires may cancel its neighbours: go on from the ring's head where the next one has gone.
+          timer = next.next === undefined ? slot.next! : next
+        } else {
+          timer = next
+        }
+      }
+    }
+  }
+
+  private currentTick(): number {
+    return Math.floor(this.nowMs() / TICK_MS)
+  }
+}
+
+const ring = (node: Timer): Timer => {
+  node.previous = node
+  node.next = node
+  return node
+}
