@@ -1,0 +1,65 @@
+/**
+ * A fiber for every packet: started at once, supervised while it waits.
+ *
+ * A packet that is answered from the cache is over when its fiber's first step returns; only what waits enters the set.
+ * At shutdown the set gets time to empty, then what is left is interrupted.
+ */
+import { Context, Effect, Fiber, FiberSet, Layer, Scheduler } from "effect"
+import { Configuration } from "../config/configuration.ts"
+import type { Packet } from "../query/packet.ts"
+import { Pipeline } from "../query/pipeline.ts"
+
+export class QueryFibers extends Context.Service<
+  QueryFibers,
+  {
+    /** Starts the packet's fiber. */
+    readonly start: (packet: Packet) => void
+  }
+>()("strand/listener/QueryFibers") {
+  static readonly layer: Layer.Layer<QueryFibers, never, Pipeline | Configuration> = Layer.effect(
+    QueryFibers,
+    Effect.gen(function* () {
+      const pipeline = yield* Pipeline
+      const config = yield* Configuration
+      const fibers = yield* FiberSet.make<void>()
+      // Registered after the set's own finalizer, so that it runs before: closing the set interrupts at once.
+      yield* Effect.addFinalizer(() =>
+        FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid)
+      )
+      const scheduler = yield* Scheduler.Scheduler
+      const context = Context.add(
+        yield* Effect.context<never>(),
+        Scheduler.Scheduler,
+        new SharedDispatcher(scheduler)
+      )
+      const runFork = Effect.runForkWith(context)
+      return QueryFibers.of({
+        start: (packet) => {
+          const fiber: Fiber.Fiber<void> = runFork(pipeline.handle(packet))
+          if (fiber.pollUnsafe() === undefined) FiberSet.addUnsafe(fibers, fiber)
+        }
+      })
+    })
+  )
+}
+
+/** One dispatcher for all fibers of queries: a thousand that wake in one turn share one `setImmediate`. */
+class SharedDispatcher implements Scheduler.Scheduler {
+  readonly executionMode: "sync" | "async"
+  private readonly scheduler: Scheduler.Scheduler
+  private readonly dispatcher: Scheduler.SchedulerDispatcher
+
+  constructor(scheduler: Scheduler.Scheduler) {
+    this.scheduler = scheduler
+    this.executionMode = scheduler.executionMode
+    this.dispatcher = scheduler.makeDispatcher()
+  }
+
+  shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    return this.scheduler.shouldYield(fiber)
+  }
+
+  makeDispatcher(): Scheduler.SchedulerDispatcher {
+    return this.dispatcher
+  }
+}

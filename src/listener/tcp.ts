@@ -1,0 +1,83 @@
+/** Queries by TCP: connections, how many there may be, and how long. */
+import { Effect, Schedule, type Scope } from "effect"
+import type { Socket } from "node:net"
+import { Configuration } from "../config/configuration.ts"
+import type { SocketError } from "../io/datagram.ts"
+import type { Endpoint } from "../io/endpoint.ts"
+import { listen } from "../io/stream.ts"
+import { TimerWheel } from "../io/timer-wheel.ts"
+import { Counters } from "../telemetry/counters.ts"
+import { QueryFibers } from "./query-fibers.ts"
+import { TcpClient } from "./tcp-connection.ts"
+
+const SWEEP_MS = 500
+
+/**
+ * Listens at `local` for as long as the scope lives.
+ *
+ * When there are as many connections as there may be, the one that has been idle longest makes room; where none is
+ * idle, the new one is closed.
+ */
+export const listenTcp = (
+  local: Endpoint
+): Effect.Effect<Endpoint, SocketError, Configuration | TimerWheel | QueryFibers | Counters | Scope.Scope> =>
+  Effect.gen(function* () {
+    const config = yield* Configuration
+    const fibers = yield* QueryFibers
+    const counters = yield* Counters
+    const { nowMs } = yield* TimerWheel
+    const clients = new Set<TcpClient>()
+    const byAddress = new Map<string, number>()
+
+    const isFull = (address: string): boolean =>
+      clients.size >= config.maxTcpConnections || (byAddress.get(address) ?? 0) >= config.maxTcpConnectionsPerClient
+
+    const accept = (socket: Socket): void => {
+      const address = socket.remoteAddress ?? ""
+      if (isFull(address)) {
+        counters.add("tcp.refused")
+        const ofWhom = clients.size >= config.maxTcpConnections ? undefined : address
+        const longestIdle = longestIdleOf(clients, ofWhom)
+        if (longestIdle === undefined) {
+          socket.destroy()
+          return
+        }
+        longestIdle.destroy()
+      }
+      counters.add("tcp.accepted")
+      byAddress.set(address, (byAddress.get(address) ?? 0) + 1)
+      const client = new TcpClient(socket, fibers.start, nowMs, () => {
+        clients.delete(client)
+        const left = (byAddress.get(address) ?? 1) - 1
+        if (left > 0) byAddress.set(address, left)
+        else byAddress.delete(address)
+      })
+      clients.add(client)
+    }
+
+    const sweep = Effect.sync(() => {
+      const now = nowMs()
+      for (const client of clients) {
+        if (!client.isExpired(now)) continue
+        counters.add("tcp.expired")
+        client.destroy()
+      }
+    })
+    // Closed last: what is under way when the listener goes still gets its answers.
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const client of clients) client.end()
+      })
+    )
+    yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
+    return yield* listen(local, accept)
+  })
+
+const longestIdleOf = (clients: ReadonlySet<TcpClient>, address: string | undefined): TcpClient | undefined => {
+  let found: TcpClient | undefined
+  for (const client of clients) {
+    if (!client.isIdle || (address !== undefined && client.peer.address !== address)) continue
+    if (found === undefined || client.activeMs < found.activeMs) found = client
+  }
+  return found
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+/** The composition root: configuration → layers → run. Nothing else composes the process. */
+import "./process/node-version.ts"
+import { NodeRuntime } from "@effect/platform-node"
+import { Cause, Console, Effect, Exit, Layer } from "effect"
+import { Configuration, type ConfigurationError, load } from "./config/configuration.ts"
+import { formatEndpoint } from "./io/endpoint.ts"
+import * as PortableDatagrams from "./io/datagram-portable.ts"
+import { Listeners } from "./listener/listeners.ts"
+import { check, help, readCommand, version } from "./process/cli.ts"
+import { layerLogging } from "./process/logging.ts"
+import { serverLayer } from "./process/server.ts"
+import { Counters } from "./telemetry/counters.ts"
+
+/** Runs until it is interrupted; what was in flight then is answered before the layers close. */
+const run = Effect.fnUntraced(function* (file: string | undefined) {
+  const { settings, warnings } = yield* load(file)
+  const server = Effect.gen(function* () {
+    const listening = yield* Listeners
+    const counters = yield* Counters
+    for (const warning of warnings) yield* Effect.logWarning(warning)
+    yield* Effect.logInfo(`strand ${version} answers`, {
+      listening: listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
+      upstreams: settings.upstreams.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
+      policy: settings.upstreamPolicy
+    })
+    yield* Effect.addFinalizer(() => Effect.logInfo("shutting down", counters.snapshot()))
+    return yield* Effect.never
+  })
+  return yield* Effect.scoped(server).pipe(
+    Effect.provide(
+      serverLayer.pipe(
+        Layer.provide(Layer.mergeAll(Configuration.layer(settings), PortableDatagrams.layer)),
+        Layer.provideMerge(layerLogging(settings))
+      )
+    )
+  )
+})
+
+const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Error> => {
+  const command = readCommand(process.argv.slice(2))
+  switch (command.kind) {
+    case "help":
+      return Console.log(help())
+    case "version":
+      return Console.log(version)
+    case "mistake":
+      return Effect.fail(new Error(`${command.message}; strand --help says what there is`))
+    case "check":
+      return check(command.file)
+    case "run":
+      return run(command.file)
+  }
+}).pipe(Effect.tapError((error) => Console.error(error.message)))
+
+// A second signal ends the process at once; the first lets what is in flight finish.
+let signals = 0
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (++signals > 1) process.exit(130)
+  })
+}
+
+NodeRuntime.runMain(program, {
+  disableErrorReporting: true,
+  teardown: (exit, onExit) => {
+    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
+      if (Cause.hasDies(exit.cause)) console.error(Cause.pretty(exit.cause))
+      return onExit(1)
+    }
+    return onExit(0)
+  }
+})

@@ -1,0 +1,40 @@
+/**
+ * The server as one layer: what is built first is closed last.
+ *
+ * Closing goes the way of a query: listeners stop, fibers finish, resolvers close, telemetry is flushed.
+ */
+import { randomBytes } from "node:crypto"
+import { Layer } from "effect"
+import { AnswerCache } from "../cache/answer-cache.ts"
+import { FailureCache } from "../cache/failure-cache.ts"
+import type { Configuration } from "../config/configuration.ts"
+import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import { TimerWheel } from "../io/timer-wheel.ts"
+import { Listeners } from "../listener/listeners.ts"
+import { QueryFibers } from "../listener/query-fibers.ts"
+import { Coalescer } from "../query/coalescer.ts"
+import { Pipeline } from "../query/pipeline.ts"
+import { makeResolveAndKeep } from "../query/resolve-and-keep.ts"
+import { Counters } from "../telemetry/counters.ts"
+import { layerTracer } from "../telemetry/export.ts"
+import { FailureLog } from "../telemetry/failure-log.ts"
+import { Traces } from "../telemetry/traces.ts"
+import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
+
+/** An option from the range for local use (RFC 6891 §9) with a number of this process. */
+const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: randomBytes(8) }))
+
+const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.provide(layerTracer))
+
+/** Needs a configuration and a way to move datagrams; offers what listens and what was counted. */
+export const serverLayer: Layer.Layer<Listeners | Counters, SocketError, Configuration | DatagramTransport> =
+  Listeners.layer.pipe(
+    Layer.provide(QueryFibers.layer),
+    Layer.provide(Pipeline.layer),
+    Layer.provide(Coalescer.layer(makeResolveAndKeep)),
+    Layer.provide(ResolverPool.layer),
+    Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
+    Layer.provide(telemetry),
+    Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark)),
+    Layer.provideMerge(Counters.layer)
+  )

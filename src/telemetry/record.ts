@@ -1,0 +1,47 @@
+/**
+ * What is noted of a query on its way: a few times and numbers, no spans.
+ *
+ * Written for every miss; when the query is over, the sampler decides whether a trace is built from it. Times are
+ * milliseconds of `performance.now()`.
+ */
+import type { Question } from "../dns/question.ts"
+
+export type AttemptOutcome = "waiting" | "answered" | "timeout" | "network-error" | "error-response" | "garbage"
+
+/** One question sent to one upstream. */
+export interface AttemptRecord {
+  readonly upstream: string
+  readonly address: string
+  readonly port: number
+  readonly startedMs: number
+  transport: "udp" | "tcp"
+  endedMs: number
+  outcome: AttemptOutcome
+  rcode: number
+}
+
+/** The way from a miss to its answer; shared by the queries that were coalesced. */
+export interface ResolutionRecord {
+  readonly startedMs: number
+  endedMs: number
+  readonly attempts: Array<AttemptRecord>
+}
+
+export interface QueryRecord {
+  readonly question: Question
+  readonly client: string
+  readonly transport: "udp" | "tcp"
+  readonly startedMs: number
+  lookedUpMs: number
+  cache: "hit" | "miss" | "failure"
+  /** When the query was let in to wait for the network; 0 where it did not wait in line. */
+  admittedMs: number
+  coalesced: boolean
+  resolution: ResolutionRecord | undefined
+  endedMs: number
+  rcode: number
+  /** Why it failed, for people; empty where it did not. */
+  error: string
+}
+
+export const now = (): number => performance.now()

@@ -1,0 +1,179 @@
+/**
+ * Which queries leave a trace, and the trace built from a query's record, off the query's way.
+ *
+ * The sampler picks queries at their start; failed and slow ones are kept besides, up to a number a second. The tree:
+ * `dns.query` → `cache.lookup`, `queue.wait`, `upstream.resolve` → `upstream.attempt`, one each try.
+ */
+import { Cause, Context, Effect, Exit, Layer, Option, Tracer } from "effect"
+import { Configuration } from "../config/configuration.ts"
+import type { Sampling } from "../config/values.ts"
+import { rcodeName, typeName } from "../dns/codes.ts"
+import { formatName } from "../dns/name.ts"
+import { Counters } from "./counters.ts"
+import type { AttemptRecord, QueryRecord } from "./record.ts"
+
+/** Failed and slow queries that are traced a second at most: an outage must not become a flood of traces. */
+const MAX_NOTABLE_PER_SECOND = 100
+/** Traces that wait to be built at most. */
+const MAX_WAITING = 2048
+/** Traces built in one turn of the event loop. */
+const BUILD_SLICE = 16
+
+export class Traces extends Context.Service<
+  Traces,
+  {
+    /** Whether the query that begins now is picked. */
+    readonly picks: () => boolean
+    /** Takes the record of a query that is over; `isPicked` is what `picks` said at its start. */
+    readonly finish: (record: QueryRecord, isPicked: boolean) => void
+  }
+>()("strand/telemetry/Traces") {
+  static readonly layer: Layer.Layer<Traces, never, Configuration | Counters> = Layer.effect(
+    Traces,
+    Effect.gen(function* () {
+      const config = yield* Configuration
+      const counters = yield* Counters
+      const tracer = yield* Tracer.Tracer
+      const sample = makeSampler(config.traceSampling)
+      const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND })
+      const isOff = config.traceSampling.kind === "never"
+      const waiting: Array<QueryRecord> = []
+      let isScheduled = false
+
+      const build = (): void => {
+        isScheduled = false
+        for (const record of waiting.splice(0, BUILD_SLICE)) buildTrace(tracer, record)
+        schedule()
+      }
+      const schedule = (): void => {
+        if (isScheduled || waiting.length === 0) return
+        isScheduled = true
+        setImmediate(build)
+      }
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          for (const record of waiting.splice(0)) buildTrace(tracer, record)
+        })
+      )
+      return Traces.of({
+        picks: sample,
+        finish: (record, isPicked) => {
+          if (isOff) return
+          const isNotable = record.error !== "" || record.endedMs - record.startedMs >= config.slowQueryMs
+          if (!isPicked && !(isNotable && notable())) return
+          if (waiting.length >= MAX_WAITING) return counters.add("traces.dropped")
+          counters.add("traces.sampled")
+          waiting.push(record)
+          schedule()
+        }
+      })
+    })
+  )
+}
+
+/** A rate is kept second by second: the first N of each are picked. */
+const makeSampler = (sampling: Sampling): (() => boolean) => {
+  switch (sampling.kind) {
+    case "always":
+      return () => true
+    case "never":
+      return () => false
+    case "ratio":
+      return () => Math.random() < sampling.ratio
+    case "rate": {
+      let second = 0
+      let picked = 0
+      return () => {
+        if (picked >= sampling.perSecond) {
+          const current = Math.floor(performance.now() / 1000)
+          if (current === second) return false
+          second = current
+          picked = 0
+        }
+        picked++
+        return true
+      }
+    }
+  }
+}
+
+const nanos = (ms: number): bigint => BigInt(Math.round((performance.timeOrigin + ms) * 1e6))
+
+const buildTrace = (tracer: Tracer.Tracer, record: QueryRecord): void => {
+  const span = (
+    name: string,
+    kind: Tracer.SpanKind,
+    parent: Tracer.Span | undefined,
+    startMs: number,
+    endMs: number,
+    attributes: Record<string, unknown>,
+    error: string
+  ): Tracer.Span => {
+    const made = tracer.span({
+      name,
+      kind,
+      parent: Option.fromUndefinedOr(parent),
+      annotations: Context.empty(),
+      links: [],
+      startTime: nanos(startMs),
+      root: parent === undefined,
+      sampled: true
+    })
+    for (const [key, value] of Object.entries(attributes)) made.attribute(key, value)
+    ends.push(() => made.end(nanos(Math.max(endMs, startMs)), error === "" ? Exit.void : Exit.failCause(Cause.fail(error))))
+    return made
+  }
+  const ends: Array<() => void> = []
+  const { question, resolution } = record
+  const root = span("dns.query", "server", undefined, record.startedMs, record.endedMs, {
+    "dns.question.name": formatName(question.name),
+    "dns.question.type": typeName(question.type),
+    "dns.response_code": rcodeName(record.rcode),
+    "client.address": record.client,
+    "network.transport": record.transport
+  }, record.error)
+  span("cache.lookup", "internal", root, record.startedMs, record.lookedUpMs, { "cache.outcome": record.cache }, "")
+  if (record.admittedMs > 0) {
+    span("queue.wait", "internal", root, record.lookedUpMs, record.admittedMs, {}, "")
+  }
+  if (resolution !== undefined) {
+    const endedMs = resolution.endedMs === 0 ? record.endedMs : resolution.endedMs
+    const attributes = { "strand.coalesced": record.coalesced, "strand.attempts": resolution.attempts.length }
+    const resolve = span("upstream.resolve", "internal", root, resolution.startedMs, endedMs, attributes, record.error)
+    for (const attempt of resolution.attempts) attemptSpan(span, resolve, attempt, endedMs)
+  }
+  // Children end before their parents.
+  for (const end of ends.reverse()) end()
+}
+
+const attemptSpan = (
+  span: (
+    name: string,
+    kind: Tracer.SpanKind,
+    parent: Tracer.Span | undefined,
+    startMs: number,
+    endMs: number,
+    attributes: Record<string, unknown>,
+    error: string
+  ) => Tracer.Span,
+  parent: Tracer.Span,
+  attempt: AttemptRecord,
+  overMs: number
+): void => {
+  span(
+    "upstream.attempt",
+    "client",
+    parent,
+    attempt.startedMs,
+    attempt.endedMs === 0 ? overMs : attempt.endedMs,
+    {
+      "server.address": attempt.address,
+      "server.port": attempt.port,
+      "network.transport": attempt.transport,
+      "strand.upstream": attempt.upstream,
+      "strand.outcome": attempt.outcome,
+      ...(attempt.rcode < 0 ? {} : { "dns.response_code": rcodeName(attempt.rcode) })
+    },
+    attempt.outcome === "answered" || attempt.outcome === "waiting" ? "" : attempt.outcome
+  )
+}

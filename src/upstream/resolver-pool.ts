@@ -1,0 +1,123 @@
+/**
+ * Hands out resolvers to cache misses.
+ *
+ * Effect's `Pool` keeps the resolvers' lives: it acquires them, and replaces one that is invalidated. Each seat holds
+ * one lease; which seat takes a question, round-robin or least-busy, is decided here, for `Pool` itself always lends
+ * the one returned last.
+ */
+import { Context, Effect, Exit, Layer, Pool, Scope } from "effect"
+import { Configuration } from "../config/configuration.ts"
+import type { Option, Question } from "../dns/question.ts"
+import { DatagramTransport, type SocketError } from "../io/datagram.ts"
+import { TimerWheel } from "../io/timer-wheel.ts"
+import { Counters } from "../telemetry/counters.ts"
+import type { ResolutionRecord } from "../telemetry/record.ts"
+import { rank } from "./policy.ts"
+import { type Answer, type ResolveError, resolveThrough } from "./resolution.ts"
+import { Resolver } from "./resolver.ts"
+import { TcpConnection } from "./tcp-connection.ts"
+import { Upstream } from "./upstream.ts"
+
+/** TCP connections to one upstream, and questions that wait on each, at most. */
+const MAX_CONNECTIONS = 4
+const MAX_PIPELINED = 64
+const CONNECTION_IDLE = "10 seconds"
+
+interface Seat {
+  resolver: Resolver
+  lease: Scope.Closeable
+}
+
+/** What marks the queries that this server sends, so that one that comes back round is known. */
+export class LoopMark extends Context.Service<LoopMark, Option>()("strand/upstream/LoopMark") {}
+
+export class ResolverPool extends Context.Service<
+  ResolverPool,
+  {
+    /** Carries one question to the upstreams. Fails when the deadline passes or no upstream is left to ask. */
+    readonly resolve: (question: Question, record: ResolutionRecord) => Effect.Effect<Answer, ResolveError>
+    readonly upstreams: ReadonlyArray<Upstream>
+  }
+>()("strand/upstream/ResolverPool") {
+  static readonly layer: Layer.Layer<
+    ResolverPool,
+    never,
+    Configuration | Counters | TimerWheel | DatagramTransport | LoopMark
+  > = Layer.effect(
+    ResolverPool,
+    Effect.gen(function* () {
+      const config = yield* Configuration
+      const counters = yield* Counters
+      const wheel = yield* TimerWheel
+      const scope = yield* Effect.scope
+      const ttl = { minSeconds: config.cacheMinTtlSecs, maxSeconds: config.cacheMaxTtlSecs }
+      const upstreams = config.upstreams.map((address) => new Upstream(address, config.trustUpstreamAd))
+      const connections = new Map<Upstream, Pool.Pool<TcpConnection, SocketError>>()
+      for (const upstream of upstreams) {
+        const pool = yield* Pool.makeWithTTL({
+          acquire: TcpConnection.open(upstream.endpoint, ttl),
+          min: 0,
+          max: MAX_CONNECTIONS,
+          concurrency: MAX_PIPELINED,
+          timeToLive: CONNECTION_IDLE,
+          timeToLiveStrategy: "usage"
+        })
+        connections.set(upstream, pool)
+      }
+      const pool = yield* Pool.make({
+        acquire: Resolver.make({
+          ttl,
+          counters,
+          connections,
+          nowMs: wheel.nowMs,
+          loopOption: yield* LoopMark
+        }),
+        size: config.actorPoolSize
+      })
+
+      const take = Effect.gen(function* () {
+        const lease = yield* Scope.fork(scope)
+        return { resolver: yield* Pool.get(pool).pipe(Scope.provide(lease)), lease } satisfies Seat
+      })
+      const seats: Array<Seat> = yield* Effect.replicateEffect(take, config.actorPoolSize)
+
+      /** A resolver that failed gives its seat to a new one; what it still carries goes on until its lease is over. */
+      const replace = Effect.fnUntraced(function* (seat: Seat) {
+        const { resolver, lease } = seat
+        resolver.isBroken = false
+        yield* Pool.invalidate(pool, resolver)
+        yield* Scope.close(lease, Exit.void)
+        const fresh = yield* take
+        seat.resolver = fresh.resolver
+        seat.lease = fresh.lease
+      })
+
+      let turn = 0
+      const choose = (): Seat => {
+        turn = (turn + 1) >>> 0
+        const first = seats[turn % seats.length]!
+        if (config.poolStrategy === "round-robin") return first
+        return seats.reduce((best, seat) => (seat.resolver.inFlight < best.resolver.inFlight ? seat : best), first)
+      }
+      const options = {
+        wheel,
+        counters,
+        deadlineMs: config.queryTimeoutSecs * 1000,
+        attemptTimeoutMs: config.attemptTimeoutMs,
+        retries: config.retries
+      }
+      return ResolverPool.of({
+        upstreams,
+        resolve: (question, record) =>
+          Effect.suspend(() => {
+            const seat = choose()
+            const ranked = rank(config.upstreamPolicy, upstreams, turn)
+            return Effect.ensuring(
+              resolveThrough(seat.resolver, ranked, question, record, options),
+              Effect.suspend(() => (seat.resolver.isBroken ? Effect.forkIn(replace(seat), scope) : Effect.void))
+            )
+          })
+      })
+    })
+  )
+}
