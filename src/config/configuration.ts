@@ -3,9 +3,9 @@
  */
 import { networkInterfaces } from "node:os"
 import { ConfigProvider, Context, Effect, Exit, Layer, Schema, SchemaIssue } from "effect"
-import { fileKey, Settings, type SettingName, settingNames } from "./schema.ts"
-import { type Gathered, gather, type Given, type Mistake } from "./sources.ts"
-import { formatEndpoint, type Endpoint } from "../io/endpoint.ts"
+import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { fileKey, type SettingName, Settings, settingNames } from "./schema.ts"
+import { type Gathered, type Given, gather, type Mistake } from "./sources.ts"
 
 export class Configuration extends Context.Service<Configuration, Settings>()("strand/config/Configuration") {
   static readonly layer = (settings: Settings): Layer.Layer<Configuration> => Layer.succeed(Configuration, settings)
@@ -36,7 +36,11 @@ const decode = Schema.decodeUnknownExit(Settings)
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
     const expected = "annotations" in issue ? issue.annotations?.["expected"] : undefined
-    return typeof expected === "string" ? expected : issue._tag === "InvalidType" ? "a value" : SchemaIssue.defaultLeafHook(issue)
+    return typeof expected === "string"
+      ? expected
+      : issue._tag === "InvalidType"
+        ? "a value"
+        : SchemaIssue.defaultLeafHook(issue)
   }
 })
 
@@ -91,7 +95,9 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
   const bound = settings.listen.flatMap(({ protocols, endpoint }) =>
     protocols.map((protocol) => `${protocol}://${formatEndpoint(endpoint)}`)
   )
-  for (const address of new Set(bound.filter((address, i) => bound.indexOf(address) !== i && !address.endsWith(":0")))) {
+  for (const address of new Set(
+    bound.filter((address, i) => bound.indexOf(address) !== i && !address.endsWith(":0"))
+  )) {
     say("listen", address, "each address once")
   }
   for (const upstream of settings.upstreams) {

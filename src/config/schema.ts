@@ -6,7 +6,7 @@
  * a list in the file.
  */
 import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
-import { readListenAddress, readNetwork, readSampling, readUpstreamAddress, type Read } from "./values.ts"
+import { type Read, readListenAddress, readNetwork, readSampling, readUpstreamAddress } from "./values.ts"
 
 /** A value that `read` makes of a text. */
 const fromText = <A>(read: (text: string) => Read<A>) =>
@@ -31,22 +31,23 @@ const number = (options: { readonly min: number; readonly max: number; readonly 
     const isInRange = value >= options.min && value <= options.max
     return isInRange && (options.integer === false || Number.isInteger(value))
       ? Result.succeed(value)
-      : Result.fail(
-          `${options.integer === false ? "a number" : "an integer"} from ${options.min} to ${options.max}`
-        )
+      : Result.fail(`${options.integer === false ? "a number" : "an integer"} from ${options.min} to ${options.max}`)
   })
 
 const word = <const Words extends ReadonlyArray<string>>(...words: Words) =>
-  fromText((text): Read<Words[number]> =>
-    words.includes(text) ? Result.succeed(text as Words[number]) : Result.fail(`one of ${words.join(", ")}`)
+  fromText(
+    (text): Read<Words[number]> =>
+      words.includes(text) ? Result.succeed(text as Words[number]) : Result.fail(`one of ${words.join(", ")}`)
   )
 
-const truth = fromText((text): Read<boolean> =>
-  text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("true or false")
+const truth = fromText(
+  (text): Read<boolean> =>
+    text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("true or false")
 )
 
-const httpUrl = fromText((text): Read<string> =>
-  /^https?:$/.test(URL.parse(text)?.protocol ?? "") ? Result.succeed(text) : Result.fail("an http:// or https:// URL")
+const httpUrl = fromText(
+  (text): Read<string> =>
+    /^https?:$/.test(URL.parse(text)?.protocol ?? "") ? Result.succeed(text) : Result.fail("an http:// or https:// URL")
 )
 
 const text = fromText((value): Read<string> => (value === "" ? Result.fail("a text") : Result.succeed(value)))
@@ -139,7 +140,10 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   maxTcpConnections: { default: "1000", meaning: "TCP connections at once" },
   maxTcpConnectionsPerClient: { default: "100", meaning: "TCP connections at once from one address" },
   shutdownTimeoutSecs: { default: "5", meaning: "seconds that queries in flight get to finish at shutdown" },
-  traceSampling: { default: "rate:200", meaning: "queries that are traced: always, never, ratio:0.01, rate:N a second" },
+  traceSampling: {
+    default: "rate:200",
+    meaning: "queries that are traced: always, never, ratio:0.01, rate:N a second"
+  },
   slowQueryMs: { default: "1000", meaning: "milliseconds from which a query counts as slow and is traced" },
   logLevel: { default: "info", meaning: "trace, debug, info, warn, error, fatal, none" },
   logFormat: { default: undefined, meaning: "pretty or json; by default pretty on a terminal" },

@@ -1,8 +1,9 @@
 /**
  * Where settings come from: defaults < file < environment. Later ones win; each value remembers its source.
  */
-import { readFileSync } from "node:fs"
+
 import { getServers } from "node:dns"
+import { readFileSync } from "node:fs"
 import { Config, type ConfigProvider, Effect, Option, Predicate, Result } from "effect"
 import { Yaml } from "effect/encoding"
 import { fileKey, type SettingName, settingInfo, settingNames, variableName } from "./schema.ts"

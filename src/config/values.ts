@@ -77,9 +77,7 @@ export const readUpstreamAddress = (text: string): Read<UpstreamAddress> => {
 export const readNetwork = (text: string): Read<IpNetwork.IpNetwork> => {
   const network = text.includes("/")
     ? IpNetwork.fromString(text)
-    : Result.flatMap(NetAddress.ipFromString(text), (address) =>
-        IpNetwork.make(address, NetAddress.width(address))
-      )
+    : Result.flatMap(NetAddress.ipFromString(text), (address) => IpNetwork.make(address, NetAddress.width(address)))
   return Result.mapError(network, () => "a network such as 192.0.2.0/24 or 2001:db8::/32, or an address")
 }
 

@@ -42,13 +42,7 @@ export const skipName = (wire: Uint8Array, offset: number, end: number): number 
  * @returns its length in octets, root included; -1 where it is malformed, longer than 255 octets, or its pointers do
  *   not lead strictly backwards, so that no name can loop (RFC 9267 §2)
  */
-export const readName = (
-  wire: Uint8Array,
-  offset: number,
-  end: number,
-  out: Uint8Array,
-  outAt: number
-): number => {
+export const readName = (wire: Uint8Array, offset: number, end: number, out: Uint8Array, outAt: number): number => {
   let at = offset
   let before = offset
   let to = outAt

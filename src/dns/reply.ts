@@ -5,7 +5,7 @@
  * message as `normalise` makes them: no OPT, pointers that lead backwards only, and a question as long as the client's,
  * so that the client's spelling of the name can stand in its place.
  */
-import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
+import { type ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
 import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
 import type { Query } from "./query.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32, u16, u32 } from "./wire.ts"

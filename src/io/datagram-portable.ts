@@ -134,7 +134,6 @@ const connectFrom = (
   )
 
 export const layer: Layer.Layer<DatagramTransport> = Layer.succeed(DatagramTransport, {
-  bind: (local, handler) =>
-    acquire(local, "listening", (socket) => socket.bind(local.port, local.address), handler),
+  bind: (local, handler) => acquire(local, "listening", (socket) => socket.bind(local.port, local.address), handler),
   connect: (remote, handler) => connectFrom(remote, handler, MAX_PORT_DRAWS)
 })

@@ -38,9 +38,7 @@ export const listen = (
   ).pipe(
     Effect.map((server) => {
       const address = server.address()
-      return typeof address === "object" && address !== null
-        ? { address: address.address, port: address.port }
-        : local
+      return typeof address === "object" && address !== null ? { address: address.address, port: address.port } : local
     })
   )
 

@@ -4,7 +4,7 @@
  * A packet that is answered from the cache is over when its fiber's first step returns; only what waits enters the set.
  * At shutdown the set gets time to empty, then what is left is interrupted.
  */
-import { Context, Effect, Fiber, FiberSet, Layer, Scheduler } from "effect"
+import { Context, Effect, type Fiber, FiberSet, Layer, Scheduler } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { Packet } from "../query/packet.ts"
 import { Pipeline } from "../query/pipeline.ts"
@@ -27,11 +27,7 @@ export class QueryFibers extends Context.Service<
         FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid)
       )
       const scheduler = yield* Scheduler.Scheduler
-      const context = Context.add(
-        yield* Effect.context<never>(),
-        Scheduler.Scheduler,
-        new SharedDispatcher(scheduler)
-      )
+      const context = Context.add(yield* Effect.context<never>(), Scheduler.Scheduler, new SharedDispatcher(scheduler))
       const runFork = Effect.runForkWith(context)
       return QueryFibers.of({
         start: (packet) => {

@@ -1,6 +1,7 @@
 /** Queries by TCP: connections, how many there may be, and how long. */
-import { Effect, Schedule, type Scope } from "effect"
+
 import type { Socket } from "node:net"
+import { Effect, Schedule, type Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"

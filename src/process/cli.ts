@@ -1,8 +1,9 @@
 /** What the command line offers: run, check, help, version. */
-import { parseArgs } from "node:util"
+
 import { readFileSync } from "node:fs"
+import { parseArgs } from "node:util"
 import { Console, Effect } from "effect"
-import { load, type Loaded } from "../config/configuration.ts"
+import { type Loaded, load } from "../config/configuration.ts"
 import { fileKey, settingInfo, settingNames, variableName } from "../config/schema.ts"
 
 export type Command =

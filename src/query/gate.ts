@@ -36,11 +36,7 @@ interface Waiter {
   resume: ((effect: Effect.Effect<void, WaitedTooLong>) => void) | undefined
 }
 
-export const makeGate = (
-  maxConcurrent: number,
-  maxQueued: number,
-  wheel: TimerWheel["Service"]
-): Effect.Effect<Gate> =>
+export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerWheel["Service"]): Effect.Effect<Gate> =>
   Effect.map(Semaphore.make(maxConcurrent), (semaphore) => {
     // A set keeps the order of arrival and lets anyone leave from the middle.
     const line = new Set<Waiter>()

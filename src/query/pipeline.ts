@@ -188,7 +188,10 @@ const tooLate: ErrorReason = { code: ExtendedError.NoReachableAuthority, text: "
 const allDown: ErrorReason = { code: ExtendedError.NoReachableAuthority, text: "all upstreams are down" }
 const ownFault: ErrorReason = { code: ExtendedError.Other, text: "internal error" }
 
-const reasonOf = (cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>, counters: Counters["Service"]): ErrorReason => {
+const reasonOf = (
+  cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>,
+  counters: Counters["Service"]
+): ErrorReason => {
   for (const reason of cause.reasons) {
     if (reason._tag !== "Fail") continue
     switch (reason.error._tag) {

@@ -44,7 +44,8 @@ export class BoundedProcessor implements SpanProcessor {
 
   async forceFlush(): Promise<void> {
     const until = performance.now() + FLUSH_TIMEOUT_MS
-    while ((this.waiting.length > 0 || this.underWay !== undefined) && performance.now() < until) await this.exportOnce()
+    while ((this.waiting.length > 0 || this.underWay !== undefined) && performance.now() < until)
+      await this.exportOnce()
   }
 
   async shutdown(): Promise<void> {

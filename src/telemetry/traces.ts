@@ -120,18 +120,28 @@ const buildTrace = (tracer: Tracer.Tracer, record: QueryRecord): void => {
       sampled: true
     })
     for (const [key, value] of Object.entries(attributes)) made.attribute(key, value)
-    ends.push(() => made.end(nanos(Math.max(endMs, startMs)), error === "" ? Exit.void : Exit.failCause(Cause.fail(error))))
+    ends.push(() =>
+      made.end(nanos(Math.max(endMs, startMs)), error === "" ? Exit.void : Exit.failCause(Cause.fail(error)))
+    )
     return made
   }
   const ends: Array<() => void> = []
   const { question, resolution } = record
-  const root = span("dns.query", "server", undefined, record.startedMs, record.endedMs, {
-    "dns.question.name": formatName(question.name),
-    "dns.question.type": typeName(question.type),
-    "dns.response_code": rcodeName(record.rcode),
-    "client.address": record.client,
-    "network.transport": record.transport
-  }, record.error)
+  const root = span(
+    "dns.query",
+    "server",
+    undefined,
+    record.startedMs,
+    record.endedMs,
+    {
+      "dns.question.name": formatName(question.name),
+      "dns.question.type": typeName(question.type),
+      "dns.response_code": rcodeName(record.rcode),
+      "client.address": record.client,
+      "network.transport": record.transport
+    },
+    record.error
+  )
   span("cache.lookup", "internal", root, record.startedMs, record.lookedUpMs, { "cache.outcome": record.cache }, "")
   if (record.admittedMs > 0) {
     span("queue.wait", "internal", root, record.lookedUpMs, record.admittedMs, {}, "")

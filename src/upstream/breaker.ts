@@ -47,10 +47,10 @@ export class Breaker {
 
   /** @param question what was asked: equal texts count once */
   onFailure(nowMs: number, question: string): void {
-    if (this.current === "HalfOpen") return this.open(nowMs)
     if (this.current === "Open") return
     this.failed.add(question)
-    if (this.failed.size >= THRESHOLD && nowMs - this.lastSuccessMs > RECENT_MS) this.open(nowMs)
+    if (this.current === "HalfOpen") this.open(nowMs)
+    else if (this.failed.size >= THRESHOLD && nowMs - this.lastSuccessMs > RECENT_MS) this.open(nowMs)
   }
 
   /** A query that was let through ended without telling anything of the upstream. */

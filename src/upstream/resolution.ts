@@ -68,9 +68,8 @@ type Event =
 
 /** Delays grow by half from attempt to attempt and are spread, so that queries that failed together do not return so. */
 const delaysFrom = (attemptTimeoutMs: number, retries: number) =>
-  Schedule.exponential(Duration.millis(attemptTimeoutMs), 1.5).pipe(
-    Schedule.jittered,
-    (schedule) => Schedule.max([schedule, Schedule.recurs(retries)])
+  Schedule.exponential(Duration.millis(attemptTimeoutMs), 1.5).pipe(Schedule.jittered, (schedule) =>
+    Schedule.max([schedule, Schedule.recurs(retries)])
   )
 
 /** Resolves `question` at the ranked upstreams through `resolver`. */
@@ -150,7 +149,10 @@ export const resolveThrough = Effect.fnUntraced(function* (
       maySend = false
 
       const left = startedMs + options.deadlineMs - wheel.nowMs()
-      const step = upstream === undefined ? undefined : yield* Pull.catchDone(nextDelay(wheel.nowMs(), undefined), () => Effect.undefined)
+      const step =
+        upstream === undefined
+          ? undefined
+          : yield* Pull.catchDone(nextDelay(wheel.nowMs(), undefined), () => Effect.undefined)
       const delayMs = step === undefined ? left : Math.min(left, Duration.toMillis(step[1]))
       // Silence from the trial of upstreams that are all known to be down is answer enough.
       const waitMs = wasOpen ? Math.min(left, options.attemptTimeoutMs) : delayMs
@@ -197,7 +199,15 @@ export const resolveThrough = Effect.fnUntraced(function* (
       if (attempts.length > options.retries) maySend = false
     }
   })
-  return yield* Effect.ensuring(body, Effect.sync(() => { if (!isOver) { mailbox.close(); finish() } }))
+  return yield* Effect.ensuring(
+    body,
+    Effect.sync(() => {
+      if (!isOver) {
+        mailbox.close()
+        finish()
+      }
+    })
+  )
 })
 
 const failureTag = (exit: Exit.Exit<Response, AttemptFailure>): string | undefined =>
@@ -205,11 +215,8 @@ const failureTag = (exit: Exit.Exit<Response, AttemptFailure>): string | undefin
     ? exit.cause.reasons.flatMap((reason) => (reason._tag === "Fail" ? [reason.error._tag] : []))[0]
     : undefined
 
-const nextCandidate = (
-  ranked: ReadonlyArray<Upstream>,
-  asked: ReadonlyMap<Upstream, number>,
-  nowMs: number
-): boolean => ranked.some((upstream) => (asked.get(upstream) ?? 0) < 3 && upstream.breaker.state(nowMs) === "Closed")
+const nextCandidate = (ranked: ReadonlyArray<Upstream>, asked: ReadonlyMap<Upstream, number>, nowMs: number): boolean =>
+  ranked.some((upstream) => (asked.get(upstream) ?? 0) < 3 && upstream.breaker.state(nowMs) === "Closed")
 
 /** The answer that a response is; undefined where it is none and another upstream is to be asked. */
 const answerOf = (response: Response, question: Question, upstream: Upstream): Answer | undefined => {

@@ -8,7 +8,7 @@
 import { Context, Effect, Exit, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { Option, Question } from "../dns/question.ts"
-import { DatagramTransport, type SocketError } from "../io/datagram.ts"
+import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"

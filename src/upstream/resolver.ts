@@ -6,9 +6,9 @@
  * replaced lives until its exchanges are over.
  */
 import { type Context, Effect, Exit, Fiber, Pool, Scope } from "effect"
+import { Rcode } from "../dns/codes.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { Response, TtlBounds } from "../dns/response.ts"
-import { Rcode } from "../dns/codes.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { AttemptRecord } from "../telemetry/record.ts"
@@ -106,9 +106,13 @@ export class Resolver {
       record.transport = "tcp"
       const pool = this.options.connections.get(upstream)!
       return Pool.use(pool, (connection) =>
-        connection.ask(question, edns, options).pipe(
-          Effect.ensuring(Effect.suspend(() => (connection.isBroken ? Pool.invalidate(pool, connection) : Effect.void)))
-        )
+        connection
+          .ask(question, edns, options)
+          .pipe(
+            Effect.ensuring(
+              Effect.suspend(() => (connection.isBroken ? Pool.invalidate(pool, connection) : Effect.void))
+            )
+          )
       ).pipe(Effect.catchTag("SocketError", (error) => Effect.fail(new NetworkFailure({ message: error.message }))))
     })
     if (upstream.protocol === "tcp") return byTcp
@@ -146,10 +150,7 @@ export class Resolver {
       if (open !== undefined) this.draining.push(open)
       this.ports.set(upstream, { port, scope })
       return port
-    }).pipe(
-      Effect.provideContext(this.context),
-      Effect.ensuring(Effect.sync(() => this.opening.delete(upstream)))
-    )
+    }).pipe(Effect.provideContext(this.context), Effect.ensuring(Effect.sync(() => this.opening.delete(upstream))))
     // All who need the socket while it is being opened wait for the same opening, which outlives who came first.
     return Effect.flatMap(Effect.forkIn(renew, this.scope, { startImmediately: true }), (fiber) => {
       if (fiber.pollUnsafe() === undefined) this.opening.set(upstream, Fiber.join(fiber))

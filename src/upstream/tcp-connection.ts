@@ -4,8 +4,8 @@
 import type { Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 import { encodeQuery, type Option, type Question } from "../dns/question.ts"
-import { matchReply, normalise, ReplyMatch, type Response, type TtlBounds } from "../dns/response.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
+import { matchReply, normalise, ReplyMatch, type Response, type TtlBounds } from "../dns/response.ts"
 import { u16 } from "../dns/wire.ts"
 import type { SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"
@@ -38,11 +38,7 @@ export class TcpConnection {
     return Effect.map(dial(remote), (socket) => new TcpConnection(socket, ttl))
   }
 
-  ask(
-    question: Question,
-    edns: boolean,
-    options: ReadonlyArray<Option>
-  ): Effect.Effect<Response, AttemptFailure> {
+  ask(question: Question, edns: boolean, options: ReadonlyArray<Option>): Effect.Effect<Response, AttemptFailure> {
     return Effect.callback((resume) => {
       if (this.isBroken) return resume(Effect.fail(new NetworkFailure({ message: "the connection is gone" })))
       let id = randomU16()

@@ -6,8 +6,8 @@
  */
 import { Effect, type Scope } from "effect"
 import { encodeQuery, type Option, type Question } from "../dns/question.ts"
-import { matchReply, normalise, ReplyMatch, type Response, type TtlBounds } from "../dns/response.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
+import { matchReply, normalise, ReplyMatch, type Response, type TtlBounds } from "../dns/response.ts"
 import { u16 } from "../dns/wire.ts"
 import { type Datagram, type DatagramSocket, DatagramTransport, type SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"
@@ -97,7 +97,10 @@ export class UdpPort {
     const id = length < 2 ? -1 : u16(payload, 0)
     const exchange = this.exchanges.get(id)
     const match = exchange === undefined ? ReplyMatch.Stranger : matchReply(payload, length, id, exchange.question)
-    if (exchange === undefined || match === ReplyMatch.Stranger) return this.onStranger()
+    if (exchange === undefined || match === ReplyMatch.Stranger) {
+      this.onStranger()
+      return
+    }
     this.exchanges.delete(id)
     const response = normalise(payload, length, exchange.question, this.ttl)
     exchange.resume(response === undefined ? Effect.fail(new GarbageReceived()) : Effect.succeed(response))

@@ -1,6 +1,6 @@
 /** A server that queries are forwarded to: its address, and what all resolvers know of it together. */
 import type { UpstreamAddress } from "../config/values.ts"
-import { formatEndpoint, type Endpoint } from "../io/endpoint.ts"
+import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import { Breaker } from "./breaker.ts"
 
 /** How long an upstream that cannot read EDNS is asked without. */
