@@ -50,6 +50,9 @@ class PortableSocket implements DatagramSocket {
   private readonly connected: boolean
   private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_SIZE)
   private used = 0
+  private isClosed = false
+  /** A send on a connected socket may report the ICMP error that the one before it met. */
+  private readonly onSent: (error: Error | null) => void
 
   constructor(socket: Socket, connected: boolean, handler: DatagramHandler) {
     this.socket = socket
@@ -60,6 +63,12 @@ class PortableSocket implements DatagramSocket {
       handler.onBatch([{ payload, length: payload.length, peer }])
     )
     socket.on("error", handler.onError)
+    socket.on("close", () => {
+      this.isClosed = true
+    })
+    this.onSent = (error) => {
+      if (error !== null) handler.onError(error)
+    }
   }
 
   reserve(size: number): Uint8Array {
@@ -73,16 +82,20 @@ class PortableSocket implements DatagramSocket {
   }
 
   send(batch: ReadonlyArray<OutgoingDatagram>): number {
-    if (this.socket.getSendQueueSize() > MAX_UNSENT) return batch.length
+    if (this.isClosed || this.socket.getSendQueueSize() > MAX_UNSENT) return batch.length
     for (const { payload, length, peer } of batch) {
-      if (this.connected) this.socket.send(payload, 0, length, ignore)
+      if (this.connected) this.socket.send(payload, 0, length, this.onSent)
       else this.socket.send(payload, 0, length, peer.port, peer.address, ignore)
     }
     return 0
   }
+
+  stopReceiving(): void {
+    this.socket.removeAllListeners("message")
+  }
 }
 
-/** What a failed send means is known by the exchange's timer, and by the socket's error event. */
+/** A reply that could not be sent is the client's to ask for again. */
 const ignore = (): void => {}
 
 /** A socket for as long as the scope lives; `open` starts it and must end in one of the two events named. */

@@ -35,6 +35,8 @@ export interface DatagramSocket {
    * @returns how many were dropped
    */
   readonly send: (batch: ReadonlyArray<OutgoingDatagram>) => number
+  /** Receives no more; what is sent still goes, until the scope closes. */
+  readonly stopReceiving: () => void
 }
 
 /** A socket could not be opened: the port is taken, the address is not ours, or no descriptor is left. */

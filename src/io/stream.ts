@@ -10,6 +10,12 @@ const BACKLOG = 1024
 const failure = (endpoint: Endpoint, cause: Error): SocketError =>
   new SocketError({ endpoint: formatEndpoint(endpoint), message: cause.message })
 
+export interface StreamListener {
+  readonly endpoint: Endpoint
+  /** Accepts no more. */
+  readonly stop: () => void
+}
+
 /**
  * Accepts connections at `local` and hands them to `onConnection`.
  *
@@ -19,7 +25,7 @@ const failure = (endpoint: Endpoint, cause: Error): SocketError =>
 export const listen = (
   local: Endpoint,
   onConnection: (socket: Socket) => void
-): Effect.Effect<Endpoint, SocketError, Scope.Scope> =>
+): Effect.Effect<StreamListener, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Server, SocketError>((resume) => {
       const server = createServer({ allowHalfOpen: true, noDelay: true }, onConnection)
@@ -37,8 +43,14 @@ export const listen = (
     (server) => Effect.sync(() => server.close())
   ).pipe(
     Effect.map((server) => {
-      const address = server.address()
-      return typeof address === "object" && address !== null ? { address: address.address, port: address.port } : local
+      const bound = server.address()
+      const isBound = typeof bound === "object" && bound !== null
+      return {
+        endpoint: isBound ? { address: bound.address, port: bound.port } : local,
+        stop: () => {
+          server.close()
+        }
+      }
     })
   )
 

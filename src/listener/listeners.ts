@@ -2,17 +2,12 @@
 import { Context, Effect, Layer } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
-import type { Endpoint } from "../io/endpoint.ts"
 import type { TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
-import type { QueryFibers } from "./query-fibers.ts"
+import type { Listening } from "./listening.ts"
+import { QueryFibers } from "./query-fibers.ts"
 import { listenTcp } from "./tcp.ts"
 import { listenUdp } from "./udp.ts"
-
-export interface Listening {
-  readonly protocol: "udp" | "tcp"
-  readonly endpoint: Endpoint
-}
 
 export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listening>>()("strand/listener/Listeners") {
   static readonly layer: Layer.Layer<
@@ -23,16 +18,24 @@ export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listenin
     Listeners,
     Effect.gen(function* () {
       const config = yield* Configuration
+      const fibers = yield* QueryFibers
       const listening: Array<Listening> = []
       for (const { protocols, endpoint } of config.listen) {
         // A port drawn by the kernel (`:0`) for UDP is asked for by TCP too.
         let local = endpoint
         for (const protocol of protocols) {
-          const open = protocol === "udp" ? listenUdp(local) : listenTcp(local)
-          local = yield* open
-          listening.push({ protocol, endpoint: local })
+          const opened: Listening = yield* protocol === "udp" ? listenUdp(local) : listenTcp(local)
+          local = opened.endpoint
+          listening.push(opened)
         }
       }
+      // Registered last, so that it runs first: no more queries come in, those under way are answered, and only then
+      // the sockets close.
+      yield* Effect.addFinalizer(() => {
+        for (const { stop } of listening) stop()
+        // The last answers leave in the turn after their fibers' end.
+        return Effect.andThen(fibers.drain, Effect.yieldNow)
+      })
       return listening
     })
   )

@@ -2,7 +2,7 @@
  * A fiber for every packet: started at once, supervised while it waits.
  *
  * A packet that is answered from the cache is over when its fiber's first step returns; only what waits enters the set.
- * At shutdown the set gets time to empty, then what is left is interrupted.
+ * At shutdown the set gets time to empty (`drain`); what is left when it closes is interrupted.
  */
 import { Context, Effect, type Fiber, FiberSet, Layer, Scheduler } from "effect"
 import { Configuration } from "../config/configuration.ts"
@@ -14,6 +14,8 @@ export class QueryFibers extends Context.Service<
   {
     /** Starts the packet's fiber. */
     readonly start: (packet: Packet) => void
+    /** Waits until no query is under way, or the time that shutdown may take is over. */
+    readonly drain: Effect.Effect<void>
   }
 >()("strand/listener/QueryFibers") {
   static readonly layer: Layer.Layer<QueryFibers, never, Pipeline | Configuration> = Layer.effect(
@@ -22,14 +24,11 @@ export class QueryFibers extends Context.Service<
       const pipeline = yield* Pipeline
       const config = yield* Configuration
       const fibers = yield* FiberSet.make<void>()
-      // Registered after the set's own finalizer, so that it runs before: closing the set interrupts at once.
-      yield* Effect.addFinalizer(() =>
-        FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid)
-      )
       const scheduler = yield* Scheduler.Scheduler
       const context = Context.add(yield* Effect.context<never>(), Scheduler.Scheduler, new SharedDispatcher(scheduler))
       const runFork = Effect.runForkWith(context)
       return QueryFibers.of({
+        drain: FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid),
         start: (packet) => {
           const fiber: Fiber.Fiber<void> = runFork(pipeline.handle(packet))
           if (fiber.pollUnsafe() === undefined) FiberSet.addUnsafe(fibers, fiber)

@@ -8,6 +8,7 @@ import type { Endpoint } from "../io/endpoint.ts"
 import { listen } from "../io/stream.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
+import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
 import { TcpClient } from "./tcp-connection.ts"
 
@@ -21,7 +22,7 @@ const SWEEP_MS = 500
  */
 export const listenTcp = (
   local: Endpoint
-): Effect.Effect<Endpoint, SocketError, Configuration | TimerWheel | QueryFibers | Counters | Scope.Scope> =>
+): Effect.Effect<Listening, SocketError, Configuration | TimerWheel | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
     const config = yield* Configuration
     const fibers = yield* QueryFibers
@@ -64,14 +65,21 @@ export const listenTcp = (
         client.destroy()
       }
     })
-    // Closed last: what is under way when the listener goes still gets its answers.
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        for (const client of clients) client.end()
+        for (const client of clients) client.destroy()
       })
     )
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
-    return yield* listen(local, accept)
+    const { endpoint, stop } = yield* listen(local, accept)
+    return {
+      protocol: "tcp",
+      endpoint,
+      stop: () => {
+        stop()
+        for (const client of clients) client.end()
+      }
+    }
   })
 
 const longestIdleOf = (clients: ReadonlySet<TcpClient>, address: string | undefined): TcpClient | undefined => {

@@ -4,12 +4,13 @@ import { type Datagram, type DatagramSocket, DatagramTransport, type SocketError
 import type { Endpoint } from "../io/endpoint.ts"
 import type { Packet, Responder } from "../query/packet.ts"
 import { Counters } from "../telemetry/counters.ts"
+import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
 
 /** Listens at `local` for as long as the scope lives. */
 export const listenUdp = (
   local: Endpoint
-): Effect.Effect<Endpoint, SocketError, DatagramTransport | QueryFibers | Counters | Scope.Scope> =>
+): Effect.Effect<Listening, SocketError, DatagramTransport | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* DatagramTransport
     const fibers = yield* QueryFibers
@@ -25,7 +26,7 @@ export const listenUdp = (
       onError: () => {}
     })
     outbox.socket = socket
-    return socket.local
+    return { protocol: "udp", endpoint: socket.local, stop: socket.stopReceiving.bind(socket) }
   })
 
 /** Replies that are ready in one turn, sent together. */

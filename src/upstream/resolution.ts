@@ -109,8 +109,9 @@ export const resolveThrough = Effect.fnUntraced(function* (
     counters.add(attempts.length === 1 ? "upstream.attempts" : "upstream.retries")
     const exchange = resolver.exchange(upstream, question, attemptRecord, (error) => {
       lastError = error.message
-      if (!attempt.isTroubled) mailbox.put({ kind: "trouble", attempt })
+      const isNew = !attempt.isTroubled
       attempt.isTroubled = true
+      if (isNew) mailbox.put({ kind: "trouble", attempt })
     })
     return Effect.map(Effect.forkDetach(exchange, { startImmediately: true }), (fiber) => {
       attempt.fiber = fiber

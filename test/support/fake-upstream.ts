@@ -1,0 +1,138 @@
+/** An upstream that speaks the real wire on a real socket, and behaves as badly as a test wants. */
+import { createSocket } from "node:dgram"
+import { createServer, type Socket } from "node:net"
+import packet, { type Answer, type Packet } from "dns-packet"
+import { Effect, type Scope } from "effect"
+
+/** What to do with one query: bytes to send, after a delay, or nothing. */
+export interface Reaction {
+  readonly reply?: Buffer
+  readonly delayMs?: number
+  /** Sent from another socket: a liar's port. */
+  readonly fromElsewhere?: boolean
+}
+
+export type Behaviour = (query: Packet, transport: "udp" | "tcp", count: number) => ReadonlyArray<Reaction>
+
+export interface FakeUpstream {
+  readonly port: number
+  readonly address: string
+  /** Queries received, both transports. */
+  readonly queries: () => number
+  readonly sourcePorts: ReadonlySet<number>
+}
+
+export const reply = (
+  query: Packet,
+  options: {
+    readonly answers?: Array<Answer>
+    readonly authorities?: Array<Answer>
+    readonly rcode?: number
+    readonly flags?: number
+    readonly id?: number
+    readonly name?: string
+  } = {}
+): Buffer => {
+  const questions = (query.questions ?? []).map((question) =>
+    options.name === undefined ? question : { ...question, name: options.name }
+  )
+  const encoded = packet.encode({
+    type: "response",
+    id: options.id ?? query.id ?? 0,
+    flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | (options.flags ?? 0) | (options.rcode ?? 0),
+    questions,
+    answers: options.answers ?? [],
+    authorities: options.authorities ?? []
+  })
+  return encoded
+}
+
+/** One A record for whatever is asked. */
+export const address =
+  (data: string, ttl = 60): Behaviour =>
+  (query) => [{ reply: reply(query, { answers: [{ name: nameOf(query), type: "A", ttl, data }] }) }]
+
+export const nameOf = (query: Packet): string => query.questions?.[0]?.name ?? ""
+
+export const silent: Behaviour = () => []
+
+export const failing =
+  (rcode: number): Behaviour =>
+  (query) => [{ reply: reply(query, { rcode }) }]
+
+export const slow =
+  (delayMs: number, inner: Behaviour): Behaviour =>
+  (query, transport, count) =>
+    inner(query, transport, count).map((reaction) => ({ ...reaction, delayMs }))
+
+/** Starts an upstream on a free loopback port, UDP and TCP; it ends with the scope. */
+export const fakeUpstream = (behaviour: Behaviour, port = 0): Effect.Effect<FakeUpstream, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      let count = 0
+      const sourcePorts = new Set<number>()
+      const udp = createSocket("udp4")
+      const elsewhere = createSocket("udp4")
+      const connections = new Set<Socket>()
+      const timers = new Set<NodeJS.Timeout>()
+      const later = (delayMs: number | undefined, run: () => void): void => {
+        if (delayMs === undefined) {
+          run()
+          return
+        }
+        const timer = setTimeout(() => {
+          timers.delete(timer)
+          run()
+        }, delayMs)
+        timers.add(timer)
+      }
+      udp.on("message", (message, peer) => {
+        sourcePorts.add(peer.port)
+        for (const { reply, delayMs, fromElsewhere } of behaviour(packet.decode(message), "udp", ++count)) {
+          if (reply === undefined) continue
+          const socket = fromElsewhere === true ? elsewhere : udp
+          later(delayMs, () => socket.send(reply, peer.port, peer.address))
+        }
+      })
+      const tcp = createServer((socket) => {
+        connections.add(socket)
+        let rest = Buffer.alloc(0)
+        socket.on("close", () => connections.delete(socket))
+        socket.on("error", () => {})
+        socket.on("data", (chunk: Buffer) => {
+          rest = Buffer.concat([rest, chunk])
+          while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
+            const end = 2 + rest.readUInt16BE(0)
+            const query = packet.decode(rest.subarray(2, end))
+            rest = rest.subarray(end)
+            for (const { reply, delayMs } of behaviour(query, "tcp", ++count)) {
+              if (reply === undefined) socket.destroy()
+              else later(delayMs, () => socket.write(framed(reply)))
+            }
+          }
+        })
+      })
+      await new Promise<void>((resolve) => udp.bind(port, "127.0.0.1", resolve))
+      const bound = udp.address().port
+      await new Promise<void>((resolve, reject) => {
+        tcp.once("error", reject)
+        tcp.listen(bound, "127.0.0.1", resolve)
+      })
+      const upstream: FakeUpstream = { port: bound, address: `127.0.0.1:${bound}`, queries: () => count, sourcePorts }
+      const stop = (): void => {
+        for (const timer of timers) clearTimeout(timer)
+        for (const connection of connections) connection.destroy()
+        tcp.close()
+        udp.close()
+        elsewhere.close()
+      }
+      return { upstream, stop }
+    }),
+    ({ stop }) => Effect.sync(stop)
+  ).pipe(Effect.map(({ upstream }) => upstream))
+
+export const framed = (message: Uint8Array): Buffer => {
+  const prefix = Buffer.alloc(2)
+  prefix.writeUInt16BE(message.length)
+  return Buffer.concat([prefix, message])
+}
