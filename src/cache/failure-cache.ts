@@ -45,7 +45,8 @@ export class FailureCache extends Context.Service<
           if (!config.enableCaching) return
           const key = questionKey(question)
           const before = failures.get(key)
-          const forMs = before === undefined ? FIRST_MS : Math.min(before.forMs * 2, LONGEST_MS)
+          const followsClosely = before !== undefined && clock.nowMs() - before.untilMs < LONGEST_MS
+          const forMs = followsClosely ? Math.min(before.forMs * 2, LONGEST_MS) : FIRST_MS
           failures.delete(key)
           failures.set(key, { untilMs: clock.nowMs() + forMs, forMs, reason })
           if (failures.size > MAX_FAILURES) failures.delete(failures.keys().next().value!)

@@ -6,7 +6,7 @@ import type { TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
-import { listenTcp } from "./tcp.ts"
+import { listenTcp, TcpClients } from "./tcp.ts"
 import { listenUdp } from "./udp.ts"
 
 export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listening>>()("strand/listener/Listeners") {
@@ -20,11 +20,12 @@ export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listenin
       const config = yield* Configuration
       const fibers = yield* QueryFibers
       const listening: Array<Listening> = []
+      const tcpClients = new TcpClients()
       for (const { protocols, endpoint } of config.listen) {
         // A port drawn by the kernel (`:0`) for UDP is asked for by TCP too.
         let local = endpoint
         for (const protocol of protocols) {
-          const opened: Listening = yield* protocol === "udp" ? listenUdp(local) : listenTcp(local)
+          const opened: Listening = yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients)
           local = opened.endpoint
           listening.push(opened)
         }

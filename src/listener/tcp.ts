@@ -14,22 +14,31 @@ import { TcpClient } from "./tcp-connection.ts"
 
 const SWEEP_MS = 500
 
+/** The connections of all listeners: the limits are theirs together. */
+export class TcpClients {
+  readonly clients = new Set<TcpClient>()
+  readonly byAddress = new Map<string, number>()
+}
+
 /**
  * Listens at `local` for as long as the scope lives.
  *
  * When there are as many connections as there may be, the one that has been idle longest makes room; where none is
  * idle, the new one is closed.
+ *
+ * @param everyone the connections that count against the limits: of this listener and the others
  */
 export const listenTcp = (
-  local: Endpoint
+  local: Endpoint,
+  everyone: TcpClients
 ): Effect.Effect<Listening, SocketError, Configuration | TimerWheel | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
     const config = yield* Configuration
     const fibers = yield* QueryFibers
     const counters = yield* Counters
     const { nowMs } = yield* TimerWheel
-    const clients = new Set<TcpClient>()
-    const byAddress = new Map<string, number>()
+    const { clients, byAddress } = everyone
+    const own = new Set<TcpClient>()
 
     const isFull = (address: string): boolean =>
       clients.size >= config.maxTcpConnections || (byAddress.get(address) ?? 0) >= config.maxTcpConnectionsPerClient
@@ -50,16 +59,18 @@ export const listenTcp = (
       byAddress.set(address, (byAddress.get(address) ?? 0) + 1)
       const client = new TcpClient(socket, fibers.start, nowMs, () => {
         clients.delete(client)
+        own.delete(client)
         const left = (byAddress.get(address) ?? 1) - 1
         if (left > 0) byAddress.set(address, left)
         else byAddress.delete(address)
       })
       clients.add(client)
+      own.add(client)
     }
 
     const sweep = Effect.sync(() => {
       const now = nowMs()
-      for (const client of clients) {
+      for (const client of own) {
         if (!client.isExpired(now)) continue
         counters.add("tcp.expired")
         client.destroy()
@@ -67,7 +78,7 @@ export const listenTcp = (
     })
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        for (const client of clients) client.destroy()
+        for (const client of own) client.destroy()
       })
     )
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
@@ -77,7 +88,7 @@ export const listenTcp = (
       endpoint,
       stop: () => {
         stop()
-        for (const client of clients) client.end()
+        for (const client of own) client.end()
       }
     }
   })

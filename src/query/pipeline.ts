@@ -207,7 +207,10 @@ const reasonOf = (
         return allDown
       case "UpstreamsFailed":
         counters.add("answers.failed")
-        return { code: ExtendedError.NetworkError, text: reason.error.message.slice(0, 200) }
+        return {
+          code: reason.error.isOfQuestion ? ExtendedError.Other : ExtendedError.NetworkError,
+          text: reason.error.message.slice(0, 200)
+        }
     }
   }
   return ownFault

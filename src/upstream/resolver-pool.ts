@@ -22,6 +22,8 @@ import { Upstream } from "./upstream.ts"
 const MAX_CONNECTIONS = 4
 const MAX_PIPELINED = 64
 const CONNECTION_IDLE = "10 seconds"
+/** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
+const ENDS_BEFORE_MS = 20
 
 interface Seat {
   resolver: Resolver
@@ -102,7 +104,7 @@ export class ResolverPool extends Context.Service<
       const options = {
         wheel,
         counters,
-        deadlineMs: config.queryTimeoutSecs * 1000,
+        deadlineMs: config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS,
         attemptTimeoutMs: config.attemptTimeoutMs,
         retries: config.retries
       }
