@@ -32,19 +32,25 @@ export type Sampling =
   /** Up to so many queries a second. */
   | { readonly kind: "rate"; readonly perSecond: number }
 
-const isAddress = (text: string): boolean =>
-  Result.isSuccess(NetAddress.ipFromString(text)) || Result.isSuccess(NetAddress.scopedIpv6LiteralFromString(text))
+/** The one spelling of an address, an IPv4 address in IPv6 clothes as what it is; undefined where it is none. */
+const canonicalAddress = (text: string): string | undefined => {
+  const address = NetAddress.ipFromString(text)
+  if (Result.isSuccess(address)) return NetAddress.formatIp(NetAddress.toCanonical(address.success))
+  const scoped = NetAddress.scopedIpv6LiteralFromString(text)
+  return Result.isSuccess(scoped) ? scoped.success : undefined
+}
 
 /** `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1`, `[2001:db8::1]:53`, `[fe80::1%eth0]:53`. */
 export const readEndpoint = (text: string, defaultPort: number): Read<Endpoint> => {
   const bare = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text
-  if (isAddress(bare)) return Result.succeed({ address: bare, port: defaultPort })
+  const alone = canonicalAddress(bare)
+  if (alone !== undefined) return Result.succeed({ address: alone, port: defaultPort })
   const parsed = Host.hostPortFromString(text)
   if (Result.isFailure(parsed)) return Result.fail("an IP address, with or without a port (IPv6 as [address]:port)")
-  const address = Host.formatHost(parsed.success.host)
-  return isAddress(address)
-    ? Result.succeed({ address, port: parsed.success.port })
-    : Result.fail("an IP address: host names are not looked up")
+  const address = canonicalAddress(Host.formatHost(parsed.success.host))
+  return address === undefined
+    ? Result.fail("an IP address: host names are not looked up")
+    : Result.succeed({ address, port: parsed.success.port })
 }
 
 const splitScheme = (text: string): readonly [scheme: string | undefined, rest: string] => {
@@ -66,11 +72,11 @@ export const readListenAddress = (text: string): Read<ListenAddress> => {
 export const readUpstreamAddress = (text: string): Read<UpstreamAddress> => {
   const [scheme = "udp", rest] = splitScheme(text)
   if (scheme !== "udp" && scheme !== "tcp") return Result.fail("an address, udp://address or tcp://address")
-  return Result.flatMap(readEndpoint(rest, DNS_PORT), (endpoint) =>
-    endpoint.port === 0
-      ? Result.fail("a port from 1 to 65535")
-      : Result.succeed({ protocol: scheme, endpoint } as const)
-  )
+  return Result.flatMap(readEndpoint(rest, DNS_PORT), (endpoint): Read<UpstreamAddress> => {
+    if (endpoint.port === 0) return Result.fail("a port from 1 to 65535")
+    const isSomebody = endpoint.address !== "0.0.0.0" && endpoint.address !== "::"
+    return isSomebody ? Result.succeed({ protocol: scheme, endpoint }) : Result.fail("the address of a server")
+  })
 }
 
 /** `10.0.0.0/8`, `fd00::/8`; an address alone is a network of one. */

@@ -212,7 +212,11 @@ const turnAddresses = (out: Uint8Array, start: number, end: number, answers: num
         first = at
         sets = 1
       }
-    } else if (sameSet(out, first, at, end) && next - at === (stride === 0 ? next - at : stride)) {
+    } else if (
+      u16(out, owner + 8) === size &&
+      sameSet(out, first, at, end) &&
+      next - at === (stride === 0 ? next - at : stride)
+    ) {
       stride = next - at
       sets++
     } else {

@@ -114,7 +114,7 @@ export const normalise = (
       const type = u16(wire, owner)
       const dataAt = owner + 10
       const next = dataAt + u16(wire, owner + 8)
-      if (next > length) return undefined
+      if (next > length || !hasAddressSize(type, u16(wire, owner + 2), next - dataAt)) return undefined
       if (type === Type.OPT) {
         if (hasOpt || section !== 2 || u8(wire, at) !== 0) return undefined
         hasOpt = true
@@ -156,6 +156,10 @@ export const normalise = (
     ttlSeconds: smallest
   }
 }
+
+/** An address has four octets, or sixteen (RFC 1035 §3.4.1, RFC 3596 §2.2). */
+const hasAddressSize = (type: number, recordClass: number, size: number): boolean =>
+  recordClass !== Class.IN || (type === Type.A ? size === 4 : type !== Type.AAAA || size === 16)
 
 /** A TTL with the high bit set counts as 0 (RFC 2181 §8). */
 const boundedTtl = (seconds: number, bounds: TtlBounds): number =>

@@ -1,0 +1,130 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { AnswerCache } from "../../src/cache/answer-cache.ts"
+import { Configuration, load } from "../../src/config/configuration.ts"
+import type { Question } from "../../src/dns/question.ts"
+import { Counters } from "../../src/telemetry/counters.ts"
+import { asked, message, opt, query, question, read } from "../support/messages.ts"
+
+const cacheOf = (settings: Record<string, string>) =>
+  AnswerCache.layer.pipe(
+    Layer.provideMerge(Counters.layer),
+    Layer.provide(
+      Layer.unwrap(
+        load(undefined).pipe(
+          Effect.map(({ settings }) => Configuration.layer(settings)),
+          Effect.provideService(
+            ConfigProvider.ConfigProvider,
+            ConfigProvider.fromEnv({ env: { DNS_SERVER_UPSTREAMS: "192.0.2.53", ...settings } })
+          )
+        )
+      )
+    )
+  )
+const small = cacheOf({ DNS_SERVER_CACHE_SIZE_MB: "1" })
+
+const answerTo = ({ name, type }: Question, padding = 0): Uint8Array =>
+  message({ flags: 0x8180, questions: [question(name, type)], after: new Uint8Array(padding) })
+
+describe("AnswerCache", () => {
+  it.effect("keeps an answer until its TTL has passed, and says its age", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const www = asked("www.example.com")
+      cache.store(www, answerTo(www), 10)
+      yield* TestClock.adjust(9_999)
+      assert.strictEqual(cache.peek(www)?.ageSeconds, 9)
+      yield* TestClock.adjust(1)
+      assert.isUndefined(cache.peek(www))
+      assert.strictEqual(cache.size(), 0)
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("keeps nothing with TTL 0", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      cache.store(asked("a.test"), answerTo(asked("a.test")), 0)
+      assert.isUndefined(cache.peek(asked("a.test")))
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("keeps apart names, types, DO and CD", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      cache.store(asked("a.test"), answerTo(asked("a.test")), 60)
+      assert.isDefined(cache.peek(asked("a.test")))
+      for (const other of [
+        asked("b.test"),
+        asked("a.test", 28),
+        asked("a.test", 1, { dnssecOk: true }),
+        asked("a.test", 1, { cd: true })
+      ]) {
+        assert.isUndefined(cache.peek(other))
+      }
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("finds the answer to a packet in any case, with its DO and CD (RFC 4343)", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const secure = asked("www.example.com", 1, { dnssecOk: true, cd: true })
+      cache.store(secure, answerTo(secure), 60)
+      const packet = message({
+        flags: 0x0110,
+        questions: [question("WWW.Example.COM")],
+        additionals: [opt({ flags: 0x8000 })]
+      })
+      assert.isDefined(cache.lookup(read(packet).query))
+      assert.isUndefined(cache.lookup(read(query()).query))
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("takes a new answer in place of the old one", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const a = asked("a.test")
+      cache.store(a, answerTo(a), 10)
+      const size = cache.size()
+      yield* TestClock.adjust(8_000)
+      cache.store(a, answerTo(a), 10)
+      assert.strictEqual(cache.size(), size)
+      yield* TestClock.adjust(8_000)
+      assert.strictEqual(cache.peek(a)?.ageSeconds, 8)
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("counts the turn of the addresses up from lookup to lookup", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const a = asked("a.test")
+      cache.store(a, answerTo(a), 10)
+      const first = cache.peek(a)!.turn
+      assert.strictEqual(cache.peek(a)!.turn, first + 1)
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("never takes more room than it has, and keeps what is asked", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const popular = asked("popular.test")
+      cache.store(popular, answerTo(popular), 3_600)
+      for (let i = 0; i < 5_000; i++) {
+        const once = asked(`name${i}.test`)
+        cache.store(once, answerTo(once, 500), 3_600)
+        assert.isAtMost(cache.size(), 1024 * 1024)
+        assert.isDefined(cache.peek(popular))
+      }
+      assert.isAbove((yield* Counters).read("cache.evictions"), 3_000)
+      assert.isAbove(cache.size(), 1000 * 1024)
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("keeps nothing when caching is off", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      cache.store(asked("a.test"), answerTo(asked("a.test")), 60)
+      assert.isUndefined(cache.peek(asked("a.test")))
+    }).pipe(Effect.provide(cacheOf({ DNS_SERVER_ENABLE_CACHING: "false" })))
+  )
+})

@@ -1,0 +1,38 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Clock } from "effect"
+import { AgeingClock } from "../../src/cache/clock.ts"
+
+const settable = () => {
+  const time = { wallMs: 1_000_000, monotonicMs: 0 }
+  const clock = {
+    currentTimeMillisUnsafe: () => time.wallMs,
+    monotonicTimeNanosUnsafe: () => BigInt(time.monotonicMs) * 1_000_000n
+  } as Clock.Clock
+  return { time, ageing: new AgeingClock(clock) }
+}
+
+describe("AgeingClock", () => {
+  it("counts time that the machine slept, while the monotonic clock stood still", () => {
+    const { time, ageing } = settable()
+    time.wallMs += 60_000
+    assert.strictEqual(ageing.nowMs(), 60_000)
+  })
+
+  it("does not let a clock set back lengthen a life", () => {
+    const { time, ageing } = settable()
+    time.wallMs -= 3_600_000
+    time.monotonicMs += 1_000
+    assert.strictEqual(ageing.nowMs(), 1_000)
+    time.wallMs += 2_000
+    time.monotonicMs += 2_000
+    assert.strictEqual(ageing.nowMs(), 3_000)
+  })
+
+  it("never goes back", () => {
+    const { time, ageing } = settable()
+    time.wallMs += 5_000
+    ageing.nowMs()
+    time.wallMs -= 10_000
+    assert.strictEqual(ageing.nowMs(), 5_000)
+  })
+})

@@ -1,0 +1,127 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect } from "effect"
+import { load } from "../../src/config/configuration.ts"
+
+const loaded = (env: Record<string, string>, file?: string) =>
+  load(file).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })))
+
+const mistakesIn = (env: Record<string, string>, file?: string) =>
+  Effect.map(Effect.flip(loaded(env, file)), (error) => error.mistakes)
+
+/** A file that is there as long as the scope is open. */
+const fileWith = (text: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const folder = mkdtempSync(join(tmpdir(), "strand-test-"))
+      const file = join(folder, "strand.yaml")
+      writeFileSync(file, text)
+      return { folder, file }
+    }),
+    ({ folder }) => Effect.sync(() => rmSync(folder, { recursive: true }))
+  ).pipe(Effect.map(({ file }) => file))
+
+const UPSTREAM = { DNS_SERVER_UPSTREAMS: "192.0.2.53" }
+
+describe("load", () => {
+  it.effect("takes the defaults where nothing is said", () =>
+    Effect.gen(function* () {
+      const { settings, given } = yield* loaded(UPSTREAM)
+      assert.strictEqual(settings.queryTimeoutSecs, 5)
+      assert.strictEqual(settings.maxQueuedQueries, settings.maxConcurrentQueries)
+      assert.deepStrictEqual(settings.upstreams, [{ protocol: "udp", endpoint: { address: "192.0.2.53", port: 53 } }])
+      assert.strictEqual(given.get("retries")?.source, "default")
+    })
+  )
+
+  it.effect("lets the file win over defaults and the environment over both", () =>
+    Effect.gen(function* () {
+      const file = yield* fileWith("retries: 5\nslow_query_ms: 300\nupstreams: [192.0.2.1, 'tcp://192.0.2.2:5353']\n")
+      const { settings, given } = yield* loaded({ DNS_SERVER_RETRIES: "7" }, file)
+      assert.strictEqual(settings.retries, 7)
+      assert.strictEqual(settings.slowQueryMs, 300)
+      assert.strictEqual(settings.attemptTimeoutMs, 800)
+      assert.deepStrictEqual(
+        settings.upstreams.map(({ protocol, endpoint }) => `${protocol} ${endpoint.address} ${endpoint.port}`),
+        ["udp 192.0.2.1 53", "tcp 192.0.2.2 5353"]
+      )
+      assert.strictEqual(given.get("retries")?.place, "DNS_SERVER_RETRIES")
+      assert.strictEqual(given.get("slowQueryMs")?.place, `${file}: slow_query_ms`)
+    })
+  )
+
+  it.effect("takes an empty variable for none", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* loaded({ ...UPSTREAM, DNS_SERVER_RETRIES: " " })).settings.retries, 2)
+    })
+  )
+
+  it.effect("says all mistakes of all sources at once, with place, value and what was expected", () =>
+    Effect.gen(function* () {
+      const file = yield* fileWith("retires: 3\nretries: [1]\ncache_size_mb: lots\n")
+      const mistakes = yield* mistakesIn(
+        { DNS_SERVER_UPSTREAMS: "192.0.2.53, dns.example", DNS_SERVER_DENY_ACTION: "tarpit" },
+        file
+      )
+      const said = mistakes.map(({ place, value }) => `${place}=${value}`).sort()
+      assert.deepStrictEqual(
+        said,
+        [
+          `${file}: retires=3`,
+          `${file}: retries=[1]`,
+          `${file}: cache_size_mb=lots`,
+          "DNS_SERVER_UPSTREAMS=dns.example",
+          "DNS_SERVER_DENY_ACTION=tarpit"
+        ].sort()
+      )
+      const expected = new Map(mistakes.map((mistake) => [mistake.value, mistake.expected]))
+      assert.strictEqual(expected.get("tarpit"), "one of refuse, drop")
+      assert.strictEqual(expected.get("lots"), "an integer from 1 to 16384")
+    })
+  )
+
+  it.effect("says of a file that is not there that it is not there", () =>
+    Effect.gen(function* () {
+      const [mistake] = yield* mistakesIn(UPSTREAM, "/nowhere/strand.yaml")
+      assert.strictEqual(mistake?.place, "/nowhere/strand.yaml")
+      assert.include(mistake?.expected, "ENOENT")
+    })
+  )
+
+  it.effect("refuses to forward to itself", () =>
+    Effect.gen(function* () {
+      for (const [listen, upstream] of [
+        ["127.0.0.1:5300", "127.0.0.1:5300"],
+        ["0.0.0.0:5300", "127.0.0.1:5300"],
+        ["[::]:5300", "[::1]:5300"]
+      ] as const) {
+        const mistakes = yield* mistakesIn({ DNS_SERVER_LISTEN: listen, DNS_SERVER_UPSTREAMS: upstream })
+        assert.deepStrictEqual(
+          mistakes.map(({ place, value }) => [place, value]),
+          [["DNS_SERVER_UPSTREAMS", upstream]]
+        )
+      }
+      yield* loaded({ DNS_SERVER_LISTEN: "127.0.0.1:5300", DNS_SERVER_UPSTREAMS: "127.0.0.1:5301" })
+    })
+  )
+
+  it.effect("refuses TTL bounds that cross, and an address twice", () =>
+    Effect.gen(function* () {
+      const mistakes = yield* mistakesIn({
+        ...UPSTREAM,
+        DNS_SERVER_CACHE_MIN_TTL_SECS: "60",
+        DNS_SERVER_CACHE_MAX_TTL_SECS: "30",
+        DNS_SERVER_LISTEN: "127.0.0.1:5300,udp://127.0.0.1:5300"
+      })
+      assert.deepStrictEqual(
+        mistakes.map(({ place, value }) => [place, value]),
+        [
+          ["DNS_SERVER_CACHE_MIN_TTL_SECS", "60"],
+          ["DNS_SERVER_LISTEN", "udp://127.0.0.1:5300"]
+        ]
+      )
+    })
+  )
+})

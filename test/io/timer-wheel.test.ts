@@ -1,0 +1,88 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { type Timer, TimerWheel } from "../../src/io/timer-wheel.ts"
+
+const withWheel = <A>(use: (wheel: TimerWheel["Service"]) => Effect.Effect<A>) =>
+  Effect.flatMap(TimerWheel, use).pipe(Effect.provide(TimerWheel.layer))
+
+describe("TimerWheel", () => {
+  it.effect("fires once, never early and at most one tick late", () =>
+    withWheel((wheel) =>
+      Effect.gen(function* () {
+        const fired: Array<number> = []
+        for (const delay of [1, 7, 20, 1_003]) {
+          const start = wheel.nowMs()
+          wheel.after(delay, () => fired.push(wheel.nowMs() - start - delay))
+        }
+        for (let i = 0; i < 1_100; i++) yield* TestClock.adjust(1)
+        assert.strictEqual(fired.length, 4)
+        for (const late of fired) assert.isTrue(late >= 0 && late <= 5, `${late} ms late`)
+      })
+    )
+  )
+
+  it.effect("fires what lies more than one turn of the wheel ahead", () =>
+    withWheel((wheel) =>
+      Effect.gen(function* () {
+        let fired = 0
+        wheel.after(12_000, () => fired++)
+        yield* TestClock.adjust(11_990)
+        assert.strictEqual(fired, 0)
+        yield* TestClock.adjust(20)
+        assert.strictEqual(fired, 1)
+      })
+    )
+  )
+
+  it.effect("does not fire what was cancelled, and takes a second cancel for nothing", () =>
+    withWheel((wheel) =>
+      Effect.gen(function* () {
+        let fired = 0
+        const timer = wheel.after(10, () => fired++)
+        wheel.after(10, () => fired++)
+        wheel.cancel(timer)
+        wheel.cancel(timer)
+        yield* TestClock.adjust(100)
+        assert.strictEqual(fired, 1)
+      })
+    )
+  )
+
+  it.effect("lets what fires cancel its neighbours and arm others", () =>
+    withWheel((wheel) =>
+      Effect.gen(function* () {
+        const fired: Array<string> = []
+        const neighbours: Array<Timer> = []
+        wheel.after(10, () => {
+          fired.push("first")
+          for (const neighbour of neighbours) wheel.cancel(neighbour)
+          wheel.after(10, () => fired.push("armed"))
+        })
+        neighbours.push(wheel.after(10, () => fired.push("cancelled")))
+        neighbours.push(wheel.after(10, () => fired.push("cancelled")))
+        wheel.after(10, () => fired.push("last"))
+        yield* TestClock.adjust(15)
+        assert.deepStrictEqual(fired, ["first", "last"])
+        yield* TestClock.adjust(15)
+        assert.deepStrictEqual(fired, ["first", "last", "armed"])
+      })
+    )
+  )
+
+  it.effect("wakes again after it had nothing to do", () =>
+    withWheel((wheel) =>
+      Effect.gen(function* () {
+        let fired = 0
+        wheel.after(10, () => fired++)
+        yield* TestClock.adjust(100)
+        yield* TestClock.adjust(60_000)
+        wheel.after(10, () => fired++)
+        yield* TestClock.adjust(9)
+        assert.strictEqual(fired, 1)
+        yield* TestClock.adjust(10)
+        assert.strictEqual(fired, 2)
+      })
+    )
+  )
+})
