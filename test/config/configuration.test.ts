@@ -107,6 +107,22 @@ describe("load", () => {
     })
   )
 
+  it.effect("knows its own address however it is written, and an address that is nobody's", () =>
+    Effect.gen(function* () {
+      for (const [listen, upstream] of [
+        ["[::1]:53", "0:0:0:0:0:0:0:1"],
+        ["127.0.0.1:53", "::ffff:127.0.0.1"],
+        ["127.0.0.1:53", "0.0.0.0"]
+      ] as const) {
+        const mistakes = yield* mistakesIn({ DNS_SERVER_LISTEN: listen, DNS_SERVER_UPSTREAMS: upstream })
+        assert.deepStrictEqual(
+          mistakes.map(({ place }) => place),
+          ["DNS_SERVER_UPSTREAMS"]
+        )
+      }
+    })
+  )
+
   it.effect("refuses TTL bounds that cross, and an address twice", () =>
     Effect.gen(function* () {
       const mistakes = yield* mistakesIn({

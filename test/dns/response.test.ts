@@ -140,6 +140,11 @@ describe("normalise", () => {
     assert.isTrue(isRejected({ answers: [record(here, 6, 60, octets(here, here, long(1)))] }))
   })
 
+  it("rejects an address that does not have its type's length (RFC 1035 §3.4.1, RFC 3596 §2.2)", () => {
+    assert.isTrue(isRejected({ answers: [a, record(here, 1, 60, [])] }))
+    assert.isTrue(isRejected({ answers: [record(here, 28, 60, [192, 0, 2, 1])] }))
+  })
+
   it("leaves the data of unknown types untouched (RFC 3597 §4)", () => {
     const data = [0xc0, 0x0c, 0xff, 0, 1, 2]
     const whole = normalised(response({ answers: [record(here, 65_280, 60, data)] }))
