@@ -25,7 +25,6 @@ interface Flight {
   readonly followers: Set<(outcome: Outcome) => void>
 }
 
-/** What a question's asker gets: the flight's record as soon as it joins, and the answer. */
 export class Coalescer extends Context.Service<
   Coalescer,
   {

@@ -14,7 +14,7 @@ import type { TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import { type AttemptOutcome, type AttemptRecord, now, type ResolutionRecord } from "../telemetry/record.ts"
 import type { AttemptFailure } from "./attempt.ts"
-import { nextUpstream } from "./policy.ts"
+import { MAX_ATTEMPTS_AT_ONE, nextUpstream } from "./policy.ts"
 import type { Resolver } from "./resolver.ts"
 import type { Upstream } from "./upstream.ts"
 
@@ -189,7 +189,7 @@ export const resolveThrough = Effect.fnUntraced(function* (
           }
         }
         const canRetry = attempts.length <= options.retries && !wasOpen
-        const mayFollow = canRetry && nextCandidate(ranked, asked, wheel.nowMs())
+        const mayFollow = canRetry && hasCandidate(ranked, asked, wheel.nowMs())
         const hasHope = attempts.some((other) => isPending(other) && !other.isTroubled)
         if (mayFollow) maySend = true
         else if (!hasHope) {
@@ -216,8 +216,11 @@ const failureTag = (exit: Exit.Exit<Response, AttemptFailure>): string | undefin
     ? exit.cause.reasons.flatMap((reason) => (reason._tag === "Fail" ? [reason.error._tag] : []))[0]
     : undefined
 
-const nextCandidate = (ranked: ReadonlyArray<Upstream>, asked: ReadonlyMap<Upstream, number>, nowMs: number): boolean =>
-  ranked.some((upstream) => (asked.get(upstream) ?? 0) < 3 && upstream.breaker.state(nowMs) === "Closed")
+/** Whether an upstream is left to ask; its breaker is not asked for a trial. */
+const hasCandidate = (ranked: ReadonlyArray<Upstream>, asked: ReadonlyMap<Upstream, number>, nowMs: number): boolean =>
+  ranked.some(
+    (upstream) => (asked.get(upstream) ?? 0) < MAX_ATTEMPTS_AT_ONE && upstream.breaker.state(nowMs) === "Closed"
+  )
 
 /** The answer that a response is; undefined where it is none and another upstream is to be asked. */
 const answerOf = (response: Response, question: Question, upstream: Upstream): Answer | undefined => {
