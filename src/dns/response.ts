@@ -236,10 +236,13 @@ const naptrPrefix = (wire: Uint8Array, start: number, next: number): number => {
 export type Meaning =
   /** There are records of the type asked for, at the name or where its CNAMEs lead. */
   | { readonly kind: "answer" }
-  /** No such name, or none of the type (RFC 2308 §2). Without an SOA it may not be kept: `ttlSeconds` is 0. */
+  /**
+   * No such name, or none of the type (RFC 2308 §2), CNAMEs before it or not. Without an SOA, as small forwarders
+   * send it, it may not be kept: `ttlSeconds` is 0.
+   */
   | { readonly kind: "negative"; readonly ttlSeconds: number }
-  /** CNAMEs that lead to a name of which nothing is said. */
-  | { readonly kind: "chain"; readonly target: Uint8Array }
+  /** CNAMEs that lead in a circle: there is no answer to be had from whoever sent them. */
+  | { readonly kind: "circle" }
   /** A delegation: whoever sent it does not resolve for us (RFC 2308 §2.2). */
   | { readonly kind: "referral" }
 
@@ -275,6 +278,8 @@ export const interpret = (response: Response, question: Question): Meaning => {
     current = nameAt(wire, records[alias]!.dataAt)
   }
 
+  if (links === MAX_CHAIN) return { kind: "circle" }
+
   let soa = -1
   let delegation = false
   for (let i = answers; i < authorityEnd; i++) {
@@ -290,7 +295,6 @@ export const interpret = (response: Response, question: Question): Meaning => {
     return { kind: "negative", ttlSeconds: Math.min(ttlSeconds, response.ttlSeconds) }
   }
   if (nameError) return { kind: "negative", ttlSeconds: 0 }
-  if (links > 0 && links < MAX_CHAIN) return { kind: "chain", target: current }
   if (delegation && answers === 0) return { kind: "referral" }
   return { kind: "negative", ttlSeconds: 0 }
 }

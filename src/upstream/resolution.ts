@@ -231,7 +231,7 @@ const answerOf = (response: Response, question: Question, upstream: Upstream): A
   if (rcode === Rcode.YXDomain) return { wire, ttlSeconds: 0 }
   if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return undefined
   const meaning = interpret(response, question)
-  if (meaning.kind === "referral") return undefined
+  if (meaning.kind === "referral" || meaning.kind === "circle") return undefined
   // Over TCP too it did not fit: passed on, never kept.
   if (response.truncated) return { wire, ttlSeconds: 0 }
   return { wire, ttlSeconds: meaning.kind === "negative" ? meaning.ttlSeconds : response.ttlSeconds }
