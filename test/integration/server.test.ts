@@ -163,8 +163,11 @@ describe("two upstreams", () => {
     Effect.gen(function* () {
       const gone = yield* Effect.scoped(fakeUpstream(silent))
       const second = yield* fakeUpstream(address("192.0.2.2"))
-      const server = yield* startServer(upstreams(gone.address, second.address))
-      const answer = yield* server.ask({ name: "www.example.test", timeoutMs: 700 })
+      const server = yield* startServer({
+        ...upstreams(gone.address, second.address),
+        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "4000"
+      })
+      const answer = yield* server.ask({ name: "www.example.test", timeoutMs: 3500 })
       assert.deepStrictEqual(addressesOf(answer), ["192.0.2.2"])
     })
   )
@@ -205,7 +208,7 @@ describe("upstreams that are all dead", () => {
       )
       yield* Effect.sleep(600)
       for (let i = 0; i < 12; i++) yield* server.ask({ name: `n${i}.example.test` })
-      const answer = yield* server.ask({ name: "late.example.test", timeoutMs: 1000, edns: {} })
+      const answer = yield* server.ask({ name: "late.example.test", timeoutMs: 2500, edns: {} })
       assert.strictEqual(rcodeOf(answer), "SERVFAIL")
       assert.deepStrictEqual(addressesOf(yield* server.ask({ name: "kept.example.test" })), ["192.0.2.1"])
       yield* fakeUpstream(address("192.0.2.9"), port)
@@ -233,7 +236,7 @@ describe("more queries than may wait", () => {
   it.live("are shed at once with SERVFAIL, and cached answers are still served", () =>
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream((query, transport, count) =>
-        (nameOf(query) === "kept.test" ? address("192.0.2.1") : slow(500, address("192.0.2.2")))(
+        (nameOf(query) === "kept.test" ? address("192.0.2.1") : slow(1500, address("192.0.2.2")))(
           query,
           transport,
           count
@@ -250,7 +253,7 @@ describe("more queries than may wait", () => {
         { concurrency: "unbounded" }
       )
       const [answers, kept] = yield* Effect.all(
-        [many, Effect.delay(server.ask({ name: "kept.test", timeoutMs: 300 }), 100)],
+        [many, Effect.delay(server.ask({ name: "kept.test", timeoutMs: 1200 }), 100)],
         { concurrency: 2 }
       )
       assert.strictEqual(answers.filter((answer) => rcodeOf(answer) === "NOERROR").length, 15)

@@ -97,7 +97,7 @@ describe("a trace", () => {
             DNS_SERVER_TRACE_SAMPLING: "always",
             OTEL_EXPORTER_OTLP_ENDPOINT: url
           })
-          for (let i = 0; i < 20; i++) yield* server.ask({ name: `n${i}.example.test`, timeoutMs: 500 })
+          for (let i = 0; i < 20; i++) yield* server.ask({ name: `n${i}.example.test`, timeoutMs: 2500 })
           return server.counters
         })
       )
