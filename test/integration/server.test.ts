@@ -1,4 +1,4 @@
-import { connect } from "node:net"
+import { connect, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, Fiber } from "effect"
@@ -323,6 +323,36 @@ describe("a TCP connection", () => {
         next()
       })
       assert.deepStrictEqual(addressesOf(packet.decode(octets.subarray(2))), ["192.0.2.1"])
+    })
+  )
+})
+
+describe("TCP connections past the limit of one client", () => {
+  it.live("make the longest idle one go, and the newest is served", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const server = yield* startServer({
+        ...upstreams(upstream.address),
+        DNS_SERVER_MAX_TCP_CONNECTIONS_PER_CLIENT: "2"
+      })
+      const open = Effect.acquireRelease(
+        Effect.callback<Socket>((resume) => {
+          const socket = connect(server.port, "127.0.0.1", () => resume(Effect.succeed(socket)))
+          socket.on("error", () => {})
+        }),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      const first = yield* open
+      const isClosed = new Promise<boolean>((resolve) => first.once("close", () => resolve(true)))
+      first.resume()
+      yield* Effect.sleep(50)
+      const second = yield* open
+      yield* Effect.sleep(50)
+      const newest = yield* server.ask({ name: "www.example.test", tcp: true })
+      assert.deepStrictEqual(addressesOf(newest), ["192.0.2.1"])
+      assert.isTrue(yield* Effect.promise(() => isClosed))
+      assert.isFalse(second.destroyed)
+      assert.strictEqual(server.counters.read("tcp.refused"), 1)
     })
   )
 })
