@@ -50,6 +50,8 @@ export interface ResolutionOptions {
   readonly deadlineMs: number
   readonly attemptTimeoutMs: number
   readonly retries: number
+  /** How long each attempt is waited for before the next one starts. */
+  readonly delays: ReturnType<typeof delaysFrom>
 }
 
 interface Attempt {
@@ -67,7 +69,7 @@ type Event =
   | { readonly kind: "timer" }
 
 /** Delays grow by half from attempt to attempt and are spread, so that queries that failed together do not return so. */
-const delaysFrom = (attemptTimeoutMs: number, retries: number) =>
+export const delaysFrom = (attemptTimeoutMs: number, retries: number) =>
   Schedule.exponential(Duration.millis(attemptTimeoutMs), 1.5).pipe(Schedule.jittered, (schedule) =>
     Schedule.max([schedule, Schedule.recurs(retries)])
   )
@@ -86,7 +88,7 @@ export const resolveThrough = Effect.fnUntraced(function* (
   const asked = new Map<Upstream, number>()
   const attempts: Array<Attempt> = []
   const mailbox = new Mailbox(wheel)
-  const nextDelay = yield* Schedule.toStep(delaysFrom(options.attemptTimeoutMs, options.retries))
+  const nextDelay = yield* Schedule.toStep(options.delays)
   let sawResponse = false
   let lastError = ""
   let isOver = false

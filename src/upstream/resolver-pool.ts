@@ -13,7 +13,7 @@ import { TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import { rank } from "./policy.ts"
-import { type Answer, type ResolveError, resolveThrough } from "./resolution.ts"
+import { type Answer, delaysFrom, type ResolveError, resolveThrough } from "./resolution.ts"
 import { Resolver } from "./resolver.ts"
 import { TcpConnection } from "./tcp-connection.ts"
 import { Upstream } from "./upstream.ts"
@@ -106,7 +106,8 @@ export class ResolverPool extends Context.Service<
         counters,
         deadlineMs: config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS,
         attemptTimeoutMs: config.attemptTimeoutMs,
-        retries: config.retries
+        retries: config.retries,
+        delays: delaysFrom(config.attemptTimeoutMs, config.retries)
       }
       return ResolverPool.of({
         upstreams,
