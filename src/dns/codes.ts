@@ -55,11 +55,9 @@ export const Flag = {
 export const ExtendedError = {
   Other: 0,
   CachedError: 13,
-  NotReady: 14,
   Prohibited: 18,
   NoReachableAuthority: 22,
-  NetworkError: 23,
-  InvalidData: 24
+  NetworkError: 23
 } as const
 
 export const OPTION_EXTENDED_ERROR = 15

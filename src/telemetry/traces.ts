@@ -99,16 +99,19 @@ const makeSampler = (sampling: Sampling): (() => boolean) => {
 
 const nanos = (ms: number): bigint => BigInt(Math.round((performance.timeOrigin + ms) * 1e6))
 
+/** Begins a span and notes when it ends; an empty `error` is success. */
+type MakeSpan = (
+  name: string,
+  kind: Tracer.SpanKind,
+  parent: Tracer.Span | undefined,
+  startMs: number,
+  endMs: number,
+  attributes: Record<string, unknown>,
+  error: string
+) => Tracer.Span
+
 const buildTrace = (tracer: Tracer.Tracer, record: QueryRecord): void => {
-  const span = (
-    name: string,
-    kind: Tracer.SpanKind,
-    parent: Tracer.Span | undefined,
-    startMs: number,
-    endMs: number,
-    attributes: Record<string, unknown>,
-    error: string
-  ): Tracer.Span => {
+  const span: MakeSpan = (name, kind, parent, startMs, endMs, attributes, error) => {
     const made = tracer.span({
       name,
       kind,
@@ -156,20 +159,7 @@ const buildTrace = (tracer: Tracer.Tracer, record: QueryRecord): void => {
   for (const end of ends.reverse()) end()
 }
 
-const attemptSpan = (
-  span: (
-    name: string,
-    kind: Tracer.SpanKind,
-    parent: Tracer.Span | undefined,
-    startMs: number,
-    endMs: number,
-    attributes: Record<string, unknown>,
-    error: string
-  ) => Tracer.Span,
-  parent: Tracer.Span,
-  attempt: AttemptRecord,
-  overMs: number
-): void => {
+const attemptSpan = (span: MakeSpan, parent: Tracer.Span, attempt: AttemptRecord, overMs: number): void => {
   span(
     "upstream.attempt",
     "client",

@@ -91,7 +91,6 @@ export const resolveThrough = Effect.fnUntraced(function* (
   const nextDelay = yield* Schedule.toStep(options.delays)
   let sawResponse = false
   let lastError = ""
-  let isOver = false
 
   const start = (upstream: Upstream): Effect.Effect<void> => {
     const attemptRecord: AttemptRecord = {
@@ -130,7 +129,7 @@ export const resolveThrough = Effect.fnUntraced(function* (
 
   /** What is still waiting when the question is over: silence counts against an upstream, being overtaken does not. */
   const finish = (): void => {
-    isOver = true
+    mailbox.close()
     record.endedMs = now()
     for (const attempt of attempts) {
       if (!isPending(attempt)) continue
@@ -202,15 +201,7 @@ export const resolveThrough = Effect.fnUntraced(function* (
       if (attempts.length > options.retries) maySend = false
     }
   })
-  return yield* Effect.ensuring(
-    body,
-    Effect.sync(() => {
-      if (!isOver) {
-        mailbox.close()
-        finish()
-      }
-    })
-  )
+  return yield* Effect.ensuring(body, Effect.sync(finish))
 })
 
 const failureTag = (exit: Exit.Exit<Response, AttemptFailure>): string | undefined =>

@@ -38,7 +38,6 @@ export class ResolverPool extends Context.Service<
   {
     /** Carries one question to the upstreams. Fails when the deadline passes or no upstream is left to ask. */
     readonly resolve: (question: Question, record: ResolutionRecord) => Effect.Effect<Answer, ResolveError>
-    readonly upstreams: ReadonlyArray<Upstream>
   }
 >()("strand/upstream/ResolverPool") {
   static readonly layer: Layer.Layer<
@@ -110,7 +109,6 @@ export class ResolverPool extends Context.Service<
         delays: delaysFrom(config.attemptTimeoutMs, config.retries)
       }
       return ResolverPool.of({
-        upstreams,
         resolve: (question, record) =>
           Effect.suspend(() => {
             const seat = choose()
