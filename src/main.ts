@@ -4,10 +4,10 @@ import "./process/node-version.ts"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { Configuration, type ConfigurationError, load } from "./config/configuration.ts"
-import * as PortableDatagrams from "./io/datagram-portable.ts"
 import { formatEndpoint } from "./io/endpoint.ts"
 import { Listeners } from "./listener/listeners.ts"
 import { check, help, readCommand, version } from "./process/cli.ts"
+import { layerDatagrams } from "./process/datagrams.ts"
 import { layerLogging } from "./process/logging.ts"
 import { serverLayer } from "./process/server.ts"
 import { Counters } from "./telemetry/counters.ts"
@@ -30,7 +30,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   return yield* Effect.scoped(server).pipe(
     Effect.provide(
       serverLayer.pipe(
-        Layer.provide(Layer.mergeAll(Configuration.layer(settings), PortableDatagrams.layer)),
+        Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams))),
         Layer.provideMerge(layerLogging(settings))
       )
     )

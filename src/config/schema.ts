@@ -57,6 +57,7 @@ const list = <S extends Schema.Codec<unknown, string>>(item: S) => Schema.NonEmp
 export const Settings = Schema.Struct({
   listen: list(fromText(readListenAddress)),
   allow: list(fromText(readNetwork)),
+  datagrams: word("auto", "batched", "portable"),
   denyAction: word("refuse", "drop"),
   upstreams: list(fromText(readUpstreamAddress)),
   upstreamPolicy: word("ordered", "round-robin", "least-busy"),
@@ -113,6 +114,10 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
     default: "127.0.0.1:1053",
     isList: true,
     meaning: "addresses to listen on: host:port is UDP and TCP; udp://host:port, tcp://host:port"
+  },
+  datagrams: {
+    default: "auto",
+    meaning: "how datagrams are moved: batched (Linux, many a system call), portable, or auto for what works here"
   },
   allow: { default: PRIVATE_NETWORKS, isList: true, meaning: "networks that may ask" },
   denyAction: { default: "refuse", meaning: "what all others get: refuse (REFUSED) or drop (nothing)" },

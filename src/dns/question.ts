@@ -6,7 +6,7 @@
 import { Flag, Type, typeName } from "./codes.ts"
 import { formatName, lowerCased } from "./name.ts"
 import type { Query } from "./query.ts"
-import { HEADER_SIZE, putU16 } from "./wire.ts"
+import { copyOctets, HEADER_SIZE, putU16, putU32 } from "./wire.ts"
 
 export interface Question {
   /** Uncompressed, in lower case. */
@@ -35,7 +35,7 @@ export const formatQuestion = (question: Question): string => `${formatName(ques
 
 /** Name, type and class as they stand in a message, written at `at`; returns the offset past them. */
 export const writeQuestion = (out: Uint8Array, question: Question, at: number): number => {
-  out.set(question.name, at)
+  copyOctets(question.name, 0, question.name.length, out, at)
   const end = at + question.name.length
   putU16(out, end, question.type)
   putU16(out, end + 2, question.class)
@@ -49,35 +49,40 @@ export interface Option {
 }
 
 /**
- * The message that asks an upstream: RD and AD set (RFC 6840 §5.7), CD and DO as in the question, our OPT with the
- * options given, unless `edns` is false.
+ * Writes the message that asks an upstream into `out`: RD and AD set (RFC 6840 §5.7), CD and DO as in the question, our
+ * OPT with the options given, unless `edns` is false.
+ *
+ * @param out at least 290 octets and the options
+ * @returns the message's length
  */
-export const encodeQuery = (
+export const writeQuery = (
+  out: Uint8Array,
   id: number,
   question: Question,
   udpSize: number,
   edns: boolean,
   options: ReadonlyArray<Option>
-): Uint8Array => {
-  const optionsLength = options.reduce((sum, option) => sum + 4 + option.data.length, 0)
-  const questionLength = question.name.length + 4
-  const wire = new Uint8Array(HEADER_SIZE + questionLength + (edns ? 11 + optionsLength : 0))
-  putU16(wire, 0, id)
-  putU16(wire, 2, Flag.RD | Flag.AD | (question.checkingDisabled ? Flag.CD : 0))
-  putU16(wire, 4, 1)
-  let at = writeQuestion(wire, question, HEADER_SIZE)
-  if (!edns) return wire
-  putU16(wire, 10, 1)
-  putU16(wire, at + 1, Type.OPT)
-  putU16(wire, at + 3, udpSize)
-  putU16(wire, at + 7, question.dnssecOk ? 0x8000 : 0)
-  putU16(wire, at + 9, optionsLength)
+): number => {
+  putU16(out, 0, id)
+  putU16(out, 2, Flag.RD | Flag.AD | (question.checkingDisabled ? Flag.CD : 0))
+  putU16(out, 4, 1)
+  putU32(out, 6, 0)
+  putU16(out, 10, edns ? 1 : 0)
+  let at = writeQuestion(out, question, HEADER_SIZE)
+  if (!edns) return at
+  out[at] = 0
+  putU16(out, at + 1, Type.OPT)
+  putU16(out, at + 3, udpSize)
+  putU16(out, at + 5, 0)
+  putU16(out, at + 7, question.dnssecOk ? 0x8000 : 0)
+  const lengthAt = at + 9
   at += 11
-  for (const option of options) {
-    putU16(wire, at, option.code)
-    putU16(wire, at + 2, option.data.length)
-    wire.set(option.data, at + 4)
-    at += 4 + option.data.length
+  for (const { code, data } of options) {
+    putU16(out, at, code)
+    putU16(out, at + 2, data.length)
+    copyOctets(data, 0, data.length, out, at + 4)
+    at += 4 + data.length
   }
-  return wire
+  putU16(out, lengthAt, at - lengthAt - 2)
+  return at
 }

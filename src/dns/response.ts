@@ -96,65 +96,127 @@ export const normalise = (
   question: Question,
   ttl: TtlBounds
 ): Response | undefined => {
-  names.reset()
-  let out = writeQuestion(scratch, question, HEADER_SIZE)
-  names.remember(HEADER_SIZE)
-  const flags = u16(wire, 2)
-  const counts = [u16(wire, 6), u16(wire, 8), u16(wire, 10)]
-  const kept = [0, 0, 0]
-  let upperRcode = 0
-  let hasOpt = false
-  let smallest = ttl.maxSeconds
+  begin(question)
+  const opt = { isThere: false, upperRcode: 0 }
   let at = u16(wire, 4) === 0 ? HEADER_SIZE : HEADER_SIZE + question.name.length + 4
-
-  for (let section = 0; section < 3; section++) {
-    for (let i = 0; i < counts[section]!; i++) {
-      const owner = skipName(wire, at, length)
-      if (owner < 0 || owner + 10 > length) return undefined
-      const type = u16(wire, owner)
-      const dataAt = owner + 10
-      const next = dataAt + u16(wire, owner + 8)
-      if (next > length || !hasAddressSize(type, u16(wire, owner + 2), next - dataAt)) return undefined
-      if (type === Type.OPT) {
-        if (hasOpt || section !== 2 || u8(wire, at) !== 0) return undefined
-        hasOpt = true
-        upperRcode = u8(wire, owner + 4)
-        at = next
-        continue
-      }
-      // Signatures of the transaction are between us and the upstream (RFC 8945 §5.3, RFC 2931 §3.1).
-      if (type === Type.TSIG || (type === Type.SIG && u8(wire, at) === 0)) {
-        at = next
-        continue
-      }
-      out = writeOwner(wire, at, length, question, out)
-      if (out < 0) return undefined
-      const seconds = boundedTtl(u32(wire, owner + 4), ttl)
-      smallest = Math.min(smallest, seconds)
-      putU32(scratch, out, u32(wire, owner))
-      putU32(scratch, out + 4, seconds)
-      const rdataAt = out + 10
-      out = writeRdata(wire, dataAt, next, length, type, rdataAt)
-      if (out < 0 || out > MAX_MESSAGE_SIZE) return undefined
-      putU16(scratch, rdataAt - 2, out - rdataAt)
-      kept[section]!++
-      at = next
-    }
+  for (let section = 0; section < 3 && at >= 0; section++) {
+    at = appendRecords(wire, length, at, u16(wire, 6 + section * 2), section, question, ttl, opt)
   }
-  const rewritten = scratch.slice(0, out)
-  putU16(rewritten, 0, 0)
-  putU16(rewritten, 2, flags)
-  putU16(rewritten, 4, 1)
-  putU16(rewritten, 6, kept[0]!)
-  putU16(rewritten, 8, kept[1]!)
-  putU16(rewritten, 10, kept[2]!)
+  if (at < 0) return undefined
+  const flags = u16(wire, 2)
+  const rewritten = end(flags)
   return {
     wire: rewritten,
-    rcode: (upperRcode << 4) | (flags & Flag.RcodeMask),
+    rcode: (opt.upperRcode << 4) | (flags & Flag.RcodeMask),
     truncated: (flags & Flag.TC) !== 0,
-    hasOpt,
-    ttlSeconds: smallest
+    hasOpt: opt.isThere,
+    ttlSeconds: Math.min(smallestTtl, ttl.maxSeconds)
   }
+}
+
+/**
+ * One message of an answer that stops at a CNAME and of what is at the name it stops at: the question and the CNAMEs of
+ * the first, the rest of the second. Authentic only where both are.
+ *
+ * @param head normalised, to `question`
+ * @param tail normalised, to the name at which `head` stops
+ * @returns undefined where together they do not fit 65,535 octets
+ */
+export const joinAnswers = (head: Uint8Array, tail: Uint8Array, question: Question): Uint8Array | undefined => {
+  begin(question)
+  const opt = { isThere: false, upperRcode: 0 }
+  const tailStart = skipName(tail, HEADER_SIZE, tail.length) + 4
+  const headEnd = appendRecords(
+    head,
+    head.length,
+    HEADER_SIZE + question.name.length + 4,
+    u16(head, 6),
+    0,
+    question,
+    anyTtl,
+    opt
+  )
+  let at = headEnd < 0 ? -1 : tailStart
+  for (let section = 0; section < 3 && at >= 0; section++) {
+    at = appendRecords(tail, tail.length, at, u16(tail, 6 + section * 2), section, undefined, anyTtl, opt)
+  }
+  if (at < 0) return undefined
+  return end(u16(tail, 2) & (u16(head, 2) | ~Flag.AD))
+}
+
+const anyTtl: TtlBounds = { minSeconds: 0, maxSeconds: 0x7fffffff }
+
+/** Offset of the message's end in `scratch` while it is written; records of each section; their smallest TTL. */
+let out = 0
+const kept = [0, 0, 0]
+let smallestTtl = 0
+
+const begin = (question: Question): void => {
+  names.reset()
+  out = writeQuestion(scratch, question, HEADER_SIZE)
+  names.remember(HEADER_SIZE)
+  kept.fill(0)
+  smallestTtl = 0x7fffffff
+}
+
+const end = (flags: number): Uint8Array => {
+  putU16(scratch, 0, 0)
+  putU16(scratch, 2, flags)
+  putU16(scratch, 4, 1)
+  for (let section = 0; section < 3; section++) putU16(scratch, 6 + section * 2, kept[section]!)
+  return scratch.slice(0, out)
+}
+
+/**
+ * Appends `count` records from `at`; an OPT is read and left out.
+ *
+ * @param question whose name stands at the header's end of `wire` as it does in what is written; undefined where not
+ * @returns the offset past them, or -1 where they are not well-formed or do not fit
+ */
+const appendRecords = (
+  wire: Uint8Array,
+  length: number,
+  start: number,
+  count: number,
+  section: number,
+  question: Question | undefined,
+  ttl: TtlBounds,
+  opt: { isThere: boolean; upperRcode: number }
+): number => {
+  let at = start
+  for (let i = 0; i < count; i++) {
+    const owner = skipName(wire, at, length)
+    if (owner < 0 || owner + 10 > length) return -1
+    const type = u16(wire, owner)
+    const dataAt = owner + 10
+    const next = dataAt + u16(wire, owner + 8)
+    if (next > length || !hasAddressSize(type, u16(wire, owner + 2), next - dataAt)) return -1
+    if (type === Type.OPT) {
+      if (opt.isThere || section !== 2 || u8(wire, at) !== 0) return -1
+      opt.isThere = true
+      opt.upperRcode = u8(wire, owner + 4)
+      at = next
+      continue
+    }
+    // Signatures of the transaction are between us and the upstream (RFC 8945 §5.3, RFC 2931 §3.1).
+    if (type === Type.TSIG || (type === Type.SIG && u8(wire, at) === 0)) {
+      at = next
+      continue
+    }
+    const to = writeOwner(wire, at, length, question, out)
+    if (to < 0) return -1
+    const seconds = boundedTtl(u32(wire, owner + 4), ttl)
+    if (seconds < smallestTtl) smallestTtl = seconds
+    putU32(scratch, to, u32(wire, owner))
+    putU32(scratch, to + 4, seconds)
+    const rdataAt = to + 10
+    out = writeRdata(wire, dataAt, next, length, type, rdataAt)
+    if (out < 0 || out > MAX_MESSAGE_SIZE) return -1
+    putU16(scratch, rdataAt - 2, out - rdataAt)
+    kept[section]!++
+    at = next
+  }
+  return at
 }
 
 /** An address has four octets, or sixteen (RFC 1035 §3.4.1, RFC 3596 §2.2). */
@@ -165,8 +227,14 @@ const hasAddressSize = (type: number, recordClass: number, size: number): boolea
 const boundedTtl = (seconds: number, bounds: TtlBounds): number =>
   Math.max(bounds.minSeconds, Math.min(bounds.maxSeconds, seconds > 0x7fffffff ? 0 : seconds))
 
-const writeOwner = (wire: Uint8Array, at: number, length: number, question: Question, out: number): number => {
-  if (u16(wire, at) === 0xc00c && question.name.length > 1) {
+const writeOwner = (
+  wire: Uint8Array,
+  at: number,
+  length: number,
+  question: Question | undefined,
+  out: number
+): number => {
+  if (question !== undefined && u16(wire, at) === 0xc00c && question.name.length > 1) {
     putU16(scratch, out, 0xc00c)
     return out + 2
   }
@@ -241,6 +309,8 @@ export type Meaning =
    * send it, it may not be kept: `ttlSeconds` is 0.
    */
   | { readonly kind: "negative"; readonly ttlSeconds: number }
+  /** CNAMEs, and not a word of what is where they end: it has to be asked for. */
+  | { readonly kind: "unfinished"; readonly target: Uint8Array }
   /** CNAMEs that lead in a circle: there is no answer to be had from whoever sent them. */
   | { readonly kind: "circle" }
   /** A delegation: whoever sent it does not resolve for us (RFC 2308 §2.2). */
@@ -296,6 +366,7 @@ export const interpret = (response: Response, question: Question): Meaning => {
   }
   if (nameError) return { kind: "negative", ttlSeconds: 0 }
   if (delegation && answers === 0) return { kind: "referral" }
+  if (links > 0) return { kind: "unfinished", target: current }
   return { kind: "negative", ttlSeconds: 0 }
 }
 

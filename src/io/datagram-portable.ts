@@ -6,14 +6,18 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import { Effect, Layer, type Scope } from "effect"
 import {
+  type BindTarget,
+  type Datagram,
   type DatagramHandler,
   type DatagramSocket,
   DatagramTransport,
-  type OutgoingDatagram,
+  MAX_SENT,
+  type ReturnPath,
   SocketError
 } from "./datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "./endpoint.ts"
-import { randomPort } from "./random.ts"
+import { TextPeer } from "./peer.ts"
+import { MAX_PORT_DRAWS, randomPort } from "./random.ts"
 
 /** Octets asked of the kernel for datagrams that wait; it may give less. */
 const RECEIVE_BUFFER = 4 << 20
@@ -21,7 +25,6 @@ const SEND_BUFFER = 1 << 20
 /** Octets that may wait in the process when the kernel takes no more. */
 const MAX_UNSENT = 4 << 20
 const SLAB_SIZE = 64 << 10
-const MAX_PORT_DRAWS = 16
 
 /** Addresses are literal: they need no look-up, and no turn of the event loop for one. */
 const literal = (
@@ -48,6 +51,8 @@ class PortableSocket implements DatagramSocket {
   readonly local: Endpoint
   private readonly socket: Socket
   private readonly connected: boolean
+  private readonly handler: DatagramHandler
+  private readonly batch: [PortableDatagram]
   private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_SIZE)
   private used = 0
   private isClosed = false
@@ -57,11 +62,17 @@ class PortableSocket implements DatagramSocket {
   constructor(socket: Socket, connected: boolean, handler: DatagramHandler) {
     this.socket = socket
     this.connected = connected
+    this.handler = handler
     const { address, port } = socket.address()
     this.local = { address, port }
-    socket.on("message", (payload: Buffer, peer: RemoteInfo) =>
-      handler.onBatch([{ payload, length: payload.length, peer }])
-    )
+    const datagram = new PortableDatagram()
+    this.batch = [datagram]
+    socket.on("message", (payload: Buffer, peer: RemoteInfo) => {
+      datagram.payload = payload
+      datagram.length = payload.length
+      datagram.from = peer
+      handler.onBatch(this.batch, 1)
+    })
     socket.on("error", handler.onError)
     socket.on("close", () => {
       this.isClosed = true
@@ -71,27 +82,51 @@ class PortableSocket implements DatagramSocket {
     }
   }
 
-  reserve(size: number): Uint8Array {
-    if (this.used + size > this.slab.length) {
-      this.slab = Buffer.allocUnsafeSlow(Math.max(SLAB_SIZE, size))
+  reserve(): Uint8Array {
+    if (this.used + MAX_SENT > this.slab.length) {
+      this.slab = Buffer.allocUnsafeSlow(SLAB_SIZE)
       this.used = 0
     }
-    const room = this.slab.subarray(this.used, this.used + size)
-    this.used += size
-    return room
+    return this.slab.subarray(this.used, this.used + MAX_SENT)
   }
 
-  send(batch: ReadonlyArray<OutgoingDatagram>): number {
-    if (this.isClosed || this.socket.getSendQueueSize() > MAX_UNSENT) return batch.length
-    for (const { payload, length, peer } of batch) {
-      if (this.connected) this.socket.send(payload, 0, length, this.onSent)
-      else this.socket.send(payload, 0, length, peer.port, peer.address, ignore)
+  send(length: number, path?: ReturnPath): void {
+    if (this.isClosed || this.socket.getSendQueueSize() > MAX_UNSENT) {
+      this.handler.onUnsent(1)
+      return
     }
-    return 0
+    const at = this.used
+    this.used += length
+    if (this.connected) this.socket.send(this.slab, at, length, this.onSent)
+    else this.socket.send(this.slab, at, length, path!.peer.port, path!.peer.address, ignore)
   }
 
   stopReceiving(): void {
     this.socket.removeAllListeners("message")
+  }
+}
+
+/** One object a socket: each datagram takes the place of the one before. */
+class PortableDatagram implements Datagram {
+  payload: Uint8Array = new Uint8Array(0)
+  length = 0
+  /** Node reads datagrams of any size. */
+  readonly isTruncated = false
+  private known: TextPeer | undefined
+  private remote: Endpoint = { address: "0.0.0.0", port: 0 }
+
+  set from(remote: Endpoint) {
+    this.remote = remote
+    this.known = undefined
+  }
+
+  get peer(): TextPeer {
+    this.known ??= new TextPeer(this.remote)
+    return this.known
+  }
+
+  keepPath(): ReturnPath {
+    return { peer: this.peer }
   }
 }
 
@@ -127,7 +162,6 @@ const acquire = (
       })
   ).pipe(Effect.map(({ datagrams }) => datagrams))
 
-/** A port drawn at random may be taken: another is drawn. The last resort is the kernel's own choice. */
 const connectFrom = (
   remote: Endpoint,
   handler: DatagramHandler,
@@ -147,6 +181,10 @@ const connectFrom = (
   )
 
 export const layer: Layer.Layer<DatagramTransport> = Layer.succeed(DatagramTransport, {
-  bind: (local, handler) => acquire(local, "listening", (socket) => socket.bind(local.port, local.address), handler),
+  name: "portable",
+  bind: (local: BindTarget, handler) => {
+    const { address, port, fd } = local
+    return acquire(local, "listening", (socket) => socket.bind(fd === undefined ? { address, port } : { fd }), handler)
+  },
   connect: (remote, handler) => connectFrom(remote, handler, MAX_PORT_DRAWS)
 })

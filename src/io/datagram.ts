@@ -2,39 +2,55 @@
  * Datagrams in batches: the contract that every way of moving them keeps.
  *
  * System calls are what a small UDP server spends most of its time on, so both directions speak in batches: what was
- * there to be received comes together, what is there to be sent goes together. A transport that cannot do better moves
- * one at a time.
+ * there to be received comes together, what a turn of the event loop has to send goes together. A transport that
+ * cannot do better moves one at a time.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { Endpoint } from "./endpoint.ts"
+import type { Peer } from "./peer.ts"
 
-/** A datagram received. It belongs to the transport: what is needed after the handler's return has to be copied. */
-export interface Datagram {
+/** The largest datagram that is sent: the largest reply (DNS flag day 2020) and a little room. */
+export const MAX_SENT = 1280
+
+/** The way back to who sent a datagram, from the address that was asked. */
+export interface ReturnPath {
+  readonly peer: Peer
+}
+
+/**
+ * A datagram received.
+ *
+ * One object serves many datagrams, one after the other: all of it is valid until the handler returns. `keepPath`
+ * makes a way back that lasts.
+ */
+export interface Datagram extends ReturnPath {
   /** The message is `payload[0, length)`. */
   readonly payload: Uint8Array
   readonly length: number
-  readonly peer: Endpoint
+  /** Whether it was larger than there was room for: the rest is lost. */
+  readonly isTruncated: boolean
+  readonly keepPath: () => ReturnPath
 }
 
-/** A datagram to send. Its payload, from `reserve`, belongs to the socket once it is sent. */
-export interface OutgoingDatagram extends Datagram {}
-
 export interface DatagramHandler {
-  readonly onBatch: (batch: ReadonlyArray<Datagram>) => void
+  /** Takes `batch[0, count)`. */
+  readonly onBatch: (batch: ReadonlyArray<Datagram>, count: number) => void
   /** An error that arrived later than the call it belongs to: ICMP on a connected socket, for one. */
   readonly onError: (error: Error) => void
+  /** The kernel did not take so many datagrams: they are lost, as on any full link. */
+  readonly onUnsent: (count: number) => void
 }
 
 export interface DatagramSocket {
   readonly local: Endpoint
-  /** Room to write a datagram of at most `size` octets into. */
-  readonly reserve: (size: number) => Uint8Array
+  /** Room for one datagram of at most `MAX_SENT` octets, until the next `send`. */
+  readonly reserve: () => Uint8Array
   /**
-   * Sends the batch without waiting. Where the kernel takes no more, datagrams are dropped, as on any full link.
+   * Sends the first `length` octets of what `reserve` gave, with the others of this turn and without waiting.
    *
-   * @returns how many were dropped
+   * @param path the way back to a datagram's sender, on a socket of `bind`; none on one of `connect`
    */
-  readonly send: (batch: ReadonlyArray<OutgoingDatagram>) => number
+  readonly send: (length: number, path?: ReturnPath) => void
   /** Receives no more; what is sent still goes, until the scope closes. */
   readonly stopReceiving: () => void
 }
@@ -45,12 +61,20 @@ export class SocketError extends Schema.TaggedError<SocketError>()("SocketError"
   message: Schema.String
 }) {}
 
+/** Where to receive: an address, or a socket that somebody else has bound to it. */
+export interface BindTarget extends Endpoint {
+  /** The descriptor of a bound socket; it is the transport's from then on. */
+  readonly fd?: number
+}
+
 export class DatagramTransport extends Context.Service<
   DatagramTransport,
   {
+    /** What is said of it in the log: `batched` or `portable`. */
+    readonly name: string
     /** A socket that receives from anyone at `local`. */
     readonly bind: (
-      local: Endpoint,
+      local: BindTarget,
       handler: DatagramHandler
     ) => Effect.Effect<DatagramSocket, SocketError, Scope.Scope>
     /** A socket with a source port nobody can guess that exchanges datagrams with `remote` only (RFC 5452 §9.2). */

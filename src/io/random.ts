@@ -17,3 +17,6 @@ const FIRST_UNPRIVILEGED_PORT = 1024
 
 /** A port from the full unprivileged range. */
 export const randomPort = (): number => randomInt(FIRST_UNPRIVILEGED_PORT, 65_536)
+
+/** A port drawn at random may be taken: so often another is drawn before the kernel may choose. */
+export const MAX_PORT_DRAWS = 16

@@ -3,6 +3,7 @@ import { Context, Effect, Layer } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { TimerWheel } from "../io/timer-wheel.ts"
+import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
@@ -13,7 +14,7 @@ export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listenin
   static readonly layer: Layer.Layer<
     Listeners,
     SocketError,
-    Configuration | DatagramTransport | QueryFibers | Counters | TimerWheel
+    Configuration | DatagramTransport | QueryFibers | Counters | TimerWheel | Turn
   > = Layer.effect(
     Listeners,
     Effect.gen(function* () {

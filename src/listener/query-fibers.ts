@@ -12,8 +12,10 @@ import { Pipeline } from "../query/pipeline.ts"
 export class QueryFibers extends Context.Service<
   QueryFibers,
   {
-    /** Starts the packet's fiber. */
-    readonly start: (packet: Packet) => void
+    /** What the fibers of this packet object run, for whatever message it holds when they start. */
+    readonly handling: (packet: Packet) => Effect.Effect<void>
+    /** Starts a packet's fiber. */
+    readonly start: (handling: Effect.Effect<void>) => void
     /** Waits until no query is under way, or the time that shutdown may take is over. */
     readonly drain: Effect.Effect<void>
   }
@@ -29,8 +31,9 @@ export class QueryFibers extends Context.Service<
       const runFork = Effect.runForkWith(context)
       return QueryFibers.of({
         drain: FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid),
-        start: (packet) => {
-          const fiber: Fiber.Fiber<void> = runFork(pipeline.handle(packet))
+        handling: pipeline.handle,
+        start: (handling) => {
+          const fiber: Fiber.Fiber<void> = runFork(handling)
           if (fiber.pollUnsafe() === undefined) FiberSet.addUnsafe(fibers, fiber)
         }
       })

@@ -5,9 +5,9 @@
  * Bounded in everything: queries under way, octets that wait to be read by the client, time.
  */
 import type { Socket } from "node:net"
-import type { Endpoint } from "../io/endpoint.ts"
 import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
-import type { Packet, Responder } from "../query/packet.ts"
+import { type Peer, TextPeer } from "../io/peer.ts"
+import type { Packet, ReplyPath } from "../query/packet.ts"
 
 /** A connection with nothing under way is closed after so long (RFC 7766 §6.2.3). */
 const IDLE_MS = 10_000
@@ -21,7 +21,7 @@ const MAX_UNDER_WAY = 512
 const MAX_UNREAD = 256 << 10
 
 export class TcpClient {
-  readonly peer: Endpoint
+  readonly peer: Peer
   /** When it last did anything. */
   activeMs: number
   private frameSinceMs = 0
@@ -35,13 +35,21 @@ export class TcpClient {
   private readonly socket: Socket
   private readonly start: (packet: Packet) => void
   private readonly nowMs: () => number
+  private readonly onTurn: () => void
 
-  constructor(socket: Socket, start: (packet: Packet) => void, nowMs: () => number, onClose: () => void) {
+  constructor(
+    socket: Socket,
+    start: (packet: Packet) => void,
+    nowMs: () => number,
+    onTurn: () => void,
+    onClose: () => void
+  ) {
     this.socket = socket
+    this.onTurn = onTurn
     this.start = start
     this.nowMs = nowMs
     this.activeMs = nowMs()
-    this.peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 }
+    this.peer = new TextPeer({ address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 })
     socket.on("data", (chunk: Buffer) => this.receive(chunk))
     socket.on("end", () => {
       this.hasEnded = true
@@ -78,6 +86,7 @@ export class TcpClient {
   }
 
   private receive(chunk: Buffer): void {
+    this.onTurn()
     this.activeMs = this.nowMs()
     this.frames.push(chunk, (message) => {
       this.underWay++
@@ -127,23 +136,20 @@ export class TcpClient {
   }
 }
 
-class TcpPacket implements Packet, Responder {
+/** Its message is its own: it is the way back for later too. */
+class TcpPacket implements Packet {
   readonly transport = "tcp"
   readonly wire: Uint8Array
   readonly length: number
-  readonly client: Endpoint
+  readonly client: Peer
   private readonly connection: TcpClient
   private room: Uint8Array = new Uint8Array(0)
 
-  constructor(message: Uint8Array, client: Endpoint, connection: TcpClient) {
+  constructor(message: Uint8Array, client: Peer, connection: TcpClient) {
     this.wire = message
     this.length = message.length
     this.client = client
     this.connection = connection
-  }
-
-  get responder(): Responder {
-    return this
   }
 
   reserve(size: number): Uint8Array {
@@ -151,7 +157,7 @@ class TcpPacket implements Packet, Responder {
     return this.room.subarray(PREFIX_SIZE)
   }
 
-  send(_message: Uint8Array, length: number): void {
+  send(length: number): void {
     this.room[0] = length >>> 8
     this.room[1] = length
     this.connection.answer(this.room.subarray(0, PREFIX_SIZE + length))
@@ -159,5 +165,9 @@ class TcpPacket implements Packet, Responder {
 
   drop(): void {
     this.connection.answer(undefined)
+  }
+
+  keepPath(): ReplyPath {
+    return this
   }
 }

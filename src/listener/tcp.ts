@@ -7,6 +7,8 @@ import type { SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"
 import { listen } from "../io/stream.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
+import { Turn } from "../io/turn.ts"
+import type { Packet } from "../query/packet.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
@@ -31,12 +33,14 @@ export class TcpClients {
 export const listenTcp = (
   local: Endpoint,
   everyone: TcpClients
-): Effect.Effect<Listening, SocketError, Configuration | TimerWheel | QueryFibers | Counters | Scope.Scope> =>
+): Effect.Effect<Listening, SocketError, Configuration | TimerWheel | Turn | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
     const config = yield* Configuration
     const fibers = yield* QueryFibers
     const counters = yield* Counters
     const { nowMs } = yield* TimerWheel
+    const turn = yield* Turn
+    const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
     const { clients, byAddress } = everyone
     const own = new Set<TcpClient>()
 
@@ -44,7 +48,12 @@ export const listenTcp = (
       clients.size >= config.maxTcpConnections || (byAddress.get(address) ?? 0) >= config.maxTcpConnectionsPerClient
 
     const accept = (socket: Socket): void => {
-      const address = socket.remoteAddress ?? ""
+      const address = socket.remoteAddress
+      // Gone before it was here.
+      if (address === undefined) {
+        socket.destroy()
+        return
+      }
       if (isFull(address)) {
         counters.add("tcp.refused")
         const ofWhom = clients.size >= config.maxTcpConnections ? undefined : address
@@ -57,7 +66,7 @@ export const listenTcp = (
       }
       counters.add("tcp.accepted")
       byAddress.set(address, (byAddress.get(address) ?? 0) + 1)
-      const client = new TcpClient(socket, fibers.start, nowMs, () => {
+      const client = new TcpClient(socket, start, nowMs, turn.begin, () => {
         clients.delete(client)
         own.delete(client)
         const left = (byAddress.get(address) ?? 1) - 1

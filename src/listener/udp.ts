@@ -1,97 +1,128 @@
-/** Queries by UDP: a packet and a fiber for each datagram, replies sent in the batches in which they are ready. */
+/**
+ * Queries by UDP: a packet and a fiber for each datagram.
+ *
+ * Hot path: packets are objects that are used again from batch to batch, each with the effect that its fibers run.
+ */
 import { Effect, type Scope } from "effect"
-import { type Datagram, type DatagramSocket, DatagramTransport, type SocketError } from "../io/datagram.ts"
-import type { Endpoint } from "../io/endpoint.ts"
-import type { Packet, Responder } from "../query/packet.ts"
+import {
+  type BindTarget,
+  type Datagram,
+  type DatagramSocket,
+  DatagramTransport,
+  type ReturnPath,
+  type SocketError
+} from "../io/datagram.ts"
+import type { Peer } from "../io/peer.ts"
+import { Turn } from "../io/turn.ts"
+import type { Packet, ReplyPath } from "../query/packet.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
 
 /** Listens at `local` for as long as the scope lives. */
 export const listenUdp = (
-  local: Endpoint
-): Effect.Effect<Listening, SocketError, DatagramTransport | QueryFibers | Counters | Scope.Scope> =>
+  local: BindTarget
+): Effect.Effect<Listening, SocketError, DatagramTransport | QueryFibers | Counters | Turn | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* DatagramTransport
     const fibers = yield* QueryFibers
     const counters = yield* Counters
-    const outbox = new Outbox(() => counters.add("answers.unsent"))
-    const socket = yield* transport.bind(local, {
-      onBatch: (batch) => {
-        outbox.hold()
-        for (const datagram of batch) fibers.start(new UdpPacket(datagram, outbox))
-        outbox.release()
-      },
+    const turn = yield* Turn
+    const packets: Array<{ readonly packet: UdpPacket; readonly handling: Effect.Effect<void> }> = []
+    const receive = (batch: ReadonlyArray<Datagram>, count: number): void => {
+      turn.begin()
+      for (let i = 0; i < count; i++) {
+        const datagram = batch[i]!
+        if (datagram.isTruncated) {
+          counters.add("queries.dropped")
+          continue
+        }
+        if (i === packets.length) {
+          const packet = new UdpPacket(socket)
+          packets.push({ packet, handling: fibers.handling(packet) })
+        }
+        const { packet, handling } = packets[i]!
+        packet.datagram = datagram
+        fibers.start(handling)
+      }
+    }
+    const socket: DatagramSocket = yield* transport.bind(local, {
+      onBatch: receive,
       // A receive error concerns one datagram; the socket goes on.
-      onError: () => {}
+      onError: () => {},
+      onUnsent: (count) => counters.add("answers.unsent", count)
     })
-    outbox.socket = socket
-    return { protocol: "udp", endpoint: socket.local, stop: socket.stopReceiving.bind(socket) }
+    return { protocol: "udp", endpoint: socket.local, stop: () => socket.stopReceiving() }
   })
 
-/** Replies that are ready in one turn, sent together. */
-class Outbox {
-  socket: DatagramSocket | undefined
-  private ready: Array<Datagram> = []
-  private isHeld = false
-  private isScheduled = false
-  private readonly onUnsent: () => void
-
-  constructor(onUnsent: () => void) {
-    this.onUnsent = onUnsent
-  }
-
-  /** What is added from now on waits for `release`. */
-  hold(): void {
-    this.isHeld = true
-  }
-
-  release(): void {
-    this.isHeld = false
-    this.flush()
-  }
-
-  add(reply: Datagram): void {
-    this.ready.push(reply)
-    if (this.isHeld || this.isScheduled) return
-    this.isScheduled = true
-    queueMicrotask(() => this.flush())
-  }
-
-  private flush(): void {
-    this.isScheduled = false
-    if (this.ready.length === 0 || this.socket === undefined) return
-    const batch = this.ready
-    this.ready = []
-    for (let unsent = this.socket.send(batch); unsent > 0; unsent--) this.onUnsent()
-  }
-}
-
-class UdpPacket implements Packet, Responder {
+class UdpPacket implements Packet {
   readonly transport = "udp"
-  readonly wire: Uint8Array
-  readonly length: number
-  readonly client: Endpoint
-  private readonly outbox: Outbox
+  datagram: Datagram = nothing
+  private readonly socket: DatagramSocket
 
-  constructor(datagram: Datagram, outbox: Outbox) {
-    this.wire = datagram.payload
-    this.length = datagram.length
-    this.client = datagram.peer
-    this.outbox = outbox
+  constructor(socket: DatagramSocket) {
+    this.socket = socket
   }
 
-  get responder(): Responder {
-    return this
+  get wire(): Uint8Array {
+    return this.datagram.payload
   }
 
-  reserve(size: number): Uint8Array {
-    return this.outbox.socket!.reserve(size)
+  get length(): number {
+    return this.datagram.length
   }
 
-  send(message: Uint8Array, length: number): void {
-    this.outbox.add({ payload: message, length, peer: this.client })
+  get client(): Peer {
+    return this.datagram.peer
+  }
+
+  reserve(): Uint8Array {
+    return this.socket.reserve()
+  }
+
+  send(length: number): void {
+    this.socket.send(length, this.datagram)
   }
 
   drop(): void {}
+
+  keepPath(): ReplyPath {
+    return new UdpReplyPath(this.socket, this.datagram.keepPath())
+  }
+}
+
+class UdpReplyPath implements ReplyPath {
+  readonly transport = "udp"
+  private readonly socket: DatagramSocket
+  private readonly path: ReturnPath
+
+  constructor(socket: DatagramSocket, path: ReturnPath) {
+    this.socket = socket
+    this.path = path
+  }
+
+  get client(): Peer {
+    return this.path.peer
+  }
+
+  reserve(): Uint8Array {
+    return this.socket.reserve()
+  }
+
+  send(length: number): void {
+    this.socket.send(length, this.path)
+  }
+
+  drop(): void {}
+}
+
+const nowhere: Peer = { address: "", port: 0, readWords: () => false }
+
+/** What a packet holds before its first datagram. */
+const nothing: Datagram = {
+  payload: new Uint8Array(0),
+  length: 0,
+  isTruncated: false,
+  peer: nowhere,
+  keepPath: () => ({ peer: nowhere })
 }

@@ -10,6 +10,7 @@ import { FailureCache } from "../cache/failure-cache.ts"
 import type { Configuration } from "../config/configuration.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
+import { Turn } from "../io/turn.ts"
 import { Listeners } from "../listener/listeners.ts"
 import { QueryFibers } from "../listener/query-fibers.ts"
 import { Coalescer } from "../query/coalescer.ts"
@@ -35,6 +36,6 @@ export const serverLayer: Layer.Layer<Listeners | Counters, SocketError, Configu
     Layer.provide(ResolverPool.layer),
     Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
     Layer.provide(telemetry),
-    Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark)),
+    Layer.provide(Layer.mergeAll(TimerWheel.layer, Turn.layer, loopMark)),
     Layer.provideMerge(Counters.layer)
   )

@@ -1,21 +1,46 @@
 /** Who may ask: networks compiled to numbers, so that a packet's client is checked in a few comparisons. */
-import { Result } from "effect"
-import { IpNetwork, NetAddress } from "effect/net"
+import { type IpNetwork, NetAddress } from "effect/net"
+import { type Peer, readIPv6Words, readWord } from "../io/peer.ts"
 
-/** Clients whose verdict is remembered at most; past that the memory starts anew. */
-const MAX_REMEMBERED = 4096
+interface Network {
+  readonly words: Uint32Array
+  readonly masks: Uint32Array
+}
 
-/** A test of addresses as sockets report them: `192.0.2.1`, `fe80::1%eth0`, `::ffff:192.0.2.1`. */
-export const makeAccess = (networks: ReadonlyArray<IpNetwork.IpNetwork>): ((address: string) => boolean) => {
-  const verdicts = new Map<string, boolean>()
-  return (address) => {
-    const known = verdicts.get(address)
-    if (known !== undefined) return known
-    const parsed = NetAddress.ipFromString(address.split("%", 1)[0]!)
-    const client = Result.isSuccess(parsed) ? NetAddress.toCanonical(parsed.success) : undefined
-    const isAllowed = client !== undefined && networks.some((network) => IpNetwork.contains(network, client))
-    if (verdicts.size >= MAX_REMEMBERED) verdicts.clear()
-    verdicts.set(address, isAllowed)
-    return isAllowed
+/** A test of peers against the networks. */
+export const makeAccess = (networks: ReadonlyArray<IpNetwork.IpNetwork>): ((peer: Peer) => boolean) => {
+  const compiled = networks.map(compile)
+  const ofIPv4 = compiled.flatMap(({ isIPv4, network }) => (isIPv4 ? [network] : []))
+  const ofIPv6 = compiled.flatMap(({ isIPv4, network }) => (isIPv4 ? [] : [network]))
+  const words = new Uint32Array(4)
+  return (peer) => {
+    if (peer.readWords(words)) return ofIPv4.some((network) => holds(network, words, 3))
+    return ofIPv6.some((network) => holds(network, words, 0))
   }
 }
+
+const holds = (network: Network, words: Uint32Array, from: number): boolean => {
+  for (let i = from; i < 4; i++) {
+    if (((words[i]! ^ network.words[i]!) & network.masks[i]!) !== 0) return false
+  }
+  return true
+}
+
+/** A network of IPv4 addresses in IPv6 clothes is one of IPv4 addresses, as the peers themselves are. */
+const compile = (network: IpNetwork.IpNetwork): { readonly isIPv4: boolean; readonly network: Network } => {
+  const words = new Uint32Array(4)
+  const { address, prefixLength } = network
+  if (NetAddress.isIpv4Address(address)) {
+    words[3] = readWord(Uint8Array.from(NetAddress.ipv4ToOctets(address)), 0)
+    return { isIPv4: true, network: { words, masks: masksOf(96 + prefixLength) } }
+  }
+  const isMapped = readIPv6Words(Uint8Array.from(NetAddress.ipv6ToOctets(address)), 0, words)
+  return { isIPv4: isMapped && prefixLength >= 96, network: { words, masks: masksOf(prefixLength) } }
+}
+
+/** The first `length` bits of 128 set. */
+const masksOf = (length: number): Uint32Array =>
+  Uint32Array.from({ length: 4 }, (_, i) => {
+    const bits = Math.max(0, Math.min(32, length - i * 32))
+    return bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0
+  })

@@ -7,23 +7,18 @@
  */
 import { Context, Effect, Exit, FiberSet, Layer } from "effect"
 import { type Question, questionKey } from "../dns/question.ts"
-import { TimerWheel } from "../io/timer-wheel.ts"
+import { type Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { now, type ResolutionRecord } from "../telemetry/record.ts"
-import { type Answer, DeadlinePassed, type ResolveError } from "../upstream/resolution.ts"
+import { type Answer, DeadlinePassed, type ResolveError } from "../upstream/answer.ts"
 
 /** Followers of one exchange at most; the next one starts another. */
 const MAX_FOLLOWERS = 10_000
 const WAKE_SLICE = 64
 
-const deadlinePassed = Exit.fail(new DeadlinePassed())
-
 type Outcome = Exit.Exit<Answer, ResolveError>
 
-interface Flight {
-  readonly record: ResolutionRecord
-  readonly followers: Set<(outcome: Outcome) => void>
-}
+const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
 export class Coalescer extends Context.Service<
   Coalescer,
@@ -54,54 +49,92 @@ export class Coalescer extends Context.Service<
         const wheel = yield* TimerWheel
         const counters = yield* Counters
         const resolve = yield* makeResolve
-        const runFork = yield* FiberSet.makeRuntime<never, Answer, ResolveError>()
+        const fibers = yield* FiberSet.make<Answer, ResolveError>()
+        const runFork = Effect.runForkWith(yield* Effect.context<never>())
         const flights = new Map<string, Flight>()
 
-        const land = (key: string, flight: Flight, outcome: Outcome): void => {
-          if (flights.get(key) === flight) flights.delete(key)
-          wake([...flight.followers], outcome)
+        const join = (question: Question): { readonly flight: Flight; readonly isShared: boolean } => {
+          const key = questionKey(question)
+          const present = flights.get(key)
+          if (present !== undefined && present.followers.size < MAX_FOLLOWERS) {
+            counters.add("upstream.coalesced")
+            return { flight: present, isShared: true }
+          }
+          const flight = new Flight(key)
+          flights.set(key, flight)
+          return { flight, isShared: false }
         }
 
-        const launch = (key: string, flight: Flight, question: Question): void => {
-          runFork(resolve(question, flight.record)).addObserver((outcome) => land(key, flight, outcome))
+        const launch = (flight: Flight, question: Question): void => {
+          const fiber = runFork(resolve(question, flight.record))
+          fiber.addObserver((outcome) => {
+            if (flights.get(flight.key) === flight) flights.delete(flight.key)
+            flight.land(outcome)
+          })
+          if (fiber.pollUnsafe() === undefined) FiberSet.addUnsafe(fibers, fiber)
         }
 
         return Coalescer.of({
           resolve: (question, deadlineMs, onJoined) =>
             Effect.callback((resume) => {
-              const key = questionKey(question)
-              const present = flights.get(key)
-              const isShared = present !== undefined && present.followers.size < MAX_FOLLOWERS
-              const follower = (outcome: Outcome): void => {
-                wheel.cancel(timer)
-                resume(outcome)
-              }
-              const timer = wheel.after(deadlineMs, () => {
-                flight.followers.delete(follower)
-                resume(deadlinePassed)
-              })
-              const flight: Flight = isShared ? present : newFlight()
-              flight.followers.add(follower)
+              const { flight, isShared } = join(question)
+              const follower = new Follower(flight, wheel, resume)
+              follower.timer = wheel.after(deadlineMs, follower.giveUp)
               onJoined(flight.record, isShared)
-              if (isShared) {
-                counters.add("upstream.coalesced")
-              } else {
-                flights.set(key, flight)
-                launch(key, flight, question)
-              }
-              return Effect.sync(() => {
-                wheel.cancel(timer)
-                flight.followers.delete(follower)
-              })
+              if (!isShared) launch(flight, question)
+              return Effect.sync(() => follower.leave())
             })
         })
       })
     )
 }
 
-const newFlight = (): Flight => ({ record: { startedMs: now(), endedMs: 0, attempts: [] }, followers: new Set() })
+/** One exchange and those who wait for it. */
+class Flight {
+  readonly key: string
+  readonly record: ResolutionRecord = { startedMs: now(), endedMs: 0, attempts: [] }
+  readonly followers = new Set<Follower>()
 
-const wake = (followers: Array<(outcome: Outcome) => void>, outcome: Outcome): void => {
-  for (const follower of followers.splice(0, WAKE_SLICE)) follower(outcome)
+  constructor(key: string) {
+    this.key = key
+  }
+
+  land(outcome: Outcome): void {
+    if (this.followers.size <= WAKE_SLICE) for (const follower of this.followers) follower.take(outcome)
+    else wake([...this.followers], outcome)
+  }
+}
+
+class Follower {
+  timer: Timer | undefined
+  private readonly flight: Flight
+  private readonly wheel: TimerWheel["Service"]
+  private readonly resume: (outcome: Outcome) => void
+
+  constructor(flight: Flight, wheel: TimerWheel["Service"], resume: (outcome: Outcome) => void) {
+    this.flight = flight
+    this.wheel = wheel
+    this.resume = resume
+    flight.followers.add(this)
+  }
+
+  take(outcome: Outcome): void {
+    if (this.timer !== undefined) this.wheel.cancel(this.timer)
+    this.resume(outcome)
+  }
+
+  readonly giveUp = (): void => {
+    this.flight.followers.delete(this)
+    this.resume(deadlinePassed)
+  }
+
+  leave(): void {
+    if (this.timer !== undefined) this.wheel.cancel(this.timer)
+    this.flight.followers.delete(this)
+  }
+}
+
+const wake = (followers: Array<Follower>, outcome: Outcome): void => {
+  for (const follower of followers.splice(0, WAKE_SLICE)) follower.take(outcome)
   if (followers.length > 0) setImmediate(wake, followers, outcome)
 }

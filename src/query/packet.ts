@@ -1,23 +1,25 @@
 /**
  * A message from a client and the way back to it: what every listener makes of what it receives.
  */
-import type { Endpoint } from "../io/endpoint.ts"
+import type { Peer } from "../io/peer.ts"
 
-export interface Packet {
-  /** The message is `wire[0, length)`; it belongs to the listener once the pipeline has suspended or returned. */
-  readonly wire: Uint8Array
-  readonly length: number
-  readonly client: Endpoint
+/** The way back to a client. Used once; it never fails: a client that is gone gets nothing. */
+export interface ReplyPath {
+  readonly client: Peer
   readonly transport: "udp" | "tcp"
-  /** The reply's way. Used once, at any later time; it never fails: a client that is gone gets nothing. */
-  readonly responder: Responder
-}
-
-export interface Responder {
   /** Room for a reply of at most `size` octets. */
   readonly reserve: (size: number) => Uint8Array
-  /** Sends `message[0, length)`, written into what `reserve` gave. */
-  readonly send: (message: Uint8Array, length: number) => void
+  /** Sends the first `length` octets of what `reserve` gave. */
+  readonly send: (length: number) => void
   /** The packet gets no answer. */
   readonly drop: () => void
+}
+
+/** All of it is valid until the pipeline suspends or returns: the listener uses it again for the next message. */
+export interface Packet extends ReplyPath {
+  /** The message is `wire[0, length)`. */
+  readonly wire: Uint8Array
+  readonly length: number
+  /** A way back for an answer that comes later. */
+  readonly keepPath: () => ReplyPath
 }

@@ -27,17 +27,20 @@ import { Counters } from "../telemetry/counters.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
 import { now, type QueryRecord } from "../telemetry/record.ts"
 import { Traces } from "../telemetry/traces.ts"
-import type { ResolveError } from "../upstream/resolution.ts"
+import type { ResolveError } from "../upstream/answer.ts"
 import { LoopMark } from "../upstream/resolver-pool.ts"
 import { makeAccess } from "./access.ts"
 import { Coalescer } from "./coalescer.ts"
 import { makeGate, type Shed, type WaitedTooLong } from "./gate.ts"
-import type { Packet } from "./packet.ts"
+import type { Packet, ReplyPath } from "./packet.ts"
 
 export class Pipeline extends Context.Service<
   Pipeline,
   {
-    /** Answers one packet. Never fails; it is over at once unless the answer has to be asked for. */
+    /**
+     * Answers the message that the packet holds when the effect runs. Never fails; it is over at once unless the
+     * answer has to be asked for.
+     */
     readonly handle: (packet: Packet) => Effect.Effect<void>
   }
 >()("strand/query/Pipeline") {
@@ -67,13 +70,13 @@ export class Pipeline extends Context.Service<
         const verdict = readQuery(query, packet.wire, packet.length)
         if (verdict === Verdict.Drop) {
           counters.add("queries.dropped")
-          packet.responder.drop()
+          packet.drop()
           return Effect.void
         }
-        if (!mayAsk(packet.client.address)) {
+        if (!mayAsk(packet.client)) {
           counters.add("queries.denied")
           if (config.denyAction === "refuse") sendError(packet, query, Rcode.Refused, prohibited)
-          else packet.responder.drop()
+          else packet.drop()
           return Effect.void
         }
         if (verdict !== Verdict.Accept) {
@@ -95,10 +98,10 @@ export class Pipeline extends Context.Service<
           if (isPicked) traces.finish(hitRecord(packet, query, startedMs, u16(hit.wire, 2) & 0xf), true)
           return Effect.void
         }
-        return miss(packet, query.detach(), startedMs, isPicked)
+        return miss(packet.keepPath(), query.detach(), startedMs, isPicked)
       }
 
-      const miss = (packet: Packet, asked: Query, startedMs: number, isPicked: boolean): Effect.Effect<void> => {
+      const miss = (packet: ReplyPath, asked: Query, startedMs: number, isPicked: boolean): Effect.Effect<void> => {
         const question = questionOf(asked)
         const record = newRecord(packet, question, startedMs, "miss")
         const known = failures.lookup(question)
@@ -140,7 +143,7 @@ export class Pipeline extends Context.Service<
       }
 
       const fail = (
-        packet: Packet,
+        packet: ReplyPath,
         asked: Query,
         record: QueryRecord,
         isPicked: boolean,
@@ -159,11 +162,11 @@ export class Pipeline extends Context.Service<
         return at >= 0 && loopMark.data.every((octet, i) => asked.wire[at + i] === octet)
       }
 
-      const sendAnswer = (packet: Packet, asked: Query, answer: AnswerMessage): void => {
+      const sendAnswer = (packet: ReplyPath, asked: Query, answer: AnswerMessage): void => {
         counters.add("answers.sent")
         const limit = packet.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
-        const out = packet.responder.reserve(Math.min(replySize(answer), limit))
-        packet.responder.send(out, writeAnswer(out, asked, answer, limit))
+        const out = packet.reserve(Math.min(replySize(answer), limit))
+        packet.send(writeAnswer(out, asked, answer, limit))
       }
 
       return Pipeline.of({
@@ -216,13 +219,12 @@ const reasonOf = (
   return ownFault
 }
 
-const sendError = (packet: Packet, asked: Query, rcode: number, reason?: ErrorReason): void => {
-  const out = packet.responder.reserve(MAX_ERROR_SIZE)
-  packet.responder.send(out, writeError(out, asked, rcode, reason))
+const sendError = (packet: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): void => {
+  packet.send(writeError(packet.reserve(MAX_ERROR_SIZE), asked, rcode, reason))
 }
 
 const newRecord = (
-  packet: Packet,
+  packet: ReplyPath,
   question: Question,
   startedMs: number,
   outcome: QueryRecord["cache"]
@@ -241,7 +243,7 @@ const newRecord = (
   error: ""
 })
 
-const hitRecord = (packet: Packet, query: Query, startedMs: number, rcode: number): QueryRecord => {
+const hitRecord = (packet: ReplyPath, query: Query, startedMs: number, rcode: number): QueryRecord => {
   const record = newRecord(packet, questionOf(query), startedMs, "hit")
   record.endedMs = now()
   record.rcode = rcode

@@ -43,7 +43,7 @@ const names = Object.keys(counterMeanings) as ReadonlyArray<CounterName>
 export class Counters extends Context.Service<
   Counters,
   {
-    readonly add: (name: CounterName) => void
+    readonly add: (name: CounterName, count?: number) => void
     readonly read: (name: CounterName) => number
     /** All that are not zero. */
     readonly snapshot: () => Partial<Record<CounterName, number>>
@@ -52,8 +52,8 @@ export class Counters extends Context.Service<
   static readonly layer: Layer.Layer<Counters> = Layer.sync(Counters, () => {
     const cells: Record<string, number> = Object.fromEntries(names.map((name) => [name, 0]))
     return Counters.of({
-      add: (name) => {
-        cells[name]!++
+      add: (name, count = 1) => {
+        cells[name]! += count
       },
       read: (name) => cells[name]!,
       snapshot: () => Object.fromEntries(Object.entries(cells).filter(([, count]) => count > 0))

@@ -6,7 +6,15 @@
  */
 import type { Question } from "../dns/question.ts"
 
-export type AttemptOutcome = "waiting" | "answered" | "timeout" | "network-error" | "error-response" | "garbage"
+export type AttemptOutcome =
+  | "waiting"
+  | "answered"
+  | "timeout"
+  /** Another attempt's answer came first. */
+  | "overtaken"
+  | "network-error"
+  | "error-response"
+  | "garbage"
 
 /** One question sent to one upstream. */
 export interface AttemptRecord {

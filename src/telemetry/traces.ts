@@ -10,7 +10,7 @@ import type { Sampling } from "../config/values.ts"
 import { rcodeName, typeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
 import { Counters } from "./counters.ts"
-import type { AttemptRecord, QueryRecord } from "./record.ts"
+import type { AttemptOutcome, AttemptRecord, QueryRecord } from "./record.ts"
 
 /** Failed and slow queries that are traced a second at most: an outage must not become a flood of traces. */
 const MAX_NOTABLE_PER_SECOND = 100
@@ -159,6 +159,9 @@ const buildTrace = (tracer: Tracer.Tracer, record: QueryRecord): void => {
   for (const end of ends.reverse()) end()
 }
 
+/** Outcomes that are nobody's fault. */
+const succeeded: ReadonlySet<AttemptOutcome> = new Set(["answered", "waiting", "overtaken"])
+
 const attemptSpan = (span: MakeSpan, parent: Tracer.Span, attempt: AttemptRecord, overMs: number): void => {
   span(
     "upstream.attempt",
@@ -174,6 +177,6 @@ const attemptSpan = (span: MakeSpan, parent: Tracer.Span, attempt: AttemptRecord
       "strand.outcome": attempt.outcome,
       ...(attempt.rcode < 0 ? {} : { "dns.response_code": rcodeName(attempt.rcode) })
     },
-    attempt.outcome === "answered" || attempt.outcome === "waiting" ? "" : attempt.outcome
+    succeeded.has(attempt.outcome) ? "" : attempt.outcome
   )
 }

@@ -1,5 +1,9 @@
-/** How one attempt at one upstream can end without a reply. */
+/** One attempt at one upstream: what is asked, and who is told how it ends. */
 import { Schema } from "effect"
+import type { Question } from "../dns/question.ts"
+import type { Response } from "../dns/response.ts"
+import type { AttemptRecord } from "../telemetry/record.ts"
+import type { Upstream } from "./upstream.ts"
 
 /** The upstream, or the way to it, failed: a connection refused or reset, a socket that could not be opened. */
 export class NetworkFailure extends Schema.TaggedError<NetworkFailure>()("NetworkFailure", {
@@ -10,3 +14,18 @@ export class NetworkFailure extends Schema.TaggedError<NetworkFailure>()("Networ
 export class GarbageReceived extends Schema.TaggedError<GarbageReceived>()("GarbageReceived", {}) {}
 
 export type AttemptFailure = NetworkFailure | GarbageReceived
+
+/** A question on its way over one transport. Of `onResponse` and `onFailure` one is called, once, or none. */
+export interface Exchange {
+  readonly question: Question
+  readonly onResponse: (response: Response) => void
+  readonly onFailure: (failure: AttemptFailure) => void
+  /** An ICMP error came: it can be forged (RFC 5927), so the exchange goes on. */
+  readonly onTrouble: (message: string) => void
+}
+
+/** An exchange with an upstream, whatever the transports it takes. */
+export interface Attempt extends Exchange {
+  readonly upstream: Upstream
+  readonly record: AttemptRecord
+}

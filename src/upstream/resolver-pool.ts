@@ -3,18 +3,21 @@
  *
  * Effect's `Pool` keeps the resolvers' lives: it acquires them, and replaces one that is invalidated. Each seat holds
  * one lease; which seat takes a question, round-robin or least-busy, is decided here, for `Pool` itself always lends
- * the one returned last.
+ * the one returned last. The misses of one batch sit together, so that they leave in one batch.
  */
 import { Context, Effect, Exit, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
+import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
+import type { Answer, ResolveError } from "./answer.ts"
 import { rank } from "./policy.ts"
-import { type Answer, delaysFrom, type ResolveError, resolveThrough } from "./resolution.ts"
+import { resolveThrough } from "./resolution.ts"
 import { Resolver } from "./resolver.ts"
+import { makeRetryPlans } from "./retry-plan.ts"
 import { TcpConnection } from "./tcp-connection.ts"
 import { Upstream } from "./upstream.ts"
 
@@ -22,6 +25,8 @@ import { Upstream } from "./upstream.ts"
 const MAX_CONNECTIONS = 4
 const MAX_PIPELINED = 64
 const CONNECTION_IDLE = "10 seconds"
+/** Questions in a row that one resolver takes of a batch at most. */
+const MAX_RUN = 32
 /** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
 const ENDS_BEFORE_MS = 20
 
@@ -43,13 +48,14 @@ export class ResolverPool extends Context.Service<
   static readonly layer: Layer.Layer<
     ResolverPool,
     never,
-    Configuration | Counters | TimerWheel | DatagramTransport | LoopMark
+    Configuration | Counters | TimerWheel | Turn | DatagramTransport | LoopMark
   > = Layer.effect(
     ResolverPool,
     Effect.gen(function* () {
       const config = yield* Configuration
       const counters = yield* Counters
       const wheel = yield* TimerWheel
+      const { count: turnCount } = yield* Turn
       const scope = yield* Effect.scope
       const ttl = { minSeconds: config.cacheMinTtlSecs, maxSeconds: config.cacheMaxTtlSecs }
       const upstreams = config.upstreams.map((address) => new Upstream(address, config.trustUpstreamAd))
@@ -71,7 +77,7 @@ export class ResolverPool extends Context.Service<
           counters,
           connections,
           nowMs: wheel.nowMs,
-          loopOption: yield* LoopMark
+          loopOptions: [yield* LoopMark]
         }),
         size: config.actorPoolSize
       })
@@ -93,12 +99,22 @@ export class ResolverPool extends Context.Service<
         seat.lease = fresh.lease
       })
 
-      let turn = 0
+      let asked = 0
+      let seat = seats[0]!
+      let turns = 0
+      let run = 0
+      let seatTurn = -1
+      /** What comes in one batch goes to one resolver, up to a number: it leaves in one batch too. */
       const choose = (): Seat => {
-        turn = (turn + 1) >>> 0
-        const first = seats[turn % seats.length]!
-        if (config.poolStrategy === "round-robin") return first
-        return seats.reduce((best, seat) => (seat.resolver.inFlight < best.resolver.inFlight ? seat : best), first)
+        if (seatTurn === turnCount() && ++run < MAX_RUN) return seat
+        seatTurn = turnCount()
+        run = 0
+        turns = (turns + 1) % seats.length
+        seat = seats[turns]!
+        if (config.poolStrategy === "least-busy") {
+          for (const other of seats) if (other.resolver.inFlight < seat.resolver.inFlight) seat = other
+        }
+        return seat
       }
       const options = {
         wheel,
@@ -106,13 +122,14 @@ export class ResolverPool extends Context.Service<
         deadlineMs: config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS,
         attemptTimeoutMs: config.attemptTimeoutMs,
         retries: config.retries,
-        delays: delaysFrom(config.attemptTimeoutMs, config.retries)
+        nextPlan: yield* makeRetryPlans(config.attemptTimeoutMs, config.retries)
       }
       return ResolverPool.of({
         resolve: (question, record) =>
           Effect.suspend(() => {
             const seat = choose()
-            const ranked = rank(config.upstreamPolicy, upstreams, turn)
+            asked = (asked + 1) >>> 0
+            const ranked = rank(config.upstreamPolicy, upstreams, asked)
             return Effect.ensuring(
               resolveThrough(seat.resolver, ranked, question, record, options),
               Effect.suspend(() => (seat.resolver.isBroken ? Effect.forkIn(replace(seat), scope) : Effect.void))

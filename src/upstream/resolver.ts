@@ -5,14 +5,13 @@
  * unpredictable (RFC 5452 §9.2): twenty resolvers show an upstream over a thousand ports a minute. A socket that was
  * replaced lives until its exchanges are over.
  */
-import { type Context, Effect, Exit, Fiber, Pool, Scope } from "effect"
-import { Rcode } from "../dns/codes.ts"
-import type { Option, Question } from "../dns/question.ts"
+import { Effect, Exit, FiberSet, Pool, Scope } from "effect"
+import type { Option } from "../dns/question.ts"
 import type { Response, TtlBounds } from "../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { Counters } from "../telemetry/counters.ts"
-import type { AttemptRecord } from "../telemetry/record.ts"
-import { type AttemptFailure, NetworkFailure } from "./attempt.ts"
+import { type Attempt, type AttemptFailure, NetworkFailure } from "./attempt.ts"
+import { Errand } from "./errand.ts"
 import type { TcpConnection } from "./tcp-connection.ts"
 import { UdpPort } from "./udp-port.ts"
 import type { Upstream } from "./upstream.ts"
@@ -30,7 +29,8 @@ export interface ResolverOptions {
   readonly ttl: TtlBounds
   readonly nowMs: () => number
   readonly counters: Counters["Service"]
-  readonly loopOption: Option
+  /** Marks queries to upstreams from which they might come back. */
+  readonly loopOptions: ReadonlyArray<Option>
   readonly connections: ReadonlyMap<Upstream, Pool.Pool<TcpConnection, SocketError>>
 }
 
@@ -39,123 +39,113 @@ export class Resolver {
   inFlight = 0
   /** Set when it can no longer open sockets: its place in the pool is given to a new one. */
   isBroken = false
+  readonly options: ResolverOptions
   private readonly ports = new Map<Upstream, OpenPort>()
-  private readonly opening = new Map<Upstream, Effect.Effect<UdpPort, SocketError>>()
+  /** Sockets that are being opened, and what waits for them where there is none yet. */
+  private readonly opening = new Map<Upstream, Array<Errand>>()
   private readonly draining: Array<OpenPort> = []
-  private readonly options: ResolverOptions
-  private readonly context: Context.Context<DatagramTransport>
   private readonly scope: Scope.Scope
+  private readonly run: Run
 
-  private constructor(options: ResolverOptions, context: Context.Context<DatagramTransport>, scope: Scope.Scope) {
+  private constructor(options: ResolverOptions, scope: Scope.Scope, run: Run) {
     this.options = options
-    this.context = context
     this.scope = scope
+    this.run = run
   }
 
   static make(options: ResolverOptions): Effect.Effect<Resolver, never, DatagramTransport | Scope.Scope> {
     return Effect.gen(function* () {
       const scope = yield* Effect.scope
-      const resolver = new Resolver(options, yield* Effect.context<DatagramTransport>(), scope)
+      const run: Run = yield* FiberSet.makeRuntime<DatagramTransport, void, never>()
+      const resolver = new Resolver(options, scope, run)
       yield* Effect.forkScoped(Effect.forever(Effect.delay(resolver.closeDrained, DRAIN_CHECK_MS)))
       return resolver
     })
   }
 
   /**
-   * One attempt: the question goes to the upstream over its protocol, by TCP again if the reply is truncated, without
-   * EDNS again if the upstream does not know it. Ends with whatever the upstream answers, errors included.
+   * Begins one attempt: the question goes to the upstream over its protocol, by TCP again if the reply is truncated,
+   * without EDNS again if the upstream does not know it. It is told whatever the upstream answers, errors included.
+   *
+   * @returns how to give it up
    */
-  exchange(
-    upstream: Upstream,
-    question: Question,
-    record: AttemptRecord,
-    onTrouble: (error: Error) => void
-  ): Effect.Effect<Response, AttemptFailure> {
-    const edns = upstream.speaksEdns(this.options.nowMs())
-    const options = upstream.isNear ? [this.options.loopOption] : []
-    return Effect.suspend(() => {
-      this.inFlight++
-      upstream.inFlight++
-      return this.send(upstream, question, edns, options, record, onTrouble)
-    }).pipe(
-      Effect.flatMap((response) => {
-        const isPlainError =
-          edns && !response.hasOpt && (response.rcode === Rcode.FormErr || response.rcode === Rcode.NotImp)
-        if (!isPlainError) return Effect.succeed(response)
-        upstream.rememberPlain(this.options.nowMs())
-        return this.send(upstream, question, false, [], record, onTrouble)
-      }),
-      Effect.ensuring(
-        Effect.sync(() => {
-          this.inFlight--
-          upstream.inFlight--
-        })
-      )
-    )
+  begin(attempt: Attempt): Errand {
+    const errand = new Errand(this, attempt)
+    this.inFlight++
+    attempt.upstream.inFlight++
+    errand.start()
+    return errand
   }
 
-  private send(
-    upstream: Upstream,
-    question: Question,
-    edns: boolean,
-    options: ReadonlyArray<Option>,
-    record: AttemptRecord,
-    onTrouble: (error: Error) => void
-  ): Effect.Effect<Response, AttemptFailure> {
-    const byTcp = Effect.suspend(() => {
-      record.transport = "tcp"
-      const pool = this.options.connections.get(upstream)!
-      return Pool.use(pool, (connection) =>
-        connection
-          .ask(question, edns, options)
-          .pipe(
-            Effect.ensuring(
-              Effect.suspend(() => (connection.isBroken ? Pool.invalidate(pool, connection) : Effect.void))
-            )
-          )
-      ).pipe(Effect.catchTag("SocketError", (error) => Effect.fail(new NetworkFailure({ message: error.message }))))
-    })
-    if (upstream.protocol === "tcp") return byTcp
-    return this.portFor(upstream).pipe(
-      Effect.catchTag("SocketError", (error) => {
-        this.isBroken = true
-        return Effect.fail(new NetworkFailure({ message: error.message }))
-      }),
-      Effect.flatMap((port) => port.ask(question, edns, options, onTrouble)),
-      Effect.flatMap((response) => {
-        if (!response.truncated) return Effect.succeed(response)
-        this.options.counters.add("upstream.truncated")
-        return byTcp
-      })
-    )
-  }
-
-  private portFor(upstream: Upstream): Effect.Effect<UdpPort, SocketError> {
+  /** The socket to ask this upstream from; where none is open yet, `errand` is sent as soon as one is. */
+  portFor(upstream: Upstream, errand: Errand): UdpPort | undefined {
     const open = this.ports.get(upstream)
-    const nowMs = this.options.nowMs()
-    if (open !== undefined && !open.port.isFull) {
-      const isFresh = nowMs - open.port.openedMs < PORT_LIFE_MS
-      if (isFresh || this.draining.length >= MAX_DRAINING) return Effect.succeed(open.port)
+    if (open !== undefined) {
+      const isAged = this.options.nowMs() - open.port.openedMs >= PORT_LIFE_MS
+      if (!isAged || this.draining.length >= MAX_DRAINING) if (!open.port.isFull) return open.port
     }
-    const underWay = this.opening.get(upstream)
-    if (underWay !== undefined) return open === undefined ? underWay : Effect.succeed(open.port)
-    const renew = Effect.gen({ self: this }, function* () {
+    const waiting = this.opening.get(upstream)
+    if (waiting !== undefined) {
+      if (open === undefined) waiting.push(errand)
+      return open?.port
+    }
+    const queue = this.openPort(upstream)
+    // Where sockets open at once it is there already.
+    const opened = this.ports.get(upstream)
+    if (opened === undefined) queue.push(errand)
+    return opened?.port
+  }
+
+  /** Asks over one of the upstream's connections; the errand is told of the end. */
+  askByTcp(errand: Errand): () => void {
+    const { upstream, question } = errand.attempt
+    const pool = this.options.connections.get(upstream)!
+    const exchange: Effect.Effect<Response, AttemptFailure> = Pool.use(pool, (connection) =>
+      connection
+        .ask(question, errand.edns, errand.options)
+        .pipe(
+          Effect.ensuring(Effect.suspend(() => (connection.isBroken ? Pool.invalidate(pool, connection) : Effect.void)))
+        )
+    ).pipe(Effect.catchTag("SocketError", (error) => Effect.fail(new NetworkFailure({ message: error.message }))))
+    const told = Effect.match(exchange, {
+      onSuccess: (response) => errand.onResponse(response),
+      onFailure: (failure) => errand.onFailure(failure)
+    })
+    const fiber = this.run(told)
+    return () => fiber.interruptUnsafe()
+  }
+
+  /** Opens a socket for the upstream; returns the errands that are sent, or told why not, when it is open. */
+  private openPort(upstream: Upstream): Array<Errand> {
+    const waiting: Array<Errand> = []
+    this.opening.set(upstream, waiting)
+    const open = Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.fork(this.scope)
-      const port = yield* UdpPort.open(upstream.endpoint, this.options.ttl, nowMs, () =>
+      const port = yield* UdpPort.open(upstream.endpoint, this.options.ttl, this.options.nowMs(), () =>
         this.options.counters.add("upstream.strangers")
       ).pipe(
         Scope.provide(scope),
         Effect.onError(() => Scope.close(scope, Exit.void))
       )
-      if (open !== undefined) this.draining.push(open)
+      this.opening.delete(upstream)
+      const before = this.ports.get(upstream)
+      if (before !== undefined) this.draining.push(before)
       this.ports.set(upstream, { port, scope })
-      return port
-    }).pipe(Effect.provideContext(this.context), Effect.ensuring(Effect.sync(() => this.opening.delete(upstream))))
-    // All who need the socket while it is being opened wait for the same opening, which outlives who came first.
-    return Effect.flatMap(Effect.forkIn(renew, this.scope, { startImmediately: true }), (fiber) => {
-      if (fiber.pollUnsafe() === undefined) this.opening.set(upstream, Fiber.join(fiber))
-      return Fiber.join(fiber)
+      for (const errand of waiting) errand.sendFrom(port)
     })
+    this.run(
+      Effect.catch(open, (error) =>
+        Effect.sync(() => {
+          this.opening.delete(upstream)
+          this.isBroken = true
+          // In a later turn: the errand that caused the opening may still have to be put in line.
+          queueMicrotask(() => {
+            for (const errand of waiting) errand.onFailure(new NetworkFailure({ message: error.message }))
+          })
+        })
+      )
+    )
+    return waiting
   }
 
   private readonly closeDrained: Effect.Effect<void> = Effect.suspend(() => {
@@ -164,3 +154,5 @@ export class Resolver {
     return Effect.forEach(over, ({ scope }) => Scope.close(scope, Exit.void), { discard: true })
   })
 }
+
+type Run = (effect: Effect.Effect<void, never, DatagramTransport>) => { readonly interruptUnsafe: () => void }

@@ -3,25 +3,27 @@
  */
 import type { Socket } from "node:net"
 import { Effect, type Scope } from "effect"
-import { encodeQuery, type Option, type Question } from "../dns/question.ts"
+import { type Option, type Question, writeQuery } from "../dns/question.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
 import { matchReply, normalise, ReplyMatch, type Response, type TtlBounds } from "../dns/response.ts"
 import { u16 } from "../dns/wire.ts"
-import type { SocketError } from "../io/datagram.ts"
+import { MAX_SENT, type SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"
 import { FrameReader, frame } from "../io/frames.ts"
 import { randomU16 } from "../io/random.ts"
 import { dial } from "../io/stream.ts"
 import { type AttemptFailure, GarbageReceived, NetworkFailure } from "./attempt.ts"
 
-interface Exchange {
+interface Waiting {
   readonly question: Question
   readonly resume: (result: Effect.Effect<Response, AttemptFailure>) => void
 }
 
+const room = new Uint8Array(MAX_SENT)
+
 export class TcpConnection {
   isBroken = false
-  private readonly exchanges = new Map<number, Exchange>()
+  private readonly exchanges = new Map<number, Waiting>()
   private readonly frames = new FrameReader()
   private readonly socket: Socket
   private readonly ttl: TtlBounds
@@ -44,7 +46,8 @@ export class TcpConnection {
       let id = randomU16()
       while (this.exchanges.has(id)) id = randomU16()
       this.exchanges.set(id, { question, resume })
-      this.socket.write(frame(encodeQuery(id, question, MAX_UDP_SIZE, edns, options)))
+      const length = writeQuery(room, id, question, MAX_UDP_SIZE, edns, options)
+      this.socket.write(frame(room.subarray(0, length)))
       return Effect.sync(() => {
         this.exchanges.delete(id)
       })

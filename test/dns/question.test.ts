@@ -1,5 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { encodeQuery, formatQuestion, questionKey, questionOf } from "../../src/dns/question.ts"
+import {
+  formatQuestion,
+  type Option,
+  type Question,
+  questionKey,
+  questionOf,
+  writeQuery
+} from "../../src/dns/question.ts"
 import { asked, decode, message, opt, question, read } from "../support/messages.ts"
 
 describe("questionOf", () => {
@@ -35,7 +42,18 @@ describe("formatQuestion", () => {
   })
 })
 
-describe("encodeQuery", () => {
+const encodeQuery = (
+  id: number,
+  to: Question,
+  udpSize: number,
+  edns: boolean,
+  options: ReadonlyArray<Option>
+): Uint8Array => {
+  const out = new Uint8Array(512).fill(0xff)
+  return out.slice(0, writeQuery(out, id, to, udpSize, edns, options))
+}
+
+describe("writeQuery", () => {
   it("asks with RD and AD (RFC 6840 §5.7), CD and DO as in the question", () => {
     const plain = decode(encodeQuery(7, asked("a.test"), 1232, true, []))
     assert.strictEqual(plain.id, 7)

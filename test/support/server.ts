@@ -4,8 +4,8 @@ import { connect } from "node:net"
 import packet, { type DecodedPacket, type OptAnswer, type Question } from "dns-packet"
 import { ConfigProvider, Effect, Layer, Logger, type Scope } from "effect"
 import { Configuration, load } from "../../src/config/configuration.ts"
-import * as PortableDatagrams from "../../src/io/datagram-portable.ts"
 import { Listeners } from "../../src/listener/listeners.ts"
+import { layerDatagrams } from "../../src/process/datagrams.ts"
 import { serverLayer } from "../../src/process/server.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { framed } from "./fake-upstream.ts"
@@ -34,7 +34,13 @@ export const startServer = (settings: Record<string, string>): Effect.Effect<Run
     )
     const context = yield* Layer.build(
       serverLayer.pipe(
-        Layer.provide(Layer.mergeAll(Configuration.layer(loaded.settings), PortableDatagrams.layer, Logger.layer([])))
+        Layer.provide(
+          Layer.mergeAll(
+            Configuration.layer(loaded.settings),
+            layerDatagrams(loaded.settings.datagrams),
+            Logger.layer([])
+          )
+        )
       )
     )
     const { listening, counters } = yield* Effect.all({ listening: Listeners, counters: Counters }).pipe(

@@ -1,0 +1,199 @@
+/**
+ * Datagrams many a system call, on Linux: `recvmmsg` and `sendmmsg` on sockets of our own, one reactor a thread.
+ *
+ * Needs koffi on 64-bit Linux; `layer` fails where it is not to be had, or where a trial shows that it does not work.
+ */
+import { Deferred, Effect, Layer, Schema, type Scope } from "effect"
+import {
+  type BindTarget,
+  type DatagramHandler,
+  type DatagramSocket,
+  DatagramTransport,
+  type ReturnPath,
+  type SocketError
+} from "./datagram.ts"
+import type { Endpoint } from "./endpoint.ts"
+import { Errno, type Libc, libc } from "./linux/libc.ts"
+import { type Drained, Reactor } from "./linux/reactor.ts"
+import { RECEIVE_BATCH, ReceiveArena, type SocketPath } from "./linux/receive-arena.ts"
+import { SendArena, type Sender } from "./linux/send-arena.ts"
+import { Arguments, describeErrno, openConnectedSocket, openDatagramSocket } from "./linux/socket.ts"
+import { MAX_PORT_DRAWS, randomPort } from "./random.ts"
+
+/** Calls of `recvmmsg` on one socket before another has its turn. */
+const MAX_BATCHES = 4
+/** Arenas that are kept for the next turn. */
+const MAX_SPARE = 32
+const TRIAL_MS = 1_000
+
+/** Batched datagrams do not work here; the portable way does. */
+export class BatchedUnavailable extends Schema.TaggedError<BatchedUnavailable>()("BatchedUnavailable", {
+  message: Schema.String
+}) {}
+
+/** What the sockets of a thread share: memory to receive into, spare memory to send from, the reactor. */
+class Shared {
+  readonly libc: Libc
+  readonly reactor: Reactor
+  readonly received: ReceiveArena
+  readonly args: Arguments
+  private readonly spare: Array<SendArena> = []
+
+  constructor(library: Libc) {
+    this.libc = library
+    this.reactor = new Reactor(library)
+    this.received = new ReceiveArena(library)
+    this.args = new Arguments(library)
+  }
+
+  takeArena(): SendArena {
+    return this.spare.pop() ?? new SendArena(this.libc)
+  }
+
+  giveBack(arena: SendArena): void {
+    if (this.spare.length < MAX_SPARE) this.spare.push(arena)
+  }
+}
+
+class BatchedSocket implements DatagramSocket, Drained, Sender {
+  readonly fd: number
+  readonly local: Endpoint
+  merges = true
+  private arena: SendArena | undefined
+  private readonly shared: Shared
+  private readonly handler: DatagramHandler
+
+  constructor(shared: Shared, fd: number, handler: DatagramHandler) {
+    this.shared = shared
+    this.fd = fd
+    this.local = shared.args.localEndpoint(fd)
+    this.handler = handler
+    shared.reactor.add(this)
+  }
+
+  reserve(): Uint8Array {
+    if (this.arena === undefined) {
+      this.arena = this.shared.takeArena()
+      this.shared.reactor.markDirty(this)
+    } else if (this.arena.isFull) {
+      this.sendAll(this.arena)
+    }
+    return this.arena.room()
+  }
+
+  send(length: number, path?: ReturnPath): void {
+    this.arena!.push(length, path as SocketPath | undefined)
+  }
+
+  stopReceiving(): void {
+    this.shared.reactor.remove(this)
+  }
+
+  drain(): number {
+    const { received } = this.shared
+    let total = 0
+    for (let batch = 0; batch < MAX_BATCHES; batch++) {
+      const count = received.receive(this.fd)
+      if (count < 0) {
+        const errno = this.shared.libc.errno()
+        if (errno !== Errno.EAGAIN && errno !== Errno.EINTR) this.onSendError(errno)
+        break
+      }
+      total += count
+      this.handler.onBatch(received.datagrams, count)
+      if (count < RECEIVE_BATCH) break
+    }
+    return total
+  }
+
+  flush(): void {
+    const arena = this.arena
+    if (arena === undefined) return
+    this.arena = undefined
+    this.sendAll(arena)
+    this.shared.giveBack(arena)
+  }
+
+  /** ICMP told of a datagram sent before: this one has not left yet. */
+  onSendError(errno: number): boolean {
+    this.handler.onError(new Error(describeErrno(errno)))
+    return true
+  }
+
+  private sendAll(arena: SendArena): void {
+    if (arena.count === 0) return
+    const lost = arena.flush(this)
+    if (lost > 0) this.handler.onUnsent(lost)
+  }
+}
+
+/** A socket for as long as the scope lives. */
+const acquire = (
+  shared: Shared,
+  open: Effect.Effect<number, SocketError>,
+  handler: DatagramHandler
+): Effect.Effect<BatchedSocket, SocketError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.map(open, (fd) => new BatchedSocket(shared, fd, handler)),
+    (socket) =>
+      Effect.sync(() => {
+        socket.flush()
+        socket.stopReceiving()
+        shared.libc.close(socket.fd)
+      })
+  )
+
+const openConnected = (shared: Shared, remote: Endpoint, draws: number): Effect.Effect<number, SocketError> =>
+  Effect.catchTag(
+    openConnectedSocket(shared.libc, shared.args, remote, draws > 0 ? randomPort() : 0),
+    "SocketError",
+    (error) => (draws > 0 ? openConnected(shared, remote, draws - 1) : Effect.fail(error))
+  )
+
+const makeTransport = (shared: Shared): DatagramTransport["Service"] => ({
+  name: "batched",
+  bind: (local: BindTarget, handler) => {
+    const open = local.fd === undefined ? openDatagramSocket(shared.libc, shared.args, local, false) : undefined
+    return acquire(shared, open ?? Effect.succeed(local.fd!), handler)
+  },
+  connect: (remote, handler) => acquire(shared, openConnected(shared, remote, MAX_PORT_DRAWS), handler)
+})
+
+/** A datagram sent to ourselves on loopback must come back: receiving, sending and the bell are all in it. */
+const trial = (transport: DatagramTransport["Service"]): Effect.Effect<void, SocketError | BatchedUnavailable> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const arrived = yield* Deferred.make<void>()
+      const ignore = { onBatch: () => {}, onError: () => {}, onUnsent: () => {} }
+      const target = yield* transport.bind(
+        { address: "127.0.0.1", port: 0 },
+        { ...ignore, onBatch: () => Deferred.doneUnsafe(arrived, Effect.void) }
+      )
+      const sender = yield* transport.connect(target.local, ignore)
+      sender.reserve()[0] = 0
+      sender.send(1)
+      yield* Effect.raceFirst(
+        Deferred.await(arrived),
+        Effect.delay(Effect.fail(new BatchedUnavailable({ message: "a trial datagram did not arrive" })), TRIAL_MS)
+      )
+    })
+  )
+
+export const layer: Layer.Layer<DatagramTransport, BatchedUnavailable> = Layer.effect(
+  DatagramTransport,
+  Effect.gen(function* () {
+    const library = libc
+    if (library === undefined) {
+      return yield* new BatchedUnavailable({ message: "needs 64-bit Linux and the optional dependency koffi" })
+    }
+    const shared = yield* Effect.acquireRelease(
+      Effect.sync(() => new Shared(library)),
+      ({ reactor }) => Effect.sync(() => reactor.close())
+    )
+    const transport = makeTransport(shared)
+    yield* Effect.catchTag(trial(transport), "SocketError", (error) =>
+      Effect.fail(new BatchedUnavailable({ message: `${error.endpoint}: ${error.message}` }))
+    )
+    return DatagramTransport.of(transport)
+  })
+)

@@ -1,0 +1,120 @@
+/**
+ * Drains all batched sockets of a thread, and sends what each turn has to send.
+ *
+ * Idle, it waits for the bell. After a turn that brought something it polls again in the next turn of the event loop,
+ * the bell muted, until two turns in a row were empty. When datagrams come so fast that a short pause gathers many
+ * more of them for the next calls, it pauses first: never longer than `GATHER_MS`, never below the rate at which the
+ * pause pays. Timers, TCP and fibers run between the turns.
+ */
+import { Bell } from "./bell.ts"
+import type { Libc } from "./libc.ts"
+
+/** How long a pause gathers. */
+const GATHER_MS = 0.1
+/** Datagrams that a pause must promise to be worth it. */
+const WORTH_GATHERING = 8
+/** No pause after a turn that brought so many: more of them are waiting already. */
+const FULL_TURN = 48
+const EMPTY_TURNS = 2
+/** Weight of the newest turn in the estimate of the rate. */
+const NEWEST = 0.2
+
+export interface Drained {
+  readonly fd: number
+  /** Receives and handles what is there; returns how many datagrams came. */
+  readonly drain: () => number
+  /** Sends what waits to be sent. */
+  readonly flush: () => void
+}
+
+export class Reactor {
+  private readonly bell: Bell
+  private readonly sockets = new Map<number, Drained>()
+  private dirty: Array<Drained> = []
+  private isInTurn = false
+  private isLooping = false
+  private isFlushScheduled = false
+  private emptyTurns = 0
+  private lastTurnMs = 0
+  /** Datagrams a millisecond. */
+  private rate = 0
+  private readonly cell = new Int32Array(new SharedArrayBuffer(4))
+
+  constructor(libc: Libc) {
+    this.bell = Bell.make(libc, () => this.wake())
+  }
+
+  add(socket: Drained): void {
+    this.sockets.set(socket.fd, socket)
+    this.bell.add(socket.fd)
+  }
+
+  remove(socket: Drained): void {
+    if (this.sockets.delete(socket.fd)) this.bell.remove(socket.fd)
+  }
+
+  /** The socket has something to send: at the end of this turn. */
+  markDirty(socket: Drained): void {
+    this.dirty.push(socket)
+    if (this.isInTurn || this.isFlushScheduled) return
+    this.isFlushScheduled = true
+    queueMicrotask(this.flushScheduled)
+  }
+
+  close(): void {
+    this.bell.close()
+  }
+
+  private wake(): void {
+    if (this.isLooping) return
+    this.lastTurnMs = performance.now()
+    this.rate = 0
+    if (this.turn() === 0) return
+    this.isLooping = true
+    this.emptyTurns = 0
+    this.bell.mute()
+    setImmediate(this.loop)
+  }
+
+  private readonly loop = (): void => {
+    const count = this.turn()
+    this.emptyTurns = count === 0 ? this.emptyTurns + 1 : 0
+    if (this.emptyTurns >= EMPTY_TURNS) {
+      this.isLooping = false
+      this.bell.unmute()
+      return
+    }
+    this.gather(count)
+    setImmediate(this.loop)
+  }
+
+  private gather(count: number): void {
+    const nowMs = performance.now()
+    const elapsedMs = Math.max(nowMs - this.lastTurnMs, 0.001)
+    this.lastTurnMs = nowMs
+    this.rate += NEWEST * (count / elapsedMs - this.rate)
+    if (count < FULL_TURN && this.rate * GATHER_MS >= WORTH_GATHERING) Atomics.wait(this.cell, 0, 0, GATHER_MS)
+  }
+
+  private turn(): number {
+    this.isInTurn = true
+    let count = 0
+    const ready = this.bell.poll()
+    for (let i = 0; i < ready; i++) count += this.sockets.get(this.bell.ready[i]!)?.drain() ?? 0
+    this.isInTurn = false
+    this.flush()
+    return count
+  }
+
+  private readonly flushScheduled = (): void => {
+    this.isFlushScheduled = false
+    this.flush()
+  }
+
+  private flush(): void {
+    if (this.dirty.length === 0) return
+    const dirty = this.dirty
+    this.dirty = []
+    for (const socket of dirty) socket.flush()
+  }
+}

@@ -1,0 +1,137 @@
+/** Sockets of our own: opened, set up, bound and connected without Node (socket(7), udp(7), ipv6(7)). */
+import { getSystemErrorMap } from "node:util"
+import { Effect } from "effect"
+import { SocketError } from "../datagram.ts"
+import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "../endpoint.ts"
+import {
+  AF_INET,
+  AF_INET6,
+  IP_PKTINFO,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_RECVPKTINFO,
+  IPV6_V6ONLY,
+  type Libc,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SO_SNDBUF,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET
+} from "./libc.ts"
+import { ADDRESS_ROOM, addressAt, portAt, writeSocketAddress } from "./socket-address.ts"
+
+/** Octets asked of the kernel for datagrams that wait; it may give less (net.core.rmem_max). */
+const RECEIVE_BUFFER = 4 << 20
+const SEND_BUFFER = 4 << 20
+
+/** The system's words for an error's number. */
+export const describeErrno = (errno: number): string => {
+  const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, "unknown error"]
+  return `${name}: ${text}`
+}
+
+/** Integers and addresses as the kernel reads them, one call at a time. */
+export class Arguments {
+  private readonly memory = new ArrayBuffer(ADDRESS_ROOM + 4)
+  private readonly octets = new Uint8Array(this.memory)
+  private readonly view = new DataView(this.memory)
+  private readonly address: number
+  private readonly libc: Libc
+
+  constructor(libc: Libc) {
+    this.libc = libc
+    this.address = libc.addressOf(this.memory)
+  }
+
+  setOption(fd: number, level: number, name: number, value: number): number {
+    this.view.setInt32(0, value, true)
+    return this.libc.setsockopt(fd, level, name, this.address, 4)
+  }
+
+  bind(fd: number, endpoint: Endpoint): number {
+    return this.libc.bind(fd, this.address, writeSocketAddress(this.octets, 0, endpoint))
+  }
+
+  connect(fd: number, endpoint: Endpoint): number {
+    return this.libc.connect(fd, this.address, writeSocketAddress(this.octets, 0, endpoint))
+  }
+
+  /** Where the socket is bound to. */
+  localEndpoint(fd: number): Endpoint {
+    this.view.setUint32(ADDRESS_ROOM, ADDRESS_ROOM, true)
+    this.libc.getsockname(fd, this.address, this.address + ADDRESS_ROOM)
+    return { address: addressAt(this.octets, 0), port: portAt(this.octets, 0) }
+  }
+}
+
+const isWildcard = (endpoint: Endpoint): boolean => endpoint.address === "0.0.0.0" || endpoint.address === "::"
+
+/** Opens a socket and takes it through `steps`, each a call that returns 0; closes it where one fails. */
+const open = (
+  libc: Libc,
+  endpoint: Endpoint,
+  type: number,
+  steps: (fd: number) => boolean
+): Effect.Effect<number, SocketError> =>
+  Effect.suspend(() => {
+    const domain = isIPv6Endpoint(endpoint) ? AF_INET6 : AF_INET
+    const fd = libc.socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if (fd >= 0 && steps(fd)) return Effect.succeed(fd)
+    const message = describeErrno(libc.errno())
+    if (fd >= 0) libc.close(fd)
+    return Effect.fail(new SocketError({ endpoint: formatEndpoint(endpoint), message }))
+  })
+
+/** A UDP socket bound to `local`; `shared` lets others of this process bind to it too and share what comes. */
+export const openDatagramSocket = (
+  libc: Libc,
+  args: Arguments,
+  local: Endpoint,
+  shared: boolean
+): Effect.Effect<number, SocketError> =>
+  open(libc, local, SOCK_DGRAM, (fd) => {
+    prepare(args, fd, local)
+    if (shared) args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
+    if (isWildcard(local)) {
+      if (isIPv6Endpoint(local)) args.setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+      else args.setOption(fd, IPPROTO_IP, IP_PKTINFO, 1)
+    }
+    return args.bind(fd, local) === 0
+  })
+
+/** A UDP socket that exchanges datagrams with `remote` only, from the port given. */
+export const openConnectedSocket = (
+  libc: Libc,
+  args: Arguments,
+  remote: Endpoint,
+  port: number
+): Effect.Effect<number, SocketError> =>
+  open(libc, remote, SOCK_DGRAM, (fd) => {
+    prepare(args, fd, remote)
+    const local = { address: isIPv6Endpoint(remote) ? "::" : "0.0.0.0", port }
+    return args.bind(fd, local) === 0 && args.connect(fd, remote) === 0
+  })
+
+/** A TCP socket that listens at `local`, together with others of this process. */
+export const openStreamListener = (
+  libc: Libc,
+  args: Arguments,
+  local: Endpoint,
+  backlog: number
+): Effect.Effect<number, SocketError> =>
+  open(libc, local, SOCK_STREAM, (fd) => {
+    args.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
+    if (isIPv6Endpoint(local)) args.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
+    return args.bind(fd, local) === 0 && libc.listen(fd, backlog) === 0
+  })
+
+const prepare = (args: Arguments, fd: number, endpoint: Endpoint): void => {
+  args.setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
+  args.setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
+  if (isIPv6Endpoint(endpoint)) args.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
+}

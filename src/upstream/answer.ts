@@ -1,0 +1,52 @@
+/** What comes of a question: an answer as it is kept and sent, or why there is none. */
+import { Schema } from "effect"
+import { Flag, Rcode } from "../dns/codes.ts"
+import type { Question } from "../dns/question.ts"
+import { interpret, type Response } from "../dns/response.ts"
+import { putU16, u16 } from "../dns/wire.ts"
+
+export interface Answer {
+  /** Normalised; AD only where the upstream is trusted to validate. */
+  readonly wire: Uint8Array
+  /** Seconds that it may be kept; 0 for not at all. */
+  readonly ttlSeconds: number
+  /** The name at which its CNAMEs end without a word of what is there; undefined where it is whole. */
+  readonly continuesAt: Uint8Array | undefined
+}
+
+/** Every upstream that was asked failed or refused. Answered with SERVFAIL (RFC 8914 §4.23, Network Error, or §4.1). */
+export class UpstreamsFailed extends Schema.TaggedError<UpstreamsFailed>()("UpstreamsFailed", {
+  /** Whether an upstream said so itself, so that the failure is the question's and may be kept (RFC 9520 §3.2). */
+  isOfQuestion: Schema.Boolean,
+  message: Schema.String
+}) {}
+
+/** No upstream answered before the deadline. Answered with SERVFAIL and Extended DNS Error 22 (RFC 8914 §4.23). */
+export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("DeadlinePassed", {}) {}
+
+/** The breakers of all upstreams are open: none was asked. Never kept, or the first that returns is not seen. */
+export class NoUpstreamAvailable extends Schema.TaggedError<NoUpstreamAvailable>()("NoUpstreamAvailable", {}) {}
+
+export type ResolveError = UpstreamsFailed | DeadlinePassed | NoUpstreamAvailable
+
+/** The answer that a response is; undefined where it is none and another upstream is to be asked. */
+export const answerOf = (response: Response, question: Question, isTrusted: boolean): Answer | undefined => {
+  const { rcode, wire } = response
+  if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
+  // A DNAME that makes the name too long: an answer, not an upstream's failure (RFC 6672 §2.2).
+  if (rcode === Rcode.YXDomain) return { wire, ttlSeconds: 0, continuesAt: undefined }
+  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return undefined
+  const meaning = interpret(response, question)
+  switch (meaning.kind) {
+    case "referral":
+    case "circle":
+      return undefined
+    case "unfinished":
+      return { wire, ttlSeconds: response.truncated ? 0 : response.ttlSeconds, continuesAt: meaning.target }
+    case "negative":
+      return { wire, ttlSeconds: response.truncated ? 0 : meaning.ttlSeconds, continuesAt: undefined }
+    case "answer":
+      // Over TCP too it did not fit: passed on, never kept.
+      return { wire, ttlSeconds: response.truncated ? 0 : response.ttlSeconds, continuesAt: undefined }
+  }
+}

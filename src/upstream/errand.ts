@@ -1,0 +1,99 @@
+/**
+ * One attempt's way over the transports: UDP, TCP where the reply came truncated, without EDNS where the upstream does
+ * not know it (RFC 7766 §5, RFC 6891 §7).
+ */
+import { Rcode } from "../dns/codes.ts"
+import type { Option, Question } from "../dns/question.ts"
+import type { Response } from "../dns/response.ts"
+import type { Attempt, AttemptFailure, Exchange } from "./attempt.ts"
+import type { Resolver } from "./resolver.ts"
+import type { UdpPort } from "./udp-port.ts"
+
+const noOptions: ReadonlyArray<Option> = []
+
+export class Errand implements Exchange {
+  readonly attempt: Attempt
+  edns: boolean
+  options: ReadonlyArray<Option>
+  private readonly resolver: Resolver
+  private port: UdpPort | undefined
+  private id = 0
+  private interrupt: (() => void) | undefined
+  private isOver = false
+
+  constructor(resolver: Resolver, attempt: Attempt) {
+    this.resolver = resolver
+    this.attempt = attempt
+    this.edns = attempt.upstream.speaksEdns(resolver.options.nowMs())
+    this.options = attempt.upstream.isNear ? resolver.options.loopOptions : noOptions
+  }
+
+  get question(): Question {
+    return this.attempt.question
+  }
+
+  start(): void {
+    if (this.attempt.upstream.protocol === "tcp") {
+      this.goByTcp()
+      return
+    }
+    const port = this.resolver.portFor(this.attempt.upstream, this)
+    if (port !== undefined) this.sendFrom(port)
+  }
+
+  sendFrom(port: UdpPort): void {
+    if (this.isOver) return
+    this.port = port
+    this.id = port.ask(this, this.edns, this.options)
+  }
+
+  /** Nobody waits for it any more. */
+  giveUp(): void {
+    if (this.isOver) return
+    this.end()
+    this.port?.forget(this.id)
+    this.interrupt?.()
+  }
+
+  onResponse(response: Response): void {
+    if (this.isOver) return
+    const { upstream } = this.attempt
+    const isPlainError = response.rcode === Rcode.FormErr || response.rcode === Rcode.NotImp
+    if (this.edns && isPlainError && !response.hasOpt) {
+      upstream.rememberPlain(this.resolver.options.nowMs())
+      this.edns = false
+      this.options = noOptions
+      this.start()
+      return
+    }
+    if (response.truncated && this.interrupt === undefined) {
+      this.resolver.options.counters.add("upstream.truncated")
+      this.goByTcp()
+      return
+    }
+    this.end()
+    this.attempt.onResponse(response)
+  }
+
+  onFailure(failure: AttemptFailure): void {
+    if (this.isOver) return
+    this.end()
+    this.attempt.onFailure(failure)
+  }
+
+  onTrouble(message: string): void {
+    if (!this.isOver) this.attempt.onTrouble(message)
+  }
+
+  private goByTcp(): void {
+    this.port = undefined
+    this.attempt.record.transport = "tcp"
+    this.interrupt = this.resolver.askByTcp(this)
+  }
+
+  private end(): void {
+    this.isOver = true
+    this.resolver.inFlight--
+    this.attempt.upstream.inFlight--
+  }
+}

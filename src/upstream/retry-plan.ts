@@ -1,0 +1,38 @@
+/**
+ * How long each attempt is waited for before the next one starts, drawn from a `Schedule`.
+ *
+ * Delays grow by half from attempt to attempt and are spread, so that queries that failed together do not come back
+ * together. They are drawn for many queries ahead: most queries are answered before the first of them is over.
+ */
+import { Duration, Effect, Pull, Schedule } from "effect"
+
+/** Milliseconds, one for each attempt but the last. */
+export type RetryPlan = ReadonlyArray<number>
+
+const PLANS = 128
+
+export const retrySchedule = (attemptTimeoutMs: number, retries: number) =>
+  Schedule.exponential(Duration.millis(attemptTimeoutMs), 1.5).pipe(Schedule.jittered, (schedule) =>
+    Schedule.max([schedule, Schedule.recurs(retries)])
+  )
+
+const draw = (schedule: ReturnType<typeof retrySchedule>): Effect.Effect<RetryPlan> =>
+  Effect.gen(function* () {
+    const step = yield* Schedule.toStep(schedule)
+    const delays: Array<number> = []
+    let elapsedMs = 0
+    for (;;) {
+      const next = yield* Pull.catchDone(step(elapsedMs, undefined), () => Effect.undefined)
+      if (next === undefined) return delays
+      const delayMs = Duration.toMillis(next[1])
+      delays.push(delayMs)
+      elapsedMs += delayMs
+    }
+  })
+
+/** Gives each query a plan in turn. */
+export const makeRetryPlans = (attemptTimeoutMs: number, retries: number): Effect.Effect<() => RetryPlan> =>
+  Effect.map(Effect.replicateEffect(draw(retrySchedule(attemptTimeoutMs, retries)), PLANS), (plans) => {
+    let turn = 0
+    return () => plans[turn++ % PLANS]!
+  })
