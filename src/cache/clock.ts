@@ -3,32 +3,51 @@
  *
  * The monotonic clock may stand still while the machine sleeps, the wall clock may be set back: an answer is as old as
  * the faster of the two says, so that sleep counts and a clock set back does not lengthen a life.
+ *
+ * Time goes with the monotonic clock. Where the wall clock runs ahead of it by a jump, the jump is added. Steps smaller
+ * than that are the wall clock's grain (it tells milliseconds) and its slewing: added up, they would make time run fast.
  */
 import type { Clock } from "effect"
 
+/** Milliseconds by which the two clocks must differ from what they differed by. */
+const JUMP_MS = 100
+
+const ORIGIN = 0
+const JUMPED = 1
+const DRIFT = 2
+
 export class AgeingClock {
   private readonly clock: Clock.Clock
-  private elapsedMs = 0
-  private wallMs: number
-  private monotonicMs: number
+  private readonly cells: Float64Array
 
-  constructor(clock: Clock.Clock) {
+  /** @param cells three numbers that hold the clock's state; a clock that goes on where these are is made by giving them */
+  constructor(clock: Clock.Clock, cells: Float64Array = AgeingClock.started(clock, new Float64Array(3))) {
     this.clock = clock
-    this.wallMs = clock.currentTimeMillisUnsafe()
-    this.monotonicMs = this.monotonic()
+    this.cells = cells
   }
 
-  /** Milliseconds since the clock was made. Never goes back. */
+  /** Writes the state of a clock that begins now. */
+  static started(clock: Clock.Clock, cells: Float64Array): Float64Array {
+    const monotonicMs = monotonicOf(clock)
+    cells[ORIGIN] = monotonicMs
+    cells[JUMPED] = 0
+    cells[DRIFT] = clock.currentTimeMillisUnsafe() - monotonicMs
+    return cells
+  }
+
+  /** Milliseconds since the clock was started. Never goes back. */
   nowMs(): number {
-    const wall = this.clock.currentTimeMillisUnsafe()
-    const monotonic = this.monotonic()
-    this.elapsedMs += Math.max(0, wall - this.wallMs, monotonic - this.monotonicMs)
-    this.wallMs = wall
-    this.monotonicMs = monotonic
-    return this.elapsedMs
+    const monotonicMs = monotonicOf(this.clock)
+    const drift = this.clock.currentTimeMillisUnsafe() - monotonicMs
+    if (Math.abs(drift - this.cells[DRIFT]!) >= JUMP_MS) this.jump(drift)
+    return monotonicMs - this.cells[ORIGIN]! + this.cells[JUMPED]!
   }
 
-  private monotonic(): number {
-    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
+  /** In this order: if it stops between the two, time only goes faster. */
+  protected jump(drift: number): void {
+    this.cells[JUMPED] = this.cells[JUMPED]! + Math.max(0, drift - this.cells[DRIFT]!)
+    this.cells[DRIFT] = drift
   }
 }
+
+const monotonicOf = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6

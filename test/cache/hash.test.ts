@@ -1,8 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { hashName } from "../../src/cache/hash.ts"
+import { NameHash } from "../../src/cache/hash.ts"
 import { octets, wireName } from "../support/messages.ts"
 
-describe("hashName", () => {
+const hash = new NameHash(0x01234567, 0x76543210)
+const hashName = (wire: Uint8Array, at: number, length: number, kind: number, view = 0): number =>
+  hash.of(wire, at, length, kind, view)
+
+describe("NameHash", () => {
   it("is the same in either case and wherever the name stands", () => {
     const name = wireName("www.example.com")
     const elsewhere = octets(1, 2, 3, wireName("WWW.eXample.COM"), 9)

@@ -1,0 +1,169 @@
+/**
+ * What the answer table costs: `node bench/micro/table.ts`, on a machine with nothing else to do.
+ *
+ * Typical answers: names of 22 octets, messages of 90; and long ones of 1,200. Nanoseconds an operation, the best of
+ * several rounds; the slowest thousandth of stores; octets an entry takes all in.
+ */
+import { Clock, Effect } from "effect"
+import { Key } from "../../src/cache/key.ts"
+import { TableMemory } from "../../src/cache/memory.ts"
+import { AnswerTable } from "../../src/cache/table.ts"
+
+const MIB = 1024 * 1024
+const clock = Effect.runSync(Clock.clockWith(Effect.succeed))
+
+/** The answer to the name of that number: header, question, and as many octets as make up the length. */
+const answerOf = (number: number, length: number): Uint8Array => {
+  const answer = new Uint8Array(length)
+  const name = `host${String(number).padStart(8, "0")}`
+  answer[12] = name.length
+  answer.set(Buffer.from(name), 13)
+  answer.set(Buffer.from("\u0007example\0"), 25)
+  answer[35] = 1
+  answer[37] = 1
+  return answer
+}
+const NAME_LENGTH = 22
+
+const keyOf = (key: Key, wire: Uint8Array): void => {
+  key.wire = wire
+  key.nameAt = 12
+  key.nameLength = NAME_LENGTH
+  key.type = 1
+}
+
+const tableOf = (octets: number): AnswerTable => new AnswerTable(TableMemory.create(octets, clock), 1, clock, () => {})
+
+/** Nanoseconds a call, the best of some rounds. */
+const measure = (calls: number, round: () => void): number => {
+  let best = Number.POSITIVE_INFINITY
+  for (let i = 0; i < 7; i++) {
+    const startedMs = performance.now()
+    round()
+    best = Math.min(best, ((performance.now() - startedMs) * 1e6) / calls)
+  }
+  return best
+}
+
+const say = (what: string, figure: number, unit: string): void =>
+  console.log(`${what.padEnd(64)} ${figure.toFixed(1).padStart(10)} ${unit}`)
+
+const lookups = (names: number, length: number, octets: number): void => {
+  const table = tableOf(octets)
+  const key = new Key()
+  const packets = Array.from({ length: names }, (_, i) => answerOf(i, length))
+  for (const packet of packets) {
+    keyOf(key, packet)
+    key.hash = table.hash(key)
+    table.store(key, packet, 3600)
+  }
+  let hits = 0
+  const order = Int32Array.from({ length: names }, (_, i) => Math.imul(i, 0x9e3779b1) >>> 1).map((n) => n % names)
+  const spent = measure(names, () => {
+    for (let i = 0; i < names; i++) {
+      keyOf(key, packets[order[i]!]!)
+      key.hash = table.hash(key)
+      if (table.lookup(key) !== undefined) hits++
+    }
+  })
+  say(`hit with its hash, ${length} octets, ${names} names (${((100 * hits) / names / 7).toFixed(1)} % hits)`, spent, "ns")
+}
+
+const misses = (): void => {
+  const table = tableOf(64 * MIB)
+  const key = new Key()
+  const packets = Array.from({ length: 100_000 }, (_, i) => answerOf(i, 90))
+  for (const packet of packets) {
+    keyOf(key, packet)
+    key.hash = table.hash(key)
+    table.store(key, packet, 3600)
+  }
+  const absent = Array.from({ length: 1000 }, (_, i) => answerOf(1_000_000 + i, 90))
+  const spent = measure(100_000, () => {
+    for (let i = 0; i < 100_000; i++) {
+      keyOf(key, absent[i % 1000]!)
+      key.hash = table.hash(key)
+      table.lookup(key)
+    }
+  })
+  say("miss with its hash", spent, "ns")
+}
+
+const hashes = (): void => {
+  const table = tableOf(MIB)
+  const key = new Key()
+  const packets = Array.from({ length: 1000 }, (_, i) => answerOf(i, 90))
+  let sum = 0
+  const spent = measure(1_000_000, () => {
+    for (let i = 0; i < 1_000_000; i++) {
+      keyOf(key, packets[i % 1000]!)
+      sum ^= table.hash(key)
+    }
+  })
+  say(`hash of a name of ${NAME_LENGTH} octets (${sum & 1})`, spent, "ns")
+}
+
+const stores = (what: string, length: number, octets: number, names: number, warm: boolean): void => {
+  const table = tableOf(octets)
+  const key = new Key()
+  const packets = Array.from({ length: names }, (_, i) => answerOf(i, length))
+  const put = (i: number): void => {
+    keyOf(key, packets[i]!)
+    key.hash = table.hash(key)
+    table.store(key, packets[i]!, 3600)
+  }
+  if (warm) for (let i = 0; i < names; i++) put(i)
+  const startedMs = performance.now()
+  for (let i = 0; i < names; i++) put(i)
+  say(`store with its hash, ${length} octets, ${what}`, ((performance.now() - startedMs) * 1e6) / names, "ns")
+  const slow = new Float64Array(names)
+  for (let i = 0; i < names; i++) {
+    const from = performance.now()
+    if ((i & 7) === 0) {
+      keyOf(key, packets[i]!)
+      key.hash = table.hash(key)
+      table.lookup(key)
+    }
+    put(i)
+    slow[i] = performance.now() - from
+  }
+  slow.sort()
+  say(`  its slowest thousandth`, slow[Math.floor(names * 0.999)]! * 1e6, "ns")
+}
+
+const room = (length: number, octets: number): void => {
+  const table = tableOf(octets)
+  const key = new Key()
+  let kept = 0
+  for (let i = 0; table.statistics().evictions === 0; i++) {
+    for (let n = 0; n < 1000; n++) {
+      const answer = answerOf(i * 1000 + n, length)
+      keyOf(key, answer)
+      key.hash = table.hash(key)
+      table.store(key, answer, 3600)
+    }
+    kept = Math.max(kept, table.statistics().entries)
+  }
+  for (let i = 0; i < 200_000; i++) {
+    const answer = answerOf(50_000_000 + i, length)
+    keyOf(key, answer)
+    key.hash = table.hash(key)
+    table.store(key, answer, 3600)
+  }
+  const { entries, capacity } = table.statistics()
+  say(`octets an entry, all in, full table, ${length} octets of answer`, capacity / entries, "octets")
+  say(`  share of the memory that is answers`, (100 * entries * length) / capacity, "%")
+}
+
+hashes()
+lookups(1000, 90, 64 * MIB)
+lookups(100_000, 90, 64 * MIB)
+lookups(1_000_000, 90, 256 * MIB)
+lookups(1000, 1200, 64 * MIB)
+misses()
+stores("new, main ring filling", 90, 256 * MIB, 1_000_000, false)
+stores("again, in place", 90, 256 * MIB, 1_000_000, true)
+stores("new, table full", 90, 16 * MIB, 1_000_000, true)
+stores("new, table full", 1200, 64 * MIB, 200_000, true)
+room(90, 64 * MIB)
+room(1200, 64 * MIB)

@@ -1,0 +1,93 @@
+/**
+ * An entry of the table: seven words, then the answer's octets.
+ *
+ * | word | what |
+ * | --- | --- |
+ * | 0 | size of its place in units of 8 octets (16 bits), length of the name (8), flags (8) |
+ * | 1 | checksum of all else |
+ * | 2 | hash |
+ * | 3 | view |
+ * | 4 | length of the answer in octets (16 bits), type (16) |
+ * | 5, 6 | when it was stored and when it dies, in ticks |
+ * | 7 … | the answer, as `normalise` makes them: header, the question in lower case, records |
+ *
+ * The name stands in the answer's question, once. Word 0 of a place never changes while the place is in the ring, so
+ * that the ring can be walked whatever a writer left half-done; a place whose name has no length is a gap.
+ */
+
+import { LOWER } from "../dns/name.ts"
+import { HEADER_SIZE, MAX_MESSAGE_SIZE } from "../dns/wire.ts"
+import type { Key } from "./key.ts"
+import { UNIT } from "./memory.ts"
+
+export const SHAPE = 0
+export const SUM = 1
+export const HASH = 2
+export const VIEW = 3
+export const BODY = 4
+export const STORED = 5
+export const EXPIRES = 6
+export const ENTRY_WORDS = 7
+export const NAME_AT = ENTRY_WORDS * 4 + HEADER_SIZE
+
+export const sizeOf = (shape: number): number => shape & 0xffff
+export const nameLengthOf = (shape: number): number => (shape >>> 16) & 0xff
+export const flagsOf = (shape: number): number => shape >>> 24
+export const lengthOf = (body: number): number => body & 0xffff
+export const typeOf = (body: number): number => body >>> 16
+
+/** Units that an answer of so many octets takes. */
+export const unitsFor = (length: number): number => (ENTRY_WORDS * 4 + length + UNIT - 1) >>> 3
+
+/** An entry in memory of this thread alone: as read from the table, or to be written there. */
+export class Entry {
+  readonly words = new Int32Array(ENTRY_WORDS + ((MAX_MESSAGE_SIZE + UNIT) >>> 2))
+  readonly wire = new Uint8Array(this.words.buffer, ENTRY_WORDS * 4)
+
+  get units(): number {
+    return unitsFor(this.length)
+  }
+
+  get length(): number {
+    return lengthOf(this.words[BODY]!)
+  }
+
+  fill(key: Key, answer: Uint8Array, stored: number, expires: number): void {
+    const { words } = this
+    const { length } = answer
+    this.giveSize(unitsFor(length), (key.nameLength << 16) | (key.flags << 24))
+    words[HASH] = key.hash
+    words[VIEW] = key.view
+    words[BODY] = (key.type << 16) | length
+    words[STORED] = stored
+    words[EXPIRES] = expires
+    // The last word's rest is part of the checksum: it must not be what an earlier answer left.
+    words[ENTRY_WORDS + (length >>> 2)] = 0
+    this.wire.set(answer)
+  }
+
+  /** Sets the size of the place that it is going to have. */
+  giveSize(units: number, shape = this.words[SHAPE]!): void {
+    this.words[SHAPE] = (shape & ~0xffff) | units
+  }
+
+  /** Whether this is the entry of that key. The key's name may be in any case (RFC 4343). */
+  isOf(key: Key): boolean {
+    const { words, wire } = this
+    const { nameLength } = key
+    if (
+      words[SHAPE]! >>> 16 !== (nameLength | (key.flags << 8)) ||
+      words[BODY]! >>> 16 !== key.type ||
+      words[VIEW] !== key.view
+    ) {
+      return false
+    }
+    const asked = key.wire
+    let at = key.nameAt
+    for (let i = HEADER_SIZE; i < HEADER_SIZE + nameLength; i++, at++) {
+      const octet = asked[at]!
+      if (octet !== wire[i] && LOWER[octet] !== wire[i]) return false
+    }
+    return true
+  }
+}

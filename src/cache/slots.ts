@@ -1,0 +1,112 @@
+/**
+ * The index of a shard: where in its rings the entry of a hash is.
+ *
+ * A slot is one word: ten bits of the hash, 22 of the entry's position in units; 0 is empty. So a slot is never half
+ * written. Twelve slots and an octet of heat for each make a line (64 octets), two lines a bucket. An entry is in either
+ * line of its bucket, first of all in the one that its hash names: the other serves when that is full.
+ *
+ * Heat is what readers write: how often the entry was asked for since it was last looked at (2 bits), and whose turn among
+ * its addresses it is (6 bits). It stands here and not in the entry, for a reader may come late: then it warms another
+ * slot, and would otherwise write into the middle of another entry.
+ *
+ * A slot may be stale: a writer died, or the table was flushed, and it points to where another entry is by now or none.
+ * Readers see that by the checksum, writers by `isLive`.
+ */
+import { HASH } from "./entry.ts"
+import { LINE_SLOTS, LINE_WORDS, type ShardMemory } from "./memory.ts"
+import type { Ring } from "./ring.ts"
+
+const OFFSET_BITS = 22
+const OFFSET_MASK = (1 << OFFSET_BITS) - 1
+export const TAG_MASK = ~OFFSET_MASK
+const HEAT_IN_LINE = LINE_SLOTS * 4
+
+export const MAX_FREQUENCY = 3
+const ONE_TURN = 4
+/** Heat of an entry that is new: its first answer went out before it was kept. */
+export const NEW_HEAT = ONE_TURN
+
+export const tagOf = (hash: number): number => hash << OFFSET_BITS
+export const unitOf = (slot: number): number => slot & OFFSET_MASK
+export const frequencyOf = (heat: number): number => heat & MAX_FREQUENCY
+export const turnOf = (heat: number): number => heat >>> 2
+export const warmer = (heat: number): number => (frequencyOf(heat) < MAX_FREQUENCY ? heat + 1 : heat)
+export const cooler = (heat: number): number => heat - 1
+/** One turn further, and asked for once more. Past the last turn the octet wraps. */
+export const afterHit = (heat: number): number => warmer(heat) + ONE_TURN
+
+/** Where the heat of the slot at this word stands, in octets of the shard. */
+export const heatOf = (slotAt: number): number => {
+  const inLine = slotAt & (LINE_WORDS - 1)
+  return ((slotAt - inLine) << 2) + HEAT_IN_LINE + inLine
+}
+
+export class Slots {
+  private readonly words: Int32Array
+  private readonly octets: Uint8Array
+  private readonly first: number
+  private readonly shardBits: number
+  private readonly bucketsPerHash: number
+  private readonly small: Ring
+  private readonly main: Ring
+
+  constructor(memory: ShardMemory, shardBits: number, small: Ring, main: Ring) {
+    this.words = memory.words
+    this.octets = memory.octets
+    this.first = memory.layout.bucketsAt
+    this.shardBits = shardBits
+    this.bucketsPerHash = memory.layout.buckets / 2 ** 32
+    this.small = small
+    this.main = main
+  }
+
+  /** The word at which the line of this hash starts. The bucket's other line is `LINE_WORDS` away, by exclusive or. */
+  lineOf(hash: number): number {
+    const bucket = (((hash << this.shardBits) >>> 0) * this.bucketsPerHash) | 0
+    return this.first + bucket * (LINE_WORDS * 2) + ((hash >>> 6) & LINE_WORDS)
+  }
+
+  /** The slot of the entry at `unit`, whose hash this is; 0 where it has none. */
+  of(hash: number, unit: number): number {
+    const slot = tagOf(hash) | unit
+    const line = this.lineOf(hash)
+    for (let i = line; i < line + LINE_SLOTS; i++) if (this.words[i] === slot) return i
+    const other = line ^ LINE_WORDS
+    for (let i = other; i < other + LINE_SLOTS; i++) if (this.words[i] === slot) return i
+    return 0
+  }
+
+  /**
+   * A slot for a new entry of this hash: an empty one, a stale one, else that of the coolest entry.
+   *
+   * The coolest one is looked for from a place that the hash says, so that no place is always the first to go.
+   */
+  forNew(hash: number): number {
+    const line = this.lineOf(hash)
+    const other = line ^ LINE_WORDS
+    for (let i = line; i < line + LINE_SLOTS; i++) if (this.words[i] === 0) return i
+    for (let i = other; i < other + LINE_SLOTS; i++) if (this.words[i] === 0) return i
+    let coolest = 0
+    let least = MAX_FREQUENCY + 1
+    const turn = hash & 7
+    for (let n = 0; n < LINE_SLOTS * 2; n++) {
+      const i = (n < LINE_SLOTS ? line : other) + ((n + turn) % LINE_SLOTS)
+      if (!this.isLive(i)) return i
+      const frequency = frequencyOf(this.octets[heatOf(i)]!)
+      if (frequency < least) {
+        least = frequency
+        coolest = i
+      }
+    }
+    return coolest
+  }
+
+  /** Whether the slot leads to an entry of its own bucket. */
+  isLive(slotAt: number): boolean {
+    const slot = this.words[slotAt]!
+    const unit = unitOf(slot)
+    if (!this.main.contains(unit) && !this.small.contains(unit)) return false
+    const hash = this.words[(unit << 1) + HASH]!
+    return tagOf(hash) === (slot & TAG_MASK) && ((this.lineOf(hash) ^ slotAt) & ~(LINE_WORDS * 2 - 1)) === 0
+  }
+}

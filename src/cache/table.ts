@@ -1,0 +1,179 @@
+/**
+ * The table of answers that all threads share, as one of them sees it.
+ *
+ * Everything that is shared is in its `TableMemory`; what is here is this thread's way in: views, keys and memory for one
+ * entry that comes and one that goes. How readers and writers get along is said in docs/decisions/0007-shared-table.md.
+ */
+import type { Clock } from "effect"
+import type { AnswerMessage } from "../dns/reply.ts"
+import { Checksum } from "./checksum.ts"
+import { Entry, EXPIRES, STORED } from "./entry.ts"
+import { NameHash } from "./hash.ts"
+import type { Key } from "./key.ts"
+import { Header, type TableMemory, UNIT } from "./memory.ts"
+import { Reader } from "./reader.ts"
+import { Shard } from "./shard.ts"
+import { SharedClock, TICKS_PER_SECOND } from "./shared-clock.ts"
+import { afterHit, heatOf, turnOf } from "./slots.ts"
+import { countsOf, type TableCounts, Tally } from "./tally.ts"
+
+/** Longer lives would not fit the arithmetic of ticks; three years are enough. */
+const MAX_LIFE_SECONDS = 100_000_000
+
+/** An answer from the table. Valid until the next lookup. */
+export interface CachedAnswer extends AnswerMessage {
+  /** Seconds that it still lives; 0 or less if it is over. */
+  readonly remainingSeconds: number
+}
+
+export interface TableStatistics extends TableCounts {
+  /** Answers that are kept. */
+  readonly entries: number
+  /** Octets that they take. */
+  readonly bytes: number
+  /** Octets of the whole table. */
+  readonly capacity: number
+}
+
+class Hit implements CachedAnswer {
+  wire: Uint8Array
+  length = 0
+  ageSeconds = 0
+  remainingSeconds = 0
+  turn = 0
+
+  constructor(wire: Uint8Array) {
+    this.wire = wire
+  }
+}
+
+export class AnswerTable {
+  memory: TableMemory
+  private readonly writer: number
+  private readonly source: Clock.Clock
+  private readonly onEviction: () => void
+  private readonly coming = new Entry()
+  private clock!: SharedClock
+  private hasher!: NameHash
+  private reader!: Reader
+  private shards!: ReadonlyArray<Shard>
+  private shardShift = 0
+  private counters!: Float64Array
+  private hit!: Hit
+
+  /**
+   * @param writer this thread's number, from 1; no other living thread has the same
+   * @param onEviction called for each answer that leaves for room
+   */
+  constructor(memory: TableMemory, writer: number, clock: Clock.Clock, onEviction: () => void) {
+    this.writer = writer
+    this.source = clock
+    this.onEviction = onEviction
+    this.memory = memory
+    this.enter(memory)
+  }
+
+  /** The key's hash: the same in all threads, and in a memory that was resized. */
+  hash(key: Key): number {
+    return this.hasher.of(key.wire, key.nameAt, key.nameLength, (key.type << 2) | key.flags, key.view)
+  }
+
+  /** The answer for the key, whose hash is set, alive or not; counted as a hit if it is alive. */
+  lookup(key: Key): CachedAnswer | undefined {
+    const shard = this.shards[key.hash >>> this.shardShift]!
+    const { reader } = this
+    if (!reader.find(shard, key)) {
+      this.counters[Tally.Misses]!++
+      return undefined
+    }
+    const { entry, slotAt } = reader
+    const { words } = entry
+    const stored = words[STORED]!
+    const now = this.clock.now
+    const { hit } = this
+    const age = (now - stored) | 0
+    hit.length = entry.length
+    hit.ageSeconds = age > 0 ? (age / TICKS_PER_SECOND) | 0 : 0
+    hit.remainingSeconds = ((words[EXPIRES]! - stored) / TICKS_PER_SECOND) | 0
+    hit.remainingSeconds -= hit.ageSeconds
+    const heatAt = heatOf(slotAt)
+    const heat = shard.octets[heatAt]!
+    hit.turn = turnOf(heat)
+    if (hit.remainingSeconds > 0) {
+      shard.octets[heatAt] = afterHit(heat)
+      this.counters[Tally.Hits]!++
+    } else {
+      this.counters[Tally.Misses]!++
+    }
+    return hit
+  }
+
+  /** Keeps the answer for the key, whose hash is set; 0 seconds keep nothing. */
+  store(key: Key, answer: Uint8Array, ttlSeconds: number): void {
+    if (ttlSeconds <= 0) return
+    this.clock.tick()
+    const { now } = this.clock
+    const lifeTicks = Math.min(ttlSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND
+    this.coming.fill(key, answer, now, (now + lifeTicks) | 0)
+    const isKept = this.shards[key.hash >>> this.shardShift]!.store(this.coming)
+    this.counters[isKept ? Tally.Stores : Tally.Unstored]!++
+  }
+
+  /** Moves the time on, cheaply: once for each batch of packets. */
+  tick(): void {
+    this.clock.tick()
+  }
+
+  /** Moves the time on, exactly. */
+  refresh(): void {
+    this.clock.refresh()
+  }
+
+  /** Voids all that is kept, at once: what was sealed before is never served again. Its room is used as stores come. */
+  flushAll(): void {
+    Atomics.add(this.memory.header, Header.Epoch, 1)
+  }
+
+  /** Frees what a thread held that has died. To be called before its number is given to another. */
+  recover(writer: number): void {
+    for (const shard of this.shards) shard.lock.recover(writer)
+    Atomics.compareExchange(this.memory.header, Header.ClockLock, writer, 0)
+  }
+
+  statistics(): TableStatistics {
+    let entries = 0
+    let units = 0
+    for (const shard of this.shards) {
+      entries += shard.entries
+      units += shard.units
+    }
+    return { ...countsOf(this.memory), entries, bytes: units * UNIT, capacity: this.memory.buffer.byteLength }
+  }
+
+  /** Works on other memory from now on, which was made of this one by `resized`. */
+  adopt(memory: TableMemory): void {
+    memory.countersOf(this.writer).set(this.counters)
+    this.enter(memory)
+  }
+
+  private enter(memory: TableMemory): void {
+    const checksum = new Checksum(memory)
+    const shardBits = Math.log2(memory.shards)
+    const { header } = memory
+    this.memory = memory
+    this.clock = new SharedClock(memory, this.source, this.writer)
+    this.hasher = new NameHash(header[Header.HashKey]!, header[Header.HashKey + 1]!)
+    this.reader = new Reader(checksum)
+    this.hit = new Hit(this.reader.entry.wire)
+    this.counters = memory.countersOf(this.writer)
+    this.shardShift = 32 - shardBits
+    this.shards = Array.from(
+      { length: memory.shards },
+      (_, shard) =>
+        new Shard(memory.shardMemory(shard), header, shardBits, checksum, this.writer, () => {
+          this.counters[Tally.Evictions]!++
+          this.onEviction()
+        })
+    )
+  }
+}
