@@ -46,7 +46,7 @@ export class AnswerCache extends Context.Service<
       )
       const key = new Key()
       const living = (): CachedAnswer | undefined => {
-        key.hash = table.hash(key)
+        table.hash(key)
         const hit = table.lookup(key)
         return hit !== undefined && hit.remainingSeconds > 0 ? hit : undefined
       }
@@ -62,7 +62,7 @@ export class AnswerCache extends Context.Service<
         },
         store: (question, wire, ttlSeconds) => {
           key.ofQuestion(question, 0)
-          key.hash = table.hash(key)
+          table.hash(key)
           table.store(key, wire, ttlSeconds)
         },
         size: () => table.statistics().bytes,

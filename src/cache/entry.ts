@@ -15,7 +15,6 @@
  * that the ring can be walked whatever a writer left half-done; a place whose name has no length is a gap.
  */
 
-import { LOWER } from "../dns/name.ts"
 import { HEADER_SIZE, MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import type { Key } from "./key.ts"
 import { UNIT } from "./memory.ts"
@@ -28,7 +27,8 @@ export const BODY = 4
 export const STORED = 5
 export const EXPIRES = 6
 export const ENTRY_WORDS = 7
-export const NAME_AT = ENTRY_WORDS * 4 + HEADER_SIZE
+/** The word at which the name starts. */
+export const NAME_WORD = ENTRY_WORDS + HEADER_SIZE / 4
 
 export const sizeOf = (shape: number): number => shape & 0xffff
 export const nameLengthOf = (shape: number): number => (shape >>> 16) & 0xff
@@ -71,10 +71,10 @@ export class Entry {
     this.words[SHAPE] = (shape & ~0xffff) | units
   }
 
-  /** Whether this is the entry of that key. The key's name may be in any case (RFC 4343). */
+  /** Whether this is the entry of that key, whose hash was taken. The key's name may be in any case (RFC 4343). */
   isOf(key: Key): boolean {
-    const { words, wire } = this
-    const { nameLength } = key
+    const { words } = this
+    const { nameLength, lowerName } = key
     if (
       words[SHAPE]! >>> 16 !== (nameLength | (key.flags << 8)) ||
       words[BODY]! >>> 16 !== key.type ||
@@ -82,12 +82,9 @@ export class Entry {
     ) {
       return false
     }
-    const asked = key.wire
-    let at = key.nameAt
-    for (let i = HEADER_SIZE; i < HEADER_SIZE + nameLength; i++, at++) {
-      const octet = asked[at]!
-      if (octet !== wire[i] && LOWER[octet] !== wire[i]) return false
-    }
-    return true
+    const whole = nameLength >>> 2
+    for (let i = 0; i < whole; i++) if (words[NAME_WORD + i] !== lowerName[i]) return false
+    const left = nameLength & 3
+    return left === 0 || (words[NAME_WORD + whole]! ^ lowerName[whole]!) << (32 - 8 * left) === 0
   }
 }

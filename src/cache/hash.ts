@@ -19,17 +19,20 @@ export class NameHash {
    *
    * @param kind 24 bits: type and flags
    * @param view 32 bits; 0 costs nothing
+   * @param lower where the name is left in lower case, four octets a word, the last one filled up with 0
    * @returns 32 bits, signed
    */
-  of(wire: Uint8Array, at: number, length: number, kind: number, view: number): number {
+  of(wire: Uint8Array, at: number, length: number, kind: number, view: number, lower: Int32Array): number {
     let v0 = this.key0
     let v1 = this.key1
     let v2 = 0x6c796765 ^ v0
     let v3 = 0x74656462 ^ v1
     let m = 0
     let next = at
+    let word = 0
     for (const end = at + (length & ~3); next < end; next += 4) {
       m = lower4(wire[next]! | (wire[next + 1]! << 8) | (wire[next + 2]! << 16) | (wire[next + 3]! << 24))
+      lower[word++] = m
       v3 ^= m
       v0 = (v0 + v1) | 0
       v1 = (v1 << 5) | (v1 >>> 27)
@@ -53,6 +56,7 @@ export class NameHash {
     if (left > 1) m |= wire[next + 1]! << 8
     if (left > 2) m |= wire[next + 2]! << 16
     m = lower4(m)
+    lower[word] = m
     // The name's last octets, its length with the kind, the view if there is one; then three rounds to end with.
     for (let round = 0; round < 6; round++) {
       if (round === 1) m = (length << 24) | kind

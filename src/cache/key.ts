@@ -3,6 +3,8 @@
  *
  * Reused from lookup to lookup: reading the name where it is costs no copy.
  */
+
+import { MAX_NAME_LENGTH } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"
 import type { Question } from "../dns/question.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
@@ -16,8 +18,10 @@ export class Key {
   flags = 0
   /** Whom the answer is for: the fingerprint of the upstreams asked and of the client's network; 0 for everybody. */
   view = 0
-  /** Signed, so that it is no heap number. */
+  /** Of all of it, by `AnswerTable.hash`. Signed, so that it is no heap number. */
   hash = 0
+  /** The name in lower case, four octets a word, as taking the hash leaves it. */
+  readonly lowerName = new Int32Array((MAX_NAME_LENGTH >>> 2) + 1)
 
   ofQuery(query: Query, view: number): void {
     this.wire = query.wire

@@ -15,9 +15,8 @@
  * Work per store is bounded: as many entries leave as the new one needs room, and few get another round.
  */
 
-import { HEADER_SIZE } from "../dns/wire.ts"
 import type { Checksum } from "./checksum.ts"
-import { BODY, ENTRY_WORDS, type Entry, EXPIRES, HASH, nameLengthOf, SHAPE, SUM, sizeOf, VIEW } from "./entry.ts"
+import { BODY, type Entry, EXPIRES, HASH, NAME_WORD, nameLengthOf, SHAPE, SUM, sizeOf, VIEW } from "./entry.ts"
 import { Ghosts } from "./ghosts.ts"
 import { Lock } from "./lock.ts"
 import { Header, LINE_SLOTS, LINE_WORDS, ShardHeader, type ShardMemory } from "./memory.ts"
@@ -143,7 +142,7 @@ export class Shard {
     ) {
       return false
     }
-    const first = ENTRY_WORDS + HEADER_SIZE / 4
+    const first = NAME_WORD
     const length = nameLengthOf(shape)
     const whole = first + (length >>> 2)
     for (let i = first; i < whole; i++) if (words[at + i] !== key[i]) return false

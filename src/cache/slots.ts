@@ -77,9 +77,10 @@ export class Slots {
   }
 
   /**
-   * A slot for a new entry of this hash: an empty one, a stale one, else that of the coolest entry.
+   * A slot for a new entry of this hash: an empty one, a stale one, else that of the coolest entry; of equally cool ones
+   * one of the small ring, so that a scan does not wear the main ring away.
    *
-   * The coolest one is looked for from a place that the hash says, so that no place is always the first to go.
+   * It is looked for from a place that the hash says, so that no place is always the first to go.
    */
   forNew(hash: number): number {
     const line = this.lineOf(hash)
@@ -87,14 +88,15 @@ export class Slots {
     for (let i = line; i < line + LINE_SLOTS; i++) if (this.words[i] === 0) return i
     for (let i = other; i < other + LINE_SLOTS; i++) if (this.words[i] === 0) return i
     let coolest = 0
-    let least = MAX_FREQUENCY + 1
+    let least = 2 * MAX_FREQUENCY + 2
     const turn = hash & 7
     for (let n = 0; n < LINE_SLOTS * 2; n++) {
       const i = (n < LINE_SLOTS ? line : other) + ((n + turn) % LINE_SLOTS)
       if (!this.isLive(i)) return i
       const frequency = frequencyOf(this.octets[heatOf(i)]!)
-      if (frequency < least) {
-        least = frequency
+      const worth = 2 * frequency + (this.main.contains(unitOf(this.words[i]!)) ? 1 : 0)
+      if (worth < least) {
+        least = worth
         coolest = i
       }
     }

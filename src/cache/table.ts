@@ -73,12 +73,13 @@ export class AnswerTable {
     this.enter(memory)
   }
 
-  /** The key's hash: the same in all threads, and in a memory that was resized. */
-  hash(key: Key): number {
-    return this.hasher.of(key.wire, key.nameAt, key.nameLength, (key.type << 2) | key.flags, key.view)
+  /** Takes the key's hash: the same in all threads, and in a memory that was resized. */
+  hash(key: Key): void {
+    const kind = (key.type << 2) | key.flags
+    key.hash = this.hasher.of(key.wire, key.nameAt, key.nameLength, kind, key.view, key.lowerName)
   }
 
-  /** The answer for the key, whose hash is set, alive or not; counted as a hit if it is alive. */
+  /** The answer for the key, whose hash was taken, alive or not; counted as a hit if it is alive. */
   lookup(key: Key): CachedAnswer | undefined {
     const shard = this.shards[key.hash >>> this.shardShift]!
     const { reader } = this
@@ -108,7 +109,7 @@ export class AnswerTable {
     return hit
   }
 
-  /** Keeps the answer for the key, whose hash is set; 0 seconds keep nothing. */
+  /** Keeps the answer for the key, whose hash was taken; 0 seconds keep nothing. */
   store(key: Key, answer: Uint8Array, ttlSeconds: number): void {
     if (ttlSeconds <= 0) return
     this.clock.tick()
