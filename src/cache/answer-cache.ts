@@ -3,94 +3,154 @@
  *
  * Hot path: a lookup reads the name where it stands in the packet, and allocates nothing.
  */
-import { Clock, Context, Effect, Layer, Schedule } from "effect"
+import { Clock, Context, Effect, Layer, Schedule, type Scope, Semaphore } from "effect"
 import { Configuration } from "../config/configuration.ts"
+import { lowerCased } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"
 import type { Question } from "../dns/question.ts"
 import { Counters } from "../telemetry/counters.ts"
+import { isAtOrBelow, isName, type NameTest } from "./flush.ts"
 import { Key } from "./key.ts"
-import { TableMemory } from "./memory.ts"
+import { MIN_OCTETS, TableMemory } from "./memory.ts"
 import { AnswerTable, type CachedAnswer, type TableStatistics } from "./table.ts"
+
+const MIB = 1024 * 1024
+/** How often time is moved on when no packets come. */
+const REFRESH = Schedule.spaced("100 millis")
 
 export class AnswerCache extends Context.Service<
   AnswerCache,
   {
     /** The answer to the query, if one is kept and still lives. Valid until the next lookup. */
-    readonly lookup: (query: Query) => CachedAnswer | undefined
-    /** The same for a question that is no packet's. */
-    readonly peek: (question: Question) => CachedAnswer | undefined
+    readonly lookup: (query: Query, view?: number) => CachedAnswer | undefined
+    /**
+     * What the query is looked up by, its hash taken. Valid until the next key is made.
+     *
+     * For who needs the hash besides: `find(keyOf(query))` is `lookup(query)`.
+     */
+    readonly keyOf: (query: Query, view?: number) => Key
+    readonly find: (key: Key) => CachedAnswer | undefined
+    /** The same as `lookup` for a question that is no packet's. */
+    readonly peek: (question: Question, view?: number) => CachedAnswer | undefined
+    /** The answer to the question even if its life is over, as long as nothing needed its place. */
+    readonly peekStale: (question: Question, view?: number) => CachedAnswer | undefined
     /** Keeps an answer for `ttlSeconds`; 0 keeps nothing. */
-    readonly store: (question: Question, wire: Uint8Array, ttlSeconds: number) => void
-    /** Octets that answers take. */
+    readonly store: (question: Question, wire: Uint8Array, ttlSeconds: number, view?: number) => void
+    /** Octets that the answers take. */
     readonly size: () => number
+    /** Moves the cache's time on: to be called once for each batch of packets. A timer does when none come. */
     readonly tick: () => void
-    readonly flushAll: () => void
-    readonly statistics: () => TableStatistics
+    /** Forgets the answers to a name; says how many. */
+    readonly flushName: (name: Uint8Array) => Effect.Effect<number>
+    /** Forgets the answers to a name and to all below it; says how many. */
+    readonly flushTree: (name: Uint8Array) => Effect.Effect<number>
+    readonly flushAll: Effect.Effect<void>
+    /**
+     * Moves to memory of so many octets, with the answers kept; says what memory, for the other threads to `adopt`.
+     */
+    readonly resize: (octets: number) => Effect.Effect<SharedArrayBuffer>
+    readonly adopt: (memory: SharedArrayBuffer) => void
+    readonly memory: () => SharedArrayBuffer
+    /** Frees what a thread held that has died, before its number is given to another. */
     readonly recover: (writer: number) => void
+    /** Of all threads together. */
+    readonly statistics: () => TableStatistics
   }
 >()("strand/cache/AnswerCache") {
+  /** A table of its own, for a server of one thread. */
   static readonly layer: Layer.Layer<AnswerCache, never, Configuration | Counters> = Layer.effect(
     AnswerCache,
     Effect.gen(function* () {
       const config = yield* Configuration
-      const counters = yield* Counters
       const clock = yield* Clock.clockWith(Effect.succeed)
-      if (!config.enableCaching) return disabled
-      const memory = TableMemory.create(config.cacheSizeMb * 1024 * 1024, clock)
-      const table = new AnswerTable(memory, 1, clock, () => counters.add("cache.evictions"))
-      yield* Effect.forkScoped(
-        Effect.repeat(
-          Effect.sync(() => table.refresh()),
-          Schedule.spaced("100 millis")
-        )
-      )
-      const key = new Key()
-      const living = (): CachedAnswer | undefined => {
-        table.hash(key)
-        const hit = table.lookup(key)
-        return hit !== undefined && hit.remainingSeconds > 0 ? hit : undefined
-      }
-      return AnswerCache.of({
-        lookup: (query) => {
-          key.ofQuery(query, 0)
-          return living()
-        },
-        peek: (question) => {
-          table.refresh()
-          key.ofQuestion(question, 0)
-          return living()
-        },
-        store: (question, wire, ttlSeconds) => {
-          key.ofQuestion(question, 0)
-          table.hash(key)
-          table.store(key, wire, ttlSeconds)
-        },
-        size: () => table.statistics().bytes,
-        tick: () => table.tick(),
-        flushAll: () => table.flushAll(),
-        statistics: () => table.statistics(),
-        recover: (writer) => table.recover(writer)
-      })
+      const octets = config.enableCaching ? config.cacheSizeMb * MIB : MIN_OCTETS
+      return yield* make(TableMemory.create(octets, clock), 1)
     })
   )
+
+  /** A table that is there. `writer` is this thread's number, from 1: no other living thread has it. */
+  static readonly layerOver = (
+    memory: SharedArrayBuffer,
+    writer: number
+  ): Layer.Layer<AnswerCache, never, Configuration | Counters> =>
+    Layer.effect(
+      AnswerCache,
+      Effect.suspend(() => make(new TableMemory(memory), writer))
+    )
 }
 
-const disabled: AnswerCache["Service"] = {
-  lookup: () => undefined,
-  peek: () => undefined,
-  store: () => {},
-  size: () => 0,
-  tick: () => {},
-  flushAll: () => {},
-  statistics: () => ({
-    hits: 0,
-    misses: 0,
-    stores: 0,
-    unstored: 0,
-    evictions: 0,
-    entries: 0,
-    bytes: 0,
-    capacity: 0
-  }),
-  recover: () => {}
-}
+const make = (
+  memory: TableMemory,
+  writer: number
+): Effect.Effect<AnswerCache["Service"], never, Configuration | Counters | Scope.Scope> =>
+  Effect.gen(function* () {
+    const config = yield* Configuration
+    const counters = yield* Counters
+    const clock = yield* Clock.clockWith(Effect.succeed)
+    const table = new AnswerTable(memory, writer, clock, () => counters.add("cache.evictions"))
+    // A flush while answers are carried over would miss those that were.
+    const alone = yield* Semaphore.make(1)
+    const refresh = Effect.sync(() => table.refresh())
+    yield* Effect.forkScoped(Effect.repeat(refresh, REFRESH))
+
+    const key = new Key()
+    const keyOf = (query: Query, view = 0): Key => {
+      key.ofQuery(query, view)
+      table.hash(key)
+      return key
+    }
+    const keyOfQuestion = (question: Question, view = 0): Key => {
+      key.ofQuestion(question, view)
+      table.hash(key)
+      return key
+    }
+    const find = (key: Key): CachedAnswer | undefined => {
+      const answer = table.lookup(key)
+      return answer !== undefined && answer.remainingSeconds > 0 ? answer : undefined
+    }
+    const flush = (test: NameTest): Effect.Effect<number> => alone.withPermits(1)(inSlices(() => table.flush(test)))
+
+    return AnswerCache.of({
+      lookup: (query, view) => find(keyOf(query, view)),
+      keyOf,
+      find,
+      peek: (question, view) => {
+        table.refresh()
+        return find(keyOfQuestion(question, view))
+      },
+      peekStale: (question, view) => table.lookup(keyOfQuestion(question, view)),
+      store: (question, wire, ttlSeconds, view) => {
+        if (config.enableCaching) table.store(keyOfQuestion(question, view), wire, ttlSeconds)
+      },
+      size: () => table.statistics().bytes,
+      tick: () => table.tick(),
+      flushName: (name) => flush(isName(lowerCased(name, 0, name.length))),
+      flushTree: (name) => flush(isAtOrBelow(lowerCased(name, 0, name.length))),
+      flushAll: alone.withPermits(1)(Effect.sync(() => table.flushAll())),
+      resize: (octets) =>
+        alone.withPermits(1)(
+          Effect.map(
+            inSlices(() => table.resized(octets)),
+            (resized) => {
+              table.adopt(resized)
+              return resized.buffer
+            }
+          )
+        ),
+      adopt: (buffer) => table.adopt(new TableMemory(buffer)),
+      memory: () => table.memory.buffer,
+      recover: (writer) => table.recover(writer),
+      statistics: () => table.statistics()
+    })
+  })
+
+/** Runs to the end what does its work in slices; between two of them others have their turn. */
+const inSlices = <A>(start: () => Generator<void, A>): Effect.Effect<A> =>
+  Effect.suspend(() => {
+    const work = start()
+    const next: Effect.Effect<A> = Effect.suspend(() => {
+      const step = work.next()
+      return step.done === true ? Effect.succeed(step.value) : Effect.andThen(Effect.yieldNow, next)
+    })
+    return next
+  })

@@ -48,6 +48,10 @@ export class Entry {
     return unitsFor(this.length)
   }
 
+  get hash(): number {
+    return this.words[HASH]!
+  }
+
   get length(): number {
     return lengthOf(this.words[BODY]!)
   }

@@ -89,11 +89,18 @@ export class Shard {
     return true
   }
 
+  /** Forgets the entry of this slot. Only for the holder of the lock. */
+  forget(slotAt: number): void {
+    if (this.slots.isLive(slotAt)) this.uncount(unitOf(this.words[slotAt]!))
+    this.words[slotAt] = 0
+  }
+
   /** Takes in an entry of another table with its heat, as long as nothing has to leave for it. */
   restore(entry: Entry, heat: number): boolean {
     if (!this.lock.take()) return false
     if (this.isFlushed) this.begin()
-    const units = entry.units
+    const { units } = entry
+    entry.giveSize(units)
     const fits = this.main.isFilling(units) && this.find(entry) === 0
     if (fits) this.write(this.main, this.main.place(units), entry, 0, heat)
     this.lock.release()

@@ -44,6 +44,7 @@ export const heatOf = (slotAt: number): number => {
 export class Slots {
   private readonly words: Int32Array
   private readonly octets: Uint8Array
+  readonly buckets: number
   private readonly first: number
   private readonly shardBits: number
   private readonly bucketsPerHash: number
@@ -53,6 +54,7 @@ export class Slots {
   constructor(memory: ShardMemory, shardBits: number, small: Ring, main: Ring) {
     this.words = memory.words
     this.octets = memory.octets
+    this.buckets = memory.layout.buckets
     this.first = memory.layout.bucketsAt
     this.shardBits = shardBits
     this.bucketsPerHash = memory.layout.buckets / 2 ** 32
@@ -101,6 +103,14 @@ export class Slots {
       }
     }
     return coolest
+  }
+
+  /** The slots of a bucket that are not empty. */
+  *inBucket(bucket: number): Generator<number, void> {
+    const start = this.first + bucket * (LINE_WORDS * 2)
+    for (let line = start; line < start + LINE_WORDS * 2; line += LINE_WORDS) {
+      for (let i = line; i < line + LINE_SLOTS; i++) if (this.words[i] !== 0) yield i
+    }
   }
 
   /** Whether the slot leads to an entry of its own bucket. */

@@ -6,8 +6,10 @@
  */
 import type { Clock } from "effect"
 import type { AnswerMessage } from "../dns/reply.ts"
+import { carryOver } from "./carry.ts"
 import { Checksum } from "./checksum.ts"
 import { Entry, EXPIRES, STORED } from "./entry.ts"
+import { flushNames, type NameTest } from "./flush.ts"
 import { NameHash } from "./hash.ts"
 import type { Key } from "./key.ts"
 import { Header, type TableMemory, UNIT } from "./memory.ts"
@@ -81,7 +83,7 @@ export class AnswerTable {
 
   /** The answer for the key, whose hash was taken, alive or not; counted as a hit if it is alive. */
   lookup(key: Key): CachedAnswer | undefined {
-    const shard = this.shards[key.hash >>> this.shardShift]!
+    const shard = this.shardOf(key.hash)
     const { reader } = this
     if (!reader.find(shard, key)) {
       this.counters[Tally.Misses]!++
@@ -116,7 +118,7 @@ export class AnswerTable {
     const { now } = this.clock
     const lifeTicks = Math.min(ttlSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND
     this.coming.fill(key, answer, now, (now + lifeTicks) | 0)
-    const isKept = this.shards[key.hash >>> this.shardShift]!.store(this.coming)
+    const isKept = this.shardOf(key.hash).store(this.coming)
     this.counters[isKept ? Tally.Stores : Tally.Unstored]!++
   }
 
@@ -128,6 +130,15 @@ export class AnswerTable {
   /** Moves the time on, exactly. */
   refresh(): void {
     this.clock.refresh()
+  }
+
+  /**
+   * Forgets what passes the test, in slices of less than a millisecond.
+   *
+   * @returns how many answers
+   */
+  flush(test: NameTest): Generator<void, number> {
+    return flushNames(this.shards, test)
   }
 
   /** Voids all that is kept, at once: what was sealed before is never served again. Its room is used as stores come. */
@@ -151,10 +162,34 @@ export class AnswerTable {
     return { ...countsOf(this.memory), entries, bytes: units * UNIT, capacity: this.memory.buffer.byteLength }
   }
 
+  /**
+   * Makes memory of another size with this table's answers, in slices of a few milliseconds; `adopt` it then, in every
+   * thread. Both are in use until the last has: what is stored meanwhile may be lost.
+   */
+  *resized(octets: number): Generator<void, TableMemory> {
+    const memory = this.memory.resized(octets, this.source)
+    const next = new AnswerTable(memory, this.writer, this.source, () => {})
+    const { header } = this.memory
+    const epoch = header[Header.Epoch]
+    const reader = new Reader(new Checksum(this.memory))
+    yield* carryOver(
+      this.shards,
+      reader,
+      (hash) => next.shardOf(hash),
+      () => this.clock.now
+    )
+    if (header[Header.Epoch] !== epoch) next.flushAll()
+    return memory
+  }
+
   /** Works on other memory from now on, which was made of this one by `resized`. */
   adopt(memory: TableMemory): void {
     memory.countersOf(this.writer).set(this.counters)
     this.enter(memory)
+  }
+
+  private shardOf(hash: number): Shard {
+    return this.shards[hash >>> this.shardShift]!
   }
 
   private enter(memory: TableMemory): void {
