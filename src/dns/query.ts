@@ -5,7 +5,7 @@
  */
 import { Class, Flag, Rcode, Type } from "./codes.ts"
 import { MAX_LABEL_LENGTH, MAX_NAME_LENGTH, skipName } from "./name.ts"
-import { HEADER_SIZE, u8, u16 } from "./wire.ts"
+import { copyOf, HEADER_SIZE, NO_OCTETS, u8, u16 } from "./wire.ts"
 
 /** What `readQuery` says of a packet: one of these two, or else the rcode to answer it with (12 bits). */
 export const Verdict = {
@@ -24,7 +24,7 @@ const PLAIN_UDP_SIZE = 512
  * Reused from packet to packet: what is in it is valid until the next `readQuery`. `detach` makes a copy that lasts.
  */
 export class Query {
-  wire: Uint8Array = new Uint8Array(0)
+  wire: Uint8Array = NO_OCTETS
   id = 0
   /** The header's second word as it came: QR, opcode, AA, TC, RD, RA, Z, AD, CD, RCODE. */
   flags = 0
@@ -58,7 +58,7 @@ export class Query {
   /** A copy with header and question of its own: all that a reply needs. */
   detach(): Query {
     const copy = new Query()
-    copy.wire = this.wire.slice(0, this.questionEnd)
+    copy.wire = copyOf(this.wire, 0, this.questionEnd)
     copy.id = this.id
     copy.flags = this.flags
     copy.nameLength = this.nameLength

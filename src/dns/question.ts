@@ -4,7 +4,7 @@
  * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9). Not RD, not AD, not the transport.
  */
 import { Flag, Type, typeName } from "./codes.ts"
-import { formatName, lowerCased } from "./name.ts"
+import { formatName, lowerCased, sameName } from "./name.ts"
 import type { Query } from "./query.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32 } from "./wire.ts"
 
@@ -24,6 +24,15 @@ export const questionOf = (query: Query): Question => ({
   dnssecOk: query.dnssecOk,
   checkingDisabled: query.checkingDisabled
 })
+
+/** Whether an answer to one is an answer to the other. */
+export const sameQuestion = (a: Question, b: Question): boolean =>
+  a.type === b.type &&
+  a.class === b.class &&
+  a.dnssecOk === b.dnssecOk &&
+  a.checkingDisabled === b.checkingDisabled &&
+  a.name.length === b.name.length &&
+  sameName(a.name, 0, b.name, 0, a.name.length)
 
 /** One text for equal questions, another for different ones: a key for maps off the hot path. */
 export const questionKey = (question: Question): string =>

@@ -8,7 +8,7 @@ import { Class, Flag, Rcode, Type } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
 import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
 import { type Question, writeQuestion } from "./question.ts"
-import { copyOctets, HEADER_SIZE, MAX_MESSAGE_SIZE, putU16, putU32, u8, u16, u32 } from "./wire.ts"
+import { copyOctets, copyOf, HEADER_SIZE, MAX_MESSAGE_SIZE, putU16, putU32, u8, u16, u32 } from "./wire.ts"
 
 /** Whether a message answers the question that was asked (RFC 5452 §9.1). */
 export const ReplyMatch = {
@@ -164,7 +164,7 @@ const end = (flags: number): Uint8Array => {
   putU16(scratch, 2, flags)
   putU16(scratch, 4, 1)
   for (let section = 0; section < 3; section++) putU16(scratch, 6 + section * 2, kept[section]!)
-  return scratch.slice(0, out)
+  return copyOf(scratch, 0, out)
 }
 
 /**

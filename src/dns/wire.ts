@@ -35,3 +35,29 @@ export const copyOctets = (from: Uint8Array, start: number, end: number, to: Uin
   }
   for (let i = start; i < end; i++) to[at++] = from[i]!
 }
+
+const SLAB_SIZE = 64 << 10
+let slab = new ArrayBuffer(SLAB_SIZE)
+let used = 0
+
+/**
+ * A copy of `from[start, end)`.
+ *
+ * Copies that live for a moment share slabs of memory: an array of its own outside the heap costs a small one more than
+ * all else that is done with it.
+ */
+export const copyOf = (from: Uint8Array, start: number, end: number): Uint8Array => {
+  const length = end - start
+  if (length > SLAB_SIZE / 8) return from.slice(start, end)
+  if (used + length > SLAB_SIZE) {
+    slab = new ArrayBuffer(SLAB_SIZE)
+    used = 0
+  }
+  const copy = new Uint8Array(slab, used, length)
+  used += length
+  copyOctets(from, start, end, copy, 0)
+  return copy
+}
+
+/** What holds octets before there are any. */
+export const NO_OCTETS: Uint8Array = new Uint8Array(0)

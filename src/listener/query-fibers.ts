@@ -4,8 +4,9 @@
  * A packet that is answered from the cache is over when its fiber's first step returns; only what waits enters the set.
  * At shutdown the set gets time to empty (`drain`); what is left when it closes is interrupted.
  */
-import { Context, Effect, type Fiber, FiberSet, Layer, Scheduler } from "effect"
+import { Context, Effect, type Fiber, Layer, Scheduler } from "effect"
 import { Configuration } from "../config/configuration.ts"
+import { FiberList } from "../io/fiber-list.ts"
 import type { Packet } from "../query/packet.ts"
 import { Pipeline } from "../query/pipeline.ts"
 
@@ -25,16 +26,15 @@ export class QueryFibers extends Context.Service<
     Effect.gen(function* () {
       const pipeline = yield* Pipeline
       const config = yield* Configuration
-      const fibers = yield* FiberSet.make<void>()
+      const fibers = yield* FiberList.make
       const scheduler = yield* Scheduler.Scheduler
       const context = Context.add(yield* Effect.context<never>(), Scheduler.Scheduler, new SharedDispatcher(scheduler))
       const runFork = Effect.runForkWith(context)
       return QueryFibers.of({
-        drain: FiberSet.awaitEmpty(fibers).pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid),
+        drain: fibers.awaitEmpty.pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid),
         handling: pipeline.handle,
         start: (handling) => {
-          const fiber: Fiber.Fiber<void> = runFork(handling)
-          if (fiber.pollUnsafe() === undefined) FiberSet.addUnsafe(fibers, fiber)
+          fibers.add(runFork(handling))
         }
       })
     })

@@ -5,8 +5,10 @@
  * who wait with it, and each of them keeps its own deadline. Many who wait are woken in slices, so that one popular
  * name does not hold up a turn of the event loop.
  */
-import { Context, Effect, Exit, FiberSet, Layer } from "effect"
-import { type Question, questionKey } from "../dns/question.ts"
+import { Context, Effect, Exit, Layer } from "effect"
+import { type Question, sameQuestion } from "../dns/question.ts"
+import { FiberList } from "../io/fiber-list.ts"
+import { OpenTable } from "../io/open-table.ts"
 import { type Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { now, type ResolutionRecord } from "../telemetry/record.ts"
@@ -26,10 +28,12 @@ export class Coalescer extends Context.Service<
     /**
      * The answer to the question, from the exchange under way or a new one.
      *
+     * @param hash the question's, by a key that nobody knows
      * @param onJoined told of the exchange's record, and whether another query began it
      */
     readonly resolve: (
       question: Question,
+      hash: number,
       deadlineMs: number,
       onJoined: (record: ResolutionRecord, isShared: boolean) => void
     ) => Effect.Effect<Answer, ResolveError>
@@ -49,39 +53,36 @@ export class Coalescer extends Context.Service<
         const wheel = yield* TimerWheel
         const counters = yield* Counters
         const resolve = yield* makeResolve
-        const fibers = yield* FiberSet.make<Answer, ResolveError>()
+        const fibers = yield* FiberList.make
         const runFork = Effect.runForkWith(yield* Effect.context<never>())
-        const flights = new Map<string, Flight>()
+        const flights = new OpenTable<Flight, Question>(
+          ({ hash }) => hash,
+          (flight, question) => flight.isJoinable && sameQuestion(flight.question, question)
+        )
 
-        const join = (question: Question): { readonly flight: Flight; readonly isShared: boolean } => {
-          const key = questionKey(question)
-          const present = flights.get(key)
-          if (present !== undefined && present.followers.size < MAX_FOLLOWERS) {
-            counters.add("upstream.coalesced")
-            return { flight: present, isShared: true }
-          }
-          const flight = new Flight(key)
-          flights.set(key, flight)
-          return { flight, isShared: false }
-        }
-
-        const launch = (flight: Flight, question: Question): void => {
-          const fiber = runFork(resolve(question, flight.record))
+        const launch = (flight: Flight): void => {
+          const fiber = runFork(resolve(flight.question, flight.record))
           fiber.addObserver((outcome) => {
-            if (flights.get(flight.key) === flight) flights.delete(flight.key)
+            flights.delete(flight)
             flight.land(outcome)
           })
-          if (fiber.pollUnsafe() === undefined) FiberSet.addUnsafe(fibers, fiber)
+          fibers.add(fiber)
         }
 
         return Coalescer.of({
-          resolve: (question, deadlineMs, onJoined) =>
+          resolve: (question, hash, deadlineMs, onJoined) =>
             Effect.callback((resume) => {
-              const { flight, isShared } = join(question)
+              const present = flights.get(hash, question)
+              const flight = present ?? new Flight(question, hash)
               const follower = new Follower(flight, wheel, resume)
               follower.timer = wheel.after(deadlineMs, follower.giveUp)
-              onJoined(flight.record, isShared)
-              if (!isShared) launch(flight, question)
+              onJoined(flight.record, present !== undefined)
+              if (present === undefined) {
+                flights.add(flight)
+                launch(flight)
+              } else {
+                counters.add("upstream.coalesced")
+              }
               return Effect.sync(() => follower.leave())
             })
         })
@@ -91,22 +92,64 @@ export class Coalescer extends Context.Service<
 
 /** One exchange and those who wait for it. */
 class Flight {
-  readonly key: string
+  readonly question: Question
+  readonly hash: number
   readonly record: ResolutionRecord = { startedMs: now(), endedMs: 0, attempts: [] }
-  readonly followers = new Set<Follower>()
+  /** In the order in which they came, in a ring: who leaves takes only itself out. */
+  private first: Follower | undefined
+  private count = 0
 
-  constructor(key: string) {
-    this.key = key
+  constructor(question: Question, hash: number) {
+    this.question = question
+    this.hash = hash
   }
 
-  land(outcome: Outcome): void {
-    if (this.followers.size <= WAKE_SLICE) for (const follower of this.followers) follower.take(outcome)
-    else wake([...this.followers], outcome)
+  get isJoinable(): boolean {
+    return this.count < MAX_FOLLOWERS
+  }
+
+  add(follower: Follower): void {
+    this.count++
+    if (this.first === undefined) {
+      this.first = follower
+      follower.next = follower
+      follower.previous = follower
+      return
+    }
+    const last = this.first.previous!
+    last.next = follower
+    follower.previous = last
+    follower.next = this.first
+    this.first.previous = follower
+  }
+
+  remove(follower: Follower): void {
+    const { next, previous } = follower
+    if (next === undefined || previous === undefined) return
+    this.count--
+    next.previous = previous
+    previous.next = next
+    if (this.first === follower) this.first = next === follower ? undefined : next
+    follower.next = undefined
+    follower.previous = undefined
+  }
+
+  /** Tells all who wait; a slice of them in this turn, the others in later ones. */
+  readonly land = (outcome: Outcome): void => {
+    for (let told = 0; this.first !== undefined; told++) {
+      if (told === WAKE_SLICE) {
+        setImmediate(this.land, outcome)
+        return
+      }
+      this.first.take(outcome)
+    }
   }
 }
 
 class Follower {
   timer: Timer | undefined
+  next: Follower | undefined
+  previous: Follower | undefined
   private readonly flight: Flight
   private readonly wheel: TimerWheel["Service"]
   private readonly resume: (outcome: Outcome) => void
@@ -115,26 +158,21 @@ class Follower {
     this.flight = flight
     this.wheel = wheel
     this.resume = resume
-    flight.followers.add(this)
+    flight.add(this)
   }
 
   take(outcome: Outcome): void {
-    if (this.timer !== undefined) this.wheel.cancel(this.timer)
+    this.leave()
     this.resume(outcome)
   }
 
   readonly giveUp = (): void => {
-    this.flight.followers.delete(this)
+    this.leave()
     this.resume(deadlinePassed)
   }
 
   leave(): void {
     if (this.timer !== undefined) this.wheel.cancel(this.timer)
-    this.flight.followers.delete(this)
+    this.flight.remove(this)
   }
-}
-
-const wake = (followers: Array<Follower>, outcome: Outcome): void => {
-  for (const follower of followers.splice(0, WAKE_SLICE)) follower.take(outcome)
-  if (followers.length > 0) setImmediate(wake, followers, outcome)
 }

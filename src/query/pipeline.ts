@@ -91,17 +91,24 @@ export class Pipeline extends Context.Service<
         }
         const isPicked = traces.picks()
         const startedMs = now()
-        const hit = cache.lookup(query)
+        const key = cache.keyOf(query)
+        const hit = cache.find(key)
         if (hit !== undefined) {
           counters.add("cache.hits")
           sendAnswer(packet, query, hit)
           if (isPicked) traces.finish(hitRecord(packet, query, startedMs, u16(hit.wire, 2) & 0xf), true)
           return Effect.void
         }
-        return miss(packet.keepPath(), query.detach(), startedMs, isPicked)
+        return miss(packet.keepPath(), query.detach(), key.hash, startedMs, isPicked)
       }
 
-      const miss = (packet: ReplyPath, asked: Query, startedMs: number, isPicked: boolean): Effect.Effect<void> => {
+      const miss = (
+        packet: ReplyPath,
+        asked: Query,
+        hash: number,
+        startedMs: number,
+        isPicked: boolean
+      ): Effect.Effect<void> => {
         const question = questionOf(asked)
         const record = newRecord(packet, question, startedMs, "miss")
         const known = failures.lookup(question)
@@ -117,7 +124,7 @@ export class Pipeline extends Context.Service<
         }
         // The permit is what a query holds while it waits for the network.
         const answer = Effect.suspend(() =>
-          coalescer.resolve(question, deadlineMs - (now() - startedMs), (resolution, isShared) => {
+          coalescer.resolve(question, hash, deadlineMs - (now() - startedMs), (resolution, isShared) => {
             record.resolution = resolution
             record.coalesced = isShared
           })

@@ -15,9 +15,9 @@ export class Errand implements Exchange {
   readonly attempt: Attempt
   edns: boolean
   options: ReadonlyArray<Option>
+  id = 0
   private readonly resolver: Resolver
   private port: UdpPort | undefined
-  private id = 0
   private interrupt: (() => void) | undefined
   private isOver = false
 
@@ -44,14 +44,14 @@ export class Errand implements Exchange {
   sendFrom(port: UdpPort): void {
     if (this.isOver) return
     this.port = port
-    this.id = port.ask(this, this.edns, this.options)
+    port.ask(this, this.edns, this.options)
   }
 
   /** Nobody waits for it any more. */
   giveUp(): void {
     if (this.isOver) return
     this.end()
-    this.port?.forget(this.id)
+    this.port?.forget(this)
     this.interrupt?.()
   }
 

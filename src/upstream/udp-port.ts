@@ -11,15 +11,24 @@ import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/respon
 import { u16 } from "../dns/wire.ts"
 import { type Datagram, type DatagramSocket, DatagramTransport, type SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"
+import { OpenTable } from "../io/open-table.ts"
 import { randomU16 } from "../io/random.ts"
 import { type Exchange, GarbageReceived } from "./attempt.ts"
+
+interface Waiting extends Exchange {
+  /** Of the message that was sent. */
+  id: number
+}
 
 /** Exchanges that one socket carries at most: so few of 65,536 ids that a free one is found at once. */
 const MAX_EXCHANGES = 8192
 
 export class UdpPort {
   readonly openedMs: number
-  private readonly exchanges = new Map<number, Exchange>()
+  private readonly exchanges = new OpenTable<Waiting, number>(
+    ({ id }) => id,
+    (waiting, id) => waiting.id === id
+  )
   private readonly ttl: TtlBounds
   private readonly onStranger: () => void
   private socket: DatagramSocket | undefined
@@ -44,7 +53,7 @@ export class UdpPort {
           for (let i = 0; i < count; i++) port.receive(batch[i]!)
         },
         onError: (error) => {
-          for (const exchange of [...port.exchanges.values()]) exchange.onTrouble(error.message)
+          for (const exchange of port.exchanges.values()) exchange.onTrouble(error.message)
         },
         onUnsent: () => {}
       })
@@ -60,29 +69,28 @@ export class UdpPort {
     return this.exchanges.size >= MAX_EXCHANGES
   }
 
-  /** Sends the question; returns the id by which `forget` ends the wait. */
-  ask(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>): number {
-    let id = randomU16()
-    while (this.exchanges.has(id)) id = randomU16()
-    this.exchanges.set(id, exchange)
+  /** Sends the question, with an id that the exchange keeps from then on. `forget` ends the wait. */
+  ask(exchange: Waiting, edns: boolean, options: ReadonlyArray<Option>): void {
+    exchange.id = randomU16()
+    while (this.exchanges.get(exchange.id, exchange.id) !== undefined) exchange.id = randomU16()
+    this.exchanges.add(exchange)
     const socket = this.socket!
-    socket.send(writeQuery(socket.reserve(), id, exchange.question, MAX_UDP_SIZE, edns, options))
-    return id
+    socket.send(writeQuery(socket.reserve(), exchange.id, exchange.question, MAX_UDP_SIZE, edns, options))
   }
 
-  forget(id: number): void {
-    this.exchanges.delete(id)
+  forget(exchange: Waiting): void {
+    this.exchanges.delete(exchange)
   }
 
   private receive({ payload, length, isTruncated }: Datagram): void {
     const id = length < 2 ? -1 : u16(payload, 0)
-    const exchange = this.exchanges.get(id)
+    const exchange = this.exchanges.get(id, id)
     const match = exchange === undefined ? ReplyMatch.Stranger : matchReply(payload, length, id, exchange.question)
     if (exchange === undefined || match === ReplyMatch.Stranger) {
       this.onStranger()
       return
     }
-    this.exchanges.delete(id)
+    this.exchanges.delete(exchange)
     const response = isTruncated ? undefined : normalise(payload, length, exchange.question, this.ttl)
     if (response === undefined) exchange.onFailure(new GarbageReceived())
     else exchange.onResponse(response)
