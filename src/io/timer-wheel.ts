@@ -5,7 +5,8 @@
  * that a test's clock moves it, and sleeps without waking while nothing is armed. Timers fire up to one tick late,
  * never early.
  */
-import { Clock, Context, Effect, Latch, Layer } from "effect"
+import { Context, Effect, Latch, Layer } from "effect"
+import { Turn } from "./turn.ts"
 
 /** Milliseconds between two turns. */
 const TICK_MS = 5
@@ -30,16 +31,15 @@ export class TimerWheel extends Context.Service<
     readonly after: (delayMs: number, fire: () => void) => Timer
     /** Disarms a timer; one that has fired or was cancelled stays as it is. */
     readonly cancel: (timer: Timer) => void
-    /** Milliseconds on the clock that the wheel runs by; only differences mean something. */
+    /** When this turn began, in milliseconds; only differences mean something. */
     readonly nowMs: () => number
   }
 >()("strand/io/TimerWheel") {
-  static readonly layer: Layer.Layer<TimerWheel> = Layer.effect(
+  static readonly layer: Layer.Layer<TimerWheel, never, Turn> = Layer.effect(
     TimerWheel,
     Effect.gen(function* () {
-      const clock = yield* Clock.clockWith(Effect.succeed)
-      const nowMs = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-      const wheel = new Wheel(nowMs)
+      const turn = yield* Turn
+      const wheel = new Wheel(turn)
       yield* Effect.forkScoped(
         Effect.gen(function* () {
           while (true) {
@@ -52,7 +52,7 @@ export class TimerWheel extends Context.Service<
       return TimerWheel.of({
         after: (delayMs, fire) => wheel.after(delayMs, fire),
         cancel: (timer) => wheel.cancel(timer),
-        nowMs
+        nowMs: turn.nowMs
       })
     })
   )
@@ -61,24 +61,25 @@ export class TimerWheel extends Context.Service<
 class Wheel {
   /** Open while a timer is armed. */
   readonly armed = Latch.makeUnsafe(false)
-  private readonly nowMs: () => number
+  private readonly time: Turn["Service"]
   /** Each slot is a ring around a node of its own. */
   private readonly slots: ReadonlyArray<Timer> = Array.from({ length: SLOTS }, () => ring(new Timer(undefined)))
   private count = 0
   private tick: number
 
-  constructor(nowMs: () => number) {
-    this.nowMs = nowMs
+  constructor(time: Turn["Service"]) {
+    this.time = time
     this.tick = this.currentTick()
   }
 
   after(delayMs: number, fire: () => void): Timer {
     const timer = new Timer(fire)
     if (this.count++ === 0) {
+      this.time.refresh()
       this.tick = this.currentTick()
       this.armed.openUnsafe()
     }
-    timer.dueTick = Math.max(this.tick + 1, Math.ceil((this.nowMs() + delayMs) / TICK_MS))
+    timer.dueTick = Math.max(this.tick + 1, Math.ceil((this.time.nowMs() + delayMs) / TICK_MS))
     const slot = this.slots[timer.dueTick % SLOTS]!
     timer.previous = slot.previous
     timer.next = slot
@@ -99,6 +100,7 @@ class Wheel {
 
   /** Fires what is due, slot by slot, in the order of their ticks. After a long sleep each slot is looked at once. */
   turn(): void {
+    this.time.refresh()
     const now = this.currentTick()
     const first = Math.max(this.tick + 1, now - SLOTS + 1)
     this.tick = now
@@ -121,7 +123,7 @@ class Wheel {
   }
 
   private currentTick(): number {
-    return Math.floor(this.nowMs() / TICK_MS)
+    return Math.floor(this.time.nowMs() / TICK_MS)
   }
 }
 

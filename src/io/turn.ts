@@ -1,34 +1,46 @@
 /**
- * Turns of the event loop in which packets come in: each begins with a batch, and reads the clocks once for all of it.
+ * Turns of the event loop in which packets come in: each begins with a batch, and the clock is read once for all that
+ * happens in it.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 
 export class Turn extends Context.Service<
   Turn,
   {
-    /** A batch has come in: a new turn. */
+    /** A batch of queries has come in: a new turn. */
     readonly begin: () => void
-    /** Counts up from turn to turn. */
+    /** Something else has woken this thread: time has passed. */
+    readonly refresh: () => void
+    /** Counts up from batch to batch. */
     readonly count: () => number
-    /** Milliseconds on the monotonic clock when the turn began; only differences mean something. */
-    readonly startedMs: () => number
+    /** When the turn began, in milliseconds of a monotonic clock; only differences mean something. */
+    readonly nowMs: () => number
+    /** The time at this instant, on the same clock. */
+    readonly preciseMs: () => number
+    /** Milliseconds since 1970 of a time on that clock. */
+    readonly wallMs: (ms: number) => number
   }
 >()("strand/io/Turn") {
   static readonly layer: Layer.Layer<Turn> = Layer.effect(
     Turn,
     Effect.map(Clock.clockWith(Effect.succeed), (clock) => {
+      const preciseMs = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       let count = 0
-      let startedMs = monotonicMs(clock)
+      let nowMs = preciseMs()
+      const offsetMs = clock.currentTimeMillisUnsafe() - nowMs
       return Turn.of({
         begin: () => {
           count++
-          startedMs = monotonicMs(clock)
+          nowMs = preciseMs()
+        },
+        refresh: () => {
+          nowMs = preciseMs()
         },
         count: () => count,
-        startedMs: () => startedMs
+        nowMs: () => nowMs,
+        preciseMs,
+        wallMs: (ms) => ms + offsetMs
       })
     })
   )
 }
-
-const monotonicMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6

@@ -2,7 +2,6 @@
 import { Context, Effect, Layer } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
-import type { TimerWheel } from "../io/timer-wheel.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
@@ -14,7 +13,7 @@ export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listenin
   static readonly layer: Layer.Layer<
     Listeners,
     SocketError,
-    Configuration | DatagramTransport | QueryFibers | Counters | TimerWheel | Turn
+    Configuration | DatagramTransport | QueryFibers | Counters | Turn
   > = Layer.effect(
     Listeners,
     Effect.gen(function* () {

@@ -15,6 +15,8 @@ export class QueryFibers extends Context.Service<
   {
     /** What the fibers of this packet object run, for whatever message it holds when they start. */
     readonly handling: (packet: Packet) => Effect.Effect<void>
+    /** To be called before the fibers of a batch are started. */
+    readonly beginBatch: () => void
     /** Starts a packet's fiber. */
     readonly start: (handling: Effect.Effect<void>) => void
     /** Waits until no query is under way, or the time that shutdown may take is over. */
@@ -33,6 +35,7 @@ export class QueryFibers extends Context.Service<
       return QueryFibers.of({
         drain: fibers.awaitEmpty.pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid),
         handling: pipeline.handle,
+        beginBatch: pipeline.beginBatch,
         start: (handling) => {
           fibers.add(runFork(handling))
         }

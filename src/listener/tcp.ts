@@ -6,7 +6,6 @@ import { Configuration } from "../config/configuration.ts"
 import type { SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"
 import { listen } from "../io/stream.ts"
-import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import type { Packet } from "../query/packet.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -33,13 +32,12 @@ export class TcpClients {
 export const listenTcp = (
   local: Endpoint,
   everyone: TcpClients
-): Effect.Effect<Listening, SocketError, Configuration | TimerWheel | Turn | QueryFibers | Counters | Scope.Scope> =>
+): Effect.Effect<Listening, SocketError, Configuration | Turn | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
     const config = yield* Configuration
     const fibers = yield* QueryFibers
     const counters = yield* Counters
-    const { nowMs } = yield* TimerWheel
-    const turn = yield* Turn
+    const { nowMs, refresh } = yield* Turn
     const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
     const { clients, byAddress } = everyone
     const own = new Set<TcpClient>()
@@ -66,7 +64,7 @@ export const listenTcp = (
       }
       counters.add("tcp.accepted")
       byAddress.set(address, (byAddress.get(address) ?? 0) + 1)
-      const client = new TcpClient(socket, start, nowMs, turn.begin, () => {
+      const client = new TcpClient(socket, start, nowMs, fibers.beginBatch, () => {
         clients.delete(client)
         own.delete(client)
         const left = (byAddress.get(address) ?? 1) - 1
@@ -78,6 +76,7 @@ export const listenTcp = (
     }
 
     const sweep = Effect.sync(() => {
+      refresh()
       const now = nowMs()
       for (const client of own) {
         if (!client.isExpired(now)) continue

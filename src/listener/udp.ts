@@ -13,7 +13,6 @@ import {
   type SocketError
 } from "../io/datagram.ts"
 import type { Peer } from "../io/peer.ts"
-import { Turn } from "../io/turn.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
@@ -22,15 +21,14 @@ import { QueryFibers } from "./query-fibers.ts"
 /** Listens at `local` for as long as the scope lives. */
 export const listenUdp = (
   local: BindTarget
-): Effect.Effect<Listening, SocketError, DatagramTransport | QueryFibers | Counters | Turn | Scope.Scope> =>
+): Effect.Effect<Listening, SocketError, DatagramTransport | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* DatagramTransport
     const fibers = yield* QueryFibers
     const counters = yield* Counters
-    const turn = yield* Turn
     const packets: Array<{ readonly packet: UdpPacket; readonly handling: Effect.Effect<void> }> = []
     const receive = (batch: ReadonlyArray<Datagram>, count: number): void => {
-      turn.begin()
+      fibers.beginBatch()
       for (let i = 0; i < count; i++) {
         const datagram = batch[i]!
         if (datagram.isTruncated) {

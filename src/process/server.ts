@@ -36,6 +36,7 @@ export const serverLayer: Layer.Layer<Listeners | Counters, SocketError, Configu
     Layer.provide(ResolverPool.layer),
     Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
     Layer.provide(telemetry),
-    Layer.provide(Layer.mergeAll(TimerWheel.layer, Turn.layer, loopMark)),
+    Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark)),
+    Layer.provide(Turn.layer),
     Layer.provideMerge(Counters.layer)
   )

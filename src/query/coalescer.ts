@@ -11,7 +11,7 @@ import { FiberList } from "../io/fiber-list.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { type Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
-import { now, type ResolutionRecord } from "../telemetry/record.ts"
+import type { ResolutionRecord } from "../telemetry/record.ts"
 import { type Answer, DeadlinePassed, type ResolveError } from "../upstream/answer.ts"
 
 /** Followers of one exchange at most; the next one starts another. */
@@ -73,7 +73,7 @@ export class Coalescer extends Context.Service<
           resolve: (question, hash, deadlineMs, onJoined) =>
             Effect.callback((resume) => {
               const present = flights.get(hash, question)
-              const flight = present ?? new Flight(question, hash)
+              const flight = present ?? new Flight(question, hash, wheel.nowMs())
               const follower = new Follower(flight, wheel, resume)
               follower.timer = wheel.after(deadlineMs, follower.giveUp)
               onJoined(flight.record, present !== undefined)
@@ -94,12 +94,13 @@ export class Coalescer extends Context.Service<
 class Flight {
   readonly question: Question
   readonly hash: number
-  readonly record: ResolutionRecord = { startedMs: now(), endedMs: 0, attempts: [] }
+  readonly record: ResolutionRecord
   /** In the order in which they came, in a ring: who leaves takes only itself out. */
   private first: Follower | undefined
   private count = 0
 
-  constructor(question: Question, hash: number) {
+  constructor(question: Question, hash: number, startedMs: number) {
+    this.record = { startedMs, endedMs: 0, attempts: [] }
     this.question = question
     this.hash = hash
   }

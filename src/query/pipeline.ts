@@ -23,9 +23,10 @@ import {
 } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE, u16 } from "../dns/wire.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
+import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
-import { now, type QueryRecord } from "../telemetry/record.ts"
+import type { QueryRecord } from "../telemetry/record.ts"
 import { Traces } from "../telemetry/traces.ts"
 import type { ResolveError } from "../upstream/answer.ts"
 import { LoopMark } from "../upstream/resolver-pool.ts"
@@ -42,12 +43,23 @@ export class Pipeline extends Context.Service<
      * answer has to be asked for.
      */
     readonly handle: (packet: Packet) => Effect.Effect<void>
+    /** To be called before the messages of a batch are handled: time has passed. */
+    readonly beginBatch: () => void
   }
 >()("strand/query/Pipeline") {
   static readonly layer: Layer.Layer<
     Pipeline,
     never,
-    Configuration | AnswerCache | FailureCache | Coalescer | Counters | Traces | TimerWheel | LoopMark | FailureLog
+    | Configuration
+    | AnswerCache
+    | FailureCache
+    | Coalescer
+    | Counters
+    | Traces
+    | TimerWheel
+    | Turn
+    | LoopMark
+    | FailureLog
   > = Layer.effect(
     Pipeline,
     Effect.gen(function* () {
@@ -58,6 +70,7 @@ export class Pipeline extends Context.Service<
       const counters = yield* Counters
       const traces = yield* Traces
       const wheel = yield* TimerWheel
+      const turn = yield* Turn
       const loopMark = yield* LoopMark
       const log = yield* FailureLog
       const mayAsk = makeAccess(config.allow)
@@ -90,13 +103,14 @@ export class Pipeline extends Context.Service<
           return log.loop(packet.client.address)
         }
         const isPicked = traces.picks()
-        const startedMs = now()
+        const startedMs = isPicked ? turn.preciseMs() : turn.nowMs()
         const key = cache.keyOf(query)
         const hit = cache.find(key)
         if (hit !== undefined) {
           counters.add("cache.hits")
           sendAnswer(packet, query, hit)
-          if (isPicked) traces.finish(hitRecord(packet, query, startedMs, u16(hit.wire, 2) & 0xf), true)
+          if (isPicked)
+            traces.finish(hitRecord(packet, query, startedMs, turn.preciseMs(), u16(hit.wire, 2) & 0xf), true)
           return Effect.void
         }
         return miss(packet.keepPath(), query.detach(), key.hash, startedMs, isPicked)
@@ -110,7 +124,7 @@ export class Pipeline extends Context.Service<
         isPicked: boolean
       ): Effect.Effect<void> => {
         const question = questionOf(asked)
-        const record = newRecord(packet, question, startedMs, "miss")
+        const record = newRecord(packet, question, startedMs, isPicked ? turn.preciseMs() : startedMs, "miss")
         const known = failures.lookup(question)
         if (known !== undefined) {
           counters.add("cache.failures")
@@ -120,11 +134,11 @@ export class Pipeline extends Context.Service<
         }
         counters.add("cache.misses")
         const admitted = (): void => {
-          record.admittedMs = now()
+          record.admittedMs = turn.nowMs()
         }
         // The permit is what a query holds while it waits for the network.
         const answer = Effect.suspend(() =>
-          coalescer.resolve(question, hash, deadlineMs - (now() - startedMs), (resolution, isShared) => {
+          coalescer.resolve(question, hash, deadlineMs - (turn.nowMs() - startedMs), (resolution, isShared) => {
             record.resolution = resolution
             record.coalesced = isShared
           })
@@ -135,7 +149,7 @@ export class Pipeline extends Context.Service<
               Effect.sync(() => {
                 sendAnswer(packet, asked, { wire, length: wire.length, ageSeconds: 0, turn: 0 })
                 record.rcode = u16(wire, 2) & 0xf
-                record.endedMs = now()
+                record.endedMs = isPicked ? turn.preciseMs() : turn.nowMs()
                 traces.finish(record, isPicked)
               }),
             onFailure: (cause) => {
@@ -159,7 +173,7 @@ export class Pipeline extends Context.Service<
         sendError(packet, asked, Rcode.ServFail, reason)
         record.rcode = Rcode.ServFail
         record.error = reason.text
-        record.endedMs = now()
+        record.endedMs = turn.preciseMs()
         traces.finish(record, isPicked)
       }
 
@@ -177,6 +191,10 @@ export class Pipeline extends Context.Service<
       }
 
       return Pipeline.of({
+        beginBatch: () => {
+          turn.begin()
+          cache.tick()
+        },
         handle: (packet) =>
           Effect.catchCause(
             Effect.suspend(() => handle(packet)),
@@ -234,13 +252,14 @@ const newRecord = (
   packet: ReplyPath,
   question: Question,
   startedMs: number,
+  lookedUpMs: number,
   outcome: QueryRecord["cache"]
 ): QueryRecord => ({
   question,
   client: packet.client.address,
   transport: packet.transport,
   startedMs,
-  lookedUpMs: now(),
+  lookedUpMs,
   cache: outcome,
   admittedMs: 0,
   coalesced: false,
@@ -250,9 +269,9 @@ const newRecord = (
   error: ""
 })
 
-const hitRecord = (packet: ReplyPath, query: Query, startedMs: number, rcode: number): QueryRecord => {
-  const record = newRecord(packet, questionOf(query), startedMs, "hit")
-  record.endedMs = now()
+const hitRecord = (packet: ReplyPath, query: Query, startedMs: number, endedMs: number, rcode: number): QueryRecord => {
+  const record = newRecord(packet, questionOf(query), startedMs, endedMs, "hit")
+  record.endedMs = endedMs
   record.rcode = rcode
   return record
 }

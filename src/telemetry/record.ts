@@ -2,7 +2,7 @@
  * What is noted of a query on its way: a few times and numbers, no spans.
  *
  * Written for every miss; when the query is over, the sampler decides whether a trace is built from it. Times are
- * milliseconds of `performance.now()`.
+ * milliseconds of the turn's clock (`io/turn.ts`): exact for what is picked to be traced, else when the turn began.
  */
 import type { Question } from "../dns/question.ts"
 
@@ -51,5 +51,3 @@ export interface QueryRecord {
   /** Why it failed, for people; empty where it did not. */
   error: string
 }
-
-export const now = (): number => performance.now()

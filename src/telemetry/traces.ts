@@ -9,6 +9,7 @@ import { Configuration } from "../config/configuration.ts"
 import type { Sampling } from "../config/values.ts"
 import { rcodeName, typeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
+import { Turn } from "../io/turn.ts"
 import { Counters } from "./counters.ts"
 import type { AttemptOutcome, AttemptRecord, QueryRecord } from "./record.ts"
 
@@ -28,21 +29,22 @@ export class Traces extends Context.Service<
     readonly finish: (record: QueryRecord, isPicked: boolean) => void
   }
 >()("strand/telemetry/Traces") {
-  static readonly layer: Layer.Layer<Traces, never, Configuration | Counters> = Layer.effect(
+  static readonly layer: Layer.Layer<Traces, never, Configuration | Counters | Turn> = Layer.effect(
     Traces,
     Effect.gen(function* () {
       const config = yield* Configuration
       const counters = yield* Counters
       const tracer = yield* Tracer.Tracer
-      const sample = makeSampler(config.traceSampling)
-      const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND })
+      const turn = yield* Turn
+      const sample = makeSampler(config.traceSampling, turn.nowMs)
+      const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, turn.nowMs)
       const isOff = config.traceSampling.kind === "never"
       const waiting: Array<QueryRecord> = []
       let isScheduled = false
 
       const build = (): void => {
         isScheduled = false
-        for (const record of waiting.splice(0, BUILD_SLICE)) buildTrace(tracer, record)
+        for (const record of waiting.splice(0, BUILD_SLICE)) buildTrace(tracer, turn, record)
         schedule()
       }
       const schedule = (): void => {
@@ -52,7 +54,7 @@ export class Traces extends Context.Service<
       }
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
-          for (const record of waiting.splice(0)) buildTrace(tracer, record)
+          for (const record of waiting.splice(0)) buildTrace(tracer, turn, record)
         })
       )
       return Traces.of({
@@ -72,7 +74,7 @@ export class Traces extends Context.Service<
 }
 
 /** A rate is kept second by second: the first N of each are picked. */
-const makeSampler = (sampling: Sampling): (() => boolean) => {
+const makeSampler = (sampling: Sampling, nowMs: () => number): (() => boolean) => {
   switch (sampling.kind) {
     case "always":
       return () => true
@@ -85,7 +87,7 @@ const makeSampler = (sampling: Sampling): (() => boolean) => {
       let picked = 0
       return () => {
         if (picked >= sampling.perSecond) {
-          const current = Math.floor(performance.now() / 1000)
+          const current = Math.floor(nowMs() / 1000)
           if (current === second) return false
           second = current
           picked = 0
@@ -96,8 +98,6 @@ const makeSampler = (sampling: Sampling): (() => boolean) => {
     }
   }
 }
-
-const nanos = (ms: number): bigint => BigInt(Math.round((performance.timeOrigin + ms) * 1e6))
 
 /** Begins a span and notes when it ends; an empty `error` is success. */
 type MakeSpan = (
@@ -110,7 +110,8 @@ type MakeSpan = (
   error: string
 ) => Tracer.Span
 
-const buildTrace = (tracer: Tracer.Tracer, record: QueryRecord): void => {
+const buildTrace = (tracer: Tracer.Tracer, turn: Turn["Service"], record: QueryRecord): void => {
+  const nanos = (ms: number): bigint => BigInt(Math.round(turn.wallMs(ms) * 1e6))
   const span: MakeSpan = (name, kind, parent, startMs, endMs, attributes, error) => {
     const made = tracer.span({
       name,

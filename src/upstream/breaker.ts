@@ -40,7 +40,7 @@ export class Breaker {
 
   onSuccess(nowMs: number): void {
     this.current = "Closed"
-    this.failed.clear()
+    if (this.failed.size > 0) this.failed.clear()
     this.lastSuccessMs = nowMs
     this.isTrialUnderWay = false
   }

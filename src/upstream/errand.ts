@@ -24,7 +24,7 @@ export class Errand implements Exchange {
   constructor(resolver: Resolver, attempt: Attempt) {
     this.resolver = resolver
     this.attempt = attempt
-    this.edns = attempt.upstream.speaksEdns(resolver.options.nowMs())
+    this.edns = attempt.upstream.speaksEdns(resolver.options.turn.nowMs())
     this.options = attempt.upstream.isNear ? resolver.options.loopOptions : noOptions
   }
 
@@ -60,7 +60,7 @@ export class Errand implements Exchange {
     const { upstream } = this.attempt
     const isPlainError = response.rcode === Rcode.FormErr || response.rcode === Rcode.NotImp
     if (this.edns && isPlainError && !response.hasOpt) {
-      upstream.rememberPlain(this.resolver.options.nowMs())
+      upstream.rememberPlain(this.resolver.options.turn.nowMs())
       this.edns = false
       this.options = noOptions
       this.start()

@@ -10,7 +10,7 @@ import { type Question, questionKey } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
 import type { Timer, TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
-import { type AttemptOutcome, type AttemptRecord, now, type ResolutionRecord } from "../telemetry/record.ts"
+import type { AttemptOutcome, AttemptRecord, ResolutionRecord } from "../telemetry/record.ts"
 import {
   type Answer,
   answerOf,
@@ -105,7 +105,7 @@ class Resolution {
     const { upstream } = attempt
     this.sawResponse = true
     attempt.record.rcode = response.rcode
-    upstream.breaker.onSuccess(this.options.wheel.nowMs())
+    upstream.breaker.onSuccess(this.nowMs)
     const answer = answerOf(response, this.question, upstream.isTrusted)
     if (answer !== undefined) {
       attempt.end("answered")
@@ -123,7 +123,7 @@ class Resolution {
     if (!isGarbage) this.lastError = failure.message
     attempt.end(isGarbage ? "garbage" : "network-error")
     this.options.counters.add(isGarbage ? "upstream.rejected" : "upstream.errors")
-    attempt.upstream.breaker.onFailure(this.options.wheel.nowMs(), this.key)
+    attempt.upstream.breaker.onFailure(this.nowMs, this.key)
     this.goOn()
   }
 
@@ -137,7 +137,7 @@ class Resolution {
 
   private onTimer(): void {
     for (const attempt of this.attempts) if (attempt.isPending) attempt.isTimedOut = true
-    if (this.areAllDown || this.options.wheel.nowMs() >= this.endMs) this.finish(deadlinePassed)
+    if (this.areAllDown || this.nowMs >= this.endMs) this.finish(deadlinePassed)
     else if (!(this.mayRetry() && this.startAttempt())) this.arm(Number.POSITIVE_INFINITY)
   }
 
@@ -155,7 +155,7 @@ class Resolution {
 
   /** Whether an upstream is left to ask without a trial. */
   private hasCandidate(): boolean {
-    const nowMs = this.options.wheel.nowMs()
+    const nowMs = this.nowMs
     return this.ranked.some(
       (upstream) => this.timesAsked(upstream) < MAX_ATTEMPTS_AT_ONE && upstream.breaker.state(nowMs) === "Closed"
     )
@@ -168,7 +168,7 @@ class Resolution {
   }
 
   private startAttempt(): boolean {
-    const upstream = nextUpstream(this.ranked, this.timesAsked, this.options.wheel.nowMs())
+    const upstream = nextUpstream(this.ranked, this.timesAsked, this.nowMs)
     if (upstream === undefined) return false
     const attempt = new UpstreamAttempt(this, upstream)
     this.record.attempts.push(attempt.record)
@@ -193,17 +193,21 @@ class Resolution {
   /** What is still waiting counts against an upstream where it was silent, not where it was overtaken. */
   private close(): void {
     this.isOver = true
-    this.record.endedMs = now()
+    this.record.endedMs = this.nowMs
     if (this.timer !== undefined) this.options.wheel.cancel(this.timer)
     for (const attempt of this.attempts) {
       if (!attempt.isPending) continue
       const { breaker } = attempt.upstream
-      if (attempt.isTimedOut || attempt.isTroubled) breaker.onFailure(this.options.wheel.nowMs(), this.key)
+      if (attempt.isTimedOut || attempt.isTroubled) breaker.onFailure(this.nowMs, this.key)
       else breaker.onUndecided()
       if (attempt.isTimedOut) this.options.counters.add("upstream.timeouts")
       attempt.end(attempt.isTroubled ? "network-error" : attempt.isTimedOut ? "timeout" : "overtaken")
       attempt.errand?.giveUp()
     }
+  }
+
+  get nowMs(): number {
+    return this.options.wheel.nowMs()
   }
 
   private get key(): string {
@@ -226,7 +230,7 @@ class UpstreamAttempt implements Attempt {
       upstream: upstream.name,
       address: upstream.endpoint.address,
       port: upstream.endpoint.port,
-      startedMs: now(),
+      startedMs: resolution.nowMs,
       transport: upstream.protocol,
       endedMs: 0,
       outcome: "waiting",
@@ -243,7 +247,7 @@ class UpstreamAttempt implements Attempt {
   }
 
   end(outcome: AttemptOutcome): void {
-    this.record.endedMs = now()
+    this.record.endedMs = this.resolution.nowMs
     this.record.outcome = outcome
   }
 

@@ -55,14 +55,14 @@ export class ResolverPool extends Context.Service<
       const config = yield* Configuration
       const counters = yield* Counters
       const wheel = yield* TimerWheel
-      const { count: turnCount } = yield* Turn
+      const turn = yield* Turn
       const scope = yield* Effect.scope
       const ttl = { minSeconds: config.cacheMinTtlSecs, maxSeconds: config.cacheMaxTtlSecs }
       const upstreams = config.upstreams.map((address) => new Upstream(address, config.trustUpstreamAd))
       const connections = new Map<Upstream, Pool.Pool<TcpConnection, SocketError>>()
       for (const upstream of upstreams) {
         const pool = yield* Pool.makeWithTTL({
-          acquire: TcpConnection.open(upstream.endpoint, ttl),
+          acquire: TcpConnection.open(upstream.endpoint, ttl, turn.refresh),
           min: 0,
           max: MAX_CONNECTIONS,
           concurrency: MAX_PIPELINED,
@@ -76,7 +76,7 @@ export class ResolverPool extends Context.Service<
           ttl,
           counters,
           connections,
-          nowMs: wheel.nowMs,
+          turn,
           loopOptions: [yield* LoopMark]
         }),
         size: config.actorPoolSize
@@ -106,8 +106,8 @@ export class ResolverPool extends Context.Service<
       let seatTurn = -1
       /** What comes in one batch goes to one resolver, up to a number: it leaves in one batch too. */
       const choose = (): Seat => {
-        if (seatTurn === turnCount() && ++run < MAX_RUN) return seat
-        seatTurn = turnCount()
+        if (seatTurn === turn.count() && ++run < MAX_RUN) return seat
+        seatTurn = turn.count()
         run = 0
         turns = (turns + 1) % seats.length
         seat = seats[turns]!

@@ -9,6 +9,7 @@ import { Effect, Exit, FiberSet, Pool, Scope } from "effect"
 import type { Option } from "../dns/question.ts"
 import type { Response, TtlBounds } from "../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import { type Attempt, type AttemptFailure, NetworkFailure } from "./attempt.ts"
 import { Errand } from "./errand.ts"
@@ -27,7 +28,7 @@ interface OpenPort {
 
 export interface ResolverOptions {
   readonly ttl: TtlBounds
-  readonly nowMs: () => number
+  readonly turn: Turn["Service"]
   readonly counters: Counters["Service"]
   /** Marks queries to upstreams from which they might come back. */
   readonly loopOptions: ReadonlyArray<Option>
@@ -81,7 +82,7 @@ export class Resolver {
   portFor(upstream: Upstream, errand: Errand): UdpPort | undefined {
     const open = this.ports.get(upstream)
     if (open !== undefined) {
-      const isAged = this.options.nowMs() - open.port.openedMs >= PORT_LIFE_MS
+      const isAged = this.options.turn.nowMs() - open.port.openedMs >= PORT_LIFE_MS
       if (!isAged || this.draining.length >= MAX_DRAINING) if (!open.port.isFull) return open.port
     }
     const waiting = this.opening.get(upstream)
@@ -119,9 +120,10 @@ export class Resolver {
   private openPort(upstream: Upstream): Array<Errand> {
     const waiting: Array<Errand> = []
     this.opening.set(upstream, waiting)
+    const { turn } = this.options
     const open = Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.fork(this.scope)
-      const port = yield* UdpPort.open(upstream.endpoint, this.options.ttl, this.options.nowMs(), () =>
+      const port = yield* UdpPort.open(upstream.endpoint, this.options.ttl, turn.nowMs(), turn.refresh, () =>
         this.options.counters.add("upstream.strangers")
       ).pipe(
         Scope.provide(scope),

@@ -28,16 +28,23 @@ export class TcpConnection {
   private readonly socket: Socket
   private readonly ttl: TtlBounds
 
-  private constructor(socket: Socket, ttl: TtlBounds) {
+  private constructor(socket: Socket, ttl: TtlBounds, onBatch: () => void) {
     this.socket = socket
     this.ttl = ttl
-    socket.on("data", (chunk: Buffer) => this.frames.push(chunk, (message) => this.receive(message)))
+    socket.on("data", (chunk: Buffer) => {
+      onBatch()
+      this.frames.push(chunk, (message) => this.receive(message))
+    })
     socket.on("error", (error) => this.break(error.message))
     socket.on("close", () => this.break("the upstream closed the connection"))
   }
 
-  static open(remote: Endpoint, ttl: TtlBounds): Effect.Effect<TcpConnection, SocketError, Scope.Scope> {
-    return Effect.map(dial(remote), (socket) => new TcpConnection(socket, ttl))
+  static open(
+    remote: Endpoint,
+    ttl: TtlBounds,
+    onBatch: () => void
+  ): Effect.Effect<TcpConnection, SocketError, Scope.Scope> {
+    return Effect.map(dial(remote), (socket) => new TcpConnection(socket, ttl, onBatch))
   }
 
   ask(question: Question, edns: boolean, options: ReadonlyArray<Option>): Effect.Effect<Response, AttemptFailure> {

@@ -43,6 +43,7 @@ export class UdpPort {
     remote: Endpoint,
     ttl: TtlBounds,
     nowMs: number,
+    onBatch: () => void,
     onStranger: () => void
   ): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
     return Effect.gen(function* () {
@@ -50,6 +51,7 @@ export class UdpPort {
       const port = new UdpPort(ttl, nowMs, onStranger)
       port.socket = yield* transport.connect(remote, {
         onBatch: (batch, count) => {
+          onBatch()
           for (let i = 0; i < count; i++) port.receive(batch[i]!)
         },
         onError: (error) => {

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { type Timer, TimerWheel } from "../../src/io/timer-wheel.ts"
+import { Turn } from "../../src/io/turn.ts"
 
 const withWheel = <A>(use: (wheel: TimerWheel["Service"]) => Effect.Effect<A>) =>
-  Effect.flatMap(TimerWheel, use).pipe(Effect.provide(TimerWheel.layer))
+  Effect.flatMap(TimerWheel, use).pipe(Effect.provide(Layer.provide(TimerWheel.layer, Turn.layer)))
 
 describe("TimerWheel", () => {
   it.effect("fires once, never early and at most one tick late", () =>

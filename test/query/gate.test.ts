@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { TimerWheel } from "../../src/io/timer-wheel.ts"
+import { Turn } from "../../src/io/turn.ts"
 import { type Gate, makeGate } from "../../src/query/gate.ts"
 
 const gateTest = (
@@ -14,7 +15,7 @@ const gateTest = (
     Effect.gen(function* () {
       const wheel = yield* TimerWheel
       yield* use(yield* makeGate(permits, places, wheel))
-    }).pipe(Effect.provide(TimerWheel.layer))
+    }).pipe(Effect.provide(Layer.provide(TimerWheel.layer, Turn.layer)))
   )
 
 const nothing = (): void => {}
