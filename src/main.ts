@@ -9,7 +9,7 @@ import { Listeners } from "./listener/listeners.ts"
 import { check, help, readCommand, version } from "./process/cli.ts"
 import { layerDatagrams } from "./process/datagrams.ts"
 import { layerLogging } from "./process/logging.ts"
-import { serverLayer } from "./process/server.ts"
+import { standaloneLayer } from "./process/server.ts"
 import { Counters } from "./telemetry/counters.ts"
 
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
@@ -29,7 +29,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   })
   return yield* Effect.scoped(server).pipe(
     Effect.provide(
-      serverLayer.pipe(
+      standaloneLayer.pipe(
         Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams))),
         Layer.provideMerge(layerLogging(settings))
       )

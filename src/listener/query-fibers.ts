@@ -17,6 +17,8 @@ export class QueryFibers extends Context.Service<
     readonly handling: (packet: Packet) => Effect.Effect<void>
     /** To be called before the fibers of a batch are started. */
     readonly beginBatch: () => void
+    /** To be called when they are. */
+    readonly endBatch: () => void
     /** Starts a packet's fiber. */
     readonly start: (handling: Effect.Effect<void>) => void
     /** Waits until no query is under way, or the time that shutdown may take is over. */
@@ -36,6 +38,7 @@ export class QueryFibers extends Context.Service<
         drain: fibers.awaitEmpty.pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid),
         handling: pipeline.handle,
         beginBatch: pipeline.beginBatch,
+        endBatch: pipeline.endBatch,
         start: (handling) => {
           fibers.add(runFork(handling))
         }

@@ -43,6 +43,7 @@ export const listenUdp = (
         packet.datagram = datagram
         fibers.start(handling)
       }
+      fibers.endBatch()
     }
     const socket: DatagramSocket = yield* transport.bind(local, {
       onBatch: receive,

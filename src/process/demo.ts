@@ -13,7 +13,7 @@ import { ask } from "./demo-client.ts"
 import { type Collector, drawTrace, runCollector } from "./demo-traces.ts"
 import { runUpstream } from "./demo-upstream.ts"
 import { layerLogging } from "./logging.ts"
-import { serverLayer } from "./server.ts"
+import { standaloneLayer } from "./server.ts"
 
 /** Small enough that a handful of queries fills both. */
 const CONCURRENT = 5
@@ -106,7 +106,7 @@ const demo = Effect.gen(function* () {
     yield* walk(server, collector)
   }).pipe(
     Effect.provide(
-      serverLayer.pipe(
+      standaloneLayer.pipe(
         Layer.provide(Layer.mergeAll(Configuration.layer(settings), PortableDatagrams.layer)),
         Layer.provideMerge(layerLogging(settings))
       )

@@ -19,6 +19,7 @@ import { makeResolveAndKeep } from "../query/resolve-and-keep.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { layerTracer } from "../telemetry/export.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
+import { Latencies } from "../telemetry/latencies.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
 
@@ -27,16 +28,25 @@ const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: ra
 
 const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.provide(layerTracer))
 
-/** Needs a configuration and a way to move datagrams; offers what listens and what was counted. */
-export const serverLayer: Layer.Layer<Listeners | Counters, SocketError, Configuration | DatagramTransport> =
+/** What threads share: counters, latencies, the answers' table. */
+export type Shared = Counters | Latencies | AnswerCache
+
+/** What answers: in a thread among several, over what they share, or alone. */
+export const serverLayer: Layer.Layer<Listeners, SocketError, Configuration | DatagramTransport | Shared> =
   Listeners.layer.pipe(
     Layer.provide(QueryFibers.layer),
     Layer.provide(Pipeline.layer),
     Layer.provide(Coalescer.layer(makeResolveAndKeep)),
     Layer.provide(ResolverPool.layer),
-    Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
+    Layer.provide(FailureCache.layer),
     Layer.provide(telemetry),
     Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark)),
-    Layer.provide(Turn.layer),
-    Layer.provideMerge(Counters.layer)
+    Layer.provide(Turn.layer)
+  )
+
+/** A server of one thread, with all that is its own. */
+export const standaloneLayer: Layer.Layer<Listeners | Shared, SocketError, Configuration | DatagramTransport> =
+  serverLayer.pipe(
+    Layer.provideMerge(AnswerCache.layer),
+    Layer.provideMerge(Layer.mergeAll(Counters.layer, Latencies.layer))
   )

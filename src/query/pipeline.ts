@@ -26,6 +26,7 @@ import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
+import { Latencies } from "../telemetry/latencies.ts"
 import type { QueryRecord } from "../telemetry/record.ts"
 import { Traces } from "../telemetry/traces.ts"
 import type { ResolveError } from "../upstream/answer.ts"
@@ -45,6 +46,8 @@ export class Pipeline extends Context.Service<
     readonly handle: (packet: Packet) => Effect.Effect<void>
     /** To be called before the messages of a batch are handled: time has passed. */
     readonly beginBatch: () => void
+    /** To be called when all messages of the batch have been begun. */
+    readonly endBatch: () => void
   }
 >()("strand/query/Pipeline") {
   static readonly layer: Layer.Layer<
@@ -55,6 +58,7 @@ export class Pipeline extends Context.Service<
     | FailureCache
     | Coalescer
     | Counters
+    | Latencies
     | Traces
     | TimerWheel
     | Turn
@@ -68,6 +72,7 @@ export class Pipeline extends Context.Service<
       const failures = yield* FailureCache
       const coalescer = yield* Coalescer
       const counters = yield* Counters
+      const latencies = yield* Latencies
       const traces = yield* Traces
       const wheel = yield* TimerWheel
       const turn = yield* Turn
@@ -77,6 +82,8 @@ export class Pipeline extends Context.Service<
       const gate = yield* makeGate(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
       const deadlineMs = config.queryTimeoutSecs * 1000
       const query = new Query()
+      /** Answers of this batch that came from the cache. */
+      let hits = 0
 
       const handle = (packet: Packet): Effect.Effect<void> => {
         counters.add(packet.transport === "udp" ? "queries.udp" : "queries.tcp")
@@ -108,6 +115,7 @@ export class Pipeline extends Context.Service<
         const hit = cache.find(key)
         if (hit !== undefined) {
           counters.add("cache.hits")
+          hits++
           sendAnswer(packet, query, hit)
           if (isPicked)
             traces.finish(hitRecord(packet, query, startedMs, turn.preciseMs(), u16(hit.wire, 2) & 0xf), true)
@@ -150,6 +158,7 @@ export class Pipeline extends Context.Service<
                 sendAnswer(packet, asked, { wire, length: wire.length, ageSeconds: 0, turn: 0 })
                 record.rcode = u16(wire, 2) & 0xf
                 record.endedMs = isPicked ? turn.preciseMs() : turn.nowMs()
+                latencies.record("miss", record.endedMs - startedMs, 1)
                 traces.finish(record, isPicked)
               }),
             onFailure: (cause) => {
@@ -194,6 +203,11 @@ export class Pipeline extends Context.Service<
         beginBatch: () => {
           turn.begin()
           cache.tick()
+        },
+        endBatch: () => {
+          if (hits === 0) return
+          latencies.record("hit", turn.preciseMs() - turn.nowMs(), hits)
+          hits = 0
         },
         handle: (packet) =>
           Effect.catchCause(

@@ -6,7 +6,7 @@ import { ConfigProvider, Effect, Layer, Logger, type Scope } from "effect"
 import { Configuration, load } from "../../src/config/configuration.ts"
 import { Listeners } from "../../src/listener/listeners.ts"
 import { layerDatagrams } from "../../src/process/datagrams.ts"
-import { serverLayer } from "../../src/process/server.ts"
+import { standaloneLayer } from "../../src/process/server.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { framed } from "./fake-upstream.ts"
 
@@ -33,7 +33,7 @@ export const startServer = (settings: Record<string, string>): Effect.Effect<Run
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: environment }))
     )
     const context = yield* Layer.build(
-      serverLayer.pipe(
+      standaloneLayer.pipe(
         Layer.provide(
           Layer.mergeAll(
             Configuration.layer(loaded.settings),
