@@ -43,7 +43,8 @@ export const replySize = (answer: AnswerMessage): number => answer.length + OPT_
  * Writes the reply to `query` into `out`.
  *
  * TTLs are counted down by the answer's age, never below 0. What does not fit `limit` is left out by whole RRsets from
- * the end: additional ones silently (RFC 2181 §9), then authority and answers with TC set; the OPT stays (RFC 6891 §7).
+ * the end: additional ones, and name servers behind an answer, silently (RFC 2181 §9), then the rest with TC set; the OPT
+ * stays (RFC 6891 §7).
  *
  * @param out at least `min(replySize(answer), limit)` octets, or `replySize(answer)` where `limit` is larger
  * @param limit octets; 65,535 on a stream
@@ -159,10 +160,20 @@ const truncate = (
   }
   const answer = Math.min(kept, counts.answer)
   const authority = Math.min(kept - answer, counts.authority)
-  return {
-    counts: { answer, authority, additional: kept - answer - authority, truncated: kept < beforeAdditional },
-    end: keptEnd
+  const missing = beforeAdditional - answer - authority
+  const truncated = missing > 0 && (answer === 0 || answer < counts.answer || !areNameServers(wire, keptEnd, missing))
+  return { counts: { answer, authority, additional: kept - answer - authority, truncated }, end: keptEnd }
+}
+
+/** Whether the records from `at` on are NS and their signatures: behind an answer nobody needs them. */
+const areNameServers = (wire: Uint8Array, at: number, count: number): boolean => {
+  for (let i = 0; i < count; i++) {
+    const owner = skipName(wire, at, wire.length)
+    const type = u16(wire, owner)
+    if (type !== Type.NS && !(type === Type.RRSIG && u16(wire, owner + 10) === Type.NS)) return false
+    at = owner + 10 + u16(wire, owner + 8)
   }
+  return true
 }
 
 const ownerA = new Uint8Array(MAX_NAME_LENGTH)

@@ -22,7 +22,8 @@ import {
   question,
   read,
   record,
-  response
+  response,
+  withPointer
 } from "../support/messages.ts"
 
 const a = (last: number, ttl = 300): Uint8Array => record(pointer(QUESTION_NAME), 1, ttl, [192, 0, 2, last])
@@ -128,6 +129,23 @@ describe("writeAnswer", () => {
     assert.isFalse(reply.flag_tc)
     assert.strictEqual(reply.answers?.length, 1)
     assert.strictEqual(reply.additionals?.length, 1)
+  })
+
+  it("leaves out name servers behind an answer without TC: they are not what was asked for (RFC 2181 §9)", () => {
+    const servers = Array.from({ length: 30 }, (_, i) =>
+      record(pointer(QUESTION_NAME), 2, 60, withPointer(`name-server-${i}`, QUESTION_NAME))
+    )
+    const { wire } = normalised(response({ answers: [a(1)], authorities: servers, additionals: [txt("b", 2, 20)] }))
+    const reply = decode(answered(query(), answerMessage(wire), 512))
+    assert.isFalse(reply.flag_tc)
+    assert.strictEqual(reply.answers?.length, 1)
+    assert.deepStrictEqual([reply.authorities?.length, reply.additionals?.length], [0, 0])
+  })
+
+  it("sets TC where other authority records behind an answer do not fit: they prove or deny something", () => {
+    const proof = record(pointer(QUESTION_NAME), 47, 60, new Uint8Array(500))
+    const { wire } = normalised(response({ answers: [a(1)], authorities: [proof] }))
+    assert.isTrue(decode(answered(query(), answerMessage(wire), 512)).flag_tc)
   })
 
   it("sets TC and leaves out whole RRsets when the answer does not fit", () => {
