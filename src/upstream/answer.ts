@@ -36,17 +36,18 @@ export const answerOf = (response: Response, question: Question, isTrusted: bool
   // A DNAME that makes the name too long: an answer, not an upstream's failure (RFC 6672 §2.2).
   if (rcode === Rcode.YXDomain) return { wire, ttlSeconds: 0, continuesAt: undefined }
   if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return undefined
+  // Over TCP too it did not fit: nobody could have the rest.
+  if (response.truncated) return undefined
   const meaning = interpret(response, question)
   switch (meaning.kind) {
     case "referral":
     case "circle":
       return undefined
     case "unfinished":
-      return { wire, ttlSeconds: response.truncated ? 0 : response.ttlSeconds, continuesAt: meaning.target }
+      return { wire, ttlSeconds: response.ttlSeconds, continuesAt: meaning.target }
     case "negative":
-      return { wire, ttlSeconds: response.truncated ? 0 : meaning.ttlSeconds, continuesAt: undefined }
+      return { wire, ttlSeconds: meaning.ttlSeconds, continuesAt: undefined }
     case "answer":
-      // Over TCP too it did not fit: passed on, never kept.
-      return { wire, ttlSeconds: response.truncated ? 0 : response.ttlSeconds, continuesAt: undefined }
+      return { wire, ttlSeconds: response.ttlSeconds, continuesAt: undefined }
   }
 }
