@@ -1,0 +1,64 @@
+/** Real DNS servers as child processes, each in a directory of its own, for as long as a scope lives. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { createSocket } from "node:dgram"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, type Scope } from "effect"
+import { askUdp, encodeQuestion } from "./server.ts"
+
+/** A UDP port of 127.0.0.1 that nobody listens on now. */
+export const freePort = Effect.callback<number>((resume) => {
+  const socket = createSocket("udp4")
+  socket.bind(0, "127.0.0.1", () => {
+    const { port } = socket.address()
+    socket.close(() => resume(Effect.succeed(port)))
+  })
+})
+
+export interface Program {
+  readonly command: string
+  /** `{directory}` stands for the program's own. */
+  readonly args: ReadonlyArray<string>
+  /** By name, in its directory; `{directory}` in them likewise. */
+  readonly files: Readonly<Record<string, string>>
+}
+
+const start = ({ command, args, files }: Program): { readonly child: ChildProcess; readonly directory: string } => {
+  const directory = mkdtempSync(join(tmpdir(), "strand-test-"))
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(directory, name), text.replaceAll("{directory}", directory), "latin1")
+  }
+  const child = spawn(
+    command,
+    args.map((arg) => arg.replaceAll("{directory}", directory)),
+    { stdio: "ignore" }
+  )
+  return { child, directory }
+}
+
+/** Runs the program until the scope closes. */
+export const runProgram = (program: Program): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => start(program)),
+    ({ child, directory }) =>
+      Effect.callback<void>((resume) => {
+        const end = (): void => {
+          rmSync(directory, { recursive: true, force: true })
+          resume(Effect.void)
+        }
+        if (child.exitCode !== null) return end()
+        child.on("exit", end)
+        child.kill("SIGTERM")
+      })
+  ).pipe(Effect.asVoid)
+
+/** Waits until a server answers on this port, whatever it says. */
+export const awaitAnswers = (port: number, name: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 150; i++) {
+      const answer = yield* askUdp(port, encodeQuestion({ name }, i)).pipe(Effect.timeoutOption(100))
+      if (answer._tag === "Some") return
+    }
+    return yield* Effect.die(new Error(`nothing answers on port ${port}`))
+  })
