@@ -1,6 +1,7 @@
 /** All sockets that clients may ask at, from the configuration. */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
+import type { ListenAddress } from "../config/values.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
@@ -9,27 +10,46 @@ import { QueryFibers } from "./query-fibers.ts"
 import { listenTcp, TcpClients } from "./tcp.ts"
 import { listenUdp } from "./udp.ts"
 
+type Requirements = Configuration | DatagramTransport | QueryFibers | Counters | Turn | Scope.Scope
+
+/** How often the kernel is asked for a port that is free for both UDP and TCP. */
+const MAX_PORT_DRAWS = 16
+
+/** All sockets of one address. A port that the kernel draws (`:0`) for the first protocol is asked for by the next too. */
+const open = (
+  { protocols, endpoint }: ListenAddress,
+  tcpClients: TcpClients,
+  draws: number
+): Effect.Effect<ReadonlyArray<Listening>, SocketError, Requirements> =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const opening = Effect.gen(function* () {
+      const opened: Array<Listening> = []
+      for (const protocol of protocols) {
+        const local = { address: endpoint.address, port: opened[0]?.endpoint.port ?? endpoint.port }
+        opened.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))
+      }
+      return opened
+    })
+    return yield* opening.pipe(
+      Scope.provide(scope),
+      Effect.onError(() => Scope.close(scope, Exit.void))
+    )
+  }).pipe(
+    Effect.catchTag("SocketError", (error) =>
+      endpoint.port === 0 && draws > 1 ? open({ protocols, endpoint }, tcpClients, draws - 1) : Effect.fail(error)
+    )
+  )
+
 export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listening>>()("strand/listener/Listeners") {
-  static readonly layer: Layer.Layer<
-    Listeners,
-    SocketError,
-    Configuration | DatagramTransport | QueryFibers | Counters | Turn
-  > = Layer.effect(
+  static readonly layer: Layer.Layer<Listeners, SocketError, Exclude<Requirements, Scope.Scope>> = Layer.effect(
     Listeners,
     Effect.gen(function* () {
       const config = yield* Configuration
       const fibers = yield* QueryFibers
       const listening: Array<Listening> = []
       const tcpClients = new TcpClients()
-      for (const { protocols, endpoint } of config.listen) {
-        // A port drawn by the kernel (`:0`) for UDP is asked for by TCP too.
-        let local = endpoint
-        for (const protocol of protocols) {
-          const opened: Listening = yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients)
-          local = opened.endpoint
-          listening.push(opened)
-        }
-      }
+      for (const address of config.listen) listening.push(...(yield* open(address, tcpClients, MAX_PORT_DRAWS)))
       // Registered last, so that it runs first: no more queries come in, those under way are answered, and only then
       // the sockets close.
       yield* Effect.addFinalizer(() => {

@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram"
 import { createServer, type Socket } from "node:net"
 import packet, { type Answer, type Packet } from "dns-packet"
 import { Effect, type Scope } from "effect"
+import { freePort } from "./ports.ts"
 
 /** What to do with one query: bytes to send, after a delay, or nothing. */
 export interface Reaction {
@@ -13,6 +14,9 @@ export interface Reaction {
 }
 
 export type Behaviour = (query: Packet, transport: "udp" | "tcp", count: number) => ReadonlyArray<Reaction>
+
+/** The same with the query as it came: for names that dns-packet cannot read. */
+export type WireBehaviour = (query: Buffer, transport: "udp" | "tcp", count: number) => ReadonlyArray<Reaction>
 
 export interface FakeUpstream {
   readonly port: number
@@ -67,6 +71,9 @@ export const slow =
 
 /** Starts an upstream on a free loopback port, UDP and TCP; it ends with the scope. */
 export const fakeUpstream = (behaviour: Behaviour, port = 0): Effect.Effect<FakeUpstream, never, Scope.Scope> =>
+  wireUpstream((query, transport, count) => behaviour(packet.decode(query), transport, count), port)
+
+export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<FakeUpstream, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       let count = 0
@@ -88,7 +95,7 @@ export const fakeUpstream = (behaviour: Behaviour, port = 0): Effect.Effect<Fake
       }
       udp.on("message", (message, peer) => {
         sourcePorts.add(peer.port)
-        for (const { reply, delayMs, fromElsewhere } of behaviour(packet.decode(message), "udp", ++count)) {
+        for (const { reply, delayMs, fromElsewhere } of behaviour(message, "udp", ++count)) {
           if (reply === undefined) continue
           const socket = fromElsewhere === true ? elsewhere : udp
           later(delayMs, () => socket.send(reply, peer.port, peer.address))
@@ -103,7 +110,7 @@ export const fakeUpstream = (behaviour: Behaviour, port = 0): Effect.Effect<Fake
           rest = Buffer.concat([rest, chunk])
           while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
             const end = 2 + rest.readUInt16BE(0)
-            const query = packet.decode(rest.subarray(2, end))
+            const query = rest.subarray(2, end)
             rest = rest.subarray(end)
             for (const { reply, delayMs } of behaviour(query, "tcp", ++count)) {
               if (reply === undefined) socket.destroy()
@@ -112,8 +119,8 @@ export const fakeUpstream = (behaviour: Behaviour, port = 0): Effect.Effect<Fake
           }
         })
       })
-      await new Promise<void>((resolve) => udp.bind(port, "127.0.0.1", resolve))
-      const bound = udp.address().port
+      const bound = port === 0 ? await Effect.runPromise(freePort) : port
+      await new Promise<void>((resolve) => udp.bind(bound, "127.0.0.1", resolve))
       await new Promise<void>((resolve, reject) => {
         tcp.once("error", reject)
         tcp.listen(bound, "127.0.0.1", resolve)

@@ -1,6 +1,7 @@
 /** A real authoritative server, NSD, with zones of the test's making. */
 import { Effect, type Scope } from "effect"
-import { awaitAnswers, freePort, runProgram } from "./programs.ts"
+import { freePort } from "./ports.ts"
+import { awaitAnswers, runProgram } from "./programs.ts"
 import { findTool } from "./tools.ts"
 
 export const nsd = findTool("nsd")

@@ -1,20 +1,10 @@
 /** Real DNS servers as child processes, each in a directory of its own, for as long as a scope lives. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { createSocket } from "node:dgram"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import { askUdp, encodeQuestion } from "./server.ts"
-
-/** A UDP port of 127.0.0.1 that nobody listens on now. */
-export const freePort = Effect.callback<number>((resume) => {
-  const socket = createSocket("udp4")
-  socket.bind(0, "127.0.0.1", () => {
-    const { port } = socket.address()
-    socket.close(() => resume(Effect.succeed(port)))
-  })
-})
 
 export interface Program {
   readonly command: string

@@ -74,16 +74,25 @@ export const ask = (port: number, options: AskOptions): Effect.Effect<DecodedPac
   )
 }
 
-export const askUdp = (port: number, message: Buffer): Effect.Effect<Buffer> =>
+/** Sends all messages from one socket, and gives what comes back first. */
+export const askUdp = (port: number, ...messages: ReadonlyArray<Buffer>): Effect.Effect<Buffer> =>
   Effect.callback<Buffer>((resume) => {
     const socket = createSocket("udp4")
     socket.on("message", (octets) => resume(Effect.succeed(octets)))
-    socket.send(message, port, "127.0.0.1")
+    for (const message of messages) socket.send(message, port, "127.0.0.1")
     return Effect.sync(() => socket.close())
   })
 
-/** Sends all messages in one write on one connection, and gives the answers in the order in which they came. */
-export const askPipelined = (port: number, messages: ReadonlyArray<Buffer>): Effect.Effect<ReadonlyArray<Buffer>> =>
+/**
+ * Sends all messages in one write on one connection, and gives the answers in the order in which they came.
+ *
+ * @param expected how many answers are waited for: by default, as many as there are messages
+ */
+export const askPipelined = (
+  port: number,
+  messages: ReadonlyArray<Buffer>,
+  expected = messages.length
+): Effect.Effect<ReadonlyArray<Buffer>> =>
   Effect.callback((resume) => {
     const socket = connect(port, "127.0.0.1")
     const answers: Array<Buffer> = []
@@ -95,7 +104,7 @@ export const askPipelined = (port: number, messages: ReadonlyArray<Buffer>): Eff
         answers.push(rest.subarray(2, end))
         rest = rest.subarray(end)
       }
-      if (answers.length === messages.length) resume(Effect.succeed(answers))
+      if (answers.length >= expected) resume(Effect.succeed(answers))
     })
     socket.on("error", () => {})
     socket.on("close", () => resume(Effect.succeed(answers)))

@@ -1,6 +1,7 @@
 /** Unbound as a plain forwarder: what a user would have in Strand's place. */
 import { Effect, type Scope } from "effect"
-import { awaitAnswers, freePort, runProgram } from "./programs.ts"
+import { freePort } from "./ports.ts"
+import { awaitAnswers, runProgram } from "./programs.ts"
 import { findTool } from "./tools.ts"
 
 export const unbound = findTool("unbound")

@@ -1,0 +1,21 @@
+/** Ports that are free to listen at. */
+import { createSocket } from "node:dgram"
+import { type AddressInfo, createServer } from "node:net"
+import { Effect } from "effect"
+
+/** A port of 127.0.0.1 at which nobody listens now, neither by UDP nor by TCP. */
+export const freePort = Effect.promise(async () => {
+  for (;;) {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const { port } = server.address() as AddressInfo
+    const socket = createSocket("udp4")
+    const isFree = await new Promise<boolean>((resolve) => {
+      socket.once("error", () => resolve(false))
+      socket.bind(port, "127.0.0.1", () => resolve(true))
+    })
+    socket.close()
+    await new Promise((resolve) => server.close(resolve))
+    if (isFree) return port
+  }
+})
