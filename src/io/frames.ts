@@ -6,30 +6,58 @@ import { u16 } from "../dns/wire.ts"
 /** Octets of the length before each message. */
 export const PREFIX_SIZE = 2
 
-/** Cuts what arrives on one stream into messages. Holds at most one unfinished message. */
+/** Cuts what arrives on one stream into messages. Holds what was pushed and not yet taken. */
 export class FrameReader {
-  private rest: Buffer | undefined
+  private octets: Buffer | undefined
+  private at = 0
 
   /** Whether a message has begun and not ended. */
   get isInsideFrame(): boolean {
-    return this.rest !== undefined
+    return this.octets !== undefined
+  }
+
+  /** Whether a whole message waits to be taken. */
+  get hasMessage(): boolean {
+    return this.messageEnd() > 0
+  }
+
+  /** Takes in what arrived. */
+  append(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    this.octets = this.octets === undefined ? chunk : Buffer.concat([this.octets.subarray(this.at), chunk])
+    this.at = 0
   }
 
   /**
-   * Hands every message that `chunk` completes to `onMessage`, in order.
+   * Takes the next whole message; undefined where there is none.
    *
    * The message is a view of the chunk where it lies whole inside it: what is needed later has to be copied.
    */
-  push(chunk: Buffer, onMessage: (message: Uint8Array) => void): void {
-    const octets = this.rest === undefined ? chunk : Buffer.concat([this.rest, chunk])
-    let at = 0
-    while (at + PREFIX_SIZE <= octets.length) {
-      const end = at + PREFIX_SIZE + u16(octets, at)
-      if (end > octets.length) break
-      onMessage(octets.subarray(at + PREFIX_SIZE, end))
-      at = end
+  next(): Uint8Array | undefined {
+    const end = this.messageEnd()
+    if (end === 0) return undefined
+    const octets = this.octets!
+    const message = octets.subarray(this.at + PREFIX_SIZE, end)
+    this.at = end
+    if (end === octets.length) {
+      this.octets = undefined
+      this.at = 0
     }
-    this.rest = at === octets.length ? undefined : octets.subarray(at)
+    return message
+  }
+
+  /** Hands every message that `chunk` completes to `onMessage`, in order. */
+  push(chunk: Buffer, onMessage: (message: Uint8Array) => void): void {
+    this.append(chunk)
+    for (let message = this.next(); message !== undefined; message = this.next()) onMessage(message)
+  }
+
+  /** Where the first message ends; 0 where it is not whole. */
+  private messageEnd(): number {
+    const { octets, at } = this
+    if (octets === undefined || at + PREFIX_SIZE > octets.length) return 0
+    const end = at + PREFIX_SIZE + u16(octets, at)
+    return end > octets.length ? 0 : end
   }
 }
 

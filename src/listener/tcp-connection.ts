@@ -9,69 +9,90 @@ import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
 import { type Peer, TextPeer } from "../io/peer.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
 
-/** A connection with nothing under way is closed after so long (RFC 7766 §6.2.3). */
-const IDLE_MS = 10_000
-/** So long may a message take from its first octet to its last. */
-const FRAME_MS = 5_000
-/** So long may a client not read while answers wait. */
-const STALL_MS = 5_000
-/** Queries of one connection under way at once; past that it is not read. */
+/** Queries of one connection under way at once; past that no more are begun. */
 const MAX_UNDER_WAY = 512
-/** Octets of answers that may wait for the client; past that it is not read. */
+/** Octets of answers that wait for the client; past that no more queries are begun. */
 const MAX_UNREAD = 256 << 10
+/** Octets that may wait for all clients together; past that, one for whom much waits is let go. */
+const MAX_UNREAD_IN_ALL = 64 << 20
+/** Octets that are written at once, or one answer: how much a slow client must read to be seen to read. */
+const WRITE_SIZE = 64 << 10
+
+/** How long a connection is waited for, in milliseconds. */
+export interface TcpTimes {
+  /** For a query, with nothing under way (RFC 7766 §6.2.3). */
+  readonly idleMs: number
+  /** For the rest of a message, from its first octet. */
+  readonly receiveMs: number
+  /** For the client to read, while answers wait. */
+  readonly sendMs: number
+}
+
+/** Octets of answers that wait for all clients together. */
+export interface Unread {
+  octets: number
+}
+
+export interface TcpClientOptions {
+  readonly start: (packet: Packet) => void
+  readonly nowMs: () => number
+  readonly times: TcpTimes
+  readonly unreadInAll: Unread
+  /** Told that queries are about to begin. */
+  readonly onBatch: () => void
+  readonly onClose: () => void
+}
 
 export class TcpClient {
   readonly peer: Peer
   /** When it last did anything. */
   activeMs: number
+  /** When the message that is arriving began; 0 where none is. */
   private frameSinceMs = 0
-  private stalledSinceMs = 0
+  /** When the write under way began; 0 where none is. */
+  private writeSinceMs = 0
   private underWay = 0
+  /** The client has shut its side: it asks no more. */
   private hasEnded = false
+  /** We take no more queries. */
+  private isStopping = false
   private isPaused = false
+  private isReading = false
   private ready: Array<Uint8Array> = []
+  private readyOctets = 0
   private isScheduled = false
   private readonly frames = new FrameReader()
   private readonly socket: Socket
-  private readonly start: (packet: Packet) => void
-  private readonly nowMs: () => number
-  private readonly onTurn: () => void
+  private readonly options: TcpClientOptions
 
-  constructor(
-    socket: Socket,
-    start: (packet: Packet) => void,
-    nowMs: () => number,
-    onTurn: () => void,
-    onClose: () => void
-  ) {
+  constructor(socket: Socket, options: TcpClientOptions) {
     this.socket = socket
-    this.onTurn = onTurn
-    this.start = start
-    this.nowMs = nowMs
-    this.activeMs = nowMs()
+    this.options = options
+    this.activeMs = options.nowMs()
     this.peer = new TextPeer({ address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 })
     socket.on("data", (chunk: Buffer) => this.receive(chunk))
     socket.on("end", () => {
       this.hasEnded = true
       this.closeWhenDone()
     })
-    socket.on("drain", () => {
-      this.stalledSinceMs = 0
-      this.resume()
-    })
     socket.on("error", () => socket.destroy())
-    socket.on("close", onClose)
+    socket.on("close", () => {
+      this.count(-this.readyOctets)
+      this.ready = []
+      options.onClose()
+    })
   }
 
   get isIdle(): boolean {
-    return this.underWay === 0 && this.socket.writableLength === 0
+    return this.underWay === 0 && !this.isSending
   }
 
   /** Whether one of its times is over. */
   isExpired(nowMs: number): boolean {
-    if (this.stalledSinceMs > 0 && nowMs - this.stalledSinceMs >= STALL_MS) return true
-    if (this.frameSinceMs > 0 && !this.isPaused && nowMs - this.frameSinceMs >= FRAME_MS) return true
-    return this.isIdle && this.frameSinceMs === 0 && nowMs - this.activeMs >= IDLE_MS
+    const { idleMs, receiveMs, sendMs } = this.options.times
+    if (this.writeSinceMs > 0 && nowMs - this.writeSinceMs >= sendMs) return true
+    if (this.frameSinceMs > 0 && !this.isPaused && nowMs - this.frameSinceMs >= receiveMs) return true
+    return this.isIdle && this.frameSinceMs === 0 && nowMs - this.activeMs >= idleMs
   }
 
   destroy(): void {
@@ -80,59 +101,108 @@ export class TcpClient {
 
   /** Answers what is under way, then closes. */
   end(): void {
-    this.hasEnded = true
+    this.isStopping = true
     this.socket.pause()
     this.closeWhenDone()
-  }
-
-  private receive(chunk: Buffer): void {
-    this.onTurn()
-    this.activeMs = this.nowMs()
-    this.frames.push(chunk, (message) => {
-      this.underWay++
-      this.start(new TcpPacket(message, this.peer, this))
-    })
-    this.frameSinceMs = this.frames.isInsideFrame ? this.frameSinceMs || this.activeMs : 0
-    this.flush()
-    if (this.underWay >= MAX_UNDER_WAY) this.pause()
   }
 
   /** A query is over; `framed` is its answer, or undefined where it gets none. */
   answer(framed: Uint8Array | undefined): void {
     this.underWay--
-    if (framed !== undefined) this.ready.push(framed)
-    if (this.isScheduled) return
+    if (this.socket.destroyed) return
+    if (framed !== undefined) {
+      this.ready.push(framed)
+      this.count(framed.length)
+      if (this.isUnbearable) this.socket.destroy()
+    }
+    if (this.isReading || this.isScheduled) return
     this.isScheduled = true
-    queueMicrotask(() => this.flush())
+    queueMicrotask(() => {
+      this.isScheduled = false
+      this.goOn()
+    })
   }
 
-  private flush(): void {
-    this.isScheduled = false
+  private get isSending(): boolean {
+    return this.writeSinceMs > 0 || this.ready.length > 0
+  }
+
+  private get isFull(): boolean {
+    return this.underWay >= MAX_UNDER_WAY || this.readyOctets > MAX_UNREAD
+  }
+
+  private get isUnbearable(): boolean {
+    return this.readyOctets > MAX_UNREAD && this.options.unreadInAll.octets > MAX_UNREAD_IN_ALL
+  }
+
+  private count(octets: number): void {
+    this.readyOctets += octets
+    this.options.unreadInAll.octets += octets
+  }
+
+  private receive(chunk: Buffer): void {
+    this.activeMs = this.options.nowMs()
+    if (!this.frames.isInsideFrame) this.frameSinceMs = this.activeMs
+    this.frames.append(chunk)
+    this.goOn()
+  }
+
+  /** Begins the queries that are there and may be, sends what is ready, and reads on. */
+  private goOn(): void {
     if (this.socket.destroyed) return
-    if (this.ready.length > 0) {
-      const octets = this.ready.length === 1 ? this.ready[0]! : Buffer.concat(this.ready)
-      this.ready = []
-      this.activeMs = this.nowMs()
-      if (!this.socket.write(octets) && this.stalledSinceMs === 0) this.stalledSinceMs = this.activeMs
-      if (this.socket.writableLength > MAX_UNREAD) this.pause()
-    }
-    this.resume()
+    this.beginQueries()
+    this.write()
     this.closeWhenDone()
   }
 
-  private pause(): void {
-    this.isPaused = true
-    this.socket.pause()
+  private beginQueries(): void {
+    if (this.frames.hasMessage) this.options.onBatch()
+    this.isReading = true
+    while (!this.isFull && !this.isStopping) {
+      const message = this.frames.next()
+      if (message === undefined) break
+      // The next message begins where this one ended.
+      this.frameSinceMs = this.activeMs
+      this.underWay++
+      this.options.start(new TcpPacket(message, this.peer, this))
+    }
+    this.isReading = false
+    if (!this.frames.isInsideFrame) this.frameSinceMs = 0
+    this.setPaused(this.isStopping || this.frames.hasMessage || this.isFull)
   }
 
-  private resume(): void {
-    if (!this.isPaused || this.underWay >= MAX_UNDER_WAY || this.socket.writableLength > MAX_UNREAD) return
-    this.isPaused = false
-    this.socket.resume()
+  private setPaused(isPaused: boolean): void {
+    if (this.isPaused === isPaused) return
+    this.isPaused = isPaused
+    if (isPaused) {
+      this.socket.pause()
+    } else {
+      this.frameSinceMs = this.frames.isInsideFrame ? this.options.nowMs() : 0
+      this.socket.resume()
+    }
+  }
+
+  private write(): void {
+    if (this.writeSinceMs > 0 || this.ready.length === 0) return
+    let count = 0
+    let size = 0
+    while (count < this.ready.length && (count === 0 || size + this.ready[count]!.length <= WRITE_SIZE)) {
+      size += this.ready[count++]!.length
+    }
+    const batch = this.ready.splice(0, count)
+    this.writeSinceMs = this.activeMs = this.options.nowMs()
+    this.socket.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch, size), () => {
+      if (this.socket.destroyed) return
+      this.writeSinceMs = 0
+      this.count(-size)
+      this.activeMs = this.options.nowMs()
+      this.goOn()
+    })
   }
 
   private closeWhenDone(): void {
-    if (this.hasEnded && this.underWay === 0 && !this.socket.writableEnded) this.socket.end()
+    const isLast = this.isStopping || (this.hasEnded && !this.frames.hasMessage)
+    if (isLast && this.isIdle && !this.socket.writableEnded) this.socket.end()
   }
 }
 

@@ -11,14 +11,16 @@ import type { Packet } from "../query/packet.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
-import { TcpClient } from "./tcp-connection.ts"
+import { TcpClient, type Unread } from "./tcp-connection.ts"
 
-const SWEEP_MS = 500
+/** Between two looks at whose time is over. */
+const SWEEP_MS = 250
 
 /** The connections of all listeners: the limits are theirs together. */
 export class TcpClients {
   readonly clients = new Set<TcpClient>()
   readonly byAddress = new Map<string, number>()
+  readonly unread: Unread = { octets: 0 }
 }
 
 /**
@@ -37,10 +39,15 @@ export const listenTcp = (
     const config = yield* Configuration
     const fibers = yield* QueryFibers
     const counters = yield* Counters
-    const { nowMs, refresh } = yield* Turn
+    const { preciseMs: nowMs } = yield* Turn
     const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
     const { clients, byAddress } = everyone
     const own = new Set<TcpClient>()
+    const times = {
+      idleMs: config.tcpIdleTimeoutSecs * 1000,
+      receiveMs: config.tcpReceiveTimeoutSecs * 1000,
+      sendMs: config.tcpSendTimeoutSecs * 1000
+    }
 
     const isFull = (address: string): boolean =>
       clients.size >= config.maxTcpConnections || (byAddress.get(address) ?? 0) >= config.maxTcpConnectionsPerClient
@@ -64,19 +71,26 @@ export const listenTcp = (
       }
       counters.add("tcp.accepted")
       byAddress.set(address, (byAddress.get(address) ?? 0) + 1)
-      const client = new TcpClient(socket, start, nowMs, fibers.beginBatch, () => {
+      const onClose = (): void => {
         clients.delete(client)
         own.delete(client)
         const left = (byAddress.get(address) ?? 1) - 1
         if (left > 0) byAddress.set(address, left)
         else byAddress.delete(address)
+      }
+      const client: TcpClient = new TcpClient(socket, {
+        start,
+        nowMs,
+        times,
+        unreadInAll: everyone.unread,
+        onBatch: fibers.beginBatch,
+        onClose
       })
       clients.add(client)
       own.add(client)
     }
 
     const sweep = Effect.sync(() => {
-      refresh()
       const now = nowMs()
       for (const client of own) {
         if (!client.isExpired(now)) continue
