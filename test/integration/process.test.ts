@@ -1,49 +1,12 @@
-import { type ChildProcess, spawn } from "node:child_process"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { askMany } from "../support/bulk-client.ts"
 import { address, fakeUpstream, slow } from "../support/fake-upstream.ts"
-import { addressesOf, ask } from "../support/server.ts"
-
-interface Started {
-  readonly child: ChildProcess
-  readonly port: number
-  readonly exit: Promise<number | null>
-  readonly output: () => string
-}
-
-const start = (environment: Record<string, string>, args: ReadonlyArray<string> = []) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      let output = ""
-      const child = spawn(process.execPath, ["dist/main.js", ...args], {
-        env: { PATH: process.env["PATH"], DNS_SERVER_LOG_FORMAT: "json", ...environment }
-      })
-      const exit = new Promise<number | null>((resolve) => child.on("exit", resolve))
-      const collect = (chunk: Buffer): void => {
-        output += chunk.toString()
-      }
-      child.stdout.on("data", collect)
-      child.stderr.on("data", collect)
-      return { child, exit, output: () => output }
-    }),
-    ({ child, exit }) =>
-      Effect.promise(() => {
-        child.kill("SIGKILL")
-        return exit
-      })
-  )
-
-/** The server as a process, once it says where it listens. */
-const startListening = (environment: Record<string, string>) =>
-  Effect.gen(function* () {
-    const started = yield* start({ DNS_SERVER_LISTEN: "127.0.0.1:0", ...environment })
-    for (let i = 0; i < 200; i++) {
-      const port = /udp:\/\/127\.0\.0\.1:(\d+)/.exec(started.output())?.[1]
-      if (port !== undefined) return { ...started, port: Number(port) } satisfies Started
-      yield* Effect.sleep(50)
-    }
-    return yield* Effect.die(new Error(`the server did not start: ${started.output()}`))
-  })
+import { heldUpstream } from "../support/held-upstream.ts"
+import { deservedData } from "../support/mirror.ts"
+import { collector } from "../support/otlp-collector.ts"
+import { start, startListening } from "../support/process.ts"
+import { addressesOf, ask, encodeQuestion } from "../support/server.ts"
 
 describe("the process", () => {
   it.live("answers what is in flight on SIGTERM, and ends with 0", () =>
@@ -62,6 +25,54 @@ describe("the process", () => {
         { concurrency: 2 }
       )
       assert.deepStrictEqual(addressesOf(received), ["192.0.2.1"])
+      assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
+    })
+  )
+
+  it.live("on SIGTERM answers all that is in flight over UDP and TCP, and sends their traces last", () =>
+    Effect.gen(function* () {
+      const { url, spans } = yield* collector()
+      const upstream = yield* heldUpstream(() => true)
+      const server = yield* startListening({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_TRACE_SAMPLING: "always",
+        DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "30",
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "30",
+        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "30000",
+        OTEL_EXPORTER_OTLP_ENDPOINT: url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: "http/json"
+      })
+      const questions = Array.from({ length: 100 }, (_, i) => ({
+        wire: encodeQuestion({ name: `n${i}.example.test` }, i),
+        transport: i % 2 === 0 ? ("udp" as const) : ("tcp" as const)
+      }))
+      const asking = yield* Effect.forkChild(askMany(server.port, questions, 100), { startImmediately: true })
+      yield* upstream.awaitNames(100)
+      server.child.kill("SIGTERM")
+      while (!server.output().includes("shutting down")) yield* Effect.sleep(20)
+      assert.strictEqual(server.child.exitCode, null)
+      yield* upstream.release
+      const answers = yield* Fiber.join(asking)
+      for (const answer of answers) assert.deepStrictEqual(answer!.subarray(-4), deservedData(answer!))
+      assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
+      assert.strictEqual(spans.filter(({ name }) => name === "dns.query").length, 100)
+    })
+  )
+
+  it.live("gives up what is still in flight when the time for it is over, and ends with 0", () =>
+    Effect.gen(function* () {
+      const upstream = yield* heldUpstream(() => true)
+      const server = yield* startListening({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0.3",
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "60",
+        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "60000"
+      })
+      yield* Effect.forkChild(Effect.ignoreCause(ask(server.port, { name: "www.example.test" })), {
+        startImmediately: true
+      })
+      yield* upstream.awaitNames(1)
+      server.child.kill("SIGTERM")
       assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
     })
   )

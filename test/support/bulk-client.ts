@@ -4,8 +4,10 @@ import { connect } from "node:net"
 import { Effect } from "effect"
 import { framed } from "./fake-upstream.ts"
 
-/** Waiting at once. */
+/** Waiting at once, unless told otherwise. */
 const WINDOW = 64
+/** Sent in one turn of the event loop, so that no buffer runs over. */
+const BURST = 50
 /** A datagram may be lost, on loopback too. */
 const RESEND_MS = 3000
 const MAX_SENDS = 4
@@ -20,7 +22,8 @@ export interface ToAsk {
 /** The answers, in the order of the questions; undefined where none came. */
 export const askMany = (
   port: number,
-  questions: ReadonlyArray<ToAsk>
+  questions: ReadonlyArray<ToAsk>,
+  window = WINDOW
 ): Effect.Effect<ReadonlyArray<Buffer | undefined>> =>
   Effect.gen(function* () {
     const answers: Array<Buffer | undefined> = questions.map(() => undefined)
@@ -35,7 +38,7 @@ export const askMany = (
     }
     yield* Effect.all(
       [
-        byDatagrams(port, questions, indices("udp"), answer),
+        byDatagrams(port, questions, indices("udp"), answer, window),
         Effect.forEach(connections, (part) => byStream(port, questions, part, answer), { concurrency: 4 })
       ],
       { concurrency: 2 }
@@ -49,20 +52,26 @@ const byDatagrams = (
   port: number,
   questions: ReadonlyArray<ToAsk>,
   indices: ReadonlyArray<number>,
-  onAnswer: OnAnswer
+  onAnswer: OnAnswer,
+  window: number
 ): Effect.Effect<void> =>
   Effect.callback((resume) => {
-    const socket = createSocket({ type: "udp4", recvBufferSize: 1 << 20 })
+    const socket = createSocket({ type: "udp4", recvBufferSize: 4 << 20 })
     const waiting = new Map<number, { readonly index: number; sends: number; sentMs: number }>()
     let next = 0
     const send = (index: number): void => socket.send(questions[index]!.wire, port, "127.0.0.1")
+    let isFilling = false
     const fill = (): void => {
-      while (waiting.size < WINDOW && next < indices.length) {
+      isFilling = false
+      for (let sent = 0; sent < BURST && waiting.size < window && next < indices.length; sent++) {
         const index = indices[next++]!
         waiting.set(questions[index]!.wire.readUInt16BE(0), { index, sends: 1, sentMs: Date.now() })
         send(index)
       }
       if (waiting.size === 0 && next === indices.length) resume(Effect.void)
+      if (waiting.size >= window || next === indices.length) return
+      if (!isFilling) setImmediate(fill)
+      isFilling = true
     }
     socket.on("message", (octets) => {
       const id = octets.readUInt16BE(0)

@@ -9,6 +9,8 @@ import { freePort } from "./ports.ts"
 export interface Reaction {
   readonly reply?: Buffer
   readonly delayMs?: number
+  /** Sent when this is over. */
+  readonly until?: Promise<void>
   /** Sent from another socket: a liar's port. */
   readonly fromElsewhere?: boolean
 }
@@ -69,6 +71,9 @@ export const slow =
   (query, transport, count) =>
     inner(query, transport, count).map((reaction) => ({ ...reaction, delayMs }))
 
+/** Enough for thousands of datagrams that come while the test does something else. */
+const RECEIVE_BUFFER = 4 << 20
+
 /** Starts an upstream on a free loopback port, UDP and TCP; it ends with the scope. */
 export const fakeUpstream = (behaviour: Behaviour, port = 0): Effect.Effect<FakeUpstream, never, Scope.Scope> =>
   wireUpstream((query, transport, count) => behaviour(packet.decode(query), transport, count), port)
@@ -78,11 +83,18 @@ export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<
     Effect.promise(async () => {
       let count = 0
       const sourcePorts = new Set<number>()
-      const udp = createSocket("udp4")
+      const udp = createSocket({ type: "udp4", recvBufferSize: RECEIVE_BUFFER })
       const elsewhere = createSocket("udp4")
       const connections = new Set<Socket>()
       const timers = new Set<NodeJS.Timeout>()
-      const later = (delayMs: number | undefined, run: () => void): void => {
+      let isStopped = false
+      const later = ({ delayMs, until }: Reaction, run: () => void): void => {
+        if (until !== undefined) {
+          void until.then(() => {
+            if (!isStopped) run()
+          })
+          return
+        }
         if (delayMs === undefined) {
           run()
           return
@@ -95,10 +107,11 @@ export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<
       }
       udp.on("message", (message, peer) => {
         sourcePorts.add(peer.port)
-        for (const { reply, delayMs, fromElsewhere } of behaviour(message, "udp", ++count)) {
+        for (const reaction of behaviour(message, "udp", ++count)) {
+          const { reply, fromElsewhere } = reaction
           if (reply === undefined) continue
           const socket = fromElsewhere === true ? elsewhere : udp
-          later(delayMs, () => socket.send(reply, peer.port, peer.address))
+          later(reaction, () => socket.send(reply, peer.port, peer.address))
         }
       })
       const tcp = createServer((socket) => {
@@ -112,9 +125,10 @@ export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<
             const end = 2 + rest.readUInt16BE(0)
             const query = rest.subarray(2, end)
             rest = rest.subarray(end)
-            for (const { reply, delayMs } of behaviour(query, "tcp", ++count)) {
+            for (const reaction of behaviour(query, "tcp", ++count)) {
+              const { reply } = reaction
               if (reply === undefined) socket.destroy()
-              else later(delayMs, () => socket.write(framed(reply)))
+              else later(reaction, () => socket.write(framed(reply)))
             }
           }
         })
@@ -127,6 +141,7 @@ export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<
       })
       const upstream: FakeUpstream = { port: bound, address: `127.0.0.1:${bound}`, queries: () => count, sourcePorts }
       const stop = (): void => {
+        isStopped = true
         for (const timer of timers) clearTimeout(timer)
         for (const connection of connections) connection.destroy()
         tcp.close()

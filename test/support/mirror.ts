@@ -18,6 +18,9 @@ export const questionEnd = (wire: Buffer): number => {
   return at + 5
 }
 
+/** The first label of the name asked for, as text. */
+export const nameIn = (wire: Buffer): string => wire.toString("latin1", 13, 13 + wire[12]!)
+
 /** The data that the question in this message, query or reply, deserves. */
 export const deservedData = (wire: Buffer): Buffer => {
   const end = questionEnd(wire)
