@@ -31,7 +31,8 @@ export const listenUdp = (
       fibers.beginBatch()
       for (let i = 0; i < count; i++) {
         const datagram = batch[i]!
-        if (datagram.isTruncated) {
+        // Nothing can be sent to port 0: whoever wrote it there wants no answer (RFC 768), or harm.
+        if (datagram.isTruncated || datagram.peer.port === 0) {
           counters.add("queries.dropped")
           continue
         }
