@@ -29,12 +29,16 @@ export class Breaker {
     return this.current
   }
 
+  /** Whether `tryPass` would let a query through now. */
+  mayPass(nowMs: number): boolean {
+    const state = this.state(nowMs)
+    return state === "Closed" || (state === "HalfOpen" && !this.isTrialUnderWay)
+  }
+
   /** Whether a query may be sent now. In HalfOpen the one that is let through is the trial. */
   tryPass(nowMs: number): boolean {
-    const state = this.state(nowMs)
-    if (state === "Closed") return true
-    if (state === "Open" || this.isTrialUnderWay) return false
-    this.isTrialUnderWay = true
+    if (!this.mayPass(nowMs)) return false
+    this.isTrialUnderWay = this.state(nowMs) === "HalfOpen"
     return true
   }
 

@@ -64,7 +64,7 @@ class Resolution {
   private readonly plan: RetryPlan
   private readonly endMs: number
   private readonly attempts: Array<UpstreamAttempt> = []
-  /** All breakers were open at the start: silence from one trial is answer enough. */
+  /** All breakers were open at the start: silence from one trial of each is answer enough. */
   private readonly areAllDown: boolean
   private timer: Timer | undefined
   private sawResponse = false
@@ -137,27 +137,33 @@ class Resolution {
 
   private onTimer(): void {
     for (const attempt of this.attempts) if (attempt.isPending) attempt.isTimedOut = true
-    if (this.areAllDown || this.nowMs >= this.endMs) this.finish(deadlinePassed)
+    const isLate = this.nowMs >= this.endMs
+    if (isLate || (this.areAllDown && !this.mayFollow())) this.finish(deadlinePassed)
     else if (!(this.mayRetry() && this.startAttempt())) this.arm(Number.POSITIVE_INFINITY)
   }
 
   /** An attempt failed: another follows where one may, else what is pending decides, else it is over. */
   private goOn(): void {
-    if (this.mayRetry() && this.hasCandidate() && this.startAttempt()) return
+    if (this.mayFollow() && this.startAttempt()) return
     if (this.attempts.some((attempt) => attempt.isPending && !attempt.isTroubled)) return
     const message = this.lastError === "" ? "no upstream gave a usable answer" : this.lastError
     this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion: this.sawResponse, message })))
   }
 
   private mayRetry(): boolean {
-    return this.attempts.length <= this.options.retries && !this.areAllDown
+    return this.attempts.length <= this.options.retries
   }
 
-  /** Whether an upstream is left to ask without a trial. */
-  private hasCandidate(): boolean {
-    const nowMs = this.nowMs
-    return this.ranked.some(
-      (upstream) => this.timesAsked(upstream) < MAX_ATTEMPTS_AT_ONE && upstream.breaker.state(nowMs) === "Closed"
+  /** Whether an upstream is left to ask: one that is up, or one that is down, due for a trial and not yet tried. */
+  private mayFollow(): boolean {
+    const { nowMs } = this
+    return (
+      this.mayRetry() &&
+      this.ranked.some((upstream) => {
+        const times = this.timesAsked(upstream)
+        const isUp = upstream.breaker.state(nowMs) === "Closed"
+        return times < MAX_ATTEMPTS_AT_ONE && (isUp || (times === 0 && upstream.breaker.mayPass(nowMs)))
+      })
     )
   }
 
