@@ -1,6 +1,6 @@
 /** An upstream that speaks the real wire on a real socket, and behaves as badly as a test wants. */
-import { createSocket } from "node:dgram"
-import { createServer, type Socket } from "node:net"
+import { createSocket, type Socket as UdpSocket } from "node:dgram"
+import { createServer, type Server, type Socket } from "node:net"
 import packet, { type Answer, type Packet } from "dns-packet"
 import { Effect, type Scope } from "effect"
 import { freePort } from "./ports.ts"
@@ -134,11 +134,9 @@ export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<
         })
       })
       const bound = port === 0 ? await Effect.runPromise(freePort) : port
-      await new Promise<void>((resolve) => udp.bind(bound, "127.0.0.1", resolve))
-      await new Promise<void>((resolve, reject) => {
-        tcp.once("error", reject)
-        tcp.listen(bound, "127.0.0.1", resolve)
-      })
+      // Somebody's random source port may be this one; not for long.
+      await eventually(() => bindUdp(udp, bound))
+      await eventually(() => listenTcp(tcp, bound))
       const upstream: FakeUpstream = { port: bound, address: `127.0.0.1:${bound}`, queries: () => count, sourcePorts }
       const stop = (): void => {
         isStopped = true
@@ -157,4 +155,34 @@ export const framed = (message: Uint8Array): Buffer => {
   const prefix = Buffer.alloc(2)
   prefix.writeUInt16BE(message.length)
   return Buffer.concat([prefix, message])
+}
+
+const bindUdp = (socket: UdpSocket, port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    socket.once("error", reject)
+    socket.bind(port, "127.0.0.1", () => {
+      socket.off("error", reject)
+      resolve()
+    })
+  })
+
+const listenTcp = (server: Server, port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", reject)
+      resolve()
+    })
+  })
+
+const eventually = async (attempt: () => Promise<void>): Promise<void> => {
+  for (let tries = 0; tries < 50; tries++) {
+    const isDone = await attempt().then(
+      () => true,
+      () => false
+    )
+    if (isDone) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  await attempt()
 }
