@@ -11,6 +11,8 @@ export interface Reaction {
   readonly delayMs?: number
   /** Sent when this is over. */
   readonly until?: Promise<void>
+  /** By TCP: after so many octets of the frame the connection is reset. */
+  readonly resetAfter?: number
   /** Sent from another socket: a liar's port. */
   readonly fromElsewhere?: boolean
 }
@@ -128,7 +130,7 @@ export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<
             for (const reaction of behaviour(query, "tcp", ++count)) {
               const { reply } = reaction
               if (reply === undefined) socket.destroy()
-              else later(reaction, () => socket.write(framed(reply)))
+              else later(reaction, () => sendFrame(socket, reply, reaction.resetAfter))
             }
           }
         })
@@ -155,6 +157,11 @@ export const framed = (message: Uint8Array): Buffer => {
   const prefix = Buffer.alloc(2)
   prefix.writeUInt16BE(message.length)
   return Buffer.concat([prefix, message])
+}
+
+const sendFrame = (socket: Socket, message: Buffer, resetAfter: number | undefined): void => {
+  if (resetAfter === undefined) socket.write(framed(message))
+  else socket.write(framed(message).subarray(0, resetAfter), () => socket.resetAndDestroy())
 }
 
 const bindUdp = (socket: UdpSocket, port: number): Promise<void> =>
