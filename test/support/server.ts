@@ -5,13 +5,17 @@ import packet, { type DecodedPacket, type OptAnswer, type Question } from "dns-p
 import { ConfigProvider, Effect, Layer, Logger, type Scope } from "effect"
 import { Configuration, load } from "../../src/config/configuration.ts"
 import { Listeners } from "../../src/listener/listeners.ts"
+import type { Listening } from "../../src/listener/listening.ts"
 import { layerDatagrams } from "../../src/process/datagrams.ts"
 import { standaloneLayer } from "../../src/process/server.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { framed } from "./fake-upstream.ts"
 
 export interface RunningServer {
+  /** Of the first listener. */
   readonly port: number
+  /** What it listens on, in the order of the configuration. */
+  readonly listening: ReadonlyArray<Listening>
   readonly counters: Counters["Service"]
   readonly ask: (question: AskOptions) => Effect.Effect<DecodedPacket>
 }
@@ -47,7 +51,7 @@ export const startServer = (settings: Record<string, string>): Effect.Effect<Run
       Effect.provideContext(context)
     )
     const port = listening[0]!.endpoint.port
-    return { port, counters, ask: (options: AskOptions) => ask(port, options) }
+    return { port, listening, counters, ask: (options: AskOptions) => ask(port, options) }
   }).pipe(Effect.orDie)
 
 export const encodeQuestion = (options: AskOptions, id: number): Buffer =>
