@@ -1,0 +1,145 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Layer, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { TimerWheel } from "../../src/io/timer-wheel.ts"
+import { Coalescer } from "../../src/query/coalescer.ts"
+import { Counters } from "../../src/telemetry/counters.ts"
+import type { Answer, ResolveError } from "../../src/upstream/resolution.ts"
+import { asked, WWW } from "../support/messages.ts"
+
+const answer: Answer = { wire: Uint8Array.of(1, 2, 3), ttlSeconds: 60 }
+const LONG = 60_000
+const nobody = (): void => {}
+
+/** The coalescer in front of exchanges that end when the test says so; `begun` counts them. */
+const withCoalescer = (
+  name: string,
+  use: (tools: {
+    readonly coalescer: Coalescer["Service"]
+    readonly begun: () => number
+    /** Ends the exchange that was begun last. */
+    readonly land: (exit: Exit.Exit<Answer, ResolveError>) => Effect.Effect<unknown>
+  }) => Effect.Effect<void, ResolveError, Scope.Scope>
+): void =>
+  it.effect(name, () => {
+    const exchanges: Array<Deferred.Deferred<Answer, ResolveError>> = []
+    const resolve = () =>
+      Effect.gen(function* () {
+        const exchange = yield* Deferred.make<Answer, ResolveError>()
+        exchanges.push(exchange)
+        return yield* Deferred.await(exchange)
+      })
+    const layer = Coalescer.layer(Effect.succeed(resolve)).pipe(
+      Layer.provideMerge(Layer.mergeAll(TimerWheel.layer, Counters.layer))
+    )
+    return Effect.gen(function* () {
+      const coalescer = yield* Coalescer
+      yield* use({
+        coalescer,
+        begun: () => exchanges.length,
+        land: (exit) => Deferred.done(exchanges.at(-1)!, exit)
+      })
+    }).pipe(Effect.provide(layer))
+  })
+
+const begin = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
+
+describe("Coalescer", () => {
+  withCoalescer("lets equal questions share one exchange, and says who joined whom", ({ coalescer, begun, land }) =>
+    Effect.gen(function* () {
+      const shared: Array<boolean> = []
+      const fibers = yield* Effect.forEach([1, 2, 3], () =>
+        begin(coalescer.resolve(WWW, LONG, (_record, isShared) => shared.push(isShared)))
+      )
+      assert.strictEqual(begun(), 1)
+      assert.deepStrictEqual(shared, [false, true, true])
+      yield* land(Exit.succeed(answer))
+      for (const fiber of fibers) assert.strictEqual(yield* Fiber.join(fiber), answer)
+    })
+  )
+
+  withCoalescer("begins an exchange for each different question: name, type, DO and CD", ({ coalescer, begun }) =>
+    Effect.gen(function* () {
+      const name = "www.example.com"
+      const questions = [
+        WWW,
+        asked("w.example.com"),
+        asked(name, 28),
+        asked(name, 1, { dnssecOk: true }),
+        asked(name, 1, { cd: true })
+      ]
+      for (const question of questions) yield* begin(coalescer.resolve(question, LONG, nobody))
+      assert.strictEqual(begun(), questions.length)
+    })
+  )
+
+  withCoalescer("keeps each one's own deadline: who came late is not given up with the first", ({ coalescer, land }) =>
+    Effect.gen(function* () {
+      const first = yield* begin(Effect.exit(coalescer.resolve(WWW, 100, nobody)))
+      yield* TestClock.adjust(50)
+      const second = yield* begin(Effect.exit(coalescer.resolve(WWW, 200, nobody)))
+      yield* TestClock.adjust(100)
+      const given = yield* Fiber.join(first)
+      assert.isTrue(Exit.isFailure(given))
+      assert.isUndefined(second.pollUnsafe())
+      yield* land(Exit.succeed(answer))
+      assert.deepStrictEqual(yield* Fiber.join(second), Exit.succeed(answer))
+    })
+  )
+
+  withCoalescer("goes on when the one who asked first goes away", ({ coalescer, begun, land }) =>
+    Effect.gen(function* () {
+      const first = yield* begin(coalescer.resolve(WWW, LONG, nobody))
+      const second = yield* begin(coalescer.resolve(WWW, LONG, nobody))
+      yield* Fiber.interrupt(first)
+      const third = yield* begin(coalescer.resolve(WWW, LONG, nobody))
+      assert.strictEqual(begun(), 1)
+      yield* land(Exit.succeed(answer))
+      assert.strictEqual(yield* Fiber.join(second), answer)
+      assert.strictEqual(yield* Fiber.join(third), answer)
+    })
+  )
+
+  withCoalescer(
+    "gives a failure, and a defect, to all who wait, and begins anew for who asks after it",
+    ({ coalescer, begun, land }) =>
+      Effect.gen(function* () {
+        const fibers = yield* Effect.forEach([1, 2], () => begin(Effect.exit(coalescer.resolve(WWW, LONG, nobody))))
+        yield* land(Exit.die("a bug"))
+        for (const fiber of fibers) assert.isTrue(Exit.hasDies(yield* Fiber.join(fiber)))
+        const next = yield* begin(coalescer.resolve(WWW, LONG, nobody))
+        assert.strictEqual(begun(), 2)
+        yield* land(Exit.succeed(answer))
+        assert.strictEqual(yield* Fiber.join(next), answer)
+      })
+  )
+
+  withCoalescer(
+    "wakes a thousand in slices: what else there is to do has its turn between them",
+    ({ coalescer, land }) =>
+      Effect.gen(function* () {
+        let woken = 0
+        const fibers = yield* Effect.replicateEffect(
+          begin(Effect.tap(coalescer.resolve(WWW, LONG, nobody), () => Effect.sync(() => woken++))),
+          1000
+        )
+        const seen: Array<number> = []
+        const look = (): void => {
+          seen.push(woken)
+          if (woken < 1000) setImmediate(look)
+        }
+        setImmediate(look)
+        yield* land(Exit.succeed(answer))
+        for (const fiber of fibers) yield* Fiber.join(fiber)
+        assert.strictEqual(woken, 1000)
+        assert.isAbove(seen.filter((count) => count > 0 && count < 1000).length, 2)
+      })
+  )
+
+  withCoalescer("bounds how many share: the next begins another exchange", ({ coalescer, begun }) =>
+    Effect.gen(function* () {
+      yield* Effect.replicateEffect(begin(coalescer.resolve(WWW, LONG, nobody)), 10_001, { discard: true })
+      assert.strictEqual(begun(), 2)
+    })
+  )
+})
