@@ -24,6 +24,8 @@ interface Replies {
 }
 
 const NS = 2
+const CNAME = 5
+const DNAME = 39
 const SOA = 6
 const ANY = 255
 const SERVFAIL = 2
@@ -44,9 +46,10 @@ const essenceOf = (reply: ReadReply) => ({
   rest: reply.rest
 })
 
+/** A delegation, at the name asked for or where its aliases lead. */
 const isReferral = (reply: ReadReply): boolean =>
   reply.rcode === 0 &&
-  reply.answers.length === 0 &&
+  reply.answers.every(({ type }) => type === CNAME || type === DNAME) &&
   reply.authorities.some(({ type }) => type === NS) &&
   !reply.authorities.some(({ type }) => type === SOA)
 

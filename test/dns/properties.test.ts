@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect } from "effect"
 import { formatName, lowerCased, parseName, readName, skipName } from "../../src/dns/name.ts"
 import { Query, readQuery, Verdict } from "../../src/dns/query.ts"
-import { encodeQuery, type Question, questionOf } from "../../src/dns/question.ts"
+import { type Option, type Question, questionOf, writeQuery } from "../../src/dns/question.ts"
 import { MAX_ERROR_SIZE, replySize, udpLimit, writeAnswer, writeError } from "../../src/dns/reply.ts"
 import { interpret, normalise } from "../../src/dns/response.ts"
 import { HEADER_SIZE } from "../../src/dns/wire.ts"
@@ -23,6 +23,12 @@ const questionIn = (wire: Uint8Array, nameLength: number, type: number): Questio
   dnssecOk: false,
   checkingDisabled: false
 })
+
+/** The query as an upstream gets it. */
+const encodeQuery = (id: number, question: Question, size: number, options: ReadonlyArray<Option>): Uint8Array => {
+  const out = new Uint8Array(512).fill(0xff)
+  return out.slice(0, writeQuery(out, id, question, size, true, options))
+}
 
 const read = (wire: Uint8Array, length = wire.length): { readonly verdict: number; readonly query: Query } => {
   const query = new Query()
@@ -58,7 +64,7 @@ describe("queries", () => {
           dnssecOk: (flags & 1) !== 0,
           checkingDisabled: (flags & 2) !== 0
         }
-        const wire = encodeQuery(id, question, 1232, true, [{ code: 65_001, data: value }])
+        const wire = encodeQuery(id, question, 1232, [{ code: 65_001, data: value }])
         const { verdict, query } = read(wire)
         assert.strictEqual(verdict, Verdict.Accept)
         assert.strictEqual(query.id, id)
@@ -144,7 +150,7 @@ describe("responses", () => {
       Effect.sync(() => {
         const question = questionIn(wire, owner.length, type)
         const whole = normalise(wire, wire.length, question, ANY_TTL)!
-        const asking = encodeQuery(7, question, size, true, [])
+        const asking = encodeQuery(7, question, size, [])
         const { query } = read(asking)
         const limit = udpLimit(query)
         const answer = answerMessage(whole.wire, { ageSeconds, turn })

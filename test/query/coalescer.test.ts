@@ -4,10 +4,10 @@ import { TestClock } from "effect/testing"
 import { TimerWheel } from "../../src/io/timer-wheel.ts"
 import { Coalescer } from "../../src/query/coalescer.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
-import type { Answer, ResolveError } from "../../src/upstream/resolution.ts"
+import type { Answer, ResolveError } from "../../src/upstream/answer.ts"
 import { asked, WWW } from "../support/messages.ts"
 
-const answer: Answer = { wire: Uint8Array.of(1, 2, 3), ttlSeconds: 60 }
+const answer: Answer = { wire: Uint8Array.of(1, 2, 3), ttlSeconds: 60, continuesAt: undefined }
 const LONG = 60_000
 const nobody = (): void => {}
 
