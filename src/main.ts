@@ -3,38 +3,56 @@
 import "./process/node-version.ts"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
-import { Configuration, type ConfigurationError, load } from "./config/configuration.ts"
+import { Configuration, type ConfigurationError, type Loaded, load } from "./config/configuration.ts"
+import type { SocketError } from "./io/datagram.ts"
+import type { BatchedUnavailable } from "./io/datagram-batched.ts"
 import { formatEndpoint } from "./io/endpoint.ts"
 import { Listeners } from "./listener/listeners.ts"
 import { check, help, readCommand, version } from "./process/cli.ts"
 import { layerDatagrams } from "./process/datagrams.ts"
 import { layerLogging } from "./process/logging.ts"
 import { standaloneLayer } from "./process/server.ts"
+import { layerSupervisor, Supervisor, type WorkersFailed } from "./process/supervisor.ts"
+import type { ListeningAt } from "./process/worker-protocol.ts"
 import { Counters } from "./telemetry/counters.ts"
+import { Latencies } from "./telemetry/latencies.ts"
+
+/** One thread needs no other to look after it. */
+const layerAlone = ({ settings }: Loaded) =>
+  standaloneLayer.pipe(Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams))))
+
+const listeningAlone = Effect.map(Listeners, (listeners): ReadonlyArray<ListeningAt> => listeners)
+const listeningOfWorkers = Effect.map(Supervisor, (supervisor) => supervisor.listening)
 
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
 const run = Effect.fnUntraced(function* (file: string | undefined) {
-  const { settings, warnings } = yield* load(file)
-  const server = Effect.gen(function* () {
-    const listening = yield* Listeners
-    const counters = yield* Counters
-    for (const warning of warnings) yield* Effect.logWarning(warning)
-    yield* Effect.logInfo(`strand ${version} answers`, {
-      listening: listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
-      upstreams: settings.upstreams.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
-      policy: settings.upstreamPolicy
-    })
-    yield* Effect.addFinalizer(() => Effect.logInfo("shutting down", counters.snapshot()))
-    return yield* Effect.never
-  })
-  return yield* Effect.scoped(server).pipe(
-    Effect.provide(
-      standaloneLayer.pipe(
-        Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams))),
-        Layer.provideMerge(layerLogging(settings))
+  const loaded = yield* load(file)
+  const { settings, warnings } = loaded
+  const serve = <R>(listeningAt: Effect.Effect<ReadonlyArray<ListeningAt>, never, R>) =>
+    Effect.gen(function* () {
+      const listening = yield* listeningAt
+      const counters = yield* Counters
+      const latencies = yield* Latencies
+      for (const warning of warnings) yield* Effect.logWarning(warning)
+      yield* Effect.logInfo(`strand ${version} answers`, {
+        listening: listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
+        upstreams: settings.upstreams.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
+        policy: settings.upstreamPolicy,
+        workers: settings.workers
+      })
+      yield* Effect.addFinalizer(() =>
+        Effect.logInfo("shutting down", counters.snapshot(), {
+          "milliseconds of hits": latencies.quantiles("hit"),
+          "milliseconds of misses": latencies.quantiles("miss")
+        })
       )
-    )
-  )
+      return yield* Effect.never
+    })
+  const server: Effect.Effect<never, SocketError | BatchedUnavailable | WorkersFailed> =
+    settings.workers === 1
+      ? Effect.scoped(Effect.provide(Effect.scoped(serve(listeningAlone)), layerAlone(loaded)))
+      : Effect.scoped(Effect.provide(Effect.scoped(serve(listeningOfWorkers)), layerSupervisor(loaded)))
+  return yield* Effect.provide(server, layerLogging(settings))
 })
 
 const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Error> => {

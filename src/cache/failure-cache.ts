@@ -27,6 +27,7 @@ export class FailureCache extends Context.Service<
     readonly lookup: (question: Question) => ErrorReason | undefined
     readonly store: (question: Question, reason: ErrorReason) => void
     readonly forget: (question: Question) => void
+    readonly forgetAll: () => void
   }
 >()("strand/cache/FailureCache") {
   static readonly layer: Layer.Layer<FailureCache, never, Configuration> = Layer.effect(
@@ -53,7 +54,8 @@ export class FailureCache extends Context.Service<
         },
         forget: (question) => {
           if (failures.size > 0) failures.delete(questionKey(question))
-        }
+        },
+        forgetAll: () => failures.clear()
       })
     })
   )

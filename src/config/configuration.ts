@@ -62,6 +62,9 @@ export const load = Effect.fnUntraced(function* (file: string | undefined) {
   return { settings: decoded.value, given: gathered.given, warnings: gathered.warnings } satisfies Loaded
 })
 
+/** Settings that were found to be right, read again from what was written: in another thread. */
+export const decodeSettings: (written: unknown) => Settings = Schema.decodeUnknownSync(Settings)
+
 const decodeMistakes = (
   decoded: Exit.Failure<unknown, Schema.SchemaError>,
   gathered: Gathered

@@ -57,6 +57,7 @@ const list = <S extends Schema.Codec<unknown, string>>(item: S) => Schema.NonEmp
 export const Settings = Schema.Struct({
   listen: list(fromText(readListenAddress)),
   allow: list(fromText(readNetwork)),
+  workers: number({ min: 1, max: 256 }),
   datagrams: word("auto", "batched", "portable"),
   denyAction: word("refuse", "drop"),
   upstreams: list(fromText(readUpstreamAddress)),
@@ -118,6 +119,7 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
     isList: true,
     meaning: "addresses to listen on: host:port is UDP and TCP; udp://host:port, tcp://host:port"
   },
+  workers: { default: undefined, meaning: "worker threads; by default as many as there are processors" },
   datagrams: {
     default: "auto",
     meaning: "how datagrams are moved: batched (Linux, many a system call), portable, or auto for what works here"

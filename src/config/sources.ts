@@ -4,6 +4,7 @@
 
 import { getServers } from "node:dns"
 import { readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { Config, type ConfigProvider, Effect, Option, Predicate, Result } from "effect"
 import { Yaml } from "effect/encoding"
 import { fileKey, type SettingName, settingInfo, settingNames, variableName } from "./schema.ts"
@@ -78,6 +79,7 @@ const withDependentDefaults = (given: Map<SettingName, Given>): Map<SettingName,
   // The system's resolvers may see different worlds: their order is the user's choice.
   fill("upstreamPolicy", usesSystemResolvers ? "ordered" : "least-busy", "default")
   fill("maxQueuedQueries", given.get("maxConcurrentQueries")!.value, "as max_concurrent_queries")
+  fill("workers", String(availableParallelism()), "the processors")
   fill("logFormat", process.stdout.isTTY ? "pretty" : "json", "default")
   return given
 }

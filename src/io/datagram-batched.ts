@@ -3,7 +3,7 @@
  *
  * Needs koffi on 64-bit Linux; `layer` fails where it is not to be had, or where a trial shows that it does not work.
  */
-import { Deferred, Effect, Layer, Schema, type Scope } from "effect"
+import { Context, Deferred, Effect, Layer, Schema, type Scope } from "effect"
 import {
   type BindTarget,
   type DatagramHandler,
@@ -13,6 +13,7 @@ import {
   type SocketError
 } from "./datagram.ts"
 import type { Endpoint } from "./endpoint.ts"
+import { Descriptors } from "./linux/descriptors.ts"
 import { Errno, type Libc, libc } from "./linux/libc.ts"
 import { type Drained, Reactor } from "./linux/reactor.ts"
 import { RECEIVE_BATCH, ReceiveArena, type SocketPath } from "./linux/receive-arena.ts"
@@ -37,11 +38,13 @@ class Shared {
   readonly reactor: Reactor
   readonly received: ReceiveArena
   readonly args: Arguments
+  readonly descriptors: Descriptors
   private readonly spare: Array<SendArena> = []
 
-  constructor(library: Libc) {
+  constructor(library: Libc, descriptors: Descriptors) {
     this.libc = library
-    this.reactor = new Reactor(library)
+    this.descriptors = descriptors
+    this.reactor = new Reactor(library, descriptors)
     this.received = new ReceiveArena(library)
     this.args = new Arguments(library)
   }
@@ -134,11 +137,15 @@ const acquire = (
   handler: DatagramHandler
 ): Effect.Effect<BatchedSocket, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.map(open, (fd) => new BatchedSocket(shared, fd, handler)),
+    Effect.map(open, (fd) => {
+      shared.descriptors.opened(fd)
+      return new BatchedSocket(shared, fd, handler)
+    }),
     (socket) =>
       Effect.sync(() => {
         socket.flush()
         socket.stopReceiving()
+        shared.descriptors.closing(socket.fd)
         shared.libc.close(socket.fd)
       })
   )
@@ -153,8 +160,11 @@ const openConnected = (shared: Shared, remote: Endpoint, draws: number): Effect.
 const makeTransport = (shared: Shared): DatagramTransport["Service"] => ({
   name: "batched",
   bind: (local: BindTarget, handler) => {
-    const open = local.fd === undefined ? openDatagramSocket(shared.libc, shared.args, local, false) : undefined
-    return acquire(shared, open ?? Effect.succeed(local.fd!), handler)
+    const open =
+      local.fd === undefined
+        ? openDatagramSocket(shared.libc, shared.args, local, local.isShared === true)
+        : Effect.succeed(local.fd)
+    return acquire(shared, open, handler)
   },
   connect: (remote, handler) => acquire(shared, openConnected(shared, remote, MAX_PORT_DRAWS), handler)
 })
@@ -179,15 +189,21 @@ const trial = (transport: DatagramTransport["Service"]): Effect.Effect<void, Soc
     })
   )
 
+/** Where the descriptors are noted that this thread has open; a server of one thread need not. */
+export const DescriptorMemory: Context.Reference<SharedArrayBuffer | undefined> = Context.Reference<
+  SharedArrayBuffer | undefined
+>("strand/io/DescriptorMemory", { defaultValue: () => undefined })
+
 export const layer: Layer.Layer<DatagramTransport, BatchedUnavailable> = Layer.effect(
   DatagramTransport,
   Effect.gen(function* () {
+    const descriptors = new Descriptors(yield* DescriptorMemory)
     const library = libc
     if (library === undefined) {
       return yield* new BatchedUnavailable({ message: "needs 64-bit Linux and the optional dependency koffi" })
     }
     const shared = yield* Effect.acquireRelease(
-      Effect.sync(() => new Shared(library)),
+      Effect.sync(() => new Shared(library, descriptors)),
       ({ reactor }) => Effect.sync(() => reactor.close())
     )
     const transport = makeTransport(shared)

@@ -33,11 +33,12 @@ const literal = (
   callback: (error: null, address: string, family: number) => void
 ): void => callback(null, address, address.includes(":") ? 6 : 4)
 
-const create = (endpoint: Endpoint): Socket => {
+const create = (endpoint: Endpoint, isShared: boolean): Socket => {
   const isIPv6 = isIPv6Endpoint(endpoint)
   return createSocket({
     type: isIPv6 ? "udp6" : "udp4",
     ipv6Only: isIPv6,
+    reusePort: isShared,
     recvBufferSize: RECEIVE_BUFFER,
     sendBufferSize: SEND_BUFFER,
     lookup: literal as never
@@ -135,14 +136,14 @@ const ignore = (): void => {}
 
 /** A socket for as long as the scope lives; `open` starts it and must end in one of the two events named. */
 const acquire = (
-  endpoint: Endpoint,
+  endpoint: BindTarget,
   ready: "listening" | "connect",
   open: (socket: Socket) => void,
   handler: DatagramHandler
 ): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<{ readonly socket: Socket; readonly datagrams: PortableSocket }, SocketError>((resume) => {
-      const socket = create(endpoint)
+      const socket = create(endpoint, endpoint.isShared === true)
       const fail = (cause: Error): void => {
         socket.close()
         resume(Effect.fail(failure(endpoint, cause)))

@@ -64,7 +64,9 @@ export class SocketError extends Schema.TaggedError<SocketError>()("SocketError"
 /** Where to receive: an address, or a socket that somebody else has bound to it. */
 export interface BindTarget extends Endpoint {
   /** The descriptor of a bound socket; it is the transport's from then on. */
-  readonly fd?: number
+  readonly fd?: number | undefined
+  /** Whether others bind to the same address and share what comes (SO_REUSEPORT). */
+  readonly isShared?: boolean
 }
 
 export class DatagramTransport extends Context.Service<

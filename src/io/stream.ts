@@ -1,11 +1,11 @@
 /** TCP by `node:net`: listening and connecting, each for as long as a scope lives. */
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
-import { SocketError } from "./datagram.ts"
+import { type BindTarget, SocketError } from "./datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "./endpoint.ts"
 
 /** Connections that wait in the kernel to be accepted. */
-const BACKLOG = 1024
+export const BACKLOG = 1024
 
 const failure = (endpoint: Endpoint, cause: Error): SocketError =>
   new SocketError({ endpoint: formatEndpoint(endpoint), message: cause.message })
@@ -23,7 +23,7 @@ export interface StreamListener {
  * (RFC 7766 §6.2.4). Closing the scope stops accepting; the connections are their owner's to close.
  */
 export const listen = (
-  local: Endpoint,
+  local: BindTarget,
   onConnection: (socket: Socket) => void
 ): Effect.Effect<StreamListener, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
@@ -31,7 +31,16 @@ export const listen = (
       const server = createServer({ allowHalfOpen: true, noDelay: true }, onConnection)
       server.once("error", (cause) => resume(Effect.fail(failure(local, cause))))
       server.listen(
-        { host: local.address, port: local.port, backlog: BACKLOG, ipv6Only: isIPv6Endpoint(local), exclusive: true },
+        local.fd === undefined
+          ? {
+              host: local.address,
+              port: local.port,
+              backlog: BACKLOG,
+              ipv6Only: isIPv6Endpoint(local),
+              exclusive: true,
+              reusePort: local.isShared === true
+            }
+          : { fd: local.fd, backlog: BACKLOG },
         () => {
           // Running out of descriptors while accepting must not end the process.
           server.on("error", () => {})

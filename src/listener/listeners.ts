@@ -2,9 +2,10 @@
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { ListenAddress } from "../config/values.ts"
-import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import type { BindTarget, DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
+import { InheritedSockets, SharesPorts, socketName } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
 import { listenTcp, TcpClients } from "./tcp.ts"
@@ -17,16 +18,25 @@ const MAX_PORT_DRAWS = 16
 
 /** All sockets of one address. A port that the kernel draws (`:0`) for the first protocol is asked for by the next too. */
 const open = (
-  { protocols, endpoint }: ListenAddress,
+  address: ListenAddress,
+  place: number,
   tcpClients: TcpClients,
   draws: number
 ): Effect.Effect<ReadonlyArray<Listening>, SocketError, Requirements> =>
   Effect.gen(function* () {
+    const { protocols, endpoint } = address
+    const inherited = yield* InheritedSockets
+    const isShared = yield* SharesPorts
     const scope = yield* Scope.fork(yield* Effect.scope)
     const opening = Effect.gen(function* () {
       const opened: Array<Listening> = []
       for (const protocol of protocols) {
-        const local = { address: endpoint.address, port: opened[0]?.endpoint.port ?? endpoint.port }
+        const local: BindTarget = {
+          address: endpoint.address,
+          port: opened[0]?.endpoint.port ?? endpoint.port,
+          fd: inherited.get(socketName(place, protocol, address)),
+          isShared
+        }
         opened.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))
       }
       return opened
@@ -37,7 +47,7 @@ const open = (
     )
   }).pipe(
     Effect.catchTag("SocketError", (error) =>
-      endpoint.port === 0 && draws > 1 ? open({ protocols, endpoint }, tcpClients, draws - 1) : Effect.fail(error)
+      address.endpoint.port === 0 && draws > 1 ? open(address, place, tcpClients, draws - 1) : Effect.fail(error)
     )
   )
 
@@ -49,7 +59,9 @@ export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listenin
       const fibers = yield* QueryFibers
       const listening: Array<Listening> = []
       const tcpClients = new TcpClients()
-      for (const address of config.listen) listening.push(...(yield* open(address, tcpClients, MAX_PORT_DRAWS)))
+      for (const [place, address] of config.listen.entries()) {
+        listening.push(...(yield* open(address, place, tcpClients, MAX_PORT_DRAWS)))
+      }
       // Registered last, so that it runs first: no more queries come in, those under way are answered, and only then
       // the sockets close.
       yield* Effect.addFinalizer(() => {

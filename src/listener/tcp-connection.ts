@@ -39,7 +39,9 @@ export interface TcpClientOptions {
   readonly times: TcpTimes
   readonly unreadInAll: Unread
   /** Told that queries are about to begin. */
+  /** Called before and after the queries of one read are begun. */
   readonly onBatch: () => void
+  readonly onBatchEnd: () => void
   readonly onClose: () => void
 }
 
@@ -167,6 +169,7 @@ export class TcpClient {
       this.options.start(new TcpPacket(message, this.peer, this))
     }
     this.isReading = false
+    this.options.onBatchEnd()
     if (!this.frames.isInsideFrame) this.frameSinceMs = 0
     this.setPaused(this.isStopping || this.frames.hasMessage || this.isFull)
   }

@@ -3,8 +3,7 @@
 import type { Socket } from "node:net"
 import { Effect, Schedule, type Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
-import type { SocketError } from "../io/datagram.ts"
-import type { Endpoint } from "../io/endpoint.ts"
+import type { BindTarget, SocketError } from "../io/datagram.ts"
 import { listen } from "../io/stream.ts"
 import { Turn } from "../io/turn.ts"
 import type { Packet } from "../query/packet.ts"
@@ -32,7 +31,7 @@ export class TcpClients {
  * @param everyone the connections that count against the limits: of this listener and the others
  */
 export const listenTcp = (
-  local: Endpoint,
+  local: BindTarget,
   everyone: TcpClients
 ): Effect.Effect<Listening, SocketError, Configuration | Turn | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
@@ -84,6 +83,7 @@ export const listenTcp = (
         times,
         unreadInAll: everyone.unread,
         onBatch: fibers.beginBatch,
+        onBatchEnd: fibers.endBatch,
         onClose
       })
       clients.add(client)

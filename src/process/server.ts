@@ -28,8 +28,8 @@ const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: ra
 
 const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.provide(layerTracer))
 
-/** What threads share: counters, latencies, the answers' table. */
-export type Shared = Counters | Latencies | AnswerCache
+/** What others than queries look at: counters, latencies, what is kept. */
+export type Shared = Counters | Latencies | AnswerCache | FailureCache
 
 /** What answers: in a thread among several, over what they share, or alone. */
 export const serverLayer: Layer.Layer<Listeners, SocketError, Configuration | DatagramTransport | Shared> =
@@ -38,7 +38,6 @@ export const serverLayer: Layer.Layer<Listeners, SocketError, Configuration | Da
     Layer.provide(Pipeline.layer),
     Layer.provide(Coalescer.layer(makeResolveAndKeep)),
     Layer.provide(ResolverPool.layer),
-    Layer.provide(FailureCache.layer),
     Layer.provide(telemetry),
     Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark)),
     Layer.provide(Turn.layer)
@@ -47,6 +46,6 @@ export const serverLayer: Layer.Layer<Listeners, SocketError, Configuration | Da
 /** A server of one thread, with all that is its own. */
 export const standaloneLayer: Layer.Layer<Listeners | Shared, SocketError, Configuration | DatagramTransport> =
   serverLayer.pipe(
-    Layer.provideMerge(AnswerCache.layer),
+    Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
     Layer.provideMerge(Layer.mergeAll(Counters.layer, Latencies.layer))
   )

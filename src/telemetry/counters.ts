@@ -33,6 +33,7 @@ export const counterMeanings = {
   "tcp.expired": "connections closed because they were idle, unfinished or did not read",
   "traces.sampled": "traces exported",
   "traces.dropped": "traces not exported because the collector was slow or gone",
+  "workers.ended": "worker threads that ended",
   defects: "queries in which this server failed by a fault of its own"
 } as const
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { TimerWheel } from "../../src/io/timer-wheel.ts"
+import { Turn } from "../../src/io/turn.ts"
 import { Coalescer } from "../../src/query/coalescer.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import type { Answer, ResolveError } from "../../src/upstream/answer.ts"
@@ -9,6 +10,8 @@ import { asked, WWW } from "../support/messages.ts"
 
 const answer: Answer = { wire: Uint8Array.of(1, 2, 3), ttlSeconds: 60, continuesAt: undefined }
 const LONG = 60_000
+/** What the cache would make of the question: here all have one. */
+const HASH = 7
 const nobody = (): void => {}
 
 /** The coalescer in front of exchanges that end when the test says so; `begun` counts them. */
@@ -30,7 +33,7 @@ const withCoalescer = (
         return yield* Deferred.await(exchange)
       })
     const layer = Coalescer.layer(Effect.succeed(resolve)).pipe(
-      Layer.provideMerge(Layer.mergeAll(TimerWheel.layer, Counters.layer))
+      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer))
     )
     return Effect.gen(function* () {
       const coalescer = yield* Coalescer
@@ -49,7 +52,7 @@ describe("Coalescer", () => {
     Effect.gen(function* () {
       const shared: Array<boolean> = []
       const fibers = yield* Effect.forEach([1, 2, 3], () =>
-        begin(coalescer.resolve(WWW, LONG, (_record, isShared) => shared.push(isShared)))
+        begin(coalescer.resolve(WWW, HASH, LONG, (_record, isShared) => shared.push(isShared)))
       )
       assert.strictEqual(begun(), 1)
       assert.deepStrictEqual(shared, [false, true, true])
@@ -68,16 +71,16 @@ describe("Coalescer", () => {
         asked(name, 1, { dnssecOk: true }),
         asked(name, 1, { cd: true })
       ]
-      for (const question of questions) yield* begin(coalescer.resolve(question, LONG, nobody))
+      for (const question of questions) yield* begin(coalescer.resolve(question, HASH, LONG, nobody))
       assert.strictEqual(begun(), questions.length)
     })
   )
 
   withCoalescer("keeps each one's own deadline: who came late is not given up with the first", ({ coalescer, land }) =>
     Effect.gen(function* () {
-      const first = yield* begin(Effect.exit(coalescer.resolve(WWW, 100, nobody)))
+      const first = yield* begin(Effect.exit(coalescer.resolve(WWW, HASH, 100, nobody)))
       yield* TestClock.adjust(50)
-      const second = yield* begin(Effect.exit(coalescer.resolve(WWW, 200, nobody)))
+      const second = yield* begin(Effect.exit(coalescer.resolve(WWW, HASH, 200, nobody)))
       yield* TestClock.adjust(100)
       const given = yield* Fiber.join(first)
       assert.isTrue(Exit.isFailure(given))
@@ -89,10 +92,10 @@ describe("Coalescer", () => {
 
   withCoalescer("goes on when the one who asked first goes away", ({ coalescer, begun, land }) =>
     Effect.gen(function* () {
-      const first = yield* begin(coalescer.resolve(WWW, LONG, nobody))
-      const second = yield* begin(coalescer.resolve(WWW, LONG, nobody))
+      const first = yield* begin(coalescer.resolve(WWW, HASH, LONG, nobody))
+      const second = yield* begin(coalescer.resolve(WWW, HASH, LONG, nobody))
       yield* Fiber.interrupt(first)
-      const third = yield* begin(coalescer.resolve(WWW, LONG, nobody))
+      const third = yield* begin(coalescer.resolve(WWW, HASH, LONG, nobody))
       assert.strictEqual(begun(), 1)
       yield* land(Exit.succeed(answer))
       assert.strictEqual(yield* Fiber.join(second), answer)
@@ -104,10 +107,12 @@ describe("Coalescer", () => {
     "gives a failure, and a defect, to all who wait, and begins anew for who asks after it",
     ({ coalescer, begun, land }) =>
       Effect.gen(function* () {
-        const fibers = yield* Effect.forEach([1, 2], () => begin(Effect.exit(coalescer.resolve(WWW, LONG, nobody))))
+        const fibers = yield* Effect.forEach([1, 2], () =>
+          begin(Effect.exit(coalescer.resolve(WWW, HASH, LONG, nobody)))
+        )
         yield* land(Exit.die("a bug"))
         for (const fiber of fibers) assert.isTrue(Exit.hasDies(yield* Fiber.join(fiber)))
-        const next = yield* begin(coalescer.resolve(WWW, LONG, nobody))
+        const next = yield* begin(coalescer.resolve(WWW, HASH, LONG, nobody))
         assert.strictEqual(begun(), 2)
         yield* land(Exit.succeed(answer))
         assert.strictEqual(yield* Fiber.join(next), answer)
@@ -120,7 +125,7 @@ describe("Coalescer", () => {
       Effect.gen(function* () {
         let woken = 0
         const fibers = yield* Effect.replicateEffect(
-          begin(Effect.tap(coalescer.resolve(WWW, LONG, nobody), () => Effect.sync(() => woken++))),
+          begin(Effect.tap(coalescer.resolve(WWW, HASH, LONG, nobody), () => Effect.sync(() => woken++))),
           1000
         )
         const seen: Array<number> = []
@@ -138,7 +143,7 @@ describe("Coalescer", () => {
 
   withCoalescer("bounds how many share: the next begins another exchange", ({ coalescer, begun }) =>
     Effect.gen(function* () {
-      yield* Effect.replicateEffect(begin(coalescer.resolve(WWW, LONG, nobody)), 10_001, { discard: true })
+      yield* Effect.replicateEffect(begin(coalescer.resolve(WWW, HASH, LONG, nobody)), 10_001, { discard: true })
       assert.strictEqual(begun(), 2)
     })
   )

@@ -7,6 +7,7 @@
  * error is the bell (docs/decisions/0008-batched-datagrams.md).
  */
 import { createSocket, type Socket } from "node:dgram"
+import type { Descriptors } from "./descriptors.ts"
 import {
   AF_INET,
   EPOLL_CTL_ADD,
@@ -30,6 +31,7 @@ export class Bell {
   /** After `poll`: descriptors that can be read, `ready[0, returned)`. */
   readonly ready = new Int32Array(MAX_READY)
   private readonly libc: Libc
+  private readonly descriptors: Descriptors
   private readonly memory = new ArrayBuffer(MAX_READY * EVENT_SIZE)
   private readonly events = new DataView(this.memory)
   private readonly address: number
@@ -39,21 +41,20 @@ export class Bell {
   private readonly watched: number
   private readonly watcher: Socket
 
-  private constructor(libc: Libc, onReady: () => void) {
+  constructor(libc: Libc, descriptors: Descriptors, onReady: () => void) {
     this.libc = libc
+    this.descriptors = descriptors
     this.address = libc.addressOf(this.memory)
     this.sockets = libc.epoll_create1(EPOLL_CLOEXEC)
     this.watched = libc.epoll_create1(EPOLL_CLOEXEC)
+    descriptors.opened(this.sockets)
+    descriptors.opened(this.watched)
     const stand = libc.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     this.control(this.watched, EPOLL_CTL_ADD, this.sockets, EPOLLIN)
     this.watcher = createSocket("udp4")
     this.watcher.on("error", onReady)
     this.watcher.bind({ fd: stand })
     libc.dup3(this.watched, stand, SOCK_CLOEXEC)
-  }
-
-  static make(libc: Libc, onReady: () => void): Bell {
-    return new Bell(libc, onReady)
   }
 
   add(fd: number): void {
@@ -82,8 +83,10 @@ export class Bell {
 
   close(): void {
     this.watcher.close()
-    this.libc.close(this.sockets)
-    this.libc.close(this.watched)
+    for (const fd of [this.sockets, this.watched]) {
+      this.descriptors.closing(fd)
+      this.libc.close(fd)
+    }
   }
 
   private control(epoll: number, operation: number, fd: number, events: number): void {

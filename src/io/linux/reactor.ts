@@ -7,6 +7,7 @@
  * pause pays. Timers, TCP and fibers run between the turns.
  */
 import { Bell } from "./bell.ts"
+import type { Descriptors } from "./descriptors.ts"
 import type { Libc } from "./libc.ts"
 
 /** How long a pause gathers. */
@@ -40,8 +41,8 @@ export class Reactor {
   private rate = 0
   private readonly cell = new Int32Array(new SharedArrayBuffer(4))
 
-  constructor(libc: Libc) {
-    this.bell = Bell.make(libc, () => this.wake())
+  constructor(libc: Libc, descriptors: Descriptors) {
+    this.bell = new Bell(libc, descriptors, () => this.wake())
   }
 
   add(socket: Drained): void {

@@ -1,0 +1,20 @@
+/**
+ * Sockets that somebody else has bound for this thread: what waits in them when a thread dies is answered by the next.
+ */
+import { Context } from "effect"
+import type { ListenAddress } from "../config/values.ts"
+import { formatEndpoint } from "../io/endpoint.ts"
+
+/** Which socket of the configuration it is: the place of its address there, protocol and address. */
+export const socketName = (place: number, protocol: "udp" | "tcp", { endpoint }: ListenAddress): string =>
+  `${place}/${protocol}://${formatEndpoint(endpoint)}`
+
+/** Descriptors by `socketName`; none where the thread binds its sockets itself. */
+export const InheritedSockets: Context.Reference<ReadonlyMap<string, number>> = Context.Reference<
+  ReadonlyMap<string, number>
+>("strand/listener/InheritedSockets", { defaultValue: () => new Map() })
+
+/** Whether other threads bind to the same addresses and share what comes (SO_REUSEPORT). */
+export const SharesPorts: Context.Reference<boolean> = Context.Reference("strand/listener/SharesPorts", {
+  defaultValue: () => false
+})

@@ -1,0 +1,187 @@
+/**
+ * The life of one worker: a thread, and the next one when it dies or hangs.
+ *
+ * What a thread leaves behind when it ends in the middle of something is put in order before its successor begins:
+ * descriptors are closed, its locks in the cache freed. What it was working on is lost, and counted.
+ */
+import { Worker as NodeThread } from "node:worker_threads"
+import { NodeWorker } from "@effect/platform-node"
+import { Deferred, Effect, Schedule } from "effect"
+import { Worker, type WorkerError } from "effect/workers"
+import { Descriptors, descriptorMemory } from "../io/linux/descriptors.ts"
+import { isStuck, type Look, lineMsOf } from "./watchdog.ts"
+import type { Acknowledgement, FromWorker, ListeningAt, ToWorker, WorkerData } from "./worker-protocol.ts"
+
+/** Between two looks at the pulse. */
+const LOOK_MS = 250
+/** A thread that ends sooner than this after its start is not replaced at once. */
+const SHORT_LIFE_MS = 1_000
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 5_000
+/** A thread that was told to stop gets so long beyond the time for its queries. */
+const STOP_GRACE_MS = 2_000
+
+export type SlotState = "starting" | "ready" | "stopped"
+
+export interface SlotOptions {
+  readonly number: number
+  /** What the next thread is born with, but for its descriptors' notes. */
+  readonly dataFor: () => Omit<WorkerData, "descriptors">
+  readonly pulses: Int32Array
+  readonly closeDescriptor: (fd: number) => void
+  /** Called when a thread has ended, before the next begins. */
+  readonly onEnd: () => void
+  readonly onReady: () => Effect.Effect<void>
+  readonly onAcknowledged: (message: Acknowledgement) => void
+}
+
+export class WorkerSlot {
+  state: SlotState = "starting"
+  /** Threads that took the place of one that died. */
+  replacements = 0
+  listening: ReadonlyArray<ListeningAt> = []
+  /** Done when the first thread is ready; fails when it cannot start. */
+  readonly started = Deferred.makeUnsafe<void, Error>()
+  private readonly options: SlotOptions
+  private thread: NodeThread | undefined
+  private sendToThread: ((message: ToWorker) => Effect.Effect<void>) | undefined
+  private task = 0
+  private isStopping = false
+
+  constructor(options: SlotOptions) {
+    this.options = options
+  }
+
+  get number(): number {
+    return this.options.number
+  }
+
+  /** Sends to the thread that is there; one that is about to end gets nothing. */
+  send(message: ToWorker): Effect.Effect<void> {
+    return this.sendToThread?.(message) ?? Effect.void
+  }
+
+  /** Threads one after the other, until `stop`. */
+  readonly live: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    let pauseMs = FIRST_PAUSE_MS
+    while (!this.isStopping) {
+      const bornMs = performance.now()
+      this.state = "starting"
+      const end = yield* Effect.flip(this.oneThread)
+      this.state = "stopped"
+      this.options.onEnd()
+      if (this.isStopping) return
+      this.replacements++
+      yield* Effect.logError(`worker ${this.number} is replaced: ${end}`)
+      if (performance.now() - bornMs >= SHORT_LIFE_MS) {
+        pauseMs = FIRST_PAUSE_MS
+      } else {
+        yield* Effect.sleep(pauseMs)
+        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+      }
+    }
+  })
+
+  /** Lets the thread answer what is in flight, for so long; then ends it. */
+  stop(withinMs: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.isStopping = true
+      const { thread } = this
+      if (thread === undefined) return Effect.void
+      const ended = Effect.callback<void>((resume) => {
+        thread.once("exit", () => resume(Effect.void))
+      })
+      return this.send({ kind: "stop" }).pipe(
+        Effect.andThen(ended),
+        Effect.timeoutOption(withinMs + STOP_GRACE_MS),
+        Effect.andThen(Effect.promise(() => thread.terminate()))
+      )
+    })
+  }
+
+  /** One thread's life; fails with what ended it. */
+  private readonly oneThread: Effect.Effect<never, string> = Effect.suspend(() => {
+    const notes = descriptorMemory()
+    const spawn = (): NodeThread => {
+      const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
+      this.thread = new NodeThread(new URL("./worker.js", import.meta.url), { workerData })
+      return this.thread
+    }
+    const life = Effect.gen({ self: this }, function* () {
+      const platform = yield* Worker.WorkerPlatform
+      const worker = yield* platform.spawn<FromWorker, ToWorker>(this.number)
+      this.sendToThread = (message) => Effect.ignore(worker.send(message))
+      const messages = worker.run((message) => this.hear(message))
+      return yield* Effect.raceFirst(messages, this.watch)
+    })
+    return life.pipe(
+      Effect.provide(NodeWorker.layer(spawn)),
+      Effect.mapError(describe),
+      Effect.ensuring(
+        Effect.suspend(() => {
+          const { thread } = this
+          this.thread = undefined
+          this.sendToThread = undefined
+          const ended = thread === undefined ? Effect.void : Effect.promise(() => thread.terminate())
+          return Effect.andThen(
+            ended,
+            Effect.sync(() => {
+              for (const fd of new Descriptors(notes).takeAll()) this.options.closeDescriptor(fd)
+            })
+          )
+        })
+      )
+    )
+  })
+
+  private hear(message: FromWorker): Effect.Effect<void, string> {
+    switch (message.kind) {
+      case "ready":
+        this.task = message.task
+        this.listening = message.listening
+        this.state = "ready"
+        return Effect.andThen(this.options.onReady(), Deferred.succeed(this.started, undefined))
+      case "failed":
+        Deferred.doneUnsafe(this.started, Effect.fail(new Error(message.message)))
+        return Effect.fail(message.message)
+      case "prepared":
+      case "committed":
+        this.options.onAcknowledged(message)
+        return Effect.void
+    }
+  }
+
+  /** Fails when the thread is stuck, after ending it. */
+  private readonly watch: Effect.Effect<never, string> = Effect.suspend(() => {
+    const look = (): Look => ({
+      atMs: performance.now(),
+      pulse: Atomics.load(this.options.pulses, this.number - 1),
+      lineMs: lineMsOf(this.task)
+    })
+    let since = look()
+    let ownMs = 0
+    let lastMs = since.atMs
+    const check = Effect.suspend(() => {
+      const now = look()
+      ownMs += Math.max(0, now.atMs - lastMs - 2 * LOOK_MS)
+      lastMs = now.atMs
+      if (this.state === "ready" && isStuck(since, now, ownMs)) {
+        return Effect.fail("its event loop did not turn for seconds")
+      }
+      const isWorthNoting = now.pulse !== since.pulse || this.state !== "ready"
+      if (isWorthNoting) {
+        since = now
+        ownMs = 0
+      }
+      return Effect.void
+    })
+    return Effect.andThen(Effect.repeat(check, Schedule.spaced(LOOK_MS)), Effect.never)
+  }).pipe(Effect.tapError(() => Effect.promise(() => this.thread?.terminate() ?? Promise.resolve(0))))
+}
+
+const describe = (error: string | WorkerError.WorkerError): string => {
+  if (typeof error === "string") return error
+  const cause = "cause" in error.reason ? error.reason.cause : undefined
+  const detail = cause instanceof Error ? `: ${cause.stack ?? cause.message}` : ""
+  return `${error.reason.message}${detail}`
+}

@@ -1,0 +1,110 @@
+/**
+ * A worker thread: the server over sockets and memory that the supervisor owns, and the supervisor's ear.
+ *
+ * The composition root of its thread, as `main.ts` is of the process.
+ */
+import { readlinkSync } from "node:fs"
+import { workerData } from "node:worker_threads"
+import { NodeWorkerRunner } from "@effect/platform-node"
+import { Deferred, Effect, Layer, Schedule } from "effect"
+import { WorkerRunner } from "effect/workers"
+import { AnswerCache } from "../cache/answer-cache.ts"
+import { FailureCache } from "../cache/failure-cache.ts"
+import { Configuration, decodeSettings } from "../config/configuration.ts"
+import { DescriptorMemory } from "../io/datagram-batched.ts"
+import { InheritedSockets, SharesPorts } from "../listener/inherited-sockets.ts"
+import { Listeners } from "../listener/listeners.ts"
+import { Counters } from "../telemetry/counters.ts"
+import { Latencies } from "../telemetry/latencies.ts"
+import { layerDatagrams } from "./datagrams.ts"
+import { layerLogging } from "./logging.ts"
+import { serverLayer } from "./server.ts"
+import { shareOf } from "./shares.ts"
+import { type Change, type FromWorker, PULSE_MS, type ToWorker, type WorkerData } from "./worker-protocol.ts"
+
+const { number, workers, settings: written, memory, descriptors, sockets } = workerData as WorkerData
+const whole = decodeSettings(written)
+const settings = shareOf(whole, workers)
+
+/** Tells the supervisor that this thread's event loop turns. */
+const pulse = Effect.repeat(
+  Effect.sync(() => Atomics.add(new Int32Array(memory.pulses), number - 1, 1)),
+  Schedule.spaced(PULSE_MS)
+)
+
+/** This thread's number for the kernel, as /proc says it; 0 where there is none. */
+const taskNumber = Effect.sync(() => Number(/task\/(\d+)$/.exec(readlinkSync("/proc/thread-self"))?.[1] ?? 0)).pipe(
+  Effect.catchCause(() => Effect.succeed(0))
+)
+
+const serve = Effect.gen(function* () {
+  const platform = yield* WorkerRunner.WorkerRunnerPlatform
+  const supervisor = yield* platform.start<FromWorker, ToWorker>()
+  const say = (message: FromWorker): Effect.Effect<void> => supervisor.send(0, message)
+  const stopped = yield* Deferred.make<void>()
+
+  const running = Effect.gen(function* () {
+    const cache = yield* AnswerCache
+    const failures = yield* FailureCache
+    const listening = yield* Listeners
+    const prepared = new Map<number, Effect.Effect<void>>()
+
+    const commitOf = (change: Change): Effect.Effect<void> =>
+      Effect.sync(() => {
+        if (change.kind === "adopt-cache") cache.adopt(change.memory)
+        else failures.forgetAll()
+      })
+
+    const hear = (message: ToWorker): Effect.Effect<void> => {
+      switch (message.kind) {
+        case "prepare":
+          prepared.set(message.id, commitOf(message.change))
+          return say({ kind: "prepared", id: message.id, refusal: undefined })
+        case "commit": {
+          const commit = prepared.get(message.id) ?? Effect.void
+          prepared.delete(message.id)
+          return Effect.andThen(commit, say({ kind: "committed", id: message.id }))
+        }
+        case "abandon":
+          return Effect.sync(() => {
+            prepared.delete(message.id)
+          })
+        case "stop":
+          return Effect.asVoid(Deferred.succeed(stopped, undefined))
+      }
+    }
+    yield* Effect.forkScoped(pulse)
+    yield* Effect.forkScoped(supervisor.run((_port, message) => hear(message)))
+    const at = listening.map(({ protocol, endpoint }) => ({ protocol, endpoint }))
+    yield* say({ kind: "ready", listening: at, task: yield* taskNumber })
+    yield* Deferred.await(stopped)
+  })
+
+  const server = serverLayer.pipe(
+    Layer.provideMerge(FailureCache.layer),
+    Layer.provideMerge(AnswerCache.layerOver(memory.answers, number)),
+    Layer.provide(
+      Layer.mergeAll(
+        Counters.layerOver(memory.counters, number - 1),
+        Latencies.layerOver(memory.latencies, number - 1),
+        layerDatagrams(settings.datagrams)
+      )
+    ),
+    Layer.provide(Configuration.layer(settings)),
+    Layer.provide(
+      Layer.mergeAll(
+        Layer.succeed(InheritedSockets, new Map(sockets)),
+        Layer.succeed(SharesPorts, true),
+        Layer.succeed(DescriptorMemory, descriptors)
+      )
+    )
+  )
+  yield* Effect.scoped(Effect.provide(running, server)).pipe(
+    Effect.catch((error) => say({ kind: "failed", message: error.message }))
+  )
+})
+
+const program = serve.pipe(Effect.provide(Layer.mergeAll(NodeWorkerRunner.layer, layerLogging(settings))))
+
+// Ends this thread, not the process: what is left of its event loop has nothing more to say.
+Effect.runCallback(program, { onExit: (exit) => process.exit(exit._tag === "Success" ? 0 : 1) })
