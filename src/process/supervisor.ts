@@ -147,23 +147,26 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
       alone.withPermits(1)(Effect.tap(flush, () => apply({ kind: "forget-failures" })))
 
-    yield* Effect.addFinalizer(() =>
-      Effect.forEach(slots, (slot) => slot.stop(settings.shutdownTimeoutSecs * 1000), {
-        concurrency: "unbounded",
-        discard: true
-      })
-    )
     // Without sockets of the supervisor's, a port that the kernel draws for the first thread is asked for by the others.
     const [first, ...others] = slots
-    const startSlot = (slot: WorkerSlot): Effect.Effect<void, WorkersFailed> =>
-      Effect.mapError(Deferred.await(slot.started), ({ message }) => new WorkersFailed({ message }))
-    yield* Effect.forkScoped(first!.live)
-    yield* startSlot(first!)
+    const begin = Effect.fnUntraced(function* (begun: ReadonlyArray<WorkerSlot>) {
+      for (const slot of begun) yield* Effect.forkScoped(slot.live)
+      // Registered behind them, so that it runs first: all are told to stop before they would be interrupted.
+      yield* Effect.addFinalizer(() =>
+        Effect.forEach(slots, (slot) => slot.stop(settings.shutdownTimeoutSecs * 1000), {
+          concurrency: "unbounded",
+          discard: true
+        })
+      )
+      for (const { started } of begun) {
+        yield* Effect.mapError(Deferred.await(started), ({ message }) => new WorkersFailed({ message }))
+      }
+    })
+    yield* begin([first!])
     if (sockets === undefined) {
       written["listen"] = first!.listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`)
     }
-    for (const slot of others) yield* Effect.forkScoped(slot.live)
-    yield* Effect.forEach(others, startSlot, { concurrency: "unbounded", discard: true })
+    yield* begin(others)
 
     return Supervisor.of({
       listening: first!.listening,

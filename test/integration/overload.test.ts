@@ -21,8 +21,12 @@ const isAnswered = (answer: Buffer | undefined): boolean =>
 
 const isServfail = (answer: Buffer | undefined): boolean => answer !== undefined && readReply(answer).rcode === 2
 
-/** Patient beyond what a slow machine needs: what waits, waits for the upstream only. */
+/**
+ * Patient beyond what a slow machine needs: what waits, waits for the upstream only. One thread: limits are shared out
+ * among threads, and all of this client's queries come to one.
+ */
 const patient = {
+  DNS_SERVER_WORKERS: "1",
   DNS_SERVER_QUERY_TIMEOUT_SECS: "40",
   DNS_SERVER_ATTEMPT_TIMEOUT_MS: "10000",
   DNS_SERVER_TRACE_SAMPLING: "never"
