@@ -26,8 +26,8 @@ export function* carryOver(
 ): Generator<void, void> {
   let slots = 0
   for (let worth = MAX_FREQUENCY; worth >= -1; worth--) {
-    for (const shard of from) {
-      for (let bucket = 0; bucket < shard.slots.buckets; bucket++) {
+    for (const bucket of spread(from[0]!.slots.buckets)) {
+      for (const shard of from) {
         for (const slotAt of shard.slots.inBucket(bucket)) {
           slots++
           const heat = shard.octets[heatOf(slotAt)]!
@@ -42,5 +42,13 @@ export function* carryOver(
         }
       }
     }
+  }
+}
+
+/** Buckets are in the order of their hashes: taken in that order, the first ones would fill the new table. */
+function* spread(buckets: number): Generator<number, void> {
+  const stride = 61
+  for (let first = 0; first < stride; first++) {
+    for (let bucket = first; bucket < buckets; bucket += stride) yield bucket
   }
 }

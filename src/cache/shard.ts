@@ -101,8 +101,9 @@ export class Shard {
     if (this.isFlushed) this.begin()
     const { units } = entry
     entry.giveSize(units)
-    const fits = this.main.isFilling(units) && this.find(entry) === 0
-    if (fits) this.write(this.main, this.main.place(units), entry, 0, heat)
+    const slotAt = this.slots.emptyFor(entry.hash)
+    const fits = slotAt !== 0 && this.main.isFilling(units) && this.find(entry) === 0
+    if (fits) this.write(this.main, this.main.place(units), entry, slotAt, heat)
     this.lock.release()
     return fits
   }
@@ -174,28 +175,30 @@ export class Shard {
   }
 
   private append(present: number, entry: Entry): void {
-    const { units } = entry
-    const hash = entry.words[HASH]!
-    const isProven = present !== 0 && this.main.contains(unitOf(this.words[present]!))
+    const { words } = this
+    const { units, hash } = entry
+    const isProven = present !== 0 && this.main.contains(unitOf(words[present]!))
     const inMain = isProven || this.ghosts.take(hash) || this.main.isFilling(units) || units > this.small.largest >> 1
     const ring = inMain ? this.main : this.small
     const unit = inMain ? this.placeInMain(units) : this.placeInSmall(units)
-    this.write(ring, unit, entry, present, present === 0 ? NEW_HEAT : warmer(this.heat(present)))
+    const heat = present === 0 ? NEW_HEAT : warmer(this.heat(present))
+    const slotAt = present === 0 ? this.slots.forNew(hash) : present
+    if (words[slotAt] !== 0 && this.slots.isLive(slotAt)) {
+      if (slotAt === present) this.uncount(unitOf(words[slotAt]!))
+      else this.evicted(slotAt)
+    }
+    this.write(ring, unit, entry, slotAt, heat)
   }
 
-  /** @param present the slot of the entry that this one replaces; 0 where it is new */
-  private write(ring: Ring, unit: number, entry: Entry, present: number, heat: number): void {
+  /** Writes the entry where there is room, takes it into the ring, and points a slot that is free to it. */
+  private write(ring: Ring, unit: number, entry: Entry, slotAt: number, heat: number): void {
     const { words } = this
     const { units } = entry
     const at = unit << 1
     words[at + SUM] = this.checksum.copy(entry.words, 0, words, at, entry.words[BODY]!)
     ring.push(unit, units)
-    const hash = entry.words[HASH]!
-    const slotAt = present === 0 ? this.slots.forNew(hash) : present
-    if (present === 0 && words[slotAt] !== 0 && this.slots.isLive(slotAt)) this.evicted(slotAt)
-    else if (words[slotAt] !== 0 && present !== 0) this.uncount(unitOf(words[slotAt]!))
     this.setHeat(slotAt, heat)
-    words[slotAt] = tagOf(hash) | unit
+    words[slotAt] = tagOf(entry.hash) | unit
     words[ShardHeader.Entries] = words[ShardHeader.Entries]! + 1
     words[ShardHeader.Units] = words[ShardHeader.Units]! + units
   }

@@ -78,6 +78,15 @@ export class Slots {
     return 0
   }
 
+  /** An empty slot for an entry of this hash; 0 where its bucket is full. */
+  emptyFor(hash: number): number {
+    const line = this.lineOf(hash)
+    const other = line ^ LINE_WORDS
+    for (let i = line; i < line + LINE_SLOTS; i++) if (this.words[i] === 0) return i
+    for (let i = other; i < other + LINE_SLOTS; i++) if (this.words[i] === 0) return i
+    return 0
+  }
+
   /**
    * A slot for a new entry of this hash: an empty one, a stale one, else that of the coolest entry; of equally cool ones
    * one of the small ring, so that a scan does not wear the main ring away.
@@ -85,10 +94,10 @@ export class Slots {
    * It is looked for from a place that the hash says, so that no place is always the first to go.
    */
   forNew(hash: number): number {
+    const empty = this.emptyFor(hash)
+    if (empty !== 0) return empty
     const line = this.lineOf(hash)
     const other = line ^ LINE_WORDS
-    for (let i = line; i < line + LINE_SLOTS; i++) if (this.words[i] === 0) return i
-    for (let i = other; i < other + LINE_SLOTS; i++) if (this.words[i] === 0) return i
     let coolest = 0
     let least = 2 * MAX_FREQUENCY + 2
     const turn = hash & 7
