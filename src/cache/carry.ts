@@ -7,10 +7,11 @@
 import { EXPIRES } from "./entry.ts"
 import type { Reader } from "./reader.ts"
 import type { Shard } from "./shard.ts"
-import { frequencyOf, heatOf, MAX_FREQUENCY, unitOf } from "./slots.ts"
+import { frequencyOf, MAX_FREQUENCY, unitOf } from "./slots.ts"
 
-/** Slots that are looked at in one slice: an entry costs less than a microsecond. */
-const SLOTS_A_SLICE = 2000
+/** What a slice may cost: a bucket that is looked at, an entry that is copied. */
+const COST_OF_SLICE = 4000
+const COST_OF_COPY = 8
 
 /**
  * Copies the entries of `from` to where `shardFor` says, as long as there is room.
@@ -24,26 +25,30 @@ export function* carryOver(
   shardFor: (hash: number) => Shard,
   now: () => number
 ): Generator<void, void> {
-  let slots = 0
-  for (let worth = MAX_FREQUENCY; worth >= -1; worth--) {
+  let cost = 0
+  for (let worth = MAX_FREQUENCY; worth >= STALE; worth--) {
     for (const bucket of spread(from[0]!.slots.buckets)) {
       for (const shard of from) {
-        for (const slotAt of shard.slots.inBucket(bucket)) {
-          slots++
-          const heat = shard.octets[heatOf(slotAt)]!
-          if (worth >= 0 && frequencyOf(heat) !== worth) continue
-          if (!reader.copy(shard.words, unitOf(shard.words[slotAt]!))) continue
+        cost++
+        shard.slots.forEachIn(bucket, (slotAt) => {
+          const heat = shard.slots.heat(slotAt)
+          if (worth !== STALE && frequencyOf(heat) !== worth) return
+          cost += COST_OF_COPY
+          if (!reader.copy(shard.words, unitOf(shard.words[slotAt]!))) return
           const isAlive = ((reader.entry.words[EXPIRES]! - now()) | 0) > 0
-          if (isAlive === worth >= 0) shardFor(reader.entry.hash).restore(reader.entry, heat)
-        }
-        if (slots >= SLOTS_A_SLICE) {
+          if (isAlive !== (worth === STALE)) shardFor(reader.entry.hash).restore(reader.entry, heat)
+        })
+        if (cost >= COST_OF_SLICE) {
           yield
-          slots = 0
+          cost = 0
         }
       }
     }
   }
 }
+
+/** The last round's: what is past its life, however often it was asked for. */
+const STALE = -1
 
 /** Buckets are in the order of their hashes: taken in that order, the first ones would fill the new table. */
 function* spread(buckets: number): Generator<number, void> {

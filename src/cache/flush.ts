@@ -4,8 +4,8 @@
  * An entry is found by the hash of all of its key, so the whole index is gone through, in slices: a bucket's entries stay
  * in their bucket, wherever they move in the rings meanwhile. What is stored behind the slices is newer than the flush.
  */
-import { HEADER_SIZE } from "../dns/wire.ts"
-import { ENTRY_WORDS, nameLengthOf, SHAPE } from "./entry.ts"
+import { NAME_WORD, nameLengthOf, SHAPE } from "./entry.ts"
+import { UNIT } from "./memory.ts"
 import type { Shard } from "./shard.ts"
 import { unitOf } from "./slots.ts"
 
@@ -72,12 +72,12 @@ export function* flushNames(shards: ReadonlyArray<Shard>, test: NameTest): Gener
 
 const flushBucket = (shard: Shard, bucket: number, test: NameTest): number => {
   let count = 0
-  for (const slotAt of shard.slots.inBucket(bucket)) {
+  shard.slots.forEachIn(bucket, (slotAt) => {
     const unit = unitOf(shard.words[slotAt]!)
     const nameLength = nameLengthOf(shard.words[(unit << 1) + SHAPE]!)
-    if (!test(shard.octets, unit * 8 + ENTRY_WORDS * 4 + HEADER_SIZE, nameLength)) continue
+    if (!test(shard.octets, unit * UNIT + NAME_WORD * 4, nameLength)) return
     if (shard.slots.isLive(slotAt)) count++
     shard.forget(slotAt)
-  }
+  })
   return count
 }

@@ -13,8 +13,8 @@
  * Readers see that by the checksum, writers by `isLive`.
  */
 import { HASH } from "./entry.ts"
-import { LINE_SLOTS, LINE_WORDS, type ShardMemory } from "./memory.ts"
-import type { Ring } from "./ring.ts"
+import { LINE_SLOTS, LINE_WORDS, ShardHeader, type ShardMemory } from "./memory.ts"
+import { Ring } from "./ring.ts"
 
 const OFFSET_BITS = 22
 const OFFSET_MASK = (1 << OFFSET_BITS) - 1
@@ -31,6 +31,7 @@ export const unitOf = (slot: number): number => slot & OFFSET_MASK
 export const frequencyOf = (heat: number): number => heat & MAX_FREQUENCY
 export const turnOf = (heat: number): number => heat >>> 2
 export const warmer = (heat: number): number => (frequencyOf(heat) < MAX_FREQUENCY ? heat + 1 : heat)
+export const withoutFrequency = (heat: number): number => heat & ~MAX_FREQUENCY
 export const cooler = (heat: number): number => heat - 1
 /** One turn further, and asked for once more. Past the last turn the octet wraps. */
 export const afterHit = (heat: number): number => warmer(heat) + ONE_TURN
@@ -44,22 +45,24 @@ export const heatOf = (slotAt: number): number => {
 export class Slots {
   private readonly words: Int32Array
   private readonly octets: Uint8Array
+  /** The rings whose entries the slots lead to. */
+  readonly small: Ring
+  readonly main: Ring
   readonly buckets: number
   private readonly first: number
   private readonly shardBits: number
   private readonly bucketsPerHash: number
-  private readonly small: Ring
-  private readonly main: Ring
 
-  constructor(memory: ShardMemory, shardBits: number, small: Ring, main: Ring) {
-    this.words = memory.words
+  constructor(memory: ShardMemory, shardBits: number) {
+    const { words, layout } = memory
+    this.small = new Ring(words, ShardHeader.SmallHead, ShardHeader.SmallTail, layout.smallStart, layout.mainStart)
+    this.main = new Ring(words, ShardHeader.MainHead, ShardHeader.MainTail, layout.mainStart, layout.end)
+    this.words = words
     this.octets = memory.octets
-    this.buckets = memory.layout.buckets
-    this.first = memory.layout.bucketsAt
+    this.buckets = layout.buckets
+    this.first = layout.bucketsAt
     this.shardBits = shardBits
-    this.bucketsPerHash = memory.layout.buckets / 2 ** 32
-    this.small = small
-    this.main = main
+    this.bucketsPerHash = layout.buckets / 2 ** 32
   }
 
   /** The word at which the line of this hash starts. The bucket's other line is `LINE_WORDS` away, by exclusive or. */
@@ -104,7 +107,7 @@ export class Slots {
     for (let n = 0; n < LINE_SLOTS * 2; n++) {
       const i = (n < LINE_SLOTS ? line : other) + ((n + turn) % LINE_SLOTS)
       if (!this.isLive(i)) return i
-      const frequency = frequencyOf(this.octets[heatOf(i)]!)
+      const frequency = frequencyOf(this.heat(i))
       const worth = 2 * frequency + (this.main.contains(unitOf(this.words[i]!)) ? 1 : 0)
       if (worth < least) {
         least = worth
@@ -114,12 +117,20 @@ export class Slots {
     return coolest
   }
 
-  /** The slots of a bucket that are not empty. */
-  *inBucket(bucket: number): Generator<number, void> {
+  /** Visits the slots of a bucket that are not empty. */
+  forEachIn(bucket: number, visit: (slotAt: number) => void): void {
     const start = this.first + bucket * (LINE_WORDS * 2)
     for (let line = start; line < start + LINE_WORDS * 2; line += LINE_WORDS) {
-      for (let i = line; i < line + LINE_SLOTS; i++) if (this.words[i] !== 0) yield i
+      for (let i = line; i < line + LINE_SLOTS; i++) if (this.words[i] !== 0) visit(i)
     }
+  }
+
+  heat(slotAt: number): number {
+    return this.octets[heatOf(slotAt)]!
+  }
+
+  setHeat(slotAt: number, heat: number): void {
+    this.octets[heatOf(slotAt)] = heat
   }
 
   /** Whether the slot leads to an entry of its own bucket. */
