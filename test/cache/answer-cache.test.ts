@@ -5,12 +5,12 @@ import { AnswerCache } from "../../src/cache/answer-cache.ts"
 import { Configuration, load } from "../../src/config/configuration.ts"
 import type { Question } from "../../src/dns/question.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
-import { asked, message, opt, query, question, read } from "../support/messages.ts"
+import { asked, message, opt, query, question, read, wireName } from "../support/messages.ts"
 
 const cacheOf = (settings: Record<string, string>) =>
   AnswerCache.layer.pipe(
     Layer.provideMerge(Counters.layer),
-    Layer.provide(
+    Layer.provideMerge(
       Layer.unwrap(
         load(undefined).pipe(
           Effect.map(({ settings }) => Configuration.layer(settings)),
@@ -119,11 +119,92 @@ describe("AnswerCache", () => {
     }).pipe(Effect.provide(small))
   )
 
+  it.effect("finds by a key that was made before, whose hash others may use", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const www = asked("www.example.com")
+      cache.store(www, answerTo(www), 60)
+      const packet = read(query()).query
+      const key = cache.keyOf(packet)
+      assert.isDefined(cache.find(key))
+      assert.strictEqual(cache.keyOf(packet).hash, key.hash)
+      assert.isUndefined(cache.find(cache.keyOf(packet, 5)))
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("leaves an answer whose life is over for who asks for it", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const a = asked("a.test")
+      cache.store(a, answerTo(a), 10)
+      yield* TestClock.adjust(30_000)
+      assert.isUndefined(cache.peek(a))
+      assert.deepInclude(cache.peekStale(a)!, { ageSeconds: 30, remainingSeconds: -20 })
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("goes with the time by itself", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const www = asked("www.example.com")
+      cache.store(www, answerTo(www), 10)
+      const packet = read(query()).query
+      yield* TestClock.adjust(9_900)
+      assert.strictEqual(cache.lookup(packet)?.remainingSeconds, 1)
+      yield* TestClock.adjust(100)
+      assert.isUndefined(cache.lookup(packet))
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("forgets a name, a subtree, everything", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const names = ["example.com", "www.example.com", "a.www.example.com", "example.org"].map((name) => asked(name))
+      const kept = () => names.map((name) => cache.peek(name) !== undefined)
+      const fill = () => {
+        for (const name of names) cache.store(name, answerTo(name), 60)
+      }
+      fill()
+      assert.strictEqual(yield* cache.flushName(wireName("WWW.example.com")), 1)
+      assert.deepStrictEqual(kept(), [true, false, true, true])
+      fill()
+      assert.strictEqual(yield* cache.flushTree(wireName("www.Example.com")), 2)
+      assert.deepStrictEqual(kept(), [true, false, false, true])
+      fill()
+      yield* cache.flushAll
+      assert.deepStrictEqual(kept(), [false, false, false, false])
+    }).pipe(Effect.provide(small))
+  )
+
+  it.effect("moves to memory of another size, and other threads' caches follow", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const a = asked("a.test")
+      cache.store(a, answerTo(a), 60)
+      yield* Effect.gen(function* () {
+        const other = yield* AnswerCache
+        assert.isDefined(other.peek(a))
+        const memory = yield* cache.resize(2 * 1024 * 1024)
+        assert.strictEqual(cache.memory(), memory)
+        assert.isAbove(cache.statistics().capacity, 2_000_000)
+        other.adopt(memory)
+        const b = asked("b.test")
+        other.store(b, answerTo(b), 60)
+        for (const each of [cache, other]) {
+          assert.isDefined(each.peek(a))
+          assert.isDefined(each.peek(b))
+        }
+        assert.deepInclude(cache.statistics(), { entries: 2, hits: 5, misses: 0, stores: 2 })
+      }).pipe(Effect.provide(Layer.fresh(AnswerCache.layerOver(cache.memory(), 2))))
+    }).pipe(Effect.provide(small))
+  )
+
   it.effect("keeps nothing when caching is off", () =>
     Effect.gen(function* () {
       const cache = yield* AnswerCache
       cache.store(asked("a.test"), answerTo(asked("a.test")), 60)
       assert.isUndefined(cache.peek(asked("a.test")))
+      assert.strictEqual(cache.size(), 0)
     }).pipe(Effect.provide(cacheOf({ DNS_SERVER_ENABLE_CACHING: "false" })))
   )
 })

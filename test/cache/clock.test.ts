@@ -6,7 +6,7 @@ const settable = () => {
   const time = { wallMs: 1_000_000, monotonicMs: 0 }
   const clock = {
     currentTimeMillisUnsafe: () => time.wallMs,
-    monotonicTimeNanosUnsafe: () => BigInt(time.monotonicMs) * 1_000_000n
+    monotonicTimeNanosUnsafe: () => BigInt(time.monotonicMs * 1e6)
   } as Clock.Clock
   return { time, ageing: new AgeingClock(clock) }
 }
@@ -34,5 +34,15 @@ describe("AgeingClock", () => {
     ageing.nowMs()
     time.wallMs -= 10_000
     assert.strictEqual(ageing.nowMs(), 5_000)
+  })
+
+  it("does not run fast because it is asked often and the wall clock is coarse", () => {
+    const { time, ageing } = settable()
+    for (let i = 1; i <= 10_000; i++) {
+      time.monotonicMs = i * 0.25
+      time.wallMs = 1_000_000 + Math.floor(time.monotonicMs)
+      ageing.nowMs()
+    }
+    assert.strictEqual(ageing.nowMs(), 2_500)
   })
 })

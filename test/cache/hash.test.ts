@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { NameHash } from "../../src/cache/hash.ts"
+import { LOWER } from "../../src/dns/name.ts"
 import { octets, wireName } from "../support/messages.ts"
 
 const hash = new NameHash(0x01234567, 0x76543210)
@@ -22,5 +23,26 @@ describe("NameHash", () => {
       hashes.add(hashName(name, 0, name.length, 112))
     }
     assert.isAbove(hashes.size, 19_980)
+  })
+
+  it("depends on the length, the kind, the view and the key", () => {
+    const name = wireName("a.bc.def.ghij.klmno")
+    const hashes = new Set<number>()
+    for (let length = 1; length <= name.length; length++) hashes.add(hashName(name, 0, length, 4))
+    for (let kind = 0; kind < 8; kind++) hashes.add(hashName(name, 0, name.length, kind))
+    for (const view of [1, 2, -1, 0x7fff_ffff]) hashes.add(hashName(name, 0, name.length, 4, view))
+    hashes.add(new NameHash(0x01234567, 0x76543211).of(name, 0, name.length, 4, 0, lower))
+    // One of the kinds is among the lengths as well.
+    assert.strictEqual(hashes.size, name.length + 7 + 4 + 1)
+  })
+
+  it("leaves the name in lower case, and folds nothing but letters (RFC 4343 §2.1)", () => {
+    for (let octet = 0; octet < 256; octet++) {
+      const name = new Uint8Array(7).fill(octet)
+      hashName(name, 0, name.length, 4)
+      const expected = new Uint8Array(8)
+      expected.fill(LOWER[octet]!, 0, 7)
+      assert.deepStrictEqual(new Uint8Array(lower.buffer, 0, 8), expected)
+    }
   })
 })
