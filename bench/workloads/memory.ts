@@ -1,0 +1,70 @@
+/**
+ * Memory: what a cached name takes, and what so many of them do to latency.
+ *
+ * A server just started is asked for as many different names, and its memory is read before and after. Then names
+ * picked evenly from all are asked for at the fixed rate of the latency workload. At last the upstream is stopped, and
+ * some are asked for once more: what is answered now was really kept.
+ */
+import { Effect } from "effect"
+import { Lab } from "../lab.ts"
+import { send } from "../load/dnsperf.ts"
+import { freshPrefix, numbered, writeQuestions } from "../load/questions.ts"
+import { residentOctets } from "../measure/process-tree.ts"
+import { Plan } from "../plan.ts"
+import { ZONE } from "../upstreams/nsd.ts"
+import { latencyFigures, latencyOf } from "./latency.ts"
+import { MEBIBYTE, resident, type Workload } from "./workload.ts"
+
+const FILL_WAITING = 100
+const LATENCY_NAMES = 100_000
+const CHECKED_NAMES = 2000
+
+export const memory: Workload = {
+  name: "memory",
+  title: "Memory and latency with a full cache",
+  method: ({ cachedNames }) =>
+    `${cachedNames.toLocaleString("en")} different names; memory is RSS after less RSS before, for each name. Latency as ` +
+    "above, of names picked from all. kept: the share that is answered while the upstream is stopped.",
+  figures: [
+    { key: "octetsEach", title: "B/name", digits: 0, better: "less" },
+    resident,
+    { key: "keptPercent", title: "kept %", digits: 1 },
+    ...latencyFigures
+  ],
+  rounds: () => 1,
+  asks: ({ role }) => role !== "floor",
+  measure: Effect.fnUntraced(function* (server) {
+    const { cachedNames } = yield* Plan
+    const lab = yield* Lab
+    const running = yield* lab.fresh(server, { cachedNames: Math.ceil(cachedNames * 1.1) })
+    const names = [...numbered(freshPrefix(), ZONE, cachedNames)]
+    const before = residentOctets(running.pid)
+    const all = writeQuestions(lab.directory, names)
+    const filled = yield* send({ port: running.port, questions: all, waiting: FILL_WAITING }, lab.directory)
+    const after = residentOctets(running.pid)
+    const latency = yield* latencyOf(running, writeQuestions(lab.directory, shuffledPart(names, LATENCY_NAMES)))
+
+    const checked = writeQuestions(lab.directory, shuffledPart(names, CHECKED_NAMES))
+    const answered = yield* Effect.acquireUseRelease(
+      lab.nsd.process.signal("SIGSTOP"),
+      () => send({ port: running.port, questions: checked, waiting: FILL_WAITING, timeoutSeconds: 1 }, lab.directory),
+      () => lab.nsd.process.signal("SIGCONT")
+    )
+    const figures = {
+      octetsEach: (after - before) / Math.max(1, filled.completed),
+      residentMebibytes: after / MEBIBYTE,
+      keptPercent: (100 * answered.succeeded) / answered.sent,
+      ...latency
+    }
+    return [{ variant: "", figures }]
+  })
+}
+
+/** `count` of them, evenly spread and in no order that a cache could use; all where there are fewer. */
+const shuffledPart = (names: ReadonlyArray<string>, count: number): ReadonlyArray<string> => {
+  const step = Math.max(1, Math.floor(names.length / count))
+  const part = names.filter((_, i) => i % step === 0)
+  // A stride prime to any length used here visits every name once.
+  const stride = 7_919
+  return part.map((_, i) => part[(i * stride) % part.length]!)
+}

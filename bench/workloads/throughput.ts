@@ -1,0 +1,21 @@
+/** As many answers as a server can give: the measurement that hot, cold, mixed and TCP share. */
+import { Effect } from "effect"
+import { Lab, type RunningServer } from "../lab.ts"
+import { type Load, send } from "../load/dnsperf.ts"
+import { cpuMicroseconds, residentOctets } from "../measure/process-tree.ts"
+import { cpu, type Figure, type Figures, lost, MEBIBYTE, queriesPerSecond, resident } from "./workload.ts"
+
+export const throughputFigures: ReadonlyArray<Figure> = [queriesPerSecond, cpu, lost, resident]
+
+/** Sends the load to the server, and counts the CPU time of all its threads meanwhile. */
+export const throughput = Effect.fnUntraced(function* (running: RunningServer, load: Omit<Load, "port">) {
+  const { directory } = yield* Lab
+  const before = cpuMicroseconds(running.pid)
+  const result = yield* send({ ...load, port: running.port }, directory)
+  return {
+    queriesPerSecond: result.queriesPerSecond,
+    cpuMicroseconds: (cpuMicroseconds(running.pid) - before) / Math.max(1, result.completed),
+    lost: result.lost,
+    residentMebibytes: residentOctets(running.pid) / MEBIBYTE
+  } satisfies Figures
+})
