@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url"
 import type { Server } from "./server.ts"
 
-export const floorSource = fileURLToPath(new URL("../floor/echo.c", import.meta.url))
+const source = fileURLToPath(new URL("../native/echo.c", import.meta.url))
 
 export const floor: Server = {
   name: "floor",
@@ -14,6 +14,6 @@ export const floor: Server = {
   // The compiler runs first and leaves the place to what it has made.
   command: ({ port }, program) => ({
     program: "/bin/sh",
-    args: ["-c", '"$0" -O2 -o echo "$1" && exec ./echo "$2"', program, floorSource, String(port)]
+    args: ["-c", '"$0" -O2 -o echo "$1" && exec ./echo "$2"', program, source, String(port)]
   })
 }

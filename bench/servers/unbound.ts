@@ -23,6 +23,9 @@ export const unbound: Server = {
   module-config: "iterator"
   outgoing-range: ${waiting}
   num-queries-per-thread: ${waiting}
+  jostle-timeout: ${upstreamTimeoutMs}
+  wait-limit: ${waiting}
+  discard-timeout: ${upstreamTimeoutMs}
   unknown-server-time-limit: ${upstreamTimeoutMs}
   so-rcvbuf: 4m
   so-sndbuf: 4m

@@ -3,7 +3,7 @@
  * which old ones are answered.
  *
  * What it costs to let them wait: CPU time and memory, and whether any is lost, refused, or asked upstream twice.
- * Every server is started for it, with room for twice as many, and told that the upstream may take five seconds, where
+ * Every server is started for it, with room for half as many more, and told that the upstream may take five seconds, where
  * it can be told.
  */
 import { Effect, Fiber } from "effect"
@@ -19,7 +19,11 @@ import { cpu, lost, MEBIBYTE, resident, type Workload } from "./workload.ts"
 const WAITING = 10_000
 const DELAY_MS = 1000
 const RATE = (WAITING * 1000) / DELAY_MS
+/** Room enough, and yet a descriptor for each fits what systems allow a process. */
+const ROOM = 1.5 * WAITING
 const SAMPLE_MS = 100
+/** Where more is lost than this share, so many were never waiting, and memory says nothing. */
+const BEARABLE_LOSS = 0.01
 
 export const inFlight: Workload = {
   name: "in-flight",
@@ -44,7 +48,7 @@ export const inFlight: Workload = {
     const upstream = yield* startSlowUpstream(DELAY_MS)
     const running = yield* lab.fresh(server, {
       upstreamPort: upstream.port,
-      waiting: 2 * WAITING,
+      waiting: ROOM,
       upstreamTimeoutMs: 5 * DELAY_MS
     })
     const questions = writeQuestions(lab.directory, numbered(freshPrefix(), ZONE, RATE * (seconds + 1)))
@@ -58,12 +62,12 @@ export const inFlight: Workload = {
       highest = Math.max(highest, residentOctets(running.pid))
     }).pipe(Effect.delay(SAMPLE_MS), Effect.forever)
     const watching = yield* Effect.forkScoped(watch)
-    const load = { port: running.port, questions, rate: RATE, waiting: 2 * WAITING }
+    const load = { port: running.port, questions, rate: RATE, waiting: ROOM }
     const result = yield* send(load, lab.directory)
     yield* Fiber.interrupt(watching)
     const figures = {
       cpuMicroseconds: (cpuMicroseconds(running.pid) - usedBefore) / Math.max(1, result.completed),
-      octetsEach: (highest - residentBefore) / WAITING,
+      octetsEach: result.lost > BEARABLE_LOSS * result.sent ? Number.NaN : (highest - residentBefore) / WAITING,
       latencyMs: result.averageLatencyMs,
       lost: result.lost,
       failed: result.completed - result.succeeded,
