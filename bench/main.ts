@@ -12,7 +12,7 @@ import { fullScale, Plan, shortScale } from "./plan.ts"
 import { BenchProblem } from "./problem.ts"
 import { findProgram, indispensable, missingPackages } from "./programs.ts"
 import { describeMachine, formatMachine } from "./report/machine.ts"
-import type { WorkloadResult } from "./report/results.ts"
+import { summary, type WorkloadResult } from "./report/results.ts"
 import { formatWorkload } from "./report/table.ts"
 import { runWorkload } from "./run.ts"
 import { allServers } from "./servers/all.ts"
@@ -99,7 +99,8 @@ const bench = Command.make(
         results.push(result)
         yield* Console.log(`${formatWorkload(result, chosen.markdown ? "markdown" : "text")}\n`)
         // After each, so that a run that is interrupted leaves what it has found.
-        if (Option.isSome(chosen.json)) writeJson(chosen.json.value, { startedAt, machine, plan, results })
+        if (Option.isSome(chosen.json))
+          writeJson(chosen.json.value, { startedAt, machine, plan, results: results.map(summary) })
       })
     )
     yield* Effect.provide(measured, Layer.mergeAll(Lab.layer, Layer.succeed(Plan, plan)))

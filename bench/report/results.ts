@@ -28,7 +28,6 @@ export interface Ratio {
   readonly key: string
   /** Strand's figure divided by the other's. */
   readonly ratio: number
-  readonly isAhead: boolean
   readonly against: string
 }
 
@@ -49,8 +48,7 @@ export const ratios = (
       .filter((other) => Number.isFinite(other.figures[key]) && other.figures[key]! > 0)
       .sort((a, b) => sign * (a.figures[key]! - b.figures[key]!))
     if (best === undefined) return []
-    const ratio = own[key]! / best.figures[key]!
-    return [{ key, ratio, isAhead: better === "less" ? ratio < 1 : ratio > 1, against: best.row.server }]
+    return [{ key, ratio: own[key]! / best.figures[key]!, against: best.row.server }]
   })
 }
 
@@ -58,3 +56,17 @@ export const ratios = (
 export const variantsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<string> => [
   ...new Set(rows.map(({ variant }) => variant))
 ]
+
+/** A result with what is computed from it, for whoever reads the file. */
+export const summary = (result: WorkloadResult) => ({
+  ...result,
+  rows: result.rows.map((row) => ({ ...row, medians: medians(row, result.figures) })),
+  ratios: variantsOf(result.rows).map((variant) => {
+    const rows = result.rows.filter((row) => row.variant === variant)
+    return {
+      variant,
+      bestPeer: ratios(rows, result.figures, "peer"),
+      floor: ratios(rows, result.figures, "floor")
+    }
+  })
+})
