@@ -18,7 +18,7 @@ export interface Scale {
 export const shortScale: Scale = {
   rounds: 1,
   seconds: 2,
-  sustainedSeconds: 10,
+  sustainedSeconds: 5,
   coldNames: 10_000,
   mixedQueries: { before: 100_000, measured: 50_000 },
   cachedNames: 50_000

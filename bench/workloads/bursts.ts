@@ -14,7 +14,7 @@ import type { Sample, Workload } from "./workload.ts"
 
 const SIZES = [1000, 10_000]
 const IDLE_MS = 500
-const REPETITIONS = 5
+const REPETITIONS = 3
 
 export const bursts: Workload = {
   name: "bursts",

@@ -62,7 +62,7 @@ export const inFlight: Workload = {
       highest = Math.max(highest, residentOctets(running.pid))
     }).pipe(Effect.delay(SAMPLE_MS), Effect.forever)
     const watching = yield* Effect.forkScoped(watch)
-    const load = { port: running.port, questions, rate: RATE, waiting: ROOM }
+    const load = { port: running.port, questions, rate: RATE, waiting: ROOM, timeoutSeconds: 5 }
     const result = yield* send(load, lab.directory)
     yield* Fiber.interrupt(watching)
     const figures = {
