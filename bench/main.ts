@@ -50,7 +50,7 @@ const flags = {
   workloads: selection("workloads", allWorkloads, "what is measured"),
   servers: selection("servers", allServers, "who is measured"),
   full: Flag.Boolean("full").pipe(
-    Flag.withDescription("the whole, which takes hours; else a few minutes"),
+    Flag.withDescription("the whole, in an hour and a half; else the short form, in a few minutes"),
     Flag.withDefault(false)
   ),
   rounds: positive("rounds", "how often each server is asked"),

@@ -20,6 +20,10 @@ const FEW_NAMES = 1000
 const FILL_WAITING = 100
 const LATENCY_NAMES = 100_000
 const CHECKED_NAMES = 2000
+/** A prime larger than any step between names used here: it visits names all over before it comes back to one. */
+const STRIDE = 611_953
+/** Until what filling set off in the server, such as collecting garbage, is over. */
+const SETTLE_MS = 1000
 
 export const memory: Workload = {
   name: "memory",
@@ -42,13 +46,14 @@ export const memory: Workload = {
       Effect.map(lab.fresh(server, { cachedNames: FEW_NAMES }), ({ pid }) => residentOctets(pid))
     )
     const running = yield* lab.fresh(server, { cachedNames: Math.ceil(cachedNames * 1.1) })
-    const names = [...numbered(freshPrefix(), ZONE, cachedNames)]
-    const all = writeQuestions(lab.directory, names)
+    const prefix = freshPrefix()
+    const all = writeQuestions(lab.directory, numbered(prefix, ZONE, cachedNames))
+    const some = writeQuestions(lab.directory, spread(prefix, cachedNames, LATENCY_NAMES))
+    const checked = writeQuestions(lab.directory, spread(prefix, cachedNames, CHECKED_NAMES))
     const filled = yield* send({ port: running.port, questions: all, waiting: FILL_WAITING }, lab.directory)
     const after = residentOctets(running.pid)
-    const latency = yield* latencyOf(running, writeQuestions(lab.directory, shuffledPart(names, LATENCY_NAMES)))
-
-    const checked = writeQuestions(lab.directory, shuffledPart(names, CHECKED_NAMES))
+    yield* Effect.sleep(SETTLE_MS)
+    const latency = yield* latencyOf(running, some)
     const answered = yield* Effect.acquireUseRelease(
       lab.nsd.process.signal("SIGSTOP"),
       () => send({ port: running.port, questions: checked, waiting: FILL_WAITING, timeoutSeconds: 1 }, lab.directory),
@@ -64,11 +69,7 @@ export const memory: Workload = {
   })
 }
 
-/** `count` of them, evenly spread and in no order that a cache could use; all where there are fewer. */
-const shuffledPart = (names: ReadonlyArray<string>, count: number): ReadonlyArray<string> => {
-  const step = Math.max(1, Math.floor(names.length / count))
-  const part = names.filter((_, i) => i % step === 0)
-  // A stride prime to any length used here visits every name once.
-  const stride = 7_919
-  return part.map((_, i) => part[(i * stride) % part.length]!)
+/** `count` names of the `size` numbered ones, from all over, neighbours in number far apart in order. */
+function* spread(prefix: string, size: number, count: number): Iterable<string> {
+  for (let i = 0; i < count; i++) yield `${prefix}-${(i * STRIDE) % size}.${ZONE}`
 }

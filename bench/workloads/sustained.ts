@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import { Lab } from "../lab.ts"
-import { freshPrefix, writeQuestions } from "../load/questions.ts"
+import { freshPrefix, questionsNamed } from "../load/questions.ts"
 import { zipf } from "../load/zipf.ts"
 import { median } from "../measure/percentiles.ts"
 import { Plan } from "../plan.ts"
@@ -20,16 +20,12 @@ const NAMES = 1_000_000
 const EXPONENT = 1.1
 const SEED = 2
 const WAITING = 200
-/** The same for all servers: each has a cache of its own. */
-let file: string | undefined
 
-const questionsIn = (directory: string): string => {
+/** The same for all servers: each has a cache of its own. */
+const names = (): ReadonlyArray<string> => {
   const prefix = freshPrefix()
   const next = zipf(NAMES, EXPONENT, SEED)
-  return writeQuestions(
-    directory,
-    Array.from({ length: QUERIES }, () => `${prefix}-${next()}.${SHORT_LIVED_ZONE}`)
-  )
+  return Array.from({ length: QUERIES }, () => `${prefix}-${next()}.${SHORT_LIVED_ZONE}`)
 }
 
 export const sustained: Workload = {
@@ -53,8 +49,8 @@ export const sustained: Workload = {
     const { sustainedSeconds } = yield* Plan
     const lab = yield* Lab
     const running = yield* lab.fresh(server)
-    file ??= questionsIn(lab.directory)
-    const load = { questions: file, seconds: sustainedSeconds / PARTS, waiting: WAITING }
+    const questions = questionsNamed(lab.directory, "sustained", names)
+    const load = { questions, seconds: sustainedSeconds / PARTS, waiting: WAITING }
     const parts = yield* Effect.replicateEffect(throughput(running, load), PARTS)
     const start = parts[1]!
     const end = parts[PARTS - 1]!
