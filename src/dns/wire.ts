@@ -41,20 +41,25 @@ let slab = new ArrayBuffer(SLAB_SIZE)
 let used = 0
 
 /**
- * A copy of `from[start, end)`.
+ * Room for so many octets that live for a moment.
  *
- * Copies that live for a moment share slabs of memory: an array of its own outside the heap costs a small one more than
- * all else that is done with it.
+ * Such rooms share slabs of memory: an array of its own outside the heap costs a small one more than all else that is
+ * done with it.
  */
-export const copyOf = (from: Uint8Array, start: number, end: number): Uint8Array => {
-  const length = end - start
-  if (length > SLAB_SIZE / 8) return from.slice(start, end)
+export const roomFor = (length: number): Uint8Array => {
+  if (length > SLAB_SIZE / 8) return new Uint8Array(length)
   if (used + length > SLAB_SIZE) {
     slab = new ArrayBuffer(SLAB_SIZE)
     used = 0
   }
-  const copy = new Uint8Array(slab, used, length)
+  const room = new Uint8Array(slab, used, length)
   used += length
+  return room
+}
+
+/** A copy of `from[start, end)` that lives for a moment. */
+export const copyOf = (from: Uint8Array, start: number, end: number): Uint8Array => {
+  const copy = roomFor(end - start)
   copyOctets(from, start, end, copy, 0)
   return copy
 }

@@ -12,23 +12,29 @@ import { Turn } from "./turn.ts"
 const TICK_MS = 5
 const SLOTS = 1024
 
+/** What is told that its time has come. An object rather than a function: those that wait by the thousand are one already. */
+export interface Due {
+  /** Must not throw. */
+  fire(): void
+}
+
 /** A timer that is armed; `cancel` takes it. */
 export class Timer {
   dueTick = 0
   previous: Timer | undefined = undefined
   next: Timer | undefined = undefined
-  fire: (() => void) | undefined
+  target: Due | undefined
 
-  constructor(fire: (() => void) | undefined) {
-    this.fire = fire
+  constructor(target: Due | undefined) {
+    this.target = target
   }
 }
 
 export class TimerWheel extends Context.Service<
   TimerWheel,
   {
-    /** Calls `fire` once, `delayMs` from now. `fire` must not throw. */
-    readonly after: (delayMs: number, fire: () => void) => Timer
+    /** Fires `target` once, `delayMs` from now. */
+    readonly after: (delayMs: number, target: Due) => Timer
     /** Disarms a timer; one that has fired or was cancelled stays as it is. */
     readonly cancel: (timer: Timer) => void
     /** When this turn began, in milliseconds; only differences mean something. */
@@ -50,7 +56,7 @@ export class TimerWheel extends Context.Service<
         })
       )
       return TimerWheel.of({
-        after: (delayMs, fire) => wheel.after(delayMs, fire),
+        after: (delayMs, target) => wheel.after(delayMs, target),
         cancel: (timer) => wheel.cancel(timer),
         nowMs: turn.nowMs
       })
@@ -72,8 +78,8 @@ class Wheel {
     this.tick = this.currentTick()
   }
 
-  after(delayMs: number, fire: () => void): Timer {
-    const timer = new Timer(fire)
+  after(delayMs: number, target: Due): Timer {
+    const timer = new Timer(target)
     if (this.count++ === 0) {
       this.time.refresh()
       this.tick = this.currentTick()
@@ -89,8 +95,8 @@ class Wheel {
   }
 
   cancel(timer: Timer): void {
-    if (timer.fire === undefined) return
-    timer.fire = undefined
+    if (timer.target === undefined) return
+    timer.target = undefined
     timer.previous!.next = timer.next
     timer.next!.previous = timer.previous
     timer.previous = undefined
@@ -110,9 +116,9 @@ class Wheel {
       while (timer !== slot) {
         const next: Timer = timer.next!
         if (timer.dueTick <= now) {
-          const fire = timer.fire!
+          const target = timer.target!
           this.cancel(timer)
-          fire()
+          target.fire()
           // What fires may cancel its neighbours: go on from the ring's head where the next one has gone.
           timer = next.next === undefined ? slot.next! : next
         } else {

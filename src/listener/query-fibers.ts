@@ -40,12 +40,15 @@ export class QueryFibers extends Context.Service<
         beginBatch: pipeline.beginBatch,
         endBatch: pipeline.endBatch,
         start: (handling) => {
-          fibers.add(runFork(handling))
+          // What was begun is answered: only its waiting can be interrupted.
+          fibers.add(runFork(handling, uninterruptible))
         }
       })
     })
   )
 }
+
+const uninterruptible = { uninterruptible: true }
 
 /** One dispatcher for all fibers of queries: a thousand that wake in one turn share one `setImmediate`. */
 class SharedDispatcher implements Scheduler.Scheduler {

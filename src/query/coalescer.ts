@@ -18,25 +18,15 @@ import { type Answer, DeadlinePassed, type ResolveError } from "../upstream/answ
 const MAX_FOLLOWERS = 10_000
 const WAKE_SLICE = 64
 
-type Outcome = Exit.Exit<Answer, ResolveError>
+export type Outcome = Exit.Exit<Answer, ResolveError>
 
 const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
 export class Coalescer extends Context.Service<
   Coalescer,
   {
-    /**
-     * The answer to the question, from the exchange under way or a new one.
-     *
-     * @param hash the question's, by a key that nobody knows
-     * @param onJoined told of the exchange's record, and whether another query began it
-     */
-    readonly resolve: (
-      question: Question,
-      hash: number,
-      deadlineMs: number,
-      onJoined: (record: ResolutionRecord, isShared: boolean) => void
-    ) => Effect.Effect<Answer, ResolveError>
+    /** Lets the follower wait for its question's exchange, the one under way or a new one, for so long at most. */
+    readonly join: (follower: Follower, deadlineMs: number) => void
   }
 >()("strand/query/Coalescer") {
   /** @param resolve carries a question upstream and keeps what comes back */
@@ -70,21 +60,19 @@ export class Coalescer extends Context.Service<
         }
 
         return Coalescer.of({
-          resolve: (question, hash, deadlineMs, onJoined) =>
-            Effect.callback((resume) => {
-              const present = flights.get(hash, question)
-              const flight = present ?? new Flight(question, hash, wheel.nowMs())
-              const follower = new Follower(flight, wheel, resume)
-              follower.timer = wheel.after(deadlineMs, follower.giveUp)
-              onJoined(flight.record, present !== undefined)
-              if (present === undefined) {
-                flights.add(flight)
-                launch(flight)
-              } else {
-                counters.add("upstream.coalesced")
-              }
-              return Effect.sync(() => follower.leave())
-            })
+          join: (follower, deadlineMs) => {
+            const { question, hash } = follower
+            const present = flights.get(hash, question)
+            const flight = present ?? new Flight(question, hash, wheel.nowMs())
+            follower.wait(flight, wheel, deadlineMs)
+            follower.joined(flight.record, present !== undefined)
+            if (present === undefined) {
+              flights.add(flight)
+              launch(flight)
+            } else {
+              counters.add("upstream.coalesced")
+            }
+          }
         })
       })
     )
@@ -136,44 +124,53 @@ class Flight {
   }
 
   /** Tells all who wait; a slice of them in this turn, the others in later ones. */
-  readonly land = (outcome: Outcome): void => {
+  land(outcome: Outcome): void {
     for (let told = 0; this.first !== undefined; told++) {
       if (told === WAKE_SLICE) {
-        setImmediate(this.land, outcome)
+        setImmediate(() => this.land(outcome))
         return
       }
-      this.first.take(outcome)
+      const { first } = this
+      first.leave()
+      first.take(outcome)
     }
   }
 }
 
-class Follower {
-  timer: Timer | undefined
+/** Who waits for an exchange: what the outcome is given to, once, unless it leaves before. */
+export abstract class Follower {
+  abstract readonly question: Question
+  /** The question's, by a key that nobody knows. */
+  abstract readonly hash: number
   next: Follower | undefined
   previous: Follower | undefined
-  private readonly flight: Flight
-  private readonly wheel: TimerWheel["Service"]
-  private readonly resume: (outcome: Outcome) => void
+  private timer: Timer | undefined
+  private flight: Flight | undefined
+  private wheel: TimerWheel["Service"] | undefined
 
-  constructor(flight: Flight, wheel: TimerWheel["Service"], resume: (outcome: Outcome) => void) {
+  /** Told of the exchange's record, and whether another query began it. */
+  abstract joined(record: ResolutionRecord, isShared: boolean): void
+
+  /** The outcome; the failure of a deadline is this follower's alone. */
+  abstract take(outcome: Outcome): void
+
+  wait(flight: Flight, wheel: TimerWheel["Service"], deadlineMs: number): void {
     this.flight = flight
     this.wheel = wheel
-    this.resume = resume
+    this.timer = wheel.after(deadlineMs, this)
     flight.add(this)
   }
 
-  take(outcome: Outcome): void {
+  /** The deadline has passed. */
+  fire(): void {
     this.leave()
-    this.resume(outcome)
-  }
-
-  readonly giveUp = (): void => {
-    this.leave()
-    this.resume(deadlinePassed)
+    this.take(deadlinePassed)
   }
 
   leave(): void {
-    if (this.timer !== undefined) this.wheel.cancel(this.timer)
-    this.flight.remove(this)
+    if (this.timer !== undefined) this.wheel!.cancel(this.timer)
+    this.flight?.remove(this)
+    this.timer = undefined
+    this.flight = undefined
   }
 }

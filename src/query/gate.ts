@@ -17,71 +17,105 @@ const shed = Effect.fail(new Shed())
 const waitedTooLong = Effect.fail(new WaitedTooLong())
 
 export interface Gate {
+  /** Takes a permit if one is free; says whether. */
+  readonly take: Effect.Effect<boolean>
+  /** Gives a permit back: to the first in line, if anybody stands there. */
+  readonly release: Effect.Effect<unknown>
   /**
-   * Runs `effect` with a permit.
-   *
-   * @param deadlineMs milliseconds that it may stand in line
-   * @param onAdmitted called when a query that stood in line gets its turn
+   * Stands in line until there is a permit to hold, for so many milliseconds at most. Interruptible: who leaves is no
+   * longer in line.
    */
-  readonly run: <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    deadlineMs: number,
-    onAdmitted: () => void
-  ) => Effect.Effect<A, E | Shed | WaitedTooLong, R>
-  /** Queries that stand in line. */
+  readonly standInLine: (deadlineMs: number) => Effect.Effect<void, Shed | WaitedTooLong>
+  /** How many stand in line. */
   readonly waiting: () => number
-}
-
-interface Waiter {
-  resume: ((effect: Effect.Effect<void, WaitedTooLong>) => void) | undefined
 }
 
 export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerWheel["Service"]): Effect.Effect<Gate> =>
   Effect.map(Semaphore.make(maxConcurrent), (semaphore) => {
-    // A set keeps the order of arrival and lets anyone leave from the middle.
-    const line = new Set<Waiter>()
-
+    const line = new Line()
+    const release = semaphore.release(1)
     const handOn = Effect.suspend((): Effect.Effect<unknown> => {
-      for (const waiter of line) {
-        line.delete(waiter)
-        waiter.resume?.(Effect.void)
-        return Effect.void
-      }
-      return semaphore.release(1)
+      const waiter = line.shift()
+      if (waiter === undefined) return release
+      waiter.resume(Effect.void)
+      return Effect.void
     })
 
-    /** Ends with a permit in hand. */
-    const standInLine = (deadlineMs: number): Effect.Effect<void, WaitedTooLong> =>
+    const wait = (deadlineMs: number): Effect.Effect<void, WaitedTooLong> =>
       Effect.callback((resume) => {
-        const waiter: Waiter = { resume: undefined }
-        const timer = wheel.after(deadlineMs, () => {
-          line.delete(waiter)
-          resume(waitedTooLong)
-        })
-        waiter.resume = (effect) => {
+        const waiter = new Waiter((effect) => {
           wheel.cancel(timer)
           resume(effect)
-        }
-        line.add(waiter)
+        })
+        const timer = wheel.after(deadlineMs, {
+          fire: () => {
+            line.remove(waiter)
+            resume(waitedTooLong)
+          }
+        })
+        line.push(waiter)
         return Effect.suspend(() => {
           wheel.cancel(timer)
           // Interrupted between being handed the permit and taking it: it goes on to the next.
-          return line.delete(waiter) ? Effect.void : handOn
+          return line.remove(waiter) ? Effect.void : handOn
         })
       })
 
     return {
-      waiting: () => line.size,
-      run: <A, E, R>(effect: Effect.Effect<A, E, R>, deadlineMs: number, onAdmitted: () => void) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(semaphore.takeIfAvailable(1), (isFree): Effect.Effect<A, E | Shed | WaitedTooLong, R> => {
-            if (isFree) return Effect.ensuring(restore(effect), handOn)
-            if (line.size >= maxQueued) return shed
-            return Effect.flatMap(restore(standInLine(deadlineMs)), () => {
-              onAdmitted()
-              return Effect.ensuring(restore(effect), handOn)
-            })
-          })
+      take: semaphore.takeIfAvailable(1),
+      release: handOn,
+      waiting: () => line.length,
+      standInLine: (deadlineMs) =>
+        Effect.suspend(
+          (): Effect.Effect<void, Shed | WaitedTooLong> =>
+            line.length >= maxQueued ? shed : Effect.interruptible(wait(deadlineMs))
         )
     }
   })
+
+class Waiter {
+  next: Waiter | undefined
+  previous: Waiter | undefined
+  isInLine = false
+  readonly resume: (effect: Effect.Effect<void, WaitedTooLong>) => void
+
+  constructor(resume: (effect: Effect.Effect<void, WaitedTooLong>) => void) {
+    this.resume = resume
+  }
+}
+
+/** First come, first served; anyone may leave from the middle. */
+class Line {
+  length = 0
+  private first: Waiter | undefined
+  private last: Waiter | undefined
+
+  push(waiter: Waiter): void {
+    waiter.isInLine = true
+    waiter.previous = this.last
+    if (this.last === undefined) this.first = waiter
+    else this.last.next = waiter
+    this.last = waiter
+    this.length++
+  }
+
+  shift(): Waiter | undefined {
+    const { first } = this
+    if (first !== undefined) this.remove(first)
+    return first
+  }
+
+  /** Returns whether it stood in line. */
+  remove(waiter: Waiter): boolean {
+    if (!waiter.isInLine) return false
+    waiter.isInLine = false
+    if (waiter.previous === undefined) this.first = waiter.next
+    else waiter.previous.next = waiter.next
+    if (waiter.next === undefined) this.last = waiter.previous
+    else waiter.next.previous = waiter.previous
+    waiter.next = undefined
+    waiter.previous = undefined
+    this.length--
+    return true
+  }
+}

@@ -4,7 +4,7 @@
  * An answer that stops at a CNAME whose target the upstream does not speak of is completed: the target is asked for,
  * and what is there follows the CNAMEs (RFC 1034 §5.3.3 step 4c).
  */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { ExtendedError } from "../dns/codes.ts"
@@ -46,31 +46,27 @@ export const makeResolveAndKeep = Effect.gen(function* () {
     })
   }
 
-  const keep = (question: Question, answer: Answer): void => {
-    cache.store(question, answer.wire, answer.ttlSeconds)
-    failures.forget(question)
-  }
-
-  const keepFailure = (question: Question, error: ResolveError): void => {
-    if (error._tag !== "UpstreamsFailed" || !error.isOfQuestion) return
-    failures.store(question, { code: ExtendedError.CachedError, text: error.message.slice(0, 200) })
+  /** @param outcome of the question, or of all its legs */
+  const keepOutcome = (question: Question, outcome: Exit.Exit<Answer, ResolveError>): void => {
+    if (Exit.isSuccess(outcome)) {
+      cache.store(question, outcome.value.wire, outcome.value.ttlSeconds)
+      failures.forget(question)
+      return
+    }
+    for (const reason of outcome.cause.reasons) {
+      if (reason._tag !== "Fail" || reason.error._tag !== "UpstreamsFailed" || !reason.error.isOfQuestion) continue
+      failures.store(question, { code: ExtendedError.CachedError, text: reason.error.message.slice(0, 200) })
+    }
   }
 
   return (question: Question, record: ResolutionRecord): Effect.Effect<Answer, ResolveError> =>
-    Effect.matchEffect(pool.resolve(question, record), {
-      onSuccess: (answer) => {
-        if (answer.continuesAt === undefined) {
-          keep(question, answer)
-          return Effect.succeed(answer)
-        }
-        return complete(question, answer, answer.continuesAt, 1, record).pipe(
-          Effect.tap((whole) => Effect.sync(() => keep(question, whole))),
-          Effect.tapError((error) => Effect.sync(() => keepFailure(question, error)))
-        )
-      },
-      onFailure: (error) => {
-        keepFailure(question, error)
-        return Effect.fail(error)
+    Effect.flatMap(Effect.exit(pool.resolve(question, record)), (outcome) => {
+      if (Exit.isFailure(outcome) || outcome.value.continuesAt === undefined) {
+        keepOutcome(question, outcome)
+        return outcome
       }
+      return Effect.onExit(complete(question, outcome.value, outcome.value.continuesAt, 1, record), (whole) =>
+        Effect.sync(() => keepOutcome(question, whole))
+      )
     })
 })

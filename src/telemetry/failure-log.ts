@@ -43,9 +43,11 @@ export class FailureLog extends Context.Service<
         failure: (question, record, reason) =>
           limited((note) =>
             Effect.logWarning(`query failed: ${question}: ${reason}`, {
-              client: record.client,
+              client: record.client.address,
               milliseconds: Math.round(record.endedMs - record.startedMs),
-              attempts: (record.resolution?.attempts ?? []).map(({ upstream, outcome }) => `${upstream} ${outcome}`),
+              attempts: (record.resolution?.attempts ?? []).map(
+                ({ upstream, outcome }) => `${upstream.name} ${outcome}`
+              ),
               ...note
             })
           ),

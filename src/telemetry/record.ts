@@ -4,7 +4,9 @@
  * Written for every miss; when the query is over, the sampler decides whether a trace is built from it. Times are
  * milliseconds of the turn's clock (`io/turn.ts`): exact for what is picked to be traced, else when the turn began.
  */
+
 import type { Question } from "../dns/question.ts"
+import type { Endpoint } from "../io/endpoint.ts"
 
 export type AttemptOutcome =
   | "waiting"
@@ -18,9 +20,7 @@ export type AttemptOutcome =
 
 /** One question sent to one upstream. */
 export interface AttemptRecord {
-  readonly upstream: string
-  readonly address: string
-  readonly port: number
+  readonly upstream: { readonly name: string; readonly endpoint: Endpoint }
   readonly startedMs: number
   transport: "udp" | "tcp"
   endedMs: number
@@ -32,12 +32,12 @@ export interface AttemptRecord {
 export interface ResolutionRecord {
   readonly startedMs: number
   endedMs: number
-  readonly attempts: Array<AttemptRecord>
+  attempts: Array<AttemptRecord>
 }
 
 export interface QueryRecord {
   readonly question: Question
-  readonly client: string
+  readonly client: Endpoint
   readonly transport: "udp" | "tcp"
   readonly startedMs: number
   lookedUpMs: number

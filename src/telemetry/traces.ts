@@ -141,7 +141,7 @@ const buildTrace = (tracer: Tracer.Tracer, turn: Turn["Service"], record: QueryR
       "dns.question.name": formatName(question.name),
       "dns.question.type": typeName(question.type),
       "dns.response_code": rcodeName(record.rcode),
-      "client.address": record.client,
+      "client.address": record.client.address,
       "network.transport": record.transport
     },
     record.error
@@ -171,10 +171,10 @@ const attemptSpan = (span: MakeSpan, parent: Tracer.Span, attempt: AttemptRecord
     attempt.startedMs,
     attempt.endedMs === 0 ? overMs : attempt.endedMs,
     {
-      "server.address": attempt.address,
-      "server.port": attempt.port,
+      "server.address": attempt.upstream.endpoint.address,
+      "server.port": attempt.upstream.endpoint.port,
       "network.transport": attempt.transport,
-      "strand.upstream": attempt.upstream,
+      "strand.upstream": attempt.upstream.name,
       "strand.outcome": attempt.outcome,
       ...(attempt.rcode < 0 ? {} : { "dns.response_code": rcodeName(attempt.rcode) })
     },

@@ -24,8 +24,7 @@ export interface Exchange {
   readonly onTrouble: (message: string) => void
 }
 
-/** An exchange with an upstream, whatever the transports it takes. */
-export interface Attempt extends Exchange {
+/** An exchange with an upstream, whatever the transports it takes; its own record. */
+export interface Attempt extends Exchange, AttemptRecord {
   readonly upstream: Upstream
-  readonly record: AttemptRecord
 }

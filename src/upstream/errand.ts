@@ -87,7 +87,7 @@ export class Errand implements Exchange {
 
   private goByTcp(): void {
     this.port = undefined
-    this.attempt.record.transport = "tcp"
+    this.attempt.transport = "tcp"
     this.interrupt = this.resolver.askByTcp(this)
   }
 

@@ -23,12 +23,12 @@ export const rank = (policy: Policy, upstreams: ReadonlyArray<Upstream>, turn: n
 /** The first of the ranked that was asked least often and whose breaker lets a query pass; undefined where none does. */
 export const nextUpstream = (
   ranked: ReadonlyArray<Upstream>,
-  timesAsked: (upstream: Upstream) => number,
+  history: { readonly timesAsked: (upstream: Upstream) => number },
   nowMs: number
 ): Upstream | undefined => {
   for (let times = 0; times < MAX_ATTEMPTS_AT_ONE; times++) {
     for (const upstream of ranked) {
-      if (timesAsked(upstream) === times && upstream.breaker.tryPass(nowMs)) return upstream
+      if (history.timesAsked(upstream) === times && upstream.breaker.tryPass(nowMs)) return upstream
     }
   }
   return undefined

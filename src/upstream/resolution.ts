@@ -3,14 +3,14 @@
  *
  * An attempt's timer starts the next attempt; it does not end the first: the first good answer wins, from whomever.
  * Upstreams not yet asked come first, none is asked more than three times (RFC 9520 §3.1). One state machine a question,
- * driven by what its attempts are told and by one timer; `resolveThrough` is the effect around it.
+ * driven by what its attempts are told and by one timer.
  */
-import { Effect, Exit } from "effect"
+import { Exit } from "effect"
 import { type Question, questionKey } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
-import type { Timer, TimerWheel } from "../io/timer-wheel.ts"
+import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
-import type { AttemptOutcome, AttemptRecord, ResolutionRecord } from "../telemetry/record.ts"
+import type { AttemptOutcome, ResolutionRecord } from "../telemetry/record.ts"
 import {
   type Answer,
   answerOf,
@@ -40,21 +40,8 @@ export interface ResolutionOptions {
   readonly nextPlan: () => RetryPlan
 }
 
-/** Resolves `question` at the ranked upstreams through `resolver`; interrupted, it gives up all attempts. */
-export const resolveThrough = (
-  resolver: Resolver,
-  ranked: ReadonlyArray<Upstream>,
-  question: Question,
-  record: ResolutionRecord,
-  options: ResolutionOptions
-): Effect.Effect<Answer, ResolveError> =>
-  Effect.callback((resume) => {
-    const resolution = new Resolution(resolver, ranked, question, record, options, resume)
-    resolution.begin()
-    return Effect.sync(() => resolution.abandon())
-  })
-
-class Resolution {
+/** Told of the outcome by `resume`, once, unless it is abandoned before. */
+export class Resolution implements Due {
   readonly question: Question
   private readonly resolver: Resolver
   private readonly ranked: ReadonlyArray<Upstream>
@@ -63,7 +50,7 @@ class Resolution {
   private readonly resume: (outcome: Outcome) => void
   private readonly plan: RetryPlan
   private readonly endMs: number
-  private readonly attempts: Array<UpstreamAttempt> = []
+  private attempts: Array<UpstreamAttempt> = none
   /** All breakers were open at the start: silence from one trial of each is answer enough. */
   private readonly areAllDown: boolean
   private timer: Timer | undefined
@@ -104,7 +91,7 @@ class Resolution {
     if (this.isOver || !attempt.isPending) return
     const { upstream } = attempt
     this.sawResponse = true
-    attempt.record.rcode = response.rcode
+    attempt.rcode = response.rcode
     upstream.breaker.onSuccess(this.nowMs)
     const answer = answerOf(response, this.question, upstream.isTrusted)
     if (answer !== undefined) {
@@ -135,7 +122,8 @@ class Resolution {
     this.goOn()
   }
 
-  private onTimer(): void {
+  /** The time of the last attempt is over, or all of it. */
+  fire(): void {
     for (const attempt of this.attempts) if (attempt.isPending) attempt.isTimedOut = true
     const isLate = this.nowMs >= this.endMs
     if (isLate || (this.areAllDown && !this.mayFollow())) this.finish(deadlinePassed)
@@ -167,18 +155,20 @@ class Resolution {
     )
   }
 
-  private readonly timesAsked = (upstream: Upstream): number => {
+  timesAsked(upstream: Upstream): number {
     let times = 0
     for (const attempt of this.attempts) if (attempt.upstream === upstream) times++
     return times
   }
 
   private startAttempt(): boolean {
-    const upstream = nextUpstream(this.ranked, this.timesAsked, this.nowMs)
+    const upstream = nextUpstream(this.ranked, this, this.nowMs)
     if (upstream === undefined) return false
     const attempt = new UpstreamAttempt(this, upstream)
-    this.record.attempts.push(attempt.record)
-    this.attempts.push(attempt)
+    if (this.record.attempts.length === 0) this.record.attempts = [attempt]
+    else this.record.attempts.push(attempt)
+    if (this.attempts.length === 0) this.attempts = [attempt]
+    else this.attempts.push(attempt)
     this.options.counters.add(this.attempts.length === 1 ? "upstream.attempts" : "upstream.retries")
     this.arm(this.areAllDown ? this.options.attemptTimeoutMs : (this.plan[this.attempts.length - 1] ?? Infinity))
     attempt.errand = this.resolver.begin(attempt)
@@ -188,7 +178,7 @@ class Resolution {
   private arm(delayMs: number): void {
     const { wheel } = this.options
     if (this.timer !== undefined) wheel.cancel(this.timer)
-    this.timer = wheel.after(Math.min(delayMs, this.endMs - wheel.nowMs()), () => this.onTimer())
+    this.timer = wheel.after(Math.min(delayMs, this.endMs - wheel.nowMs()), this)
   }
 
   private finish(outcome: Outcome): void {
@@ -223,7 +213,11 @@ class Resolution {
 
 class UpstreamAttempt implements Attempt {
   readonly upstream: Upstream
-  readonly record: AttemptRecord
+  readonly startedMs: number
+  transport: "udp" | "tcp"
+  endedMs = 0
+  outcome: AttemptOutcome = "waiting"
+  rcode = -1
   errand: Errand | undefined
   isTroubled = false
   isTimedOut = false
@@ -232,16 +226,8 @@ class UpstreamAttempt implements Attempt {
   constructor(resolution: Resolution, upstream: Upstream) {
     this.resolution = resolution
     this.upstream = upstream
-    this.record = {
-      upstream: upstream.name,
-      address: upstream.endpoint.address,
-      port: upstream.endpoint.port,
-      startedMs: resolution.nowMs,
-      transport: upstream.protocol,
-      endedMs: 0,
-      outcome: "waiting",
-      rcode: -1
-    }
+    this.startedMs = resolution.nowMs
+    this.transport = upstream.protocol
   }
 
   get question(): Question {
@@ -249,12 +235,12 @@ class UpstreamAttempt implements Attempt {
   }
 
   get isPending(): boolean {
-    return this.record.outcome === "waiting"
+    return this.outcome === "waiting"
   }
 
   end(outcome: AttemptOutcome): void {
-    this.record.endedMs = this.resolution.nowMs
-    this.record.outcome = outcome
+    this.endedMs = this.resolution.nowMs
+    this.outcome = outcome
   }
 
   onResponse(response: Response): void {
@@ -269,3 +255,6 @@ class UpstreamAttempt implements Attempt {
     this.resolution.onTrouble(this, message)
   }
 }
+
+/** What an array of attempts is before the first: arrays that grow from nothing take room for many. */
+const none: Array<UpstreamAttempt> = []

@@ -5,7 +5,7 @@
  * one lease; which seat takes a question, round-robin or least-busy, is decided here, for `Pool` itself always lends
  * the one returned last. The misses of one batch sit together, so that they leave in one batch.
  */
-import { Context, Effect, Exit, Layer, Pool, Scope } from "effect"
+import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
@@ -15,7 +15,7 @@ import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import type { Answer, ResolveError } from "./answer.ts"
 import { rank } from "./policy.ts"
-import { resolveThrough } from "./resolution.ts"
+import { Resolution } from "./resolution.ts"
 import { Resolver } from "./resolver.ts"
 import { makeRetryPlans } from "./retry-plan.ts"
 import { TcpConnection } from "./tcp-connection.ts"
@@ -99,6 +99,7 @@ export class ResolverPool extends Context.Service<
         seat.lease = fresh.lease
       })
 
+      const runFork = yield* FiberSet.makeRuntime<DatagramTransport>()
       let asked = 0
       let seat = seats[0]!
       let turns = 0
@@ -106,7 +107,7 @@ export class ResolverPool extends Context.Service<
       let seatTurn = -1
       /** What comes in one batch goes to one resolver, up to a number: it leaves in one batch too. */
       const choose = (): Seat => {
-        if (seatTurn === turn.count() && ++run < MAX_RUN) return seat
+        if (seatTurn === turn.count() && ++run < MAX_RUN && !seat.resolver.isBroken) return seat
         seatTurn = turn.count()
         run = 0
         turns = (turns + 1) % seats.length
@@ -114,6 +115,7 @@ export class ResolverPool extends Context.Service<
         if (config.poolStrategy === "least-busy") {
           for (const other of seats) if (other.resolver.inFlight < seat.resolver.inFlight) seat = other
         }
+        if (seat.resolver.isBroken) runFork(replace(seat))
         return seat
       }
       const options = {
@@ -126,14 +128,13 @@ export class ResolverPool extends Context.Service<
       }
       return ResolverPool.of({
         resolve: (question, record) =>
-          Effect.suspend(() => {
-            const seat = choose()
+          Effect.callback((resume) => {
+            const { resolver } = choose()
             asked = (asked + 1) >>> 0
             const ranked = rank(config.upstreamPolicy, upstreams, asked)
-            return Effect.ensuring(
-              resolveThrough(seat.resolver, ranked, question, record, options),
-              Effect.suspend(() => (seat.resolver.isBroken ? Effect.forkIn(replace(seat), scope) : Effect.void))
-            )
+            const resolution = new Resolution(resolver, ranked, question, record, options, resume)
+            resolution.begin()
+            return Effect.sync(() => resolution.abandon())
           })
       })
     })

@@ -14,7 +14,7 @@ describe("TimerWheel", () => {
         const fired: Array<number> = []
         for (const delay of [1, 7, 20, 1_003]) {
           const start = wheel.nowMs()
-          wheel.after(delay, () => fired.push(wheel.nowMs() - start - delay))
+          wheel.after(delay, { fire: () => fired.push(wheel.nowMs() - start - delay) })
         }
         for (let i = 0; i < 1_100; i++) yield* TestClock.adjust(1)
         assert.strictEqual(fired.length, 4)
@@ -27,7 +27,7 @@ describe("TimerWheel", () => {
     withWheel((wheel) =>
       Effect.gen(function* () {
         let fired = 0
-        wheel.after(12_000, () => fired++)
+        wheel.after(12_000, { fire: () => fired++ })
         yield* TestClock.adjust(11_990)
         assert.strictEqual(fired, 0)
         yield* TestClock.adjust(20)
@@ -40,8 +40,8 @@ describe("TimerWheel", () => {
     withWheel((wheel) =>
       Effect.gen(function* () {
         let fired = 0
-        const timer = wheel.after(10, () => fired++)
-        wheel.after(10, () => fired++)
+        const timer = wheel.after(10, { fire: () => fired++ })
+        wheel.after(10, { fire: () => fired++ })
         wheel.cancel(timer)
         wheel.cancel(timer)
         yield* TestClock.adjust(100)
@@ -55,14 +55,16 @@ describe("TimerWheel", () => {
       Effect.gen(function* () {
         const fired: Array<string> = []
         const neighbours: Array<Timer> = []
-        wheel.after(10, () => {
-          fired.push("first")
-          for (const neighbour of neighbours) wheel.cancel(neighbour)
-          wheel.after(10, () => fired.push("armed"))
+        wheel.after(10, {
+          fire: () => {
+            fired.push("first")
+            for (const neighbour of neighbours) wheel.cancel(neighbour)
+            wheel.after(10, { fire: () => fired.push("armed") })
+          }
         })
-        neighbours.push(wheel.after(10, () => fired.push("cancelled")))
-        neighbours.push(wheel.after(10, () => fired.push("cancelled")))
-        wheel.after(10, () => fired.push("last"))
+        neighbours.push(wheel.after(10, { fire: () => fired.push("cancelled") }))
+        neighbours.push(wheel.after(10, { fire: () => fired.push("cancelled") }))
+        wheel.after(10, { fire: () => fired.push("last") })
         yield* TestClock.adjust(15)
         assert.deepStrictEqual(fired, ["first", "last"])
         yield* TestClock.adjust(15)
@@ -75,10 +77,10 @@ describe("TimerWheel", () => {
     withWheel((wheel) =>
       Effect.gen(function* () {
         let fired = 0
-        wheel.after(10, () => fired++)
+        wheel.after(10, { fire: () => fired++ })
         yield* TestClock.adjust(100)
         yield* TestClock.adjust(60_000)
-        wheel.after(10, () => fired++)
+        wheel.after(10, { fire: () => fired++ })
         yield* TestClock.adjust(9)
         assert.strictEqual(fired, 1)
         yield* TestClock.adjust(10)

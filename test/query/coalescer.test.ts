@@ -7,6 +7,7 @@ import { Coalescer } from "../../src/query/coalescer.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import type { Answer, ResolveError } from "../../src/upstream/answer.ts"
 import { asked, WWW } from "../support/messages.ts"
+import { follow } from "../support/waiting.ts"
 
 const answer: Answer = { wire: Uint8Array.of(1, 2, 3), ttlSeconds: 60, continuesAt: undefined }
 const LONG = 60_000
@@ -52,7 +53,7 @@ describe("Coalescer", () => {
     Effect.gen(function* () {
       const shared: Array<boolean> = []
       const fibers = yield* Effect.forEach([1, 2, 3], () =>
-        begin(coalescer.resolve(WWW, HASH, LONG, (_record, isShared) => shared.push(isShared)))
+        begin(follow(coalescer, WWW, HASH, LONG, (_record, isShared) => shared.push(isShared)))
       )
       assert.strictEqual(begun(), 1)
       assert.deepStrictEqual(shared, [false, true, true])
@@ -71,16 +72,16 @@ describe("Coalescer", () => {
         asked(name, 1, { dnssecOk: true }),
         asked(name, 1, { cd: true })
       ]
-      for (const question of questions) yield* begin(coalescer.resolve(question, HASH, LONG, nobody))
+      for (const question of questions) yield* begin(follow(coalescer, question, HASH, LONG, nobody))
       assert.strictEqual(begun(), questions.length)
     })
   )
 
   withCoalescer("keeps each one's own deadline: who came late is not given up with the first", ({ coalescer, land }) =>
     Effect.gen(function* () {
-      const first = yield* begin(Effect.exit(coalescer.resolve(WWW, HASH, 100, nobody)))
+      const first = yield* begin(Effect.exit(follow(coalescer, WWW, HASH, 100, nobody)))
       yield* TestClock.adjust(50)
-      const second = yield* begin(Effect.exit(coalescer.resolve(WWW, HASH, 200, nobody)))
+      const second = yield* begin(Effect.exit(follow(coalescer, WWW, HASH, 200, nobody)))
       yield* TestClock.adjust(100)
       const given = yield* Fiber.join(first)
       assert.isTrue(Exit.isFailure(given))
@@ -92,10 +93,10 @@ describe("Coalescer", () => {
 
   withCoalescer("goes on when the one who asked first goes away", ({ coalescer, begun, land }) =>
     Effect.gen(function* () {
-      const first = yield* begin(coalescer.resolve(WWW, HASH, LONG, nobody))
-      const second = yield* begin(coalescer.resolve(WWW, HASH, LONG, nobody))
+      const first = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
+      const second = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
       yield* Fiber.interrupt(first)
-      const third = yield* begin(coalescer.resolve(WWW, HASH, LONG, nobody))
+      const third = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
       assert.strictEqual(begun(), 1)
       yield* land(Exit.succeed(answer))
       assert.strictEqual(yield* Fiber.join(second), answer)
@@ -108,11 +109,11 @@ describe("Coalescer", () => {
     ({ coalescer, begun, land }) =>
       Effect.gen(function* () {
         const fibers = yield* Effect.forEach([1, 2], () =>
-          begin(Effect.exit(coalescer.resolve(WWW, HASH, LONG, nobody)))
+          begin(Effect.exit(follow(coalescer, WWW, HASH, LONG, nobody)))
         )
         yield* land(Exit.die("a bug"))
         for (const fiber of fibers) assert.isTrue(Exit.hasDies(yield* Fiber.join(fiber)))
-        const next = yield* begin(coalescer.resolve(WWW, HASH, LONG, nobody))
+        const next = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
         assert.strictEqual(begun(), 2)
         yield* land(Exit.succeed(answer))
         assert.strictEqual(yield* Fiber.join(next), answer)
@@ -125,7 +126,7 @@ describe("Coalescer", () => {
       Effect.gen(function* () {
         let woken = 0
         const fibers = yield* Effect.replicateEffect(
-          begin(Effect.tap(coalescer.resolve(WWW, HASH, LONG, nobody), () => Effect.sync(() => woken++))),
+          begin(Effect.tap(follow(coalescer, WWW, HASH, LONG, nobody), () => Effect.sync(() => woken++))),
           1000
         )
         const seen: Array<number> = []
@@ -143,7 +144,7 @@ describe("Coalescer", () => {
 
   withCoalescer("bounds how many share: the next begins another exchange", ({ coalescer, begun }) =>
     Effect.gen(function* () {
-      yield* Effect.replicateEffect(begin(coalescer.resolve(WWW, HASH, LONG, nobody)), 10_001, { discard: true })
+      yield* Effect.replicateEffect(begin(follow(coalescer, WWW, HASH, LONG, nobody)), 10_001, { discard: true })
       assert.strictEqual(begun(), 2)
     })
   )

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { TimerWheel } from "../../src/io/timer-wheel.ts"
 import { Turn } from "../../src/io/turn.ts"
 import { type Gate, makeGate } from "../../src/query/gate.ts"
+import { runThrough } from "../support/waiting.ts"
 
 const gateTest = (
   name: string,
@@ -20,14 +21,14 @@ const gateTest = (
 
 const nothing = (): void => {}
 /** Holds a permit for so many milliseconds. */
-const hold = (gate: Gate, ms: number, deadlineMs = 60_000) => gate.run(Effect.sleep(ms), deadlineMs, nothing)
+const hold = (gate: Gate, ms: number, deadlineMs = 60_000) => runThrough(gate, Effect.sleep(ms), deadlineMs, nothing)
 const begin = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
 describe("Gate", () => {
   gateTest("runs at once while there are permits, and does not call it admitted", 2, 0, (gate) =>
     Effect.gen(function* () {
       let admitted = 0
-      assert.strictEqual(yield* gate.run(Effect.succeed(7), 10, () => admitted++), 7)
+      assert.strictEqual(yield* runThrough(gate, Effect.succeed(7), 10, () => admitted++), 7)
       assert.strictEqual(admitted, 0)
     })
   )
@@ -37,7 +38,7 @@ describe("Gate", () => {
       const order: Array<number> = []
       yield* begin(hold(gate, 100))
       for (const n of [1, 2, 3]) {
-        yield* begin(gate.run(Effect.sleep(100), 60_000, () => order.push(n)))
+        yield* begin(runThrough(gate, Effect.sleep(100), 60_000, () => order.push(n)))
       }
       assert.strictEqual(gate.waiting(), 3)
       yield* TestClock.adjust(100)
@@ -53,7 +54,7 @@ describe("Gate", () => {
     Effect.gen(function* () {
       yield* begin(hold(gate, 100))
       yield* begin(hold(gate, 100))
-      const error = yield* Effect.flip(gate.run(Effect.void, 60_000, nothing))
+      const error = yield* Effect.flip(runThrough(gate, Effect.void, 60_000, nothing))
       assert.strictEqual(error._tag, "Shed")
       assert.strictEqual(gate.waiting(), 1)
     })
@@ -73,11 +74,11 @@ describe("Gate", () => {
 
   gateTest("hands the permit on when what ran fails, dies or is interrupted", 1, 0, (gate) =>
     Effect.gen(function* () {
-      yield* Effect.exit(gate.run(Effect.fail("failed"), 10, nothing))
-      yield* Effect.exit(gate.run(Effect.die("died"), 10, nothing))
+      yield* Effect.exit(runThrough(gate, Effect.fail("failed"), 10, nothing))
+      yield* Effect.exit(runThrough(gate, Effect.die("died"), 10, nothing))
       const running = yield* begin(hold(gate, 1_000))
       yield* Fiber.interrupt(running)
-      assert.strictEqual(yield* gate.run(Effect.succeed("free"), 10, nothing), "free")
+      assert.strictEqual(yield* runThrough(gate, Effect.succeed("free"), 10, nothing), "free")
     })
   )
 

@@ -32,7 +32,7 @@ describe("nextUpstream", () => {
     const all = [upstream(1), upstream(2)]
     const asked = new Map<Upstream, number>()
     const order = Array.from({ length: 7 }, () => {
-      const next = nextUpstream(all, (upstream) => asked.get(upstream) ?? 0, 0)
+      const next = nextUpstream(all, { timesAsked: (upstream) => asked.get(upstream) ?? 0 }, 0)
       if (next !== undefined) asked.set(next, (asked.get(next) ?? 0) + 1)
       return next?.endpoint.address.at(-1)
     })
@@ -42,11 +42,8 @@ describe("nextUpstream", () => {
   it("passes over an upstream whose breaker is open", () => {
     const all = [upstream(1), upstream(2)]
     for (let i = 0; i < 5; i++) all[0]!.breaker.onFailure(0, String(i))
-    assert.strictEqual(
-      nextUpstream(all, () => 0, 0),
-      all[1]
-    )
+    assert.strictEqual(nextUpstream(all, { timesAsked: () => 0 }, 0), all[1])
     for (let i = 0; i < 5; i++) all[1]!.breaker.onFailure(0, String(i))
-    assert.isUndefined(nextUpstream(all, () => 0, 0))
+    assert.isUndefined(nextUpstream(all, { timesAsked: () => 0 }, 0))
   })
 })

@@ -1,0 +1,150 @@
+/**
+ * A query that is not answered from the cache: it waits for a permit, then for its exchange, and is answered.
+ *
+ * One object holds all that the answer needs, and is itself what waits with the exchange: a query that waits costs its
+ * memory, and there may be ten thousand.
+ */
+import { Cause, Effect, Exit } from "effect"
+import { Rcode } from "../dns/codes.ts"
+import type { Query } from "../dns/query.ts"
+import { formatQuestion, type Question, questionOf } from "../dns/question.ts"
+import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
+import { u16 } from "../dns/wire.ts"
+import type { Turn } from "../io/turn.ts"
+import type { Counters } from "../telemetry/counters.ts"
+import type { FailureLog } from "../telemetry/failure-log.ts"
+import type { Latencies } from "../telemetry/latencies.ts"
+import type { QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
+import type { Traces } from "../telemetry/traces.ts"
+import type { Answer, ResolveError } from "../upstream/answer.ts"
+import { type Coalescer, Follower, type Outcome } from "./coalescer.ts"
+import type { Gate, Shed, WaitedTooLong } from "./gate.ts"
+import type { ReplyPath } from "./packet.ts"
+import { failureOf } from "./reasons.ts"
+import { newRecord } from "./record.ts"
+import { sendAnswer, sendError } from "./send.ts"
+
+/** What all misses work with. */
+export interface MissTools {
+  readonly gate: Gate
+  readonly coalescer: Coalescer["Service"]
+  readonly counters: Counters["Service"]
+  readonly latencies: Latencies["Service"]
+  readonly traces: Traces["Service"]
+  readonly turn: Turn["Service"]
+  readonly log: FailureLog["Service"]
+  /** Milliseconds that a query may take in all. */
+  readonly deadlineMs: number
+}
+
+export class Miss extends Follower {
+  readonly question: Question
+  readonly hash: number
+  readonly record: QueryRecord
+  private readonly tools: MissTools
+  private readonly path: ReplyPath
+  private readonly asked: Query
+  private readonly isPicked: boolean
+  private resume: ((outcome: Outcome) => void) | undefined
+
+  /** @param asked a copy of its own */
+  constructor(tools: MissTools, path: ReplyPath, asked: Query, hash: number, startedMs: number, isPicked: boolean) {
+    super()
+    this.tools = tools
+    this.path = path
+    this.asked = asked
+    this.hash = hash
+    this.isPicked = isPicked
+    this.question = questionOf(asked)
+    this.record = newRecord(path, this.question, startedMs, isPicked ? tools.turn.preciseMs() : startedMs, "miss")
+  }
+
+  /**
+   * From a permit to the answer. The permit is what a query holds while it waits for the network.
+   *
+   * Runs uninterruptible but for the waiting: a query that was begun is answered.
+   */
+  run(): Effect.Effect<void> {
+    return Effect.flatMap(this.tools.gate.take, (isFree) => (isFree ? this.exchange() : this.standInLine()))
+  }
+
+  /** Answers with the failure that is kept for the question. */
+  failAgain(reason: ErrorReason): void {
+    this.record.cache = "failure"
+    this.fail(reason)
+  }
+
+  override take(outcome: Outcome): void {
+    this.resume!(outcome)
+  }
+
+  private standInLine(): Effect.Effect<void> {
+    return Effect.matchCauseEffect(this.tools.gate.standInLine(this.tools.deadlineMs), {
+      onSuccess: () => {
+        this.record.admittedMs = this.tools.turn.nowMs()
+        return this.exchange()
+      },
+      onFailure: (cause) => this.answerFailure(cause)
+    })
+  }
+
+  private exchange(): Effect.Effect<void> {
+    const wait = Effect.callback<Answer, ResolveError>((resume) => {
+      this.resume = resume
+      const { tools, record } = this
+      tools.coalescer.join(this, tools.deadlineMs - (tools.turn.nowMs() - record.startedMs))
+    })
+    return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (outcome) => {
+      this.leave()
+      const answer = Effect.suspend(() => this.answer(outcome))
+      return Effect.ensuring(answer, this.tools.gate.release)
+    })
+  }
+
+  override joined(resolution: ResolutionRecord, isShared: boolean): void {
+    this.record.resolution = resolution
+    this.record.coalesced = isShared
+  }
+
+  private answer(outcome: Outcome): Effect.Effect<void> {
+    if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
+    const { record, tools } = this
+    const { wire } = outcome.value
+    tools.counters.add("answers.sent")
+    fresh.wire = wire
+    fresh.length = wire.length
+    sendAnswer(this.path, this.asked, fresh)
+    record.rcode = u16(wire, 2) & 0xf
+    record.endedMs = this.isPicked ? tools.turn.preciseMs() : tools.turn.nowMs()
+    tools.latencies.record("miss", record.endedMs - record.startedMs, 1)
+    tools.traces.finish(record, this.isPicked)
+    return Effect.void
+  }
+
+  private answerFailure(cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>): Effect.Effect<void> {
+    const { counters, log } = this.tools
+    const { reason, counter } = failureOf(cause)
+    if (counter !== undefined) counters.add(counter)
+    this.fail(reason)
+    return Cause.hasDies(cause)
+      ? log.defect(formatQuestion(this.question), cause)
+      : log.failure(formatQuestion(this.question), this.record, reason.text)
+  }
+
+  private fail(reason: ErrorReason): void {
+    const { record, tools } = this
+    sendError(this.path, this.asked, Rcode.ServFail, reason)
+    record.rcode = Rcode.ServFail
+    record.error = reason.text
+    record.endedMs = tools.turn.preciseMs()
+    tools.traces.finish(record, this.isPicked)
+  }
+}
+
+/** An answer as it came a moment ago; used again from answer to answer. */
+const fresh: AnswerMessage & { wire: Uint8Array; length: number } = {
+  wire: new Uint8Array(0),
+  length: 0,
+  ageSeconds: 0,
+  turn: 0
+}

@@ -1,0 +1,70 @@
+/** What queries do at the gate and with the coalescer, as effects. */
+import { Effect } from "effect"
+import type { Question } from "../../src/dns/question.ts"
+import { type Coalescer, Follower, type Outcome } from "../../src/query/coalescer.ts"
+import type { Gate, Shed, WaitedTooLong } from "../../src/query/gate.ts"
+import type { ResolutionRecord } from "../../src/telemetry/record.ts"
+import type { Answer, ResolveError } from "../../src/upstream/answer.ts"
+
+/** Runs `effect` with a permit of the gate, as a query does: uninterruptible but for its waiting. */
+export const runThrough = <A, E>(
+  gate: Gate,
+  effect: Effect.Effect<A, E>,
+  deadlineMs: number,
+  onAdmitted: () => void
+): Effect.Effect<A, E | Shed | WaitedTooLong> => {
+  const held = Effect.ensuring(Effect.interruptible(effect), gate.release)
+  const admitted = Effect.suspend(() => {
+    onAdmitted()
+    return held
+  })
+  return Effect.uninterruptible(
+    Effect.flatMap(
+      gate.take,
+      (isFree): Effect.Effect<A, E | Shed | WaitedTooLong> =>
+        isFree ? held : Effect.andThen(gate.standInLine(deadlineMs), admitted)
+    )
+  )
+}
+
+class OneWho extends Follower {
+  readonly question: Question
+  readonly hash: number
+  private readonly resume: (outcome: Outcome) => void
+  private readonly onJoined: (record: ResolutionRecord, isShared: boolean) => void
+
+  constructor(
+    question: Question,
+    hash: number,
+    resume: (outcome: Outcome) => void,
+    onJoined: (record: ResolutionRecord, isShared: boolean) => void
+  ) {
+    super()
+    this.question = question
+    this.hash = hash
+    this.resume = resume
+    this.onJoined = onJoined
+  }
+
+  override joined(record: ResolutionRecord, isShared: boolean): void {
+    this.onJoined(record, isShared)
+  }
+
+  override take(outcome: Outcome): void {
+    this.resume(outcome)
+  }
+}
+
+/** The question's answer by way of the coalescer; who is interrupted leaves. */
+export const follow = (
+  coalescer: Coalescer["Service"],
+  question: Question,
+  hash: number,
+  deadlineMs: number,
+  onJoined: (record: ResolutionRecord, isShared: boolean) => void
+): Effect.Effect<Answer, ResolveError> =>
+  Effect.callback((resume) => {
+    const follower = new OneWho(question, hash, resume, onJoined)
+    coalescer.join(follower, deadlineMs)
+    return Effect.sync(() => follower.leave())
+  })
