@@ -21,14 +21,24 @@ const treeOf = (pid: number): ReadonlyArray<number> => [
   ...threadsOf(pid).flatMap((thread) => numbersIn(`/proc/${pid}/task/${thread}/children`).flatMap(treeOf))
 ]
 
-/** Microseconds of CPU time that the living threads have used, from the scheduler's nanoseconds. */
-export const cpuMicroseconds = (pid: number): number => {
-  let nanoseconds = 0
+/** CPU time used so far, in nanoseconds of the scheduler's count, by `process/thread`. */
+export type CpuTimes = ReadonlyMap<string, number>
+
+export const cpuTimes = (pid: number): CpuTimes => {
+  const times = new Map<string, number>()
   for (const process of treeOf(pid)) {
     for (const thread of threadsOf(process)) {
-      nanoseconds += numbersIn(`/proc/${process}/task/${thread}/schedstat`)[0] ?? 0
+      times.set(`${process}/${thread}`, numbersIn(`/proc/${process}/task/${thread}/schedstat`)[0] ?? 0)
     }
   }
+  return times
+}
+
+/** Microseconds used between two readings; NaN where a thread has ended, for it took its count along. */
+export const cpuMicrosecondsBetween = (before: CpuTimes, after: CpuTimes): number => {
+  let nanoseconds = 0
+  for (const [thread, used] of after) nanoseconds += used - (before.get(thread) ?? 0)
+  for (const thread of before.keys()) if (!after.has(thread)) return Number.NaN
   return nanoseconds / 1000
 }
 

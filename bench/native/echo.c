@@ -1,5 +1,5 @@
-/* What the kernel alone costs: every query is answered with 192.0.2.1, 64 datagrams a system call, and nothing is read
-   but the length. Usage: echo PORT */
+/* Every query is answered with 192.0.2.1, at most 64 datagrams a system call, and nothing is read but the length. It takes
+   what is there and does not wait for more: a server that gathers larger batches can spend less time in the kernel. Usage: echo PORT */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -23,7 +23,7 @@ export interface Server {
   readonly name: string
   /** The program, and the Debian package it is in; neither where the benchmark brings it. */
   readonly needs: { readonly program: string; readonly debianPackage: string } | undefined
-  /** `floor` answers without doing anything: what the kernel costs. */
+  /** `floor` answers without doing anything: about what the kernel costs; no lower bound. */
   readonly role: "strand" | "peer" | "floor"
   /** Whether its work for TCP can be measured: a process that is gone takes its count of CPU time along. */
   readonly hasMeasurableTcp: boolean

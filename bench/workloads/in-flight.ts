@@ -10,7 +10,7 @@ import { Effect, Fiber } from "effect"
 import { Lab } from "../lab.ts"
 import { send } from "../load/dnsperf.ts"
 import { freshPrefix, numbered, writeQuestions } from "../load/questions.ts"
-import { cpuMicroseconds, residentOctets } from "../measure/process-tree.ts"
+import { cpuMicrosecondsBetween, cpuTimes, residentOctets } from "../measure/process-tree.ts"
 import { Plan } from "../plan.ts"
 import { ZONE } from "../upstreams/nsd.ts"
 import { startSlowUpstream } from "../upstreams/slow.ts"
@@ -54,7 +54,7 @@ export const inFlight: Workload = {
     const questions = writeQuestions(lab.directory, numbered(freshPrefix(), ZONE, RATE * (seconds + 1)))
     // Until what the wait for the first answer set off is over.
     yield* Effect.sleep(2 * DELAY_MS)
-    const usedBefore = cpuMicroseconds(running.pid)
+    const usedBefore = cpuTimes(running.pid)
     const residentBefore = residentOctets(running.pid)
     const askedBefore = upstream.questions()
     let highest = residentBefore
@@ -66,7 +66,7 @@ export const inFlight: Workload = {
     const result = yield* send(load, lab.directory)
     yield* Fiber.interrupt(watching)
     const figures = {
-      cpuMicroseconds: (cpuMicroseconds(running.pid) - usedBefore) / Math.max(1, result.completed),
+      cpuMicroseconds: cpuMicrosecondsBetween(usedBefore, cpuTimes(running.pid)) / Math.max(1, result.succeeded),
       octetsEach: result.lost > BEARABLE_LOSS * result.sent ? Number.NaN : (highest - residentBefore) / WAITING,
       latencyMs: result.averageLatencyMs,
       lost: result.lost,

@@ -2,19 +2,23 @@
 import { Effect } from "effect"
 import { Lab, type RunningServer } from "../lab.ts"
 import { type Load, send } from "../load/dnsperf.ts"
-import { cpuMicroseconds, residentOctets } from "../measure/process-tree.ts"
+import { cpuMicrosecondsBetween, cpuTimes, residentOctets } from "../measure/process-tree.ts"
 import { cpu, type Figure, type Figures, lost, MEBIBYTE, queriesPerSecond, resident } from "./workload.ts"
 
 export const throughputFigures: ReadonlyArray<Figure> = [queriesPerSecond, cpu, lost, resident]
 
-/** Sends the load to the server, and counts the CPU time of all its threads meanwhile. */
+/**
+ * Sends the load to the server, and counts the CPU time of all its threads meanwhile.
+ *
+ * Only answers with NOERROR count: a server that refuses quickly is not fast.
+ */
 export const throughput = Effect.fnUntraced(function* (running: RunningServer, load: Omit<Load, "port">) {
   const { directory } = yield* Lab
-  const before = cpuMicroseconds(running.pid)
+  const before = cpuTimes(running.pid)
   const result = yield* send({ ...load, port: running.port }, directory)
   return {
-    queriesPerSecond: result.queriesPerSecond,
-    cpuMicroseconds: (cpuMicroseconds(running.pid) - before) / Math.max(1, result.completed),
+    queriesPerSecond: result.succeeded / result.runSeconds,
+    cpuMicroseconds: cpuMicrosecondsBetween(before, cpuTimes(running.pid)) / Math.max(1, result.succeeded),
     lost: result.lost,
     residentMebibytes: residentOctets(running.pid) / MEBIBYTE
   } satisfies Figures
