@@ -17,7 +17,7 @@
  */
 import type { Census } from "./census.ts"
 import type { Checksum } from "./checksum.ts"
-import { BODY, EXPIRES, HASH, SHAPE, SUM, sizeOf } from "./entry.ts"
+import { BODY, EXPIRES, HASH, lengthOf, SHAPE, SUM, sizeOf, unitsFor } from "./entry.ts"
 import { Ghosts } from "./ghosts.ts"
 import { Header, type ShardMemory } from "./memory.ts"
 import type { Ring } from "./ring.ts"
@@ -82,8 +82,8 @@ export class Eviction {
     const slotAt = this.slots.of(hash, unit)
     if (slotAt !== 0) {
       const heat = this.slots.heat(slotAt)
-      if (frequencyOf(heat) >= WORTH_KEEPING && !this.isExpired(unit)) {
-        const units = sizeOf(this.words[(unit << 1) + SHAPE]!)
+      const units = sizeOf(this.words[(unit << 1) + SHAPE]!)
+      if (frequencyOf(heat) >= WORTH_KEEPING && units <= this.small.largest && !this.isExpired(unit)) {
         let place = this.main.place(units)
         while (place === 0) {
           this.leaveMain()
@@ -116,7 +116,7 @@ export class Eviction {
   /**
    * Copies an entry to a place of the main ring, which may overlap it from below, and points its slot there.
    *
-   * One whose checksum is wrong, because whoever overwrote it died, goes.
+   * One that is damaged, because whoever overwrote it died, goes.
    */
   private moveToMain(slotAt: number, from: number, to: number, heat: number): void {
     const { words } = this
@@ -124,7 +124,9 @@ export class Eviction {
     const target = to << 1
     const sum = words[source + SUM]!
     const units = sizeOf(words[source + SHAPE]!)
-    if (this.checksum.copy(words, source, words, target, words[source + BODY]!) !== sum) {
+    const body = words[source + BODY]!
+    const isWhole = unitsFor(lengthOf(body)) <= units && this.checksum.copy(words, source, words, target, body) === sum
+    if (!isWhole) {
       this.leave(slotAt)
       return
     }

@@ -18,8 +18,8 @@ import { randomFillSync } from "node:crypto"
 import type { Clock } from "effect"
 import { AgeingClock } from "./clock.ts"
 
-/** Threads that may write, each with a number from 1. */
-export const MAX_WRITERS = 256
+/** Threads that may write, each with a number from 1: 256 workers, their supervisor, some to spare. */
+export const MAX_WRITERS = 272
 /** A table is never smaller: a shard has to hold the largest answer. */
 export const MIN_OCTETS = 256 * 1024
 
@@ -50,7 +50,8 @@ export const Header = {
 } as const
 const CLOCK_AT = 128
 const COUNTERS_AT = 256
-const COUNTERS_PER_WRITER = 8
+/** A cache line. */
+export const COUNTERS_PER_WRITER = 8
 const SHARDS_AT = COUNTERS_AT + MAX_WRITERS * COUNTERS_PER_WRITER * 8
 const MAGIC = 0x53_74_72_31
 
@@ -91,6 +92,8 @@ export class TableMemory {
   readonly header: Int32Array
   /** The state of the clock: `AgeingClock`. */
   readonly clock: Float64Array
+  /** `COUNTERS_PER_WRITER` for each writer. */
+  readonly counters: Float64Array
   readonly shards: number
   readonly layout: ShardLayout
   private readonly shardOctets: number
@@ -99,6 +102,7 @@ export class TableMemory {
     this.buffer = buffer
     this.header = new Int32Array(buffer, 0, CLOCK_AT / 4)
     this.clock = new Float64Array(buffer, CLOCK_AT, (COUNTERS_AT - CLOCK_AT) / 8)
+    this.counters = new Float64Array(buffer, COUNTERS_AT, MAX_WRITERS * COUNTERS_PER_WRITER)
     if (this.header[Header.Magic] !== MAGIC) throw new Error("not the memory of an answer table")
     this.shards = this.header[Header.Shards]!
     this.shardOctets = this.header[Header.ShardOctets]!
@@ -134,12 +138,12 @@ export class TableMemory {
     next.header[Header.Epoch] = this.header[Header.Epoch]!
     next.header[Header.Ticks] = this.header[Header.Ticks]!
     next.clock.set(this.clock)
-    for (let writer = 1; writer <= MAX_WRITERS; writer++) next.countersOf(writer).set(this.countersOf(writer))
+    next.counters.set(this.counters)
     return next
   }
 
   countersOf(writer: number): Float64Array {
-    return new Float64Array(this.buffer, COUNTERS_AT + (writer - 1) * COUNTERS_PER_WRITER * 8, COUNTERS_PER_WRITER)
+    return this.counters.subarray((writer - 1) * COUNTERS_PER_WRITER, writer * COUNTERS_PER_WRITER)
   }
 
   shardMemory(shard: number): ShardMemory {

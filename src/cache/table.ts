@@ -6,13 +6,14 @@
  */
 import type { Clock } from "effect"
 import type { AnswerMessage } from "../dns/reply.ts"
+import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import { carryOver } from "./carry.ts"
 import { Checksum } from "./checksum.ts"
 import { Entry, EXPIRES, STORED } from "./entry.ts"
 import { flushNames, type NameTest } from "./flush.ts"
 import { NameHash } from "./hash.ts"
 import type { Key } from "./key.ts"
-import { Header, type TableMemory, UNIT } from "./memory.ts"
+import { Header, MAX_WRITERS, type TableMemory, UNIT } from "./memory.ts"
 import { Reader } from "./reader.ts"
 import { Shard } from "./shard.ts"
 import { SharedClock, TICKS_PER_SECOND } from "./shared-clock.ts"
@@ -68,6 +69,7 @@ export class AnswerTable {
    * @param onEviction called for each answer that leaves for room
    */
   constructor(memory: TableMemory, writer: number, clock: Clock.Clock, onEviction: () => void) {
+    if (writer < 1 || writer > MAX_WRITERS) throw new RangeError(`no writer has the number ${writer}`)
     this.writer = writer
     this.source = clock
     this.onEviction = onEviction
@@ -94,15 +96,15 @@ export class AnswerTable {
     const stored = words[STORED]!
     const now = this.clock.now
     const { hit } = this
-    const age = (now - stored) | 0
+    const ageSeconds = (((now - stored) | 0) / TICKS_PER_SECOND) | 0
+    const lifeSeconds = (((words[EXPIRES]! - stored) | 0) / TICKS_PER_SECOND) | 0
     hit.length = entry.length
-    hit.ageSeconds = age > 0 ? (age / TICKS_PER_SECOND) | 0 : 0
-    hit.remainingSeconds = ((words[EXPIRES]! - stored) / TICKS_PER_SECOND) | 0
-    hit.remainingSeconds -= hit.ageSeconds
+    hit.ageSeconds = ageSeconds
+    hit.remainingSeconds = lifeSeconds - ageSeconds
     const heatAt = heatOf(slotAt)
     const heat = shard.octets[heatAt]!
     hit.turn = turnOf(heat)
-    if (hit.remainingSeconds > 0) {
+    if (ageSeconds < lifeSeconds) {
       shard.octets[heatAt] = afterHit(heat)
       this.counters[Tally.Hits]!++
     } else {
@@ -113,7 +115,7 @@ export class AnswerTable {
 
   /** Keeps the answer for the key, whose hash was taken; 0 seconds keep nothing. */
   store(key: Key, answer: Uint8Array, ttlSeconds: number): void {
-    if (ttlSeconds <= 0) return
+    if (ttlSeconds <= 0 || answer.length > MAX_MESSAGE_SIZE) return
     this.clock.tick()
     const { now } = this.clock
     const lifeTicks = Math.min(ttlSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND

@@ -2,7 +2,7 @@
  * What a table did, counted in its memory: each writer adds to cells of its own, with plain arithmetic, and whoever wants
  * to know sums them up.
  */
-import { MAX_WRITERS, type TableMemory } from "./memory.ts"
+import { COUNTERS_PER_WRITER, type TableMemory } from "./memory.ts"
 
 /** Cells of a writer. */
 export const Tally = { Hits: 0, Misses: 1, Stores: 2, Unstored: 3, Evictions: 4 } as const
@@ -18,17 +18,17 @@ export interface TableCounts {
 }
 
 /** The sums over all writers. */
-export const countsOf = (memory: TableMemory): TableCounts => {
-  const sums = new Float64Array(Object.keys(Tally).length)
-  for (let writer = 1; writer <= MAX_WRITERS; writer++) {
-    const cells = memory.countersOf(writer)
-    for (let i = 0; i < sums.length; i++) sums[i]! += cells[i]!
+export const countsOf = ({ counters }: TableMemory): TableCounts => {
+  const sumOf = (cell: number): number => {
+    let sum = 0
+    for (let i = cell; i < counters.length; i += COUNTERS_PER_WRITER) sum += counters[i]!
+    return sum
   }
   return {
-    hits: sums[Tally.Hits]!,
-    misses: sums[Tally.Misses]!,
-    stores: sums[Tally.Stores]!,
-    unstored: sums[Tally.Unstored]!,
-    evictions: sums[Tally.Evictions]!
+    hits: sumOf(Tally.Hits),
+    misses: sumOf(Tally.Misses),
+    stores: sumOf(Tally.Stores),
+    unstored: sumOf(Tally.Unstored),
+    evictions: sumOf(Tally.Evictions)
   }
 }

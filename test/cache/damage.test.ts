@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type ShardMemory, TableMemory, UNIT } from "../../src/cache/memory.ts"
+import { heatOf } from "../../src/cache/slots.ts"
 import { AnswerTable } from "../../src/cache/table.ts"
 import { seeded } from "../support/messages.ts"
 import { answerTo, find, isSame, questionOf, settableClock, store, tableOf } from "./derived.ts"
@@ -35,9 +36,18 @@ describe("a damaged table", () => {
       }
       for (let i = 0; i < 300; i++) put(i)
       for (let shard = 0; shard < memory.shards; shard++) {
-        const { octets } = memory.shardMemory(shard)
+        const { octets, words } = memory.shardMemory(shard)
         // Behind the lock and the count of flushes: positions, slots, heat, ghosts, entries.
         for (let i = 0; i < 300; i++) octets[8 + random(octets.length - 8)] = random(256)
+        // Every entry's size and length, and the heat that lets it move.
+        if (round % 3 === 1) {
+          for (let slotAt = 32; slotAt < 32 * memory.layout.buckets; slotAt++) {
+            const at = (words[slotAt]! & 0x3fffff) << 1
+            if (slotAt % 16 >= 12 || at === 0) continue
+            words[at + random(2) * 4]! ^= 1 << random(16)
+            octets[heatOf(slotAt)] = 3
+          }
+        }
         if (round % 3 === 0) octets.fill(random(256), 8, 8 + random(octets.length - 8))
       }
       for (let i = 0; i < 300; i++) {

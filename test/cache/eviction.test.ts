@@ -6,7 +6,7 @@ const MIB = 1024 * 1024
 const LENGTH = 90
 
 describe("the table's eviction", () => {
-  it("keeps a million names like most in 129 octets each, all in", () => {
+  it("takes no more than 132 octets for an answer of 90, all in", () => {
     const table = tableOf(MIB)
     const { capacity } = table.statistics()
     const names = Math.floor(capacity / 132)

@@ -32,7 +32,7 @@ describe("a table that many threads use", () => {
       const { control, options, start } = begin(octets, names)
       const workers = [2, 3, 4].map(start)
       const ended = workers.map((worker) => once(worker, "message") as Promise<[HammerCounts]>)
-      await struck(control, 50)
+      await Promise.race([struck(control, 50), ...ended])
       // This thread as well, while they do.
       const own = new Hammer(options(1), clock)
       for (let i = 0; i < 100; i++) {
@@ -61,7 +61,7 @@ describe("a table that many threads use", () => {
     for (let round = 0; round < 15; round++) {
       const doomed = start(3)
       await once(doomed, "online")
-      await struck(control, 20)
+      await Promise.race([struck(control, 20), once(doomed, "exit")])
       await doomed.terminate()
       own.table.recover(3)
       for (let number = 0; number < 2_000; number++) own.check(number)
