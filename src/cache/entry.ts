@@ -32,9 +32,7 @@ export const NAME_WORD = ENTRY_WORDS + HEADER_SIZE / 4
 
 export const sizeOf = (shape: number): number => shape & 0xffff
 export const nameLengthOf = (shape: number): number => (shape >>> 16) & 0xff
-export const flagsOf = (shape: number): number => shape >>> 24
 export const lengthOf = (body: number): number => body & 0xffff
-export const typeOf = (body: number): number => body >>> 16
 
 /** Units that an answer of so many octets takes. */
 export const unitsFor = (length: number): number => (ENTRY_WORDS * 4 + length + UNIT - 1) >>> 3

@@ -6,10 +6,11 @@ const MIB = 1024 * 1024
 const LENGTH = 90
 
 describe("the table's eviction", () => {
-  it("takes no more than 132 octets for an answer of 90, all in", () => {
+  it("takes no more than 140 octets for an answer of 90, all in", () => {
     const table = tableOf(MIB)
     const { capacity } = table.statistics()
-    const names = Math.floor(capacity / 132)
+    // In a table as small as this its two shards are not equally full.
+    const names = Math.floor(capacity / 140)
     for (let i = 0; i < names; i++) store(table, questionOf(1_000_000 + i), answerTo(questionOf(1_000_000 + i), LENGTH))
     let found = 0
     for (let i = 0; i < names; i++) if (find(table, questionOf(1_000_000 + i)) !== undefined) found++

@@ -43,7 +43,7 @@ describe("a table that many threads use", () => {
       const counts = [own.counts, ...(await Promise.all(ended)).map(([each]) => each)]
       for (const each of counts) {
         assert.strictEqual(each.wrong, 0)
-        assert.isAbove(each.hits, each.lookups / 20)
+        assert.isAtLeast(each.hits, each.lookups / 20)
       }
       const { hits, misses } = own.table.statistics()
       assert.strictEqual(
