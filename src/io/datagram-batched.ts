@@ -18,8 +18,17 @@ import { Errno, type Libc, libc } from "./linux/libc.ts"
 import { type Drained, Reactor } from "./linux/reactor.ts"
 import { RECEIVE_BATCH, ReceiveArena, type SocketPath } from "./linux/receive-arena.ts"
 import { SendArena, type Sender } from "./linux/send-arena.ts"
-import { Arguments, describeErrno, openConnectedSocket, openDatagramSocket } from "./linux/socket.ts"
+import {
+  Arguments,
+  describeErrno,
+  openConnectedSocket,
+  openDatagramSocket,
+  openStreamListener
+} from "./linux/socket.ts"
+import { BatchedListener, StreamShared } from "./linux/stream-socket.ts"
 import { MAX_PORT_DRAWS, randomPort } from "./random.ts"
+import { BACKLOG } from "./stream.ts"
+import { StreamTransport } from "./stream-transport.ts"
 
 /** Calls of `recvmmsg` on one socket before another has its turn. */
 const MAX_BATCHES = 4
@@ -194,8 +203,32 @@ export const DescriptorMemory: Context.Reference<SharedArrayBuffer | undefined> 
   SharedArrayBuffer | undefined
 >("strand/io/DescriptorMemory", { defaultValue: () => undefined })
 
-export const layer: Layer.Layer<DatagramTransport, BatchedUnavailable> = Layer.effect(
-  DatagramTransport,
+const makeStreams = (shared: StreamShared): StreamTransport["Service"] => ({
+  listen: (local: BindTarget, onConnection) => {
+    const { args, descriptors, libc: library } = shared
+    const open =
+      local.fd === undefined
+        ? openStreamListener(library, args, local, BACKLOG, local.isShared === true)
+        : Effect.succeed(local.fd)
+    return Effect.map(
+      Effect.acquireRelease(
+        Effect.map(open, (fd) => {
+          descriptors.opened(fd)
+          return new BatchedListener(shared, fd, onConnection)
+        }),
+        (listener) =>
+          Effect.sync(() => {
+            listener.stop()
+            descriptors.closing(listener.fd)
+            library.close(listener.fd)
+          })
+      ),
+      (listener) => ({ endpoint: args.localEndpoint(listener.fd), stop: () => listener.stop() })
+    )
+  }
+})
+
+export const layer: Layer.Layer<DatagramTransport | StreamTransport, BatchedUnavailable> = Layer.effectContext(
   Effect.gen(function* () {
     const descriptors = new Descriptors(yield* DescriptorMemory)
     const library = libc
@@ -210,6 +243,7 @@ export const layer: Layer.Layer<DatagramTransport, BatchedUnavailable> = Layer.e
     yield* Effect.catchTag(trial(transport), "SocketError", (error) =>
       Effect.fail(new BatchedUnavailable({ message: `${error.endpoint}: ${error.message}` }))
     )
-    return DatagramTransport.of(transport)
+    const streams = new StreamShared(library, shared.reactor, shared.args, descriptors)
+    return Context.make(DatagramTransport, transport).pipe(Context.add(StreamTransport, makeStreams(streams)))
   })
 )

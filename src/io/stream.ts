@@ -3,18 +3,13 @@ import { connect, createServer, type Server, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 import { type BindTarget, SocketError } from "./datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "./endpoint.ts"
+import type { StreamListener } from "./stream-transport.ts"
 
 /** Connections that wait in the kernel to be accepted. */
 export const BACKLOG = 1024
 
 const failure = (endpoint: Endpoint, cause: Error): SocketError =>
   new SocketError({ endpoint: formatEndpoint(endpoint), message: cause.message })
-
-export interface StreamListener {
-  readonly endpoint: Endpoint
-  /** Accepts no more. */
-  readonly stop: () => void
-}
 
 /**
  * Accepts connections at `local` and hands them to `onConnection`.

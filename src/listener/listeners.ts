@@ -3,6 +3,7 @@ import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { ListenAddress } from "../config/values.ts"
 import type { BindTarget, DatagramTransport, SocketError } from "../io/datagram.ts"
+import type { StreamTransport } from "../io/stream-transport.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import { InheritedSockets, SharesPorts, socketName } from "./inherited-sockets.ts"
@@ -11,7 +12,7 @@ import { QueryFibers } from "./query-fibers.ts"
 import { listenTcp, TcpClients } from "./tcp.ts"
 import { listenUdp } from "./udp.ts"
 
-type Requirements = Configuration | DatagramTransport | QueryFibers | Counters | Turn | Scope.Scope
+type Requirements = Configuration | DatagramTransport | StreamTransport | QueryFibers | Counters | Turn | Scope.Scope
 
 /** How often the kernel is asked for a port that is free for both UDP and TCP. */
 const MAX_PORT_DRAWS = 16

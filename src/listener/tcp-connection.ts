@@ -4,9 +4,9 @@
  *
  * Bounded in everything: queries under way, octets that wait to be read by the client, time.
  */
-import type { Socket } from "node:net"
 import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
-import { type Peer, TextPeer } from "../io/peer.ts"
+import type { Peer } from "../io/peer.ts"
+import type { StreamHandler, StreamSocket } from "../io/stream-transport.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
 
 /** Queries of one connection under way at once; past that no more are begun. */
@@ -38,7 +38,6 @@ export interface TcpClientOptions {
   readonly nowMs: () => number
   readonly times: TcpTimes
   readonly unreadInAll: Unread
-  /** Told that queries are about to begin. */
   /** Called before and after the queries of one read are begun. */
   readonly onBatch: () => void
   readonly onBatchEnd: () => void
@@ -46,7 +45,7 @@ export interface TcpClientOptions {
 }
 
 export class TcpClient {
-  readonly peer: Peer
+  readonly handler: StreamHandler
   /** When it last did anything. */
   activeMs: number
   /** When the message that is arriving began; 0 where none is. */
@@ -64,25 +63,32 @@ export class TcpClient {
   private readyOctets = 0
   private isScheduled = false
   private readonly frames = new FrameReader()
-  private readonly socket: Socket
+  private readonly socket: StreamSocket
+  /** Octets of the write under way. */
+  private writing = 0
   private readonly options: TcpClientOptions
 
-  constructor(socket: Socket, options: TcpClientOptions) {
+  constructor(socket: StreamSocket, options: TcpClientOptions) {
     this.socket = socket
     this.options = options
     this.activeMs = options.nowMs()
-    this.peer = new TextPeer({ address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 })
-    socket.on("data", (chunk: Buffer) => this.receive(chunk))
-    socket.on("end", () => {
-      this.hasEnded = true
-      this.closeWhenDone()
-    })
-    socket.on("error", () => socket.destroy())
-    socket.on("close", () => {
-      this.count(-this.readyOctets)
-      this.ready = []
-      options.onClose()
-    })
+    this.handler = {
+      onData: (chunk) => this.receive(chunk),
+      onEnd: () => {
+        this.hasEnded = true
+        this.closeWhenDone()
+      },
+      onWritten: () => this.written(),
+      onClose: () => {
+        this.count(-this.readyOctets)
+        this.ready = []
+        options.onClose()
+      }
+    }
+  }
+
+  get peer(): Peer {
+    return this.socket.peer
   }
 
   get isIdle(): boolean {
@@ -111,7 +117,7 @@ export class TcpClient {
   /** A query is over; `framed` is its answer, or undefined where it gets none. */
   answer(framed: Uint8Array | undefined): void {
     this.underWay--
-    if (this.socket.destroyed) return
+    if (this.socket.isDestroyed) return
     if (framed !== undefined) {
       this.ready.push(framed)
       this.count(framed.length)
@@ -151,9 +157,11 @@ export class TcpClient {
 
   /** Begins the queries that are there and may be, sends what is ready, and reads on. */
   private goOn(): void {
-    if (this.socket.destroyed) return
-    this.beginQueries()
-    this.write()
+    do {
+      if (this.socket.isDestroyed) return
+      this.beginQueries()
+      this.write()
+    } while (this.frames.hasMessage && !this.isFull && !this.isStopping)
     this.closeWhenDone()
   }
 
@@ -186,26 +194,34 @@ export class TcpClient {
   }
 
   private write(): void {
-    if (this.writeSinceMs > 0 || this.ready.length === 0) return
-    let count = 0
-    let size = 0
-    while (count < this.ready.length && (count === 0 || size + this.ready[count]!.length <= WRITE_SIZE)) {
-      size += this.ready[count++]!.length
-    }
-    const batch = this.ready.splice(0, count)
-    this.writeSinceMs = this.activeMs = this.options.nowMs()
-    this.socket.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch, size), () => {
-      if (this.socket.destroyed) return
-      this.writeSinceMs = 0
-      this.count(-size)
+    while (this.writeSinceMs === 0 && this.ready.length > 0) {
+      let count = 0
+      let size = 0
+      while (count < this.ready.length && (count === 0 || size + this.ready[count]!.length <= WRITE_SIZE)) {
+        size += this.ready[count++]!.length
+      }
+      const batch = count === this.ready.length ? this.ready : this.ready.slice(0, count)
+      this.ready = count === this.ready.length ? [] : this.ready.slice(count)
       this.activeMs = this.options.nowMs()
-      this.goOn()
-    })
+      if (!this.socket.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch, size))) {
+        this.writeSinceMs = this.activeMs
+        this.writing = size
+        return
+      }
+      this.count(-size)
+    }
+  }
+
+  private written(): void {
+    this.writeSinceMs = 0
+    this.count(-this.writing)
+    this.activeMs = this.options.nowMs()
+    this.goOn()
   }
 
   private closeWhenDone(): void {
     const isLast = this.isStopping || (this.hasEnded && !this.frames.hasMessage)
-    if (isLast && this.isIdle && !this.socket.writableEnded) this.socket.end()
+    if (isLast && this.isIdle && !this.socket.isEnded) this.socket.end()
   }
 }
 

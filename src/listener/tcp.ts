@@ -1,10 +1,9 @@
 /** Queries by TCP: connections, how many there may be, and how long. */
 
-import type { Socket } from "node:net"
 import { Effect, Schedule, type Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { BindTarget, SocketError } from "../io/datagram.ts"
-import { listen } from "../io/stream.ts"
+import { type StreamHandler, type StreamSocket, StreamTransport } from "../io/stream-transport.ts"
 import { Turn } from "../io/turn.ts"
 import type { Packet } from "../query/packet.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -33,11 +32,16 @@ export class TcpClients {
 export const listenTcp = (
   local: BindTarget,
   everyone: TcpClients
-): Effect.Effect<Listening, SocketError, Configuration | Turn | QueryFibers | Counters | Scope.Scope> =>
+): Effect.Effect<
+  Listening,
+  SocketError,
+  Configuration | StreamTransport | Turn | QueryFibers | Counters | Scope.Scope
+> =>
   Effect.gen(function* () {
     const config = yield* Configuration
     const fibers = yield* QueryFibers
     const counters = yield* Counters
+    const transport = yield* StreamTransport
     const { preciseMs: nowMs } = yield* Turn
     const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
     const { clients, byAddress } = everyone
@@ -51,20 +55,15 @@ export const listenTcp = (
     const isFull = (address: string): boolean =>
       clients.size >= config.maxTcpConnections || (byAddress.get(address) ?? 0) >= config.maxTcpConnectionsPerClient
 
-    const accept = (socket: Socket): void => {
-      const address = socket.remoteAddress
-      // Gone before it was here.
-      if (address === undefined) {
-        socket.destroy()
-        return
-      }
+    const accept = (socket: StreamSocket): StreamHandler | undefined => {
+      const { address } = socket.peer
       if (isFull(address)) {
         counters.add("tcp.refused")
         const ofWhom = clients.size >= config.maxTcpConnections ? undefined : address
         const longestIdle = longestIdleOf(clients, ofWhom)
         if (longestIdle === undefined) {
           socket.destroy()
-          return
+          return undefined
         }
         longestIdle.destroy()
       }
@@ -88,6 +87,7 @@ export const listenTcp = (
       })
       clients.add(client)
       own.add(client)
+      return client.handler
     }
 
     const sweep = Effect.sync(() => {
@@ -104,7 +104,7 @@ export const listenTcp = (
       })
     )
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
-    const { endpoint, stop } = yield* listen(local, accept)
+    const { endpoint, stop } = yield* transport.listen(local, accept)
     return {
       protocol: "tcp",
       endpoint,

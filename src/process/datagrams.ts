@@ -3,22 +3,26 @@ import { Effect, Layer } from "effect"
 import type { Settings } from "../config/schema.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import * as Batched from "../io/datagram-batched.ts"
-import * as Portable from "../io/datagram-portable.ts"
+import * as PortableDatagrams from "../io/datagram-portable.ts"
+import * as PortableStreams from "../io/stream-portable.ts"
+import type { StreamTransport } from "../io/stream-transport.ts"
+
+const portable = Layer.mergeAll(PortableDatagrams.layer, PortableStreams.layer)
 
 export const layerDatagrams = (
   choice: Settings["datagrams"]
-): Layer.Layer<DatagramTransport, Batched.BatchedUnavailable> => {
+): Layer.Layer<DatagramTransport | StreamTransport, Batched.BatchedUnavailable> => {
   switch (choice) {
     case "batched":
       return Batched.layer
     case "portable":
-      return Portable.layer
+      return portable
     case "auto":
       return Layer.catch(Batched.layer, (reason) =>
         Layer.unwrap(
           Effect.as(
             Effect.logInfo(`datagrams go the portable way: batched ones are not possible here: ${reason.message}`),
-            Portable.layer
+            portable
           )
         )
       )

@@ -6,9 +6,9 @@ import "./node-version.ts"
 import { NodeRuntime } from "@effect/platform-node"
 import { ConfigProvider, Console, Effect, Layer } from "effect"
 import { Configuration, load } from "../config/configuration.ts"
-import * as PortableDatagrams from "../io/datagram-portable.ts"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import { Listeners } from "../listener/listeners.ts"
+import { layerDatagrams } from "./datagrams.ts"
 import { ask } from "./demo-client.ts"
 import { type Collector, drawTrace, runCollector } from "./demo-traces.ts"
 import { runUpstream } from "./demo-upstream.ts"
@@ -107,7 +107,7 @@ const demo = Effect.gen(function* () {
   }).pipe(
     Effect.provide(
       standaloneLayer.pipe(
-        Layer.provide(Layer.mergeAll(Configuration.layer(settings), PortableDatagrams.layer)),
+        Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams("auto"))),
         Layer.provideMerge(layerLogging(settings))
       )
     )

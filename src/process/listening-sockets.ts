@@ -58,7 +58,7 @@ const bindOne = (
         const local = { address: endpoint.address, port }
         const fd = yield* protocol === "udp"
           ? openDatagramSocket(libc, args, local, true)
-          : openStreamListener(libc, args, local, BACKLOG)
+          : openStreamListener(libc, args, local, BACKLOG, true)
         opened.push({ worker, protocol, fd })
         port = args.localEndpoint(fd).port
       }

@@ -9,6 +9,7 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import type { Configuration } from "../config/configuration.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import type { StreamTransport } from "../io/stream-transport.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import { Listeners } from "../listener/listeners.ts"
@@ -32,20 +33,26 @@ const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.prov
 export type Shared = Counters | Latencies | AnswerCache | FailureCache
 
 /** What answers: in a thread among several, over what they share, or alone. */
-export const serverLayer: Layer.Layer<Listeners, SocketError, Configuration | DatagramTransport | Shared> =
-  Listeners.layer.pipe(
-    Layer.provide(QueryFibers.layer),
-    Layer.provide(Pipeline.layer),
-    Layer.provide(Coalescer.layer(makeResolveAndKeep)),
-    Layer.provide(ResolverPool.layer),
-    Layer.provide(telemetry),
-    Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark)),
-    Layer.provide(Turn.layer)
-  )
+export const serverLayer: Layer.Layer<
+  Listeners,
+  SocketError,
+  Configuration | DatagramTransport | StreamTransport | Shared
+> = Listeners.layer.pipe(
+  Layer.provide(QueryFibers.layer),
+  Layer.provide(Pipeline.layer),
+  Layer.provide(Coalescer.layer(makeResolveAndKeep)),
+  Layer.provide(ResolverPool.layer),
+  Layer.provide(telemetry),
+  Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark)),
+  Layer.provide(Turn.layer)
+)
 
 /** A server of one thread, with all that is its own. */
-export const standaloneLayer: Layer.Layer<Listeners | Shared, SocketError, Configuration | DatagramTransport> =
-  serverLayer.pipe(
-    Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
-    Layer.provideMerge(Layer.mergeAll(Counters.layer, Latencies.layer))
-  )
+export const standaloneLayer: Layer.Layer<
+  Listeners | Shared,
+  SocketError,
+  Configuration | DatagramTransport | StreamTransport
+> = serverLayer.pipe(
+  Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
+  Layer.provideMerge(Layer.mergeAll(Counters.layer, Latencies.layer))
+)

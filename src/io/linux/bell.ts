@@ -61,6 +61,10 @@ export class Bell {
     this.control(this.sockets, EPOLL_CTL_ADD, fd, EPOLLIN)
   }
 
+  watch(fd: number, events: number): void {
+    this.control(this.sockets, EPOLL_CTL_MOD, fd, events)
+  }
+
   remove(fd: number): void {
     this.control(this.sockets, EPOLL_CTL_DEL, fd, 0)
   }

@@ -15,6 +15,10 @@ export interface Libc {
   readonly getsockname: (fd: number, address: number, length: number) => number
   readonly listen: (fd: number, backlog: number) => number
   readonly connect: (fd: number, address: number, length: number) => number
+  readonly accept4: (fd: number, address: number, length: number, flags: number) => number
+  readonly recv: (fd: number, buffer: number, length: number, flags: number) => number
+  readonly send: (fd: number, buffer: number, length: number, flags: number) => number
+  readonly shutdown: (fd: number, how: number) => number
   readonly dup: (fd: number) => number
   readonly dup3: (from: number, to: number, flags: number) => number
   readonly close: (fd: number) => number
@@ -42,6 +46,10 @@ const signatures: { readonly [Name in Exclude<keyof Libc, "errno" | "addressOf">
   getsockname: "int getsockname(int, intptr_t, intptr_t)",
   listen: "int listen(int, int)",
   connect: "int connect(int, intptr_t, unsigned int)",
+  accept4: "int accept4(int, intptr_t, intptr_t, int)",
+  recv: "intptr_t recv(int, intptr_t, size_t, int)",
+  send: "intptr_t send(int, intptr_t, size_t, int)",
+  shutdown: "int shutdown(int, int)",
   dup: "int dup(int)",
   dup3: "int dup3(int, int, int)",
   close: "int close(int)",
@@ -97,8 +105,13 @@ export const EPOLL_CTL_ADD = 1
 export const EPOLL_CTL_DEL = 2
 export const EPOLL_CTL_MOD = 3
 export const EPOLLIN = 1
+export const EPOLLOUT = 4
+export const IPPROTO_TCP = 6
+export const TCP_NODELAY = 1
+export const SHUT_WR = 1
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
+export const MSG_NOSIGNAL = 0x4000
 
 /** Numbers of errors that are acted on. */
-export const Errno = { EINTR: 4, EAGAIN: 11 } as const
+export const Errno = { EINTR: 4, EAGAIN: 11, ECONNABORTED: 103 } as const

@@ -50,6 +50,11 @@ export class Reactor {
     this.bell.add(socket.fd)
   }
 
+  /** What is waited for from now on, as epoll_ctl(2) has it: EPOLLIN, as at first, EPOLLOUT, both or neither. */
+  watch(socket: Drained, events: number): void {
+    this.bell.watch(socket.fd, events)
+  }
+
   remove(socket: Drained): void {
     if (this.sockets.delete(socket.fd)) this.bell.remove(socket.fd)
   }

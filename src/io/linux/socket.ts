@@ -116,16 +116,17 @@ export const openConnectedSocket = (
     return args.bind(fd, local) === 0 && args.connect(fd, remote) === 0
   })
 
-/** A TCP socket that listens at `local`, together with others of this process. */
+/** A TCP socket that listens at `local`; `shared` lets others of this process listen there too. */
 export const openStreamListener = (
   libc: Libc,
   args: Arguments,
   local: Endpoint,
-  backlog: number
+  backlog: number,
+  shared: boolean
 ): Effect.Effect<number, SocketError> =>
   open(libc, local, SOCK_STREAM, (fd) => {
     args.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
-    args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
+    if (shared) args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
     if (isIPv6Endpoint(local)) args.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
     return args.bind(fd, local) === 0 && libc.listen(fd, backlog) === 0
   })

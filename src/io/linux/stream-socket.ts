@@ -1,0 +1,256 @@
+/**
+ * Clients' connections on sockets of our own, polled with the datagrams: what Node spends on a stream, an event and a
+ * buffer of 64 KiB for each read, is most of what a query by TCP costs (docs/performance.md).
+ */
+import { copyOf } from "../../dns/wire.ts"
+import type { Endpoint } from "../endpoint.ts"
+import { type Peer, TextPeer } from "../peer.ts"
+import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
+import type { Descriptors } from "./descriptors.ts"
+import {
+  EPOLLIN,
+  EPOLLOUT,
+  Errno,
+  IPPROTO_TCP,
+  type Libc,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  SHUT_WR,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  TCP_NODELAY
+} from "./libc.ts"
+import type { Drained, Reactor } from "./reactor.ts"
+import type { Arguments } from "./socket.ts"
+import { ADDRESS_ROOM, addressAt, portAt } from "./socket-address.ts"
+
+/** Octets read or written in one call: more than the longest message with its length. */
+const CHUNK = 66 << 10
+/** Connections accepted before others have their turn. */
+const MAX_ACCEPTED = 64
+/** Pause after the process has run out of descriptors. */
+const EXHAUSTED_MS = 100
+
+/** What all connections of a thread share. */
+export class StreamShared {
+  readonly libc: Libc
+  readonly reactor: Reactor
+  readonly args: Arguments
+  readonly descriptors: Descriptors
+  readonly chunk: Uint8Array
+  readonly chunkAddress: number
+  private readonly address = new ArrayBuffer(ADDRESS_ROOM + 4)
+  private readonly addressOctets = new Uint8Array(this.address)
+  private readonly addressAddress: number
+
+  constructor(libc: Libc, reactor: Reactor, args: Arguments, descriptors: Descriptors) {
+    this.libc = libc
+    this.reactor = reactor
+    this.args = args
+    this.descriptors = descriptors
+    const memory = new ArrayBuffer(CHUNK)
+    this.chunk = new Uint8Array(memory)
+    this.chunkAddress = libc.addressOf(memory)
+    this.addressAddress = libc.addressOf(this.address)
+  }
+
+  /** The next connection that waits at the listener; a number below 0 where there is none. */
+  accept(fd: number): number {
+    new DataView(this.address).setUint32(ADDRESS_ROOM, ADDRESS_ROOM, true)
+    return this.libc.accept4(fd, this.addressAddress, this.addressAddress + ADDRESS_ROOM, SOCK_NONBLOCK | SOCK_CLOEXEC)
+  }
+
+  /** Who made the connection accepted last. */
+  get accepted(): Endpoint {
+    return { address: addressAt(this.addressOctets, 0), port: portAt(this.addressOctets, 0) }
+  }
+}
+
+export class BatchedListener implements Drained {
+  readonly fd: number
+  private readonly shared: StreamShared
+  private readonly onConnection: (socket: StreamSocket) => StreamHandler | undefined
+  private isStopped = false
+
+  constructor(shared: StreamShared, fd: number, onConnection: (socket: StreamSocket) => StreamHandler | undefined) {
+    this.shared = shared
+    this.fd = fd
+    this.onConnection = onConnection
+    shared.reactor.add(this)
+  }
+
+  stop(): void {
+    this.isStopped = true
+    this.shared.reactor.remove(this)
+  }
+
+  drain(): number {
+    const { libc, args, reactor } = this.shared
+    for (let count = 0; count < MAX_ACCEPTED; count++) {
+      const fd = this.shared.accept(this.fd)
+      if (fd < 0) {
+        const errno = libc.errno()
+        // What ended before it was accepted is passed over (accept(2)).
+        if (errno === Errno.ECONNABORTED || errno === Errno.EINTR) continue
+        if (errno !== Errno.EAGAIN) this.rest(reactor)
+        return count
+      }
+      args.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
+      const socket = new BatchedStream(this.shared, fd, new TextPeer(this.shared.accepted))
+      const handler = this.onConnection(socket)
+      if (handler !== undefined) socket.attach(handler)
+    }
+    return MAX_ACCEPTED
+  }
+
+  flush(): void {}
+
+  /** No descriptor is left: what waits in the kernel goes on waiting for a moment. */
+  private rest(reactor: Reactor): void {
+    reactor.remove(this)
+    setTimeout(() => {
+      if (!this.isStopped) reactor.add(this)
+    }, EXHAUSTED_MS)
+  }
+}
+
+export class BatchedStream implements StreamSocket, Drained {
+  readonly fd: number
+  readonly peer: Peer
+  isDestroyed = false
+  isEnded = false
+  private readonly shared: StreamShared
+  private handler: StreamHandler | undefined
+  private isPaused = false
+  private hasPeerEnded = false
+  /** Octets that the kernel has not taken yet. */
+  private unwritten: Uint8Array | undefined
+  private watched = EPOLLIN
+
+  constructor(shared: StreamShared, fd: number, peer: Peer) {
+    this.shared = shared
+    this.fd = fd
+    this.peer = peer
+    shared.descriptors.opened(fd)
+  }
+
+  attach(handler: StreamHandler): void {
+    if (this.isDestroyed) return
+    this.handler = handler
+    this.shared.reactor.add(this)
+    if (this.watched !== EPOLLIN) this.shared.reactor.watch(this, this.watched)
+  }
+
+  drain(): number {
+    if (this.unwritten !== undefined) this.writeOn()
+    if (this.isDestroyed || this.isPaused || this.hasPeerEnded) return 0
+    const { libc, chunk, chunkAddress } = this.shared
+    const length = libc.recv(this.fd, chunkAddress, CHUNK, MSG_DONTWAIT)
+    if (length > 0) {
+      const copy = copyOf(chunk, 0, length)
+      if (!this.isEnded) this.handler?.onData(Buffer.from(copy.buffer, copy.byteOffset, length))
+      return 1
+    }
+    if (length === 0) this.peerEnded()
+    else if (libc.errno() !== Errno.EAGAIN && libc.errno() !== Errno.EINTR) this.destroy()
+    return 0
+  }
+
+  flush(): void {}
+
+  write(octets: Uint8Array): boolean {
+    const sent = this.send(octets)
+    if (sent === octets.length) return true
+    if (sent < 0) return false
+    this.unwritten = octets.subarray(sent)
+    this.watch()
+    return false
+  }
+
+  pause(): void {
+    this.isPaused = true
+    this.watch()
+  }
+
+  resume(): void {
+    this.isPaused = false
+    this.watch()
+  }
+
+  end(): void {
+    if (this.isEnded || this.isDestroyed) return
+    this.isEnded = true
+    if (this.unwritten !== undefined) return
+    if (this.hasPeerEnded) this.destroy()
+    else this.shut()
+  }
+
+  destroy(): void {
+    if (this.isDestroyed) return
+    this.isDestroyed = true
+    const { descriptors, libc, reactor } = this.shared
+    reactor.remove(this)
+    descriptors.closing(this.fd)
+    libc.close(this.fd)
+    this.handler?.onClose()
+  }
+
+  private peerEnded(): void {
+    this.hasPeerEnded = true
+    this.watch()
+    if (this.isEnded && this.unwritten === undefined) this.destroy()
+    else this.handler?.onEnd()
+  }
+
+  /** Shuts our side; what the client still sends is read and forgotten, until it closes too. */
+  private shut(): void {
+    this.shared.libc.shutdown(this.fd, SHUT_WR)
+    this.isPaused = false
+    this.watch()
+  }
+
+  private writeOn(): void {
+    const octets = this.unwritten!
+    const sent = this.send(octets)
+    if (sent < 0) return
+    if (sent < octets.length) {
+      this.unwritten = octets.subarray(sent)
+      return
+    }
+    this.unwritten = undefined
+    this.watch()
+    this.handler?.onWritten()
+    if (!this.isEnded || this.isDestroyed) return
+    if (this.hasPeerEnded) this.destroy()
+    else this.shut()
+  }
+
+  /** How many octets the kernel took; -1 where the connection is gone. */
+  private send(octets: Uint8Array): number {
+    const { libc, chunk, chunkAddress } = this.shared
+    let sent = 0
+    while (sent < octets.length) {
+      const length = Math.min(octets.length - sent, CHUNK)
+      chunk.set(sent === 0 && length === octets.length ? octets : octets.subarray(sent, sent + length))
+      const taken = libc.send(this.fd, chunkAddress, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+      if (taken < 0) {
+        const errno = libc.errno()
+        if (errno === Errno.EINTR) continue
+        if (errno === Errno.EAGAIN) return sent
+        this.destroy()
+        return -1
+      }
+      sent += taken
+      if (taken < length) return sent
+    }
+    return sent
+  }
+
+  private watch(): void {
+    const reads = !this.isPaused && !this.hasPeerEnded
+    const events = (reads ? EPOLLIN : 0) | (this.unwritten === undefined ? 0 : EPOLLOUT)
+    if (events === this.watched || this.isDestroyed) return
+    this.watched = events
+    if (this.handler !== undefined) this.shared.reactor.watch(this, events)
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Connections that clients make: the contract that every way of serving them keeps.
+ *
+ * A connection is half-open: a client that has sent its last query and shut its side still reads our answers
+ * (RFC 7766 §6.2.4).
+ */
+import { Context, type Effect, type Scope } from "effect"
+import type { BindTarget, SocketError } from "./datagram.ts"
+import type { Endpoint } from "./endpoint.ts"
+import type { Peer } from "./peer.ts"
+
+export interface StreamSocket {
+  readonly peer: Peer
+  readonly isDestroyed: boolean
+  /** Nothing more will be written. */
+  readonly isEnded: boolean
+  /**
+   * Writes the octets; not to be called again before they are taken.
+   *
+   * @returns whether the kernel has taken them all; if not, `onWritten` is called when it has
+   */
+  readonly write: (octets: Uint8Array) => boolean
+  /** Reads no more until `resume`. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Shuts our side behind what was written. */
+  readonly end: () => void
+  readonly destroy: () => void
+}
+
+export interface StreamHandler {
+  /** The chunk is the handler's to keep. */
+  readonly onData: (chunk: Buffer) => void
+  /** The client has shut its side. */
+  readonly onEnd: () => void
+  readonly onWritten: () => void
+  /** Called once, whoever closed it. */
+  readonly onClose: () => void
+}
+
+export interface StreamListener {
+  readonly endpoint: Endpoint
+  /** Accepts no more. */
+  readonly stop: () => void
+}
+
+export class StreamTransport extends Context.Service<
+  StreamTransport,
+  {
+    /**
+     * Accepts connections at `local`. Closing the scope stops accepting; the connections are their owner's to close.
+     *
+     * @param onConnection returns who is told what happens on the connection; undefined where it was refused, and destroyed
+     */
+    readonly listen: (
+      local: BindTarget,
+      onConnection: (socket: StreamSocket) => StreamHandler | undefined
+    ) => Effect.Effect<StreamListener, SocketError, Scope.Scope>
+  }
+>()("strand/io/StreamTransport") {}
