@@ -70,6 +70,7 @@ class Shared {
 class BatchedSocket implements DatagramSocket, Drained, Sender {
   readonly fd: number
   readonly local: Endpoint
+  readonly isShared = true
   merges = true
   private arena: SendArena | undefined
   private readonly shared: Shared

@@ -29,8 +29,8 @@ export interface StreamSocket {
 }
 
 export interface StreamHandler {
-  /** The chunk is the handler's to keep. */
-  readonly onData: (chunk: Buffer) => void
+  /** The chunk is the handler's to keep. Returns how many messages it was the end of. */
+  readonly onData: (chunk: Buffer) => number
   /** The client has shut its side. */
   readonly onEnd: () => void
   readonly onWritten: () => void

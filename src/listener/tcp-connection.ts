@@ -8,6 +8,7 @@ import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
 import type { Peer } from "../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../io/stream-transport.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
+import { type Frames, frameOf, octetsOf, reserveMessage } from "./frame-room.ts"
 
 /** Queries of one connection under way at once; past that no more are begun. */
 const MAX_UNDER_WAY = 512
@@ -53,13 +54,15 @@ export class TcpClient {
   /** When the write under way began; 0 where none is. */
   private writeSinceMs = 0
   private underWay = 0
+  /** Queries begun since the connection was made. */
+  private begun = 0
   /** The client has shut its side: it asks no more. */
   private hasEnded = false
   /** We take no more queries. */
   private isStopping = false
   private isPaused = false
   private isReading = false
-  private ready: Array<Uint8Array> = []
+  private ready: Array<Frames> = []
   private readyOctets = 0
   private isScheduled = false
   private readonly frames = new FrameReader()
@@ -114,13 +117,15 @@ export class TcpClient {
     this.closeWhenDone()
   }
 
-  /** A query is over; `framed` is its answer, or undefined where it gets none. */
-  answer(framed: Uint8Array | undefined): void {
+  /** A query is over; its answer stands, so many octets long, where `reserveMessage` said; -1 where it gets none. */
+  answer(length: number): void {
     this.underWay--
     if (this.socket.isDestroyed) return
-    if (framed !== undefined) {
-      this.ready.push(framed)
-      this.count(framed.length)
+    if (length >= 0) {
+      const last = this.ready.at(-1)
+      const frames = frameOf(length, last)
+      if (frames !== last) this.ready.push(frames)
+      this.count(PREFIX_SIZE + length)
       if (this.isUnbearable) this.socket.destroy()
     }
     if (this.isReading || this.isScheduled) return
@@ -148,11 +153,13 @@ export class TcpClient {
     this.options.unreadInAll.octets += octets
   }
 
-  private receive(chunk: Buffer): void {
+  private receive(chunk: Buffer): number {
+    const before = this.begun
     this.activeMs = this.options.nowMs()
     if (!this.frames.isInsideFrame) this.frameSinceMs = this.activeMs
     this.frames.append(chunk)
     this.goOn()
+    return this.begun - before
   }
 
   /** Begins the queries that are there and may be, sends what is ready, and reads on. */
@@ -174,6 +181,7 @@ export class TcpClient {
       // The next message begins where this one ended.
       this.frameSinceMs = this.activeMs
       this.underWay++
+      this.begun++
       this.options.start(new TcpPacket(message, this.peer, this))
     }
     this.isReading = false
@@ -197,13 +205,14 @@ export class TcpClient {
     while (this.writeSinceMs === 0 && this.ready.length > 0) {
       let count = 0
       let size = 0
-      while (count < this.ready.length && (count === 0 || size + this.ready[count]!.length <= WRITE_SIZE)) {
-        size += this.ready[count++]!.length
+      while (count < this.ready.length && (count === 0 || size + lengthOf(this.ready[count]!) <= WRITE_SIZE)) {
+        size += lengthOf(this.ready[count++]!)
       }
       const batch = count === this.ready.length ? this.ready : this.ready.slice(0, count)
       this.ready = count === this.ready.length ? [] : this.ready.slice(count)
       this.activeMs = this.options.nowMs()
-      if (!this.socket.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch, size))) {
+      const octets = batch.length === 1 ? octetsOf(batch[0]!) : Buffer.concat(batch.map(octetsOf), size)
+      if (!this.socket.write(octets)) {
         this.writeSinceMs = this.activeMs
         this.writing = size
         return
@@ -225,6 +234,8 @@ export class TcpClient {
   }
 }
 
+const lengthOf = ({ start, end }: Frames): number => end - start
+
 /** Its message is its own: it is the way back for later too. */
 class TcpPacket implements Packet {
   readonly transport = "tcp"
@@ -232,7 +243,6 @@ class TcpPacket implements Packet {
   readonly length: number
   readonly client: Peer
   private readonly connection: TcpClient
-  private room: Uint8Array = new Uint8Array(0)
 
   constructor(message: Uint8Array, client: Peer, connection: TcpClient) {
     this.wire = message
@@ -242,18 +252,15 @@ class TcpPacket implements Packet {
   }
 
   reserve(size: number): Uint8Array {
-    this.room = Buffer.allocUnsafe(PREFIX_SIZE + size)
-    return this.room.subarray(PREFIX_SIZE)
+    return reserveMessage(size)
   }
 
   send(length: number): void {
-    this.room[0] = length >>> 8
-    this.room[1] = length
-    this.connection.answer(this.room.subarray(0, PREFIX_SIZE + length))
+    this.connection.answer(length)
   }
 
   drop(): void {
-    this.connection.answer(undefined)
+    this.connection.answer(-1)
   }
 
   keepPath(): ReplyPath {

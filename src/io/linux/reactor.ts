@@ -17,12 +17,16 @@ const WORTH_GATHERING = 8
 /** No pause after a turn that brought so many: more of them are waiting already. */
 const FULL_TURN = 48
 const EMPTY_TURNS = 2
+/** Times that a turn looks again. */
+const MAX_ROUNDS = 16
 /** Weight of the newest turn in the estimate of the rate. */
 const NEWEST = 0.2
 
 export interface Drained {
   readonly fd: number
-  /** Receives and handles what is there; returns how many datagrams came. */
+  /** Whether a pause lets one message share calls with others: on a stream only those of one client do. */
+  readonly isShared: boolean
+  /** Receives and handles what is there; returns how many messages came. */
   readonly drain: () => number
   /** Sends what waits to be sent. */
   readonly flush: () => void
@@ -37,7 +41,8 @@ export class Reactor {
   private isFlushScheduled = false
   private emptyTurns = 0
   private lastTurnMs = 0
-  /** Datagrams a millisecond. */
+  /** Messages of the last turn that shared calls, and their rate a millisecond. */
+  private gathered = 0
   private rate = 0
   private readonly cell = new Int32Array(new SharedArrayBuffer(4))
 
@@ -90,7 +95,7 @@ export class Reactor {
       this.bell.unmute()
       return
     }
-    this.gather(count)
+    this.gather(this.gathered)
     setImmediate(this.loop)
   }
 
@@ -102,13 +107,24 @@ export class Reactor {
     if (count < FULL_TURN && this.rate * GATHER_MS >= WORTH_GATHERING) Atomics.wait(this.cell, 0, 0, GATHER_MS)
   }
 
+  /** Handles what is there, and what has come meanwhile, up to a turn's measure; returns how many messages that was. */
   private turn(): number {
-    this.isInTurn = true
     let count = 0
-    const ready = this.bell.poll()
-    for (let i = 0; i < ready; i++) count += this.sockets.get(this.bell.ready[i]!)?.drain() ?? 0
-    this.isInTurn = false
-    this.flush()
+    this.gathered = 0
+    for (let round = 0; round < MAX_ROUNDS && count < FULL_TURN; round++) {
+      const ready = this.bell.poll()
+      if (ready === 0) break
+      this.isInTurn = true
+      for (let i = 0; i < ready; i++) {
+        const socket = this.sockets.get(this.bell.ready[i]!)
+        if (socket === undefined) continue
+        const came = socket.drain()
+        count += came
+        if (socket.isShared || came > 1) this.gathered += came
+      }
+      this.isInTurn = false
+      this.flush()
+    }
     return count
   }
 

@@ -67,6 +67,7 @@ export class StreamShared {
 }
 
 export class BatchedListener implements Drained {
+  readonly isShared = false
   readonly fd: number
   private readonly shared: StreamShared
   private readonly onConnection: (socket: StreamSocket) => StreamHandler | undefined
@@ -115,6 +116,7 @@ export class BatchedListener implements Drained {
 }
 
 export class BatchedStream implements StreamSocket, Drained {
+  readonly isShared = false
   readonly fd: number
   readonly peer: Peer
   isDestroyed = false
@@ -148,8 +150,8 @@ export class BatchedStream implements StreamSocket, Drained {
     const length = libc.recv(this.fd, chunkAddress, CHUNK, MSG_DONTWAIT)
     if (length > 0) {
       const copy = copyOf(chunk, 0, length)
-      if (!this.isEnded) this.handler?.onData(Buffer.from(copy.buffer, copy.byteOffset, length))
-      return 1
+      if (this.isEnded) return 1
+      return this.handler?.onData(Buffer.from(copy.buffer, copy.byteOffset, length)) ?? 1
     }
     if (length === 0) this.peerEnded()
     else if (libc.errno() !== Errno.EAGAIN && libc.errno() !== Errno.EINTR) this.destroy()
