@@ -327,7 +327,9 @@ const MAX_CHAIN = 32
  */
 export const interpret = (response: Response, question: Question): Meaning => {
   const { wire } = response
-  const records = index(wire, HEADER_SIZE + question.name.length + 4)
+  const start = HEADER_SIZE + question.name.length + 4
+  if (beginsWithAnswer(wire, start, question)) return answered
+  const records = index(wire, start)
   const answers = u16(wire, 6)
   const authorityEnd = answers + u16(wire, 8)
   const nameError = response.rcode === Rcode.NXDomain
@@ -369,6 +371,13 @@ export const interpret = (response: Response, question: Question): Meaning => {
   if (links > 0) return { kind: "unfinished", target: current }
   return { kind: "negative", ttlSeconds: 0 }
 }
+
+/** Most answers begin with the record that was asked for: its owner is then a pointer to the question. */
+const beginsWithAnswer = (wire: Uint8Array, start: number, question: Question): boolean =>
+  u16(wire, 6) > 0 &&
+  u16(wire, start) === (0xc000 | HEADER_SIZE) &&
+  u16(wire, start + 2) === question.type &&
+  u16(wire, start + 4) === Class.IN
 
 interface RecordPlace {
   readonly at: number
