@@ -23,6 +23,7 @@ import { FailureLog } from "../telemetry/failure-log.ts"
 import { Latencies } from "../telemetry/latencies.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
+import { layerCollection } from "./collection.ts"
 
 /** An option from the range for local use (RFC 6891 §9) with a number of this process. */
 const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: randomBytes(8) }))
@@ -37,7 +38,7 @@ export const serverLayer: Layer.Layer<
   Listeners,
   SocketError,
   Configuration | DatagramTransport | StreamTransport | Shared
-> = Listeners.layer.pipe(
+> = Layer.merge(Listeners.layer, layerCollection).pipe(
   Layer.provide(QueryFibers.layer),
   Layer.provide(Pipeline.layer),
   Layer.provide(Coalescer.layer(makeResolveAndKeep)),

@@ -89,6 +89,34 @@ describe("ten thousand queries that wait at once", () => {
   )
 
   it.live(
+    "give their memory back to the system when they are over",
+    () =>
+      Effect.gen(function* () {
+        const upstream = yield* heldUpstream(isWave)
+        const server = yield* startListening({
+          ...patient,
+          DNS_SERVER_UPSTREAMS: upstream.address,
+          DNS_SERVER_MAX_CONCURRENT_QUERIES: "12000"
+        })
+        yield* askMany(server.port, questionsFor("warm-up", MANY))
+        const asking = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", MANY), MANY), {
+          startImmediately: true
+        })
+        yield* upstream.awaitNames(MANY)
+        const during = residentMib(server.child.pid!)
+        yield* upstream.release
+        yield* Fiber.join(asking)
+        let after = residentMib(server.child.pid!)
+        for (let look = 0; look < 100 && after > during - 20; look++) {
+          yield* Effect.sleep(200)
+          after = residentMib(server.child.pid!)
+        }
+        assert.isBelow(after, during - 20, `MiB during ${during}, after ${after}`)
+      }),
+    120_000
+  )
+
+  it.live(
     "past the limit get SERVFAIL at once, and cached names are still answered",
     () =>
       Effect.gen(function* () {

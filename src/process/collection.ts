@@ -1,0 +1,47 @@
+/**
+ * Gives memory back after a peak.
+ *
+ * V8 collects when memory is needed, and an idle server needs none: what ten thousand waiting queries took would stay
+ * taken for hours. So, when the peak is over and it is quiet, the thread collects once; that takes some milliseconds in
+ * which nobody asks anything.
+ */
+import { getHeapStatistics, setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { Effect, Layer, Schedule } from "effect"
+import { Counters } from "../telemetry/counters.ts"
+
+/** Between two looks. */
+const LOOK_MS = 2_000
+/** Queries between two looks, at most, for it to be quiet. */
+const QUIET = 20
+/** Octets that the heap must have grown since the last collection for another to be worth it. */
+const WORTH_IT = 24 << 20
+
+type Collect = (options: { readonly type: "major"; readonly execution: "sync"; readonly flavor: "last-resort" }) => void
+
+/** V8 offers its collector to programs only where a flag says so. */
+const collector = Effect.sync((): Collect => {
+  setFlagsFromString("--expose-gc")
+  return runInNewContext("gc")
+})
+
+export const layerCollection: Layer.Layer<never, never, Counters> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const counters = yield* Counters
+    const collect = yield* collector
+    const queries = (): number => counters.read("queries.udp") + counters.read("queries.tcp")
+    let seen = queries()
+    let smallest = Number.POSITIVE_INFINITY
+    const look = Effect.sync(() => {
+      const asked = queries()
+      const isQuiet = asked - seen <= QUIET
+      seen = asked
+      const { total_physical_size: size } = getHeapStatistics()
+      if (size < smallest) smallest = size
+      if (!isQuiet || size - smallest < WORTH_IT) return
+      collect({ type: "major", execution: "sync", flavor: "last-resort" })
+      smallest = getHeapStatistics().total_physical_size
+    })
+    yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_MS)))
+  })
+)
