@@ -242,7 +242,7 @@ export const layer: Layer.Layer<DatagramTransport | StreamTransport, BatchedUnav
     )
     const transport = makeTransport(shared)
     yield* Effect.catchTag(trial(transport), "SocketError", (error) =>
-      Effect.fail(new BatchedUnavailable({ message: `${error.endpoint}: ${error.message}` }))
+      Effect.fail(new BatchedUnavailable({ message: error.message }))
     )
     const streams = new StreamShared(library, shared.reactor, shared.args, descriptors)
     return Context.make(DatagramTransport, transport).pipe(Context.add(StreamTransport, makeStreams(streams)))

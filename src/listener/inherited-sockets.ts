@@ -9,10 +9,10 @@ import { formatEndpoint } from "../io/endpoint.ts"
 export const socketName = (place: number, protocol: "udp" | "tcp", { endpoint }: ListenAddress): string =>
   `${place}/${protocol}://${formatEndpoint(endpoint)}`
 
-/** Descriptors by `socketName`; none where the thread binds its sockets itself. */
-export const InheritedSockets: Context.Reference<ReadonlyMap<string, number>> = Context.Reference<
-  ReadonlyMap<string, number>
->("strand/listener/InheritedSockets", { defaultValue: () => new Map() })
+/** Takes the descriptor of a `socketName`; undefined where the thread binds that socket itself. */
+export const InheritedSockets: Context.Reference<(name: string) => number | undefined> = Context.Reference<
+  (name: string) => number | undefined
+>("strand/listener/InheritedSockets", { defaultValue: () => () => undefined })
 
 /** Whether other threads bind to the same addresses and share what comes (SO_REUSEPORT). */
 export const SharesPorts: Context.Reference<boolean> = Context.Reference("strand/listener/SharesPorts", {

@@ -26,7 +26,7 @@ const open = (
 ): Effect.Effect<ReadonlyArray<Listening>, SocketError, Requirements> =>
   Effect.gen(function* () {
     const { protocols, endpoint } = address
-    const inherited = yield* InheritedSockets
+    const inherit = yield* InheritedSockets
     const isShared = yield* SharesPorts
     const scope = yield* Scope.fork(yield* Effect.scope)
     const opening = Effect.gen(function* () {
@@ -35,7 +35,7 @@ const open = (
         const local: BindTarget = {
           address: endpoint.address,
           port: opened[0]?.endpoint.port ?? endpoint.port,
-          fd: inherited.get(socketName(place, protocol, address)),
+          fd: inherit(socketName(place, protocol, address)),
           isShared
         }
         opened.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))

@@ -2,7 +2,7 @@
  * Owns what the worker threads share and what outlives them: the sockets at which clients ask, the cache, the counters.
  * Keeps as many threads alive as are configured, and carries changes to all of them or to none.
  */
-import { Clock, Context, Deferred, Effect, Layer, Schema, Semaphore } from "effect"
+import { Clock, Context, Deferred, Effect, Layer, Schema } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { TableMemory } from "../cache/memory.ts"
 import type { Loaded } from "../config/configuration.ts"
@@ -12,19 +12,15 @@ import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
+import { type ChangeRefused, Changes } from "./changes.ts"
 import { bindListeningSockets } from "./listening-sockets.ts"
-import type { Acknowledgement, Change, ListeningAt, SharedMemory, ToWorker, WorkerData } from "./worker-protocol.ts"
+import type { ListeningAt, SharedMemory, WorkerData } from "./worker-protocol.ts"
 import { WorkerSlot } from "./worker-slot.ts"
 
 const MIB = 1024 * 1024
-/** A thread that does not answer for so long has refused. */
-const ACKNOWLEDGE_MS = 2_000
 
 /** The worker threads could not be started. */
 export class WorkersFailed extends Schema.TaggedError<WorkersFailed>()("WorkersFailed", { message: Schema.String }) {}
-
-/** A change was not made, by any thread: what refused it. */
-export class ChangeRefused extends Schema.TaggedError<ChangeRefused>()("ChangeRefused", { message: Schema.String }) {}
 
 export interface WorkerStatus {
   readonly number: number
@@ -88,64 +84,44 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const written: Record<string, string | ReadonlyArray<string> | undefined> = Object.fromEntries(
       [...loaded.given].map(([name, { value }]) => [name, value])
     )
-    const acknowledgements = new Acknowledgements()
-    /** Counts the changes that were made: a thread that was born before the last one hears of it when it is ready. */
-    let generation = 0
-
-    const slots = Array.from({ length: settings.workers }, (_, place): WorkerSlot => {
-      let born = 0
+    /** What all threads have adopted; in the middle of a change the supervisor's own cache is ahead of it. */
+    let answers = memory.answers
+    /** Workers whose thread ended while a change was under way. */
+    const lost = new Set<number>()
+    const slots: Array<WorkerSlot> = []
+    const changes = new Changes(
+      () => slots,
+      () => [{ kind: "adopt-cache", memory: answers }, { kind: "forget-failures" }]
+    )
+    for (let number = 1; number <= settings.workers; number++) {
+      let bornWith = 0
       const slot: WorkerSlot = new WorkerSlot({
-        number: place + 1,
+        number,
         dataFor: (): Omit<WorkerData, "descriptors"> => {
-          born = generation
+          bornWith = changes.made
           return {
-            number: place + 1,
+            number,
             workers: settings.workers,
             settings: written,
-            memory: { ...memory, answers: cache.memory() },
-            sockets: sockets?.[place]?.duplicate() ?? []
+            memory: { ...memory, answers },
+            sockets: sockets?.[number - 1]?.duplicate() ?? []
           }
         },
         pulses: new Int32Array(memory.pulses),
         closeDescriptor: (fd) => libc?.close(fd),
         onEnd: () => {
-          cache.recover(place + 1)
+          cache.recover(number)
           counters.add("workers.ended")
+          lost.add(number)
+          changes.lost(number)
         },
-        onReady: () => {
-          if (born === generation) return Effect.void
-          const id = acknowledgements.nextId()
-          const change: Change = { kind: "adopt-cache", memory: cache.memory() }
-          return Effect.andThen(slot.send({ kind: "prepare", id, change }), slot.send({ kind: "commit", id }))
-        },
-        onAcknowledged: (message) => acknowledgements.hear(place + 1, message)
+        onReady: () => changes.catchUp(slot, bornWith),
+        onAcknowledged: (message) => changes.hear(number, message)
       })
-      return slot
-    })
-
-    const ready = (): Array<WorkerSlot> => slots.filter(({ state }) => state === "ready")
-    const tell = (told: ReadonlyArray<WorkerSlot>, message: ToWorker): Effect.Effect<void> =>
-      Effect.forEach(told, (slot) => slot.send(message), { discard: true })
-
-    /** All threads that are ready make the change, or none does. */
-    const apply = Effect.fnUntraced(function* (change: Change) {
-      const told = ready()
-      const id = acknowledgements.nextId()
-      const numbers = told.map(({ number }) => number)
-      yield* tell(told, { kind: "prepare", id, change })
-      const refusal = yield* acknowledgements.await(id, "prepared", numbers)
-      if (refusal !== undefined) {
-        yield* tell(told, { kind: "abandon", id })
-        return yield* new ChangeRefused({ message: refusal })
-      }
-      generation++
-      yield* tell(told, { kind: "commit", id })
-      // One that has died in between is born with the change.
-      yield* acknowledgements.await(id, "committed", numbers)
-    })
-    const alone = yield* Semaphore.make(1)
+      slots.push(slot)
+    }
     const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
-      alone.withPermits(1)(Effect.tap(flush, () => apply({ kind: "forget-failures" })))
+      changes.alongNoOther(changes.make({ kind: "forget-failures" }, flush))
 
     // Without sockets of the supervisor's, a port that the kernel draws for the first thread is asked for by the others.
     const [first, ...others] = slots
@@ -175,58 +151,20 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       flushTree: (name) => forgetting(cache.flushTree(name)),
       flushAll: forgetting(cache.flushAll),
       resizeCache: (octets) =>
-        alone.withPermits(1)(
+        changes.alongNoOther(
           Effect.gen(function* () {
-            const before = cache.memory()
+            lost.clear()
             const moved = yield* cache.resize(octets)
-            yield* Effect.tapError(apply({ kind: "adopt-cache", memory: moved }), () =>
-              Effect.sync(() => cache.adopt(before))
+            const adopted = Effect.sync(() => {
+              answers = moved
+            })
+            yield* Effect.onError(changes.make({ kind: "adopt-cache", memory: moved }, adopted), () =>
+              Effect.sync(() => {
+                cache.adopt(answers)
+                for (const number of lost) cache.recover(number)
+              })
             )
           })
         )
     })
   })
-
-/** Who has answered what, and who waits for it. */
-class Acknowledgements {
-  private lastId = 0
-  private readonly heard = new Map<string, string | undefined>()
-  private onHeard: (() => void) | undefined
-
-  nextId(): number {
-    return ++this.lastId
-  }
-
-  hear(worker: number, message: Acknowledgement): void {
-    this.heard.set(keyOf(message.id, message.kind, worker), message.kind === "prepared" ? message.refusal : undefined)
-    this.onHeard?.()
-  }
-
-  /** Waits until all of the workers have answered; says why one refused, or that it did not answer in time. */
-  await(id: number, kind: Acknowledgement["kind"], workers: ReadonlyArray<number>): Effect.Effect<string | undefined> {
-    const keys = workers.map((worker) => keyOf(id, kind, worker))
-    const all = Effect.callback<string | undefined>((resume) => {
-      const look = (): void => {
-        if (!keys.every((key) => this.heard.has(key))) return
-        this.onHeard = undefined
-        resume(Effect.succeed(keys.map((key) => this.heard.get(key)).find((refusal) => refusal !== undefined)))
-      }
-      this.onHeard = look
-      look()
-    })
-    return all.pipe(
-      Effect.timeoutOrElse({
-        duration: ACKNOWLEDGE_MS,
-        orElse: () => Effect.succeed("a worker did not answer in time")
-      }),
-      Effect.ensuring(
-        Effect.sync(() => {
-          this.onHeard = undefined
-          for (const key of keys) this.heard.delete(key)
-        })
-      )
-    )
-  }
-}
-
-const keyOf = (id: number, kind: Acknowledgement["kind"], worker: number): string => `${id} ${kind} ${worker}`

@@ -4,6 +4,7 @@
  * What a thread leaves behind when it ends in the middle of something is put in order before its successor begins:
  * descriptors are closed, its locks in the cache freed. What it was working on is lost, and counted.
  */
+import { extname } from "node:path"
 import { Worker as NodeThread } from "node:worker_threads"
 import { NodeWorker } from "@effect/platform-node"
 import { Deferred, Effect, Schedule } from "effect"
@@ -12,6 +13,8 @@ import { Descriptors, descriptorMemory } from "../io/linux/descriptors.ts"
 import { isStuck, type Look, lineMsOf } from "./watchdog.ts"
 import type { Acknowledgement, FromWorker, ListeningAt, ToWorker, WorkerData } from "./worker-protocol.ts"
 
+/** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
+const WORKER = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
 /** Between two looks at the pulse. */
 const LOOK_MS = 250
 /** A thread that ends sooner than this after its start is not replaced at once. */
@@ -40,13 +43,15 @@ export class WorkerSlot {
   /** Threads that took the place of one that died. */
   replacements = 0
   listening: ReadonlyArray<ListeningAt> = []
-  /** Done when the first thread is ready; fails when it cannot start. */
+  /** Done when the first thread is ready; fails where it ended before. */
   readonly started = Deferred.makeUnsafe<void, Error>()
   private readonly options: SlotOptions
   private thread: NodeThread | undefined
   private sendToThread: ((message: ToWorker) => Effect.Effect<void>) | undefined
   private task = 0
   private isStopping = false
+  /** Why the thread is being ended: what is heard of it then is only that it has. */
+  private verdict: string | undefined
 
   constructor(options: SlotOptions) {
     this.options = options
@@ -71,6 +76,10 @@ export class WorkerSlot {
       this.state = "stopped"
       this.options.onEnd()
       if (this.isStopping) return
+      if (!Deferred.isDoneUnsafe(this.started)) {
+        Deferred.doneUnsafe(this.started, Effect.fail(new Error(`worker ${this.number} could not start: ${end}`)))
+        return
+      }
       this.replacements++
       yield* Effect.logError(`worker ${this.number} is replaced: ${end}`)
       if (performance.now() - bornMs >= SHORT_LIFE_MS) {
@@ -101,10 +110,14 @@ export class WorkerSlot {
 
   /** One thread's life; fails with what ended it. */
   private readonly oneThread: Effect.Effect<never, string> = Effect.suspend(() => {
+    this.verdict = undefined
     const notes = descriptorMemory()
+    const noted = new Descriptors(notes)
     const spawn = (): NodeThread => {
       const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
-      this.thread = new NodeThread(new URL("./worker.js", import.meta.url), { workerData })
+      // Nobody's until the thread takes them.
+      for (const [, fd] of workerData.sockets) noted.opened(fd)
+      this.thread = new NodeThread(WORKER, { workerData, name: `worker ${this.number}` })
       return this.thread
     }
     const life = Effect.gen({ self: this }, function* () {
@@ -116,7 +129,8 @@ export class WorkerSlot {
     })
     return life.pipe(
       Effect.provide(NodeWorker.layer(spawn)),
-      Effect.mapError(describe),
+      Effect.mapError((error) => this.verdict ?? describe(error)),
+      Effect.catchDefect((defect) => Effect.fail(`it could not be started: ${defect}`)),
       Effect.ensuring(
         Effect.suspend(() => {
           const { thread } = this
@@ -126,7 +140,7 @@ export class WorkerSlot {
           return Effect.andThen(
             ended,
             Effect.sync(() => {
-              for (const fd of new Descriptors(notes).takeAll()) this.options.closeDescriptor(fd)
+              for (const fd of noted.takeAll()) this.options.closeDescriptor(fd)
             })
           )
         })
@@ -142,7 +156,6 @@ export class WorkerSlot {
         this.state = "ready"
         return Effect.andThen(this.options.onReady(), Deferred.succeed(this.started, undefined))
       case "failed":
-        Deferred.doneUnsafe(this.started, Effect.fail(new Error(message.message)))
         return Effect.fail(message.message)
       case "prepared":
       case "committed":
@@ -166,7 +179,8 @@ export class WorkerSlot {
       ownMs += Math.max(0, now.atMs - lastMs - 2 * LOOK_MS)
       lastMs = now.atMs
       if (this.state === "ready" && isStuck(since, now, ownMs)) {
-        return Effect.fail("its event loop did not turn for seconds")
+        this.verdict = "its event loop did not turn for seconds"
+        return Effect.fail(this.verdict)
       }
       const isWorthNoting = now.pulse !== since.pulse || this.state !== "ready"
       if (isWorthNoting) {

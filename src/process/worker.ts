@@ -12,6 +12,7 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { Configuration, decodeSettings } from "../config/configuration.ts"
 import { DescriptorMemory } from "../io/datagram-batched.ts"
+import { Descriptors } from "../io/linux/descriptors.ts"
 import { InheritedSockets, SharesPorts } from "../listener/inherited-sockets.ts"
 import { Listeners } from "../listener/listeners.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -25,6 +26,15 @@ import { type Change, type FromWorker, PULSE_MS, type ToWorker, type WorkerData 
 const { number, workers, settings: written, memory, descriptors, sockets } = workerData as WorkerData
 const whole = decodeSettings(written)
 const settings = shareOf(whole, workers)
+
+const inherited = new Map(sockets)
+const notes = new Descriptors(descriptors)
+/** From here on it is closed by whoever listens at it, or noted again. */
+const inherit = (name: string): number | undefined => {
+  const fd = inherited.get(name)
+  if (fd !== undefined) notes.closing(fd)
+  return fd
+}
 
 /** Tells the supervisor that this thread's event loop turns. */
 const pulse = Effect.repeat(
@@ -93,7 +103,7 @@ const serve = Effect.gen(function* () {
     Layer.provide(Configuration.layer(settings)),
     Layer.provide(
       Layer.mergeAll(
-        Layer.succeed(InheritedSockets, new Map(sockets)),
+        Layer.succeed(InheritedSockets, inherit),
         Layer.succeed(SharesPorts, true),
         Layer.succeed(DescriptorMemory, descriptors)
       )

@@ -8,75 +8,84 @@ import { collector } from "../support/otlp-collector.ts"
 import { start, startListening } from "../support/process.ts"
 import { addressesOf, ask, encodeQuestion } from "../support/server.ts"
 
+for (const datagrams of ["auto", "portable"]) {
+  describe(`the process, with ${datagrams} datagrams`, () => {
+    it.live("answers what is in flight on SIGTERM, and ends with 0", () =>
+      Effect.gen(function* () {
+        const upstream = yield* fakeUpstream(slow(600, address("192.0.2.1")))
+        const server = yield* startListening({
+          DNS_SERVER_UPSTREAMS: upstream.address,
+          DNS_SERVER_DATAGRAMS: datagrams
+        })
+        const answer = ask(server.port, { name: "www.example.test" })
+        const [received] = yield* Effect.all(
+          [
+            answer,
+            Effect.delay(
+              Effect.sync(() => server.child.kill("SIGTERM")),
+              200
+            )
+          ],
+          { concurrency: 2 }
+        )
+        assert.deepStrictEqual(addressesOf(received), ["192.0.2.1"])
+        assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
+      })
+    )
+
+    it.live("on SIGTERM answers all that is in flight over UDP and TCP, and sends their traces last", () =>
+      Effect.gen(function* () {
+        const { url, spans } = yield* collector()
+        const upstream = yield* heldUpstream(() => true)
+        const server = yield* startListening({
+          DNS_SERVER_UPSTREAMS: upstream.address,
+          DNS_SERVER_DATAGRAMS: datagrams,
+          DNS_SERVER_TRACE_SAMPLING: "always",
+          DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "30",
+          DNS_SERVER_QUERY_TIMEOUT_SECS: "30",
+          DNS_SERVER_ATTEMPT_TIMEOUT_MS: "30000",
+          OTEL_EXPORTER_OTLP_ENDPOINT: url,
+          OTEL_EXPORTER_OTLP_PROTOCOL: "http/json"
+        })
+        const questions = Array.from({ length: 100 }, (_, i) => ({
+          wire: encodeQuestion({ name: `n${i}.example.test` }, i),
+          transport: i % 2 === 0 ? ("udp" as const) : ("tcp" as const)
+        }))
+        const asking = yield* Effect.forkChild(askMany(server.port, questions, 100), { startImmediately: true })
+        yield* upstream.awaitNames(100)
+        server.child.kill("SIGTERM")
+        while (!server.output().includes("shutting down")) yield* Effect.sleep(20)
+        assert.strictEqual(server.child.exitCode, null)
+        yield* upstream.release
+        const answers = yield* Fiber.join(asking)
+        for (const answer of answers) assert.deepStrictEqual(answer!.subarray(-4), deservedData(answer!))
+        assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
+        assert.strictEqual(spans.filter(({ name }) => name === "dns.query").length, 100)
+      })
+    )
+
+    it.live("gives up what is still in flight when the time for it is over, and ends with 0", () =>
+      Effect.gen(function* () {
+        const upstream = yield* heldUpstream(() => true)
+        const server = yield* startListening({
+          DNS_SERVER_UPSTREAMS: upstream.address,
+          DNS_SERVER_DATAGRAMS: datagrams,
+          DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0.3",
+          DNS_SERVER_QUERY_TIMEOUT_SECS: "60",
+          DNS_SERVER_ATTEMPT_TIMEOUT_MS: "60000"
+        })
+        yield* Effect.forkChild(Effect.ignoreCause(ask(server.port, { name: "www.example.test" })), {
+          startImmediately: true
+        })
+        yield* upstream.awaitNames(1)
+        server.child.kill("SIGTERM")
+        assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
+      })
+    )
+  })
+}
+
 describe("the process", () => {
-  it.live("answers what is in flight on SIGTERM, and ends with 0", () =>
-    Effect.gen(function* () {
-      const upstream = yield* fakeUpstream(slow(600, address("192.0.2.1")))
-      const server = yield* startListening({ DNS_SERVER_UPSTREAMS: upstream.address })
-      const answer = ask(server.port, { name: "www.example.test" })
-      const [received] = yield* Effect.all(
-        [
-          answer,
-          Effect.delay(
-            Effect.sync(() => server.child.kill("SIGTERM")),
-            200
-          )
-        ],
-        { concurrency: 2 }
-      )
-      assert.deepStrictEqual(addressesOf(received), ["192.0.2.1"])
-      assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
-    })
-  )
-
-  it.live("on SIGTERM answers all that is in flight over UDP and TCP, and sends their traces last", () =>
-    Effect.gen(function* () {
-      const { url, spans } = yield* collector()
-      const upstream = yield* heldUpstream(() => true)
-      const server = yield* startListening({
-        DNS_SERVER_UPSTREAMS: upstream.address,
-        DNS_SERVER_TRACE_SAMPLING: "always",
-        DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "30",
-        DNS_SERVER_QUERY_TIMEOUT_SECS: "30",
-        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "30000",
-        OTEL_EXPORTER_OTLP_ENDPOINT: url,
-        OTEL_EXPORTER_OTLP_PROTOCOL: "http/json"
-      })
-      const questions = Array.from({ length: 100 }, (_, i) => ({
-        wire: encodeQuestion({ name: `n${i}.example.test` }, i),
-        transport: i % 2 === 0 ? ("udp" as const) : ("tcp" as const)
-      }))
-      const asking = yield* Effect.forkChild(askMany(server.port, questions, 100), { startImmediately: true })
-      yield* upstream.awaitNames(100)
-      server.child.kill("SIGTERM")
-      while (!server.output().includes("shutting down")) yield* Effect.sleep(20)
-      assert.strictEqual(server.child.exitCode, null)
-      yield* upstream.release
-      const answers = yield* Fiber.join(asking)
-      for (const answer of answers) assert.deepStrictEqual(answer!.subarray(-4), deservedData(answer!))
-      assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
-      assert.strictEqual(spans.filter(({ name }) => name === "dns.query").length, 100)
-    })
-  )
-
-  it.live("gives up what is still in flight when the time for it is over, and ends with 0", () =>
-    Effect.gen(function* () {
-      const upstream = yield* heldUpstream(() => true)
-      const server = yield* startListening({
-        DNS_SERVER_UPSTREAMS: upstream.address,
-        DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0.3",
-        DNS_SERVER_QUERY_TIMEOUT_SECS: "60",
-        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "60000"
-      })
-      yield* Effect.forkChild(Effect.ignoreCause(ask(server.port, { name: "www.example.test" })), {
-        startImmediately: true
-      })
-      yield* upstream.awaitNames(1)
-      server.child.kill("SIGTERM")
-      assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
-    })
-  )
-
   it.live("ends at once on a second signal", () =>
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream(slow(3000, address("192.0.2.1")))

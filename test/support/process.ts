@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { Effect } from "effect"
+import { datagramsOfRun } from "./server.ts"
 
 export interface Started {
   readonly child: ChildProcess
@@ -17,7 +18,7 @@ export const start = (environment: Record<string, string>, args: ReadonlyArray<s
     Effect.sync(() => {
       let output = ""
       const child = spawn(process.execPath, ["dist/main.js", ...args], {
-        env: { PATH: process.env["PATH"], DNS_SERVER_LOG_FORMAT: "json", ...environment }
+        env: { PATH: process.env["PATH"], DNS_SERVER_LOG_FORMAT: "json", ...datagramsOfRun, ...environment }
       })
       const exit = new Promise<number | null>((resolve) => child.on("exit", resolve))
       const collect = (chunk: Buffer): void => {

@@ -81,7 +81,7 @@ const open = (
     const domain = isIPv6Endpoint(endpoint) ? AF_INET6 : AF_INET
     const fd = libc.socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if (fd >= 0 && steps(fd)) return Effect.succeed(fd)
-    const message = describeErrno(libc.errno())
+    const message = `${describeErrno(libc.errno())} ${formatEndpoint(endpoint)}`
     if (fd >= 0) libc.close(fd)
     return Effect.fail(new SocketError({ endpoint: formatEndpoint(endpoint), message }))
   })
