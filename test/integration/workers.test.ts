@@ -1,8 +1,8 @@
-import { readdirSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, Fiber, Option } from "effect"
 import { openClients } from "../support/clients.ts"
+import { awaitDescriptors, descriptorsOf } from "../support/descriptors.ts"
 import { address, fakeUpstream } from "../support/fake-upstream.ts"
 import { replacementsIn, startFaulty } from "../support/faults.ts"
 import { heldUpstream } from "../support/held-upstream.ts"
@@ -15,8 +15,6 @@ const EACH = 20
 
 /** Loaded before the server's own code: koffi is not there. */
 const withoutKoffi = `--import ${new URL("../support/without-koffi.ts", import.meta.url)}`
-
-const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
 
 const reasons: Record<Fault, string> = {
   throw: "a fault that a test asked for",
@@ -87,7 +85,7 @@ describe("a worker thread among several", () => {
             concurrency: "unbounded"
           })
         }
-        while (descriptorsOf(pid) > before) yield* Effect.sleep(50)
+        yield* awaitDescriptors(pid, before)
         assert.strictEqual(replacementsIn(server.output()), 20)
       }),
     120_000

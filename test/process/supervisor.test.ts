@@ -4,6 +4,7 @@ import { Effect, Layer, Logger, type Scope } from "effect"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
 import { layerSupervisor, Supervisor } from "../../src/process/supervisor.ts"
 import { type Client, openClients } from "../support/clients.ts"
+import { awaitDescriptors, descriptorsOf } from "../support/descriptors.ts"
 import { address, failing, fakeUpstream } from "../support/fake-upstream.ts"
 import { asked, wireName } from "../support/messages.ts"
 import { addressesOf, encodeQuestion, rcodeOf } from "../support/server.ts"
@@ -215,12 +216,13 @@ describe("the cache's memory", () => {
 })
 
 describe("a thread that dies as soon as it is born", () => {
-  it.live("is started again after pauses that grow, and answers once it lives", () =>
+  it.live("is started again after pauses that grow, leaves nothing open, and answers once it lives", () =>
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream(address("192.0.2.1"))
       const supervised = yield* supervise(upstream.address)
       const { supervisor, threads, awaitReady } = supervised
       const deaths = 5
+      const descriptors = descriptorsOf("self")
       const end = ({ thread }: { readonly thread: { terminate: () => Promise<number> } }): void => {
         void thread.terminate()
       }
@@ -230,6 +232,7 @@ describe("a thread that dies as soon as it is born", () => {
       end(threads.started[0]!)
       while (threads.started.length <= 2 + deaths) yield* Effect.sleep(20)
       yield* awaitReady
+      yield* awaitDescriptors("self", descriptors)
       assert.strictEqual(supervisor.workers()[0]!.replacements, deaths + 1)
       assert.strictEqual(supervisor.workers()[1]!.replacements, 0)
       const births = threads.started.slice(2).map(({ bornMs }) => bornMs)

@@ -13,62 +13,99 @@ import {
   type ReturnPath,
   SocketError
 } from "../../src/io/datagram.ts"
-import type { Endpoint } from "../../src/io/endpoint.ts"
+import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "../../src/io/endpoint.ts"
 import { TextPeer } from "../../src/io/peer.ts"
+import { randomPort } from "../../src/io/random.ts"
 
-const FIRST_FREE_PORT = 40_000
+interface InFlight {
+  readonly from: MemorySocket
+  readonly to: number
+  readonly octets: Uint8Array
+}
 
 export class MemoryNetwork {
-  private readonly sockets = new Map<number, MemorySocket>()
-  private nextPort = FIRST_FREE_PORT
-  private inFlight: Array<{ readonly to: number; readonly datagram: MemoryDatagram }> = []
+  /** By port; those that share one in the order in which they were bound. */
+  private readonly sockets = new Map<number, ReadonlyArray<MemorySocket>>()
+  private inFlight: Array<InFlight> = []
 
   readonly layer: Layer.Layer<DatagramTransport> = Layer.succeed(DatagramTransport, {
     name: "memory",
-    bind: (local, handler) => this.open(local, undefined, handler),
-    connect: (remote, handler) => this.open({ address: "127.0.0.1", port: 0 }, remote, handler)
+    bind: (local, handler) => this.bind(local, handler),
+    connect: (remote, handler) => this.open({ address: loopbackOf(remote), port: 0 }, remote, handler)
   })
 
   /** A socket of the test's own. */
-  open(
+  bind(local: BindTarget, handler: Partial<DatagramHandler>): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> {
+    return this.open(local, undefined, handler)
+  }
+
+  private open(
     local: BindTarget,
     remote: Endpoint | undefined,
     handler: Partial<DatagramHandler>
   ): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.suspend(() => {
-        const port = local.port === 0 ? this.nextPort++ : local.port
-        if (this.sockets.has(port)) {
-          return Effect.fail(new SocketError({ endpoint: `${local.address}:${port}`, message: "address in use" }))
+        const port = local.port === 0 ? this.freePort() : local.port
+        const present = this.sockets.get(port) ?? []
+        const isShared = local.isShared === true
+        if (present.some((socket) => !socket.isShared || !isShared)) {
+          const endpoint = formatEndpoint(local)
+          return Effect.fail(new SocketError({ endpoint, message: `EADDRINUSE: address already in use ${endpoint}` }))
         }
-        const socket = new MemorySocket(this, { address: local.address, port }, remote, handler)
-        this.sockets.set(port, socket)
+        const socket = new MemorySocket(this, { address: local.address, port }, remote, isShared, handler)
+        this.sockets.set(port, [...present, socket])
         return Effect.succeed(socket)
       }),
-      (socket) => Effect.sync(() => this.sockets.delete(socket.local.port))
+      (socket) =>
+        Effect.sync(() => {
+          const { port } = socket.local
+          const left = this.at(port).filter((other) => other !== socket)
+          if (left.length === 0) this.sockets.delete(port)
+          else this.sockets.set(port, left)
+        })
     )
   }
 
-  carry(from: Endpoint, to: number, octets: Uint8Array): void {
+  carry(datagram: InFlight): void {
     if (this.inFlight.length === 0) queueMicrotask(() => this.deliver())
-    this.inFlight.push({ to, datagram: new MemoryDatagram(octets, from) })
+    this.inFlight.push(datagram)
   }
 
   private deliver(): void {
     const arrived = this.inFlight
     this.inFlight = []
-    const batches = new Map<number, Array<MemoryDatagram>>()
-    for (const { to, datagram } of arrived) {
-      const batch = batches.get(to)
-      if (batch === undefined) batches.set(to, [datagram])
+    const batches = new Map<MemorySocket, Array<MemoryDatagram>>()
+    for (const { from, to, octets } of arrived) {
+      const sharing = this.at(to)
+      const socket = sharing[from.local.port % sharing.length]
+      if (socket?.hears(from.local) !== true) {
+        from.onUnreachable()
+        continue
+      }
+      const batch = batches.get(socket)
+      const datagram = new MemoryDatagram(octets, from.local)
+      if (batch === undefined) batches.set(socket, [datagram])
       else batch.push(datagram)
     }
-    for (const [port, batch] of batches) this.sockets.get(port)?.receive(batch)
+    for (const [socket, batch] of batches) socket.receive(batch)
+  }
+
+  private at(port: number): ReadonlyArray<MemorySocket> {
+    return this.sockets.get(port) ?? []
+  }
+
+  private freePort(): number {
+    const port = randomPort()
+    return this.sockets.has(port) ? this.freePort() : port
   }
 }
 
+const loopbackOf = (remote: Endpoint): string => (isIPv6Endpoint(remote) ? "::1" : "127.0.0.1")
+
 class MemorySocket implements DatagramSocket {
   readonly local: Endpoint
+  readonly isShared: boolean
   private readonly network: MemoryNetwork
   private readonly remote: Endpoint | undefined
   private readonly handler: Partial<DatagramHandler>
@@ -79,17 +116,28 @@ class MemorySocket implements DatagramSocket {
     network: MemoryNetwork,
     local: Endpoint,
     remote: Endpoint | undefined,
+    isShared: boolean,
     handler: Partial<DatagramHandler>
   ) {
     this.network = network
     this.local = local
     this.remote = remote
+    this.isShared = isShared
     this.handler = handler
   }
 
+  /** A socket that is connected is there for its remote only. */
+  hears(from: Endpoint): boolean {
+    return this.remote === undefined || this.remote.port === from.port
+  }
+
   receive(batch: ReadonlyArray<MemoryDatagram>): void {
-    const mine = batch.filter(({ peer }) => this.remote === undefined || peer.port === this.remote.port)
-    if (this.isReceiving && mine.length > 0) this.handler.onBatch?.(mine, mine.length)
+    if (this.isReceiving) this.handler.onBatch?.(batch, batch.length)
+  }
+
+  /** Nobody was there for what it has sent: a socket that is connected hears of it (ICMP). */
+  onUnreachable(): void {
+    if (this.remote !== undefined) this.handler.onError?.(new Error("ECONNREFUSED: connection refused"))
   }
 
   reserve(): Uint8Array {
@@ -98,7 +146,7 @@ class MemorySocket implements DatagramSocket {
 
   send(length: number, path?: ReturnPath): void {
     const to = path === undefined ? this.remote!.port : path.peer.port
-    this.network.carry(this.local, to, this.room.slice(0, length))
+    this.network.carry({ from: this, to, octets: this.room.slice(0, length) })
   }
 
   stopReceiving(): void {

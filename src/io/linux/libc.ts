@@ -1,7 +1,7 @@
 /**
  * The system calls that Node does not offer, called in the C library by koffi.
  *
- * For 64-bit little-endian Linux, where the layouts of `message-arena.ts` hold with glibc and musl alike. Memory is
+ * For 64-bit little-endian Linux, where the layouts of `receive-arena.ts` and `send-arena.ts` hold with glibc and musl alike. Memory is
  * passed as addresses: of an `ArrayBuffer` they stay the same for as long as it lives, and a number is the cheapest
  * argument (a call of `recvmmsg` on an empty socket takes 0.2 µs, the kernel's part included).
  */
@@ -114,4 +114,12 @@ export const MSG_DONTWAIT = 0x40
 export const MSG_NOSIGNAL = 0x4000
 
 /** Numbers of errors that are acted on. */
-export const Errno = { EINTR: 4, EAGAIN: 11, ECONNABORTED: 103 } as const
+export const Errno = {
+  EINTR: 4,
+  EIO: 5,
+  EAGAIN: 11,
+  EINVAL: 22,
+  EMSGSIZE: 90,
+  EOPNOTSUPP: 95,
+  ECONNABORTED: 103
+} as const

@@ -40,6 +40,10 @@ const PAYLOADS = CONTROLS + SEND_BATCH * CONTROL_ROOM
 const NONE = -1
 const TABLE_SIZE = 512
 
+/** What the kernel says of a message that it cannot cut apart; other errors are of the datagrams before it. */
+const refusesMerging = (errno: number): boolean =>
+  errno === Errno.EIO || errno === Errno.EINVAL || errno === Errno.EMSGSIZE || errno === Errno.EOPNOTSUPP
+
 /** The socket that an arena is flushed to. */
 export interface Sender {
   readonly fd: number
@@ -149,7 +153,7 @@ export class SendArena {
       if (errno === Errno.EINTR) continue
       if (errno === Errno.EAGAIN) {
         while (sent < this.messages) lost += this.segments[sent++]!
-      } else if (this.segments[sent]! > 1) {
+      } else if (this.segments[sent]! > 1 && refusesMerging(errno)) {
         // No way for such messages, over some interfaces: this one's datagrams go one by one, and so do all later ones.
         sender.merges = false
         this.split(sent)
@@ -223,7 +227,9 @@ export class SendArena {
     this.segments[message] = 1
   }
 
+  /** The kernel cannot cut at a length of 0. */
   private belongTogether(a: number, b: number): boolean {
+    if (this.lengths[a] === 0) return false
     if (this.lengths[a] !== this.lengths[b] || this.addressLengths[a] !== this.addressLengths[b]) return false
     const addressA = (ADDRESSES + a * ADDRESS_ROOM) / 4
     const addressB = (ADDRESSES + b * ADDRESS_ROOM) / 4
