@@ -48,6 +48,8 @@ class Shared {
   readonly received: ReceiveArena
   readonly args: Arguments
   readonly descriptors: Descriptors
+  /** Whether the kernel cuts apart what is sent as one message. */
+  merges = true
   private readonly spare: Array<SendArena> = []
 
   constructor(library: Libc, descriptors: Descriptors) {
@@ -71,13 +73,14 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   readonly fd: number
   readonly local: Endpoint
   readonly isShared = true
-  merges = true
+  merges: boolean
   private arena: SendArena | undefined
   private readonly shared: Shared
   private readonly handler: DatagramHandler
 
   constructor(shared: Shared, fd: number, handler: DatagramHandler) {
     this.shared = shared
+    this.merges = shared.merges
     this.fd = fd
     this.local = shared.args.localEndpoint(fd)
     this.handler = handler
@@ -179,20 +182,27 @@ const makeTransport = (shared: Shared): DatagramTransport["Service"] => ({
   connect: (remote, handler) => acquire(shared, openConnected(shared, remote, MAX_PORT_DRAWS), handler)
 })
 
-/** A datagram sent to ourselves on loopback must come back: receiving, sending and the bell are all in it. */
-const trial = (transport: DatagramTransport["Service"]): Effect.Effect<void, SocketError | BatchedUnavailable> =>
+/**
+ * What is sent to ourselves on loopback must come back: receiving, sending and the bell are all in it.
+ *
+ * @returns whether two datagrams of one length arrived as two: a kernel that does not know UDP_SEGMENT, and does not say
+ *   so, makes one of them
+ */
+const trial = (transport: DatagramTransport["Service"]): Effect.Effect<boolean, SocketError | BatchedUnavailable> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const arrived = yield* Deferred.make<void>()
+      const arrived = yield* Deferred.make<boolean>()
       const ignore = { onBatch: () => {}, onError: () => {}, onUnsent: () => {} }
       const target = yield* transport.bind(
         { address: "127.0.0.1", port: 0 },
-        { ...ignore, onBatch: () => Deferred.doneUnsafe(arrived, Effect.void) }
+        { ...ignore, onBatch: (batch) => Deferred.doneUnsafe(arrived, Effect.succeed(batch[0]!.length === 1)) }
       )
       const sender = yield* transport.connect(target.local, ignore)
-      sender.reserve()[0] = 0
-      sender.send(1)
-      yield* Effect.raceFirst(
+      for (let i = 0; i < 2; i++) {
+        sender.reserve()[0] = 0
+        sender.send(1)
+      }
+      return yield* Effect.raceFirst(
         Deferred.await(arrived),
         Effect.delay(Effect.fail(new BatchedUnavailable({ message: "a trial datagram did not arrive" })), TRIAL_MS)
       )
@@ -229,22 +239,27 @@ const makeStreams = (shared: StreamShared): StreamTransport["Service"] => ({
   }
 })
 
-export const layer: Layer.Layer<DatagramTransport | StreamTransport, BatchedUnavailable> = Layer.effectContext(
-  Effect.gen(function* () {
-    const descriptors = new Descriptors(yield* DescriptorMemory)
-    const library = libc
-    if (library === undefined) {
-      return yield* new BatchedUnavailable({ message: "needs 64-bit Linux and the optional dependency koffi" })
-    }
-    const shared = yield* Effect.acquireRelease(
-      Effect.sync(() => new Shared(library, descriptors)),
-      ({ reactor }) => Effect.sync(() => reactor.close())
-    )
-    const transport = makeTransport(shared)
-    yield* Effect.catchTag(trial(transport), "SocketError", (error) =>
-      Effect.fail(new BatchedUnavailable({ message: error.message }))
-    )
-    const streams = new StreamShared(library, shared.reactor, shared.args, descriptors)
-    return Context.make(DatagramTransport, transport).pipe(Context.add(StreamTransport, makeStreams(streams)))
-  })
-)
+/** By a C library; undefined where none can be called. */
+export const layerOver = (
+  library: Libc | undefined
+): Layer.Layer<DatagramTransport | StreamTransport, BatchedUnavailable> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const descriptors = new Descriptors(yield* DescriptorMemory)
+      if (library === undefined) {
+        return yield* new BatchedUnavailable({ message: "needs 64-bit Linux and the optional dependency koffi" })
+      }
+      const shared = yield* Effect.acquireRelease(
+        Effect.sync(() => new Shared(library, descriptors)),
+        ({ reactor }) => Effect.sync(() => reactor.close())
+      )
+      const transport = makeTransport(shared)
+      shared.merges = yield* Effect.catchTag(trial(transport), "SocketError", (error) =>
+        Effect.fail(new BatchedUnavailable({ message: error.message }))
+      )
+      const streams = new StreamShared(library, shared.reactor, shared.args, descriptors)
+      return Context.make(DatagramTransport, transport).pipe(Context.add(StreamTransport, makeStreams(streams)))
+    })
+  )
+
+export const layer: Layer.Layer<DatagramTransport | StreamTransport, BatchedUnavailable> = layerOver(libc)

@@ -2,14 +2,15 @@ import { createSocket } from "node:dgram"
 import { fstatSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer, type Scope } from "effect"
+import { Effect, Layer, type Scope } from "effect"
 import { DatagramTransport, MAX_SENT } from "../../src/io/datagram.ts"
 import * as Batched from "../../src/io/datagram-batched.ts"
 import * as Portable from "../../src/io/datagram-portable.ts"
-import { libc } from "../../src/io/linux/libc.ts"
+import { Errno, libc } from "../../src/io/linux/libc.ts"
 import { Arguments, openDatagramSocket } from "../../src/io/linux/socket.ts"
 import { descriptorsOf } from "../support/descriptors.ts"
 import { Inbox, payload, send, sortedContents } from "../support/inbox.ts"
+import { withoutSegments } from "../support/kernels.ts"
 import { MemoryNetwork } from "../support/memory-network.ts"
 
 /** Datagrams that any socket's buffer holds. */
@@ -323,6 +324,33 @@ for (const way of ways) {
     )
   })
 }
+
+describe.runIf(libc !== undefined)("datagrams that are batched", () => {
+  for (const [what, answer] of [
+    ["refuses to cut messages apart", -Errno.EINVAL],
+    ["sends as one what it should cut apart", 0]
+  ] as const) {
+    const way = { ...batched, layer: () => Batched.layerOver(withoutSegments(libc!, answer)) }
+    through(way, `arrive as they were by a kernel that ${what}`, (transport) =>
+      Effect.gen(function* () {
+        const server = new Inbox()
+        const socket = yield* transport.bind(LOOPBACK, server)
+        const asking = yield* transport.connect(socket.local, new Inbox())
+        const payloads = Array.from({ length: FEW }, (_, i) => payload(100 + (i % 3), i))
+        for (const octets of payloads) send(asking, octets)
+        yield* server.await(FEW)
+        assert.deepStrictEqual(server.contents, sortedContents(payloads))
+      })
+    )
+  }
+
+  it.live("are not to be had where the C library cannot be called", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Layer.build(Batched.layerOver(undefined)))
+      assert.include(error.message, "koffi")
+    })
+  )
+})
 
 describe.runIf(libc !== undefined)("datagrams to a wildcard address, batched", () => {
   const wildcards = [
