@@ -3,6 +3,7 @@
 import "./process/node-version.ts"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
+import { AnswerCache } from "./cache/answer-cache.ts"
 import { Configuration, type ConfigurationError, type Loaded, load } from "./config/configuration.ts"
 import type { SocketError } from "./io/datagram.ts"
 import type { BatchedUnavailable } from "./io/datagram-batched.ts"
@@ -11,6 +12,7 @@ import { Listeners } from "./listener/listeners.ts"
 import { check, help, readCommand, version } from "./process/cli.ts"
 import { layerDatagrams } from "./process/datagrams.ts"
 import { layerLogging } from "./process/logging.ts"
+import { hangups, reloadOnHangup } from "./process/reload.ts"
 import { standaloneLayer } from "./process/server.ts"
 import { layerSupervisor, Supervisor, type WorkersFailed } from "./process/supervisor.ts"
 import type { ListeningAt } from "./process/worker-protocol.ts"
@@ -21,16 +23,26 @@ import { Latencies } from "./telemetry/latencies.ts"
 const layerAlone = ({ settings }: Loaded) =>
   standaloneLayer.pipe(Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams))))
 
-const listeningAlone = Effect.map(Listeners, (listeners): ReadonlyArray<ListeningAt> => listeners)
-const listeningOfWorkers = Effect.map(Supervisor, (supervisor) => supervisor.listening)
+/** What is asked of the server, however many threads it has. */
+interface Served {
+  readonly listening: ReadonlyArray<ListeningAt>
+  readonly resizeCache: (octets: number) => Effect.Effect<void, Error>
+}
+
+const servedAlone = Effect.gen(function* () {
+  const cache = yield* AnswerCache
+  return { listening: yield* Listeners, resizeCache: (octets) => Effect.asVoid(cache.resize(octets)) } satisfies Served
+})
+const servedByWorkers: Effect.Effect<Served, never, Supervisor> = Effect.map(Supervisor, (supervisor) => supervisor)
 
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
 const run = Effect.fnUntraced(function* (file: string | undefined) {
   const loaded = yield* load(file)
   const { settings, warnings } = loaded
-  const serve = <R>(listeningAt: Effect.Effect<ReadonlyArray<ListeningAt>, never, R>) =>
+  const signals = yield* hangups
+  const serve = <R>(served: Effect.Effect<Served, never, R>) =>
     Effect.gen(function* () {
-      const listening = yield* listeningAt
+      const { listening, resizeCache } = yield* served
       const counters = yield* Counters
       const latencies = yield* Latencies
       for (const warning of warnings) yield* Effect.logWarning(warning)
@@ -46,14 +58,14 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
           "milliseconds of misses": latencies.quantiles("miss")
         })
       )
-      return yield* Effect.never
+      return yield* reloadOnHangup({ signals, file, loaded, resizeCache })
     })
   const server: Effect.Effect<never, SocketError | BatchedUnavailable | WorkersFailed> =
     settings.workers === 1
-      ? Effect.scoped(Effect.provide(Effect.scoped(serve(listeningAlone)), layerAlone(loaded)))
-      : Effect.scoped(Effect.provide(Effect.scoped(serve(listeningOfWorkers)), layerSupervisor(loaded)))
+      ? Effect.scoped(Effect.provide(Effect.scoped(serve(servedAlone)), layerAlone(loaded)))
+      : Effect.scoped(Effect.provide(Effect.scoped(serve(servedByWorkers)), layerSupervisor(loaded)))
   return yield* Effect.provide(server, layerLogging(settings))
-})
+}, Effect.scoped)
 
 const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Error> => {
   const command = readCommand(process.argv.slice(2))

@@ -36,9 +36,9 @@ export const start = (environment: Record<string, string>, args: ReadonlyArray<s
   )
 
 /** The server as a process, once it says where it listens. */
-export const startListening = (environment: Record<string, string>) =>
+export const startListening = (environment: Record<string, string>, args: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
-    const started = yield* start({ DNS_SERVER_LISTEN: "127.0.0.1:0", ...environment })
+    const started = yield* start({ DNS_SERVER_LISTEN: "127.0.0.1:0", ...environment }, args)
     for (let i = 0; i < 200; i++) {
       const port = /udp:\/\/127\.0\.0\.1:(\d+)/.exec(started.output())?.[1]
       if (port !== undefined) return { ...started, port: Number(port) } satisfies Started

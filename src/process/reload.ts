@@ -1,0 +1,65 @@
+/**
+ * SIGHUP: the configuration is read again, and what can change while the server runs is changed.
+ *
+ * With a mistake in it nothing changes. What takes effect only at the start is named.
+ */
+import { Cause, Effect, Queue, type Scope } from "effect"
+import { type Loaded, load } from "../config/configuration.ts"
+import { fileKey, type SettingName, settingNames } from "../config/schema.ts"
+
+const MIB = 1024 * 1024
+
+/** Settings that change while the server runs. */
+const APPLIED: ReadonlyArray<SettingName> = ["cacheSizeMb"]
+
+/** Takes the signal for as long as the scope lives, one that comes before anybody listens included. */
+export const hangups: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope> = Effect.gen(function* () {
+  const signals = yield* Queue.sliding<void>(1)
+  const onSignal = (): void => {
+    Queue.offerUnsafe(signals, undefined)
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => process.on("SIGHUP", onSignal)),
+    () => Effect.sync(() => process.off("SIGHUP", onSignal))
+  )
+  return signals
+})
+
+export interface ReloadOptions {
+  readonly signals: Queue.Dequeue<void>
+  readonly file: string | undefined
+  /** What the server was started with. */
+  readonly loaded: Loaded
+  readonly resizeCache: (octets: number) => Effect.Effect<void, Error>
+}
+
+/** Reloads at each signal, one reload after the other. */
+export const reloadOnHangup = ({ signals, file, loaded, resizeCache }: ReloadOptions): Effect.Effect<never> => {
+  /** What the server runs by: as at its start, but for what was changed since. */
+  const running = new Map([...loaded.given].map(([name, { value }]) => [name, String(value)]))
+
+  const apply = Effect.fnUntraced(function* (fresh: Loaded) {
+    const differs = (name: SettingName): boolean => String(fresh.given.get(name)!.value) !== running.get(name)
+    const changed: Array<string> = []
+    for (const warning of fresh.warnings) yield* Effect.logWarning(warning)
+    if (differs("cacheSizeMb")) {
+      if (fresh.settings.enableCaching) yield* resizeCache(fresh.settings.cacheSizeMb * MIB)
+      running.set("cacheSizeMb", String(fresh.given.get("cacheSizeMb")!.value))
+      changed.push(fileKey("cacheSizeMb"))
+    }
+    const waiting = settingNames.filter((name) => !APPLIED.includes(name) && differs(name)).map(fileKey)
+    yield* Effect.logInfo(`configuration read again; changed: ${changed.length === 0 ? "nothing" : changed.join(", ")}`)
+    if (waiting.length > 0) yield* Effect.logWarning(`needs a restart: ${waiting.join(", ")}`)
+  })
+
+  const reload = load(file).pipe(
+    Effect.flatMap(apply),
+    Effect.catchCause((cause) => {
+      const error = Cause.squash(cause)
+      return Effect.logError(
+        `configuration read again; nothing changed: ${error instanceof Error ? error.message : String(error)}`
+      )
+    })
+  )
+  return Effect.forever(Effect.andThen(Queue.take(signals), reload))
+}
