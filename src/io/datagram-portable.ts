@@ -99,7 +99,8 @@ class PortableSocket implements DatagramSocket {
     const at = this.used
     this.used += length
     if (this.connected) this.socket.send(this.slab, at, length, this.onSent)
-    else this.socket.send(this.slab, at, length, path!.peer.port, path!.peer.address, ignore)
+    // Without a callback, which would cost a turn of its own: an error comes by the socket's event.
+    else this.socket.send(this.slab, at, length, path!.peer.port, path!.peer.address)
   }
 
   stopReceiving(): void {
@@ -130,9 +131,6 @@ class PortableDatagram implements Datagram {
     return { peer: this.peer }
   }
 }
-
-/** A reply that could not be sent is the client's to ask for again. */
-const ignore = (): void => {}
 
 /** A socket for as long as the scope lives; `open` starts it and must end in one of the two events named. */
 const acquire = (

@@ -26,26 +26,43 @@ export const readWord = (octets: Uint8Array, at: number): number =>
 export class TextPeer implements Peer {
   readonly address: string
   readonly port: number
-  private readonly octets: ReadonlyArray<number>
 
   constructor({ address, port }: Endpoint) {
     this.address = address
     this.port = port
-    this.octets = octetsOf(address)
   }
 
   readWords(words: Uint32Array): boolean {
-    const octets = Uint8Array.from(this.octets)
-    if (octets.length === 16) return readIPv6Words(octets, 0, words)
-    words[3] = readWord(octets, 0)
+    const word = dottedQuad(this.address)
+    if (word < 0) return readIPv6Words(octetsOf(this.address), 0, words)
+    words[3] = word
     return true
   }
 }
 
-const octetsOf = (address: string): ReadonlyArray<number> => {
-  const parsed = NetAddress.ipFromString(address.split("%", 1)[0]!)
-  if (Result.isFailure(parsed)) return NetAddress.ipv6ToOctets(NetAddress.ipv6Unspecified)
-  return NetAddress.isIpv4Address(parsed.success)
-    ? NetAddress.ipv4ToOctets(parsed.success)
-    : NetAddress.ipv6ToOctets(parsed.success)
+/** An IPv4 address as a number; -1 where the text is none. Every datagram that Node reads brings such a text. */
+const dottedQuad = (text: string): number => {
+  let word = 0
+  let octet = -1
+  let octets = 0
+  for (let i = 0; i <= text.length; i++) {
+    const digit = i === text.length ? -2 : text.charCodeAt(i) - 0x30
+    if (digit >= 0 && digit <= 9) {
+      octet = Math.max(0, octet) * 10 + digit
+    } else {
+      if ((digit !== -2 && i !== text.length) || octet < 0 || octet > 255) return -1
+      word = word * 256 + octet
+      octet = -1
+      octets++
+    }
+  }
+  return octets === 4 ? word : -1
+}
+
+/** The octets of an IPv6 address; of what is none, those of no address at all. */
+const octetsOf = (address: string): Uint8Array => {
+  const parsed = NetAddress.ipv6FromString(address.split("%", 1)[0]!)
+  return Uint8Array.from(
+    NetAddress.ipv6ToOctets(Result.isSuccess(parsed) ? parsed.success : NetAddress.ipv6Unspecified)
+  )
 }
