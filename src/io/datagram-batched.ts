@@ -1,48 +1,33 @@
 /**
  * Datagrams many a system call, on Linux: `recvmmsg` and `sendmmsg` on sockets of our own, one reactor a thread.
  *
- * Needs koffi on 64-bit Linux; `layer` fails where it is not to be had, or where a trial shows that it does not work.
+ * Needs koffi on 64-bit Linux; `batched.ts` says whether it works here.
  */
-import { Context, Deferred, Effect, Layer, Schema, type Scope } from "effect"
-import {
-  type BindTarget,
-  type DatagramHandler,
-  type DatagramSocket,
+import { Effect, type Scope } from "effect"
+import type {
+  BindTarget,
+  DatagramHandler,
+  DatagramSocket,
   DatagramTransport,
-  type ReturnPath,
-  type SocketError
+  ReturnPath,
+  SocketError
 } from "./datagram.ts"
 import type { Endpoint } from "./endpoint.ts"
-import { Descriptors } from "./linux/descriptors.ts"
-import { Errno, type Libc, libc } from "./linux/libc.ts"
+import type { Descriptors } from "./linux/descriptors.ts"
+import { Errno, type Libc } from "./linux/libc.ts"
 import { type Drained, Reactor } from "./linux/reactor.ts"
 import { RECEIVE_BATCH, ReceiveArena, type SocketPath } from "./linux/receive-arena.ts"
 import { SendArena, type Sender } from "./linux/send-arena.ts"
-import {
-  Arguments,
-  describeErrno,
-  openConnectedSocket,
-  openDatagramSocket,
-  openStreamListener
-} from "./linux/socket.ts"
-import { BatchedListener, StreamShared } from "./linux/stream-socket.ts"
+import { Arguments, describeErrno, openConnectedSocket, openDatagramSocket } from "./linux/socket.ts"
 import { MAX_PORT_DRAWS, randomPort } from "./random.ts"
-import { BACKLOG } from "./stream.ts"
-import { StreamTransport } from "./stream-transport.ts"
 
 /** Calls of `recvmmsg` on one socket before another has its turn. */
 const MAX_BATCHES = 4
 /** Arenas that are kept for the next turn. */
 const MAX_SPARE = 32
-const TRIAL_MS = 1_000
-
-/** Batched datagrams do not work here; the portable way does. */
-export class BatchedUnavailable extends Schema.TaggedError<BatchedUnavailable>()("BatchedUnavailable", {
-  message: Schema.String
-}) {}
 
 /** What the sockets of a thread share: memory to receive into, spare memory to send from, the reactor. */
-class Shared {
+export class Shared {
   readonly libc: Libc
   readonly reactor: Reactor
   readonly received: ReceiveArena
@@ -170,7 +155,8 @@ const openConnected = (shared: Shared, remote: Endpoint, draws: number): Effect.
     (error) => (draws > 0 ? openConnected(shared, remote, draws - 1) : Effect.fail(error))
   )
 
-const makeTransport = (shared: Shared): DatagramTransport["Service"] => ({
+/** Datagrams over what the thread shares. */
+export const makeDatagrams = (shared: Shared): DatagramTransport["Service"] => ({
   name: "batched",
   bind: (local: BindTarget, handler) => {
     const open =
@@ -181,85 +167,3 @@ const makeTransport = (shared: Shared): DatagramTransport["Service"] => ({
   },
   connect: (remote, handler) => acquire(shared, openConnected(shared, remote, MAX_PORT_DRAWS), handler)
 })
-
-/**
- * What is sent to ourselves on loopback must come back: receiving, sending and the bell are all in it.
- *
- * @returns whether two datagrams of one length arrived as two: a kernel that does not know UDP_SEGMENT, and does not say
- *   so, makes one of them
- */
-const trial = (transport: DatagramTransport["Service"]): Effect.Effect<boolean, SocketError | BatchedUnavailable> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const arrived = yield* Deferred.make<boolean>()
-      const ignore = { onBatch: () => {}, onError: () => {}, onUnsent: () => {} }
-      const target = yield* transport.bind(
-        { address: "127.0.0.1", port: 0 },
-        { ...ignore, onBatch: (batch) => Deferred.doneUnsafe(arrived, Effect.succeed(batch[0]!.length === 1)) }
-      )
-      const sender = yield* transport.connect(target.local, ignore)
-      for (let i = 0; i < 2; i++) {
-        sender.reserve()[0] = 0
-        sender.send(1)
-      }
-      return yield* Effect.raceFirst(
-        Deferred.await(arrived),
-        Effect.delay(Effect.fail(new BatchedUnavailable({ message: "a trial datagram did not arrive" })), TRIAL_MS)
-      )
-    })
-  )
-
-/** Where the descriptors are noted that this thread has open; a server of one thread need not. */
-export const DescriptorMemory: Context.Reference<SharedArrayBuffer | undefined> = Context.Reference<
-  SharedArrayBuffer | undefined
->("strand/io/DescriptorMemory", { defaultValue: () => undefined })
-
-const makeStreams = (shared: StreamShared): StreamTransport["Service"] => ({
-  listen: (local: BindTarget, onConnection) => {
-    const { args, descriptors, libc: library } = shared
-    const open =
-      local.fd === undefined
-        ? openStreamListener(library, args, local, BACKLOG, local.isShared === true)
-        : Effect.succeed(local.fd)
-    return Effect.map(
-      Effect.acquireRelease(
-        Effect.map(open, (fd) => {
-          descriptors.opened(fd)
-          return new BatchedListener(shared, fd, onConnection)
-        }),
-        (listener) =>
-          Effect.sync(() => {
-            listener.stop()
-            descriptors.closing(listener.fd)
-            library.close(listener.fd)
-          })
-      ),
-      (listener) => ({ endpoint: args.localEndpoint(listener.fd), stop: () => listener.stop() })
-    )
-  }
-})
-
-/** By a C library; undefined where none can be called. */
-export const layerOver = (
-  library: Libc | undefined
-): Layer.Layer<DatagramTransport | StreamTransport, BatchedUnavailable> =>
-  Layer.effectContext(
-    Effect.gen(function* () {
-      const descriptors = new Descriptors(yield* DescriptorMemory)
-      if (library === undefined) {
-        return yield* new BatchedUnavailable({ message: "needs 64-bit Linux and the optional dependency koffi" })
-      }
-      const shared = yield* Effect.acquireRelease(
-        Effect.sync(() => new Shared(library, descriptors)),
-        ({ reactor }) => Effect.sync(() => reactor.close())
-      )
-      const transport = makeTransport(shared)
-      shared.merges = yield* Effect.catchTag(trial(transport), "SocketError", (error) =>
-        Effect.fail(new BatchedUnavailable({ message: error.message }))
-      )
-      const streams = new StreamShared(library, shared.reactor, shared.args, descriptors)
-      return Context.make(DatagramTransport, transport).pipe(Context.add(StreamTransport, makeStreams(streams)))
-    })
-  )
-
-export const layer: Layer.Layer<DatagramTransport | StreamTransport, BatchedUnavailable> = layerOver(libc)

@@ -1,8 +1,8 @@
 /** Which way datagrams are moved: the batched one where it works, the portable one elsewhere or where it is asked for. */
 import { Effect, Layer } from "effect"
 import type { Settings } from "../config/schema.ts"
+import * as Batched from "../io/batched.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
-import * as Batched from "../io/datagram-batched.ts"
 import * as PortableDatagrams from "../io/datagram-portable.ts"
 import * as PortableStreams from "../io/stream-portable.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"

@@ -1,8 +1,9 @@
 /** What comes of a question: an answer as it is kept and sent, or why there is none. */
 import { Schema } from "effect"
 import { Flag, Rcode } from "../dns/codes.ts"
+import { interpret } from "../dns/meaning.ts"
 import type { Question } from "../dns/question.ts"
-import { interpret, type Response } from "../dns/response.ts"
+import type { Response } from "../dns/response.ts"
 import { putU16, u16 } from "../dns/wire.ts"
 
 export interface Answer {
