@@ -152,9 +152,11 @@ const buildTrace = (tracer: Tracer.Tracer, turn: Turn["Service"], record: QueryR
   }
   if (resolution !== undefined) {
     const endedMs = resolution.endedMs === 0 ? record.endedMs : resolution.endedMs
+    // An exchange that was joined began before; and its times are those of turns, which begin before what happens in them.
+    const startMs = Math.max(resolution.startedMs, record.lookedUpMs, record.admittedMs)
     const attributes = { "strand.coalesced": record.coalesced, "strand.attempts": resolution.attempts.length }
-    const resolve = span("upstream.resolve", "internal", root, resolution.startedMs, endedMs, attributes, record.error)
-    for (const attempt of resolution.attempts) attemptSpan(span, resolve, attempt, endedMs)
+    const resolve = span("upstream.resolve", "internal", root, startMs, endedMs, attributes, record.error)
+    for (const attempt of resolution.attempts) attemptSpan(span, resolve, attempt, startMs, endedMs)
   }
   // Children end before their parents.
   for (const end of ends.reverse()) end()
@@ -163,12 +165,18 @@ const buildTrace = (tracer: Tracer.Tracer, turn: Turn["Service"], record: QueryR
 /** Outcomes that are nobody's fault. */
 const succeeded: ReadonlySet<AttemptOutcome> = new Set(["answered", "waiting", "overtaken"])
 
-const attemptSpan = (span: MakeSpan, parent: Tracer.Span, attempt: AttemptRecord, overMs: number): void => {
+const attemptSpan = (
+  span: MakeSpan,
+  parent: Tracer.Span,
+  attempt: AttemptRecord,
+  notBeforeMs: number,
+  overMs: number
+): void => {
   span(
     "upstream.attempt",
     "client",
     parent,
-    attempt.startedMs,
+    Math.max(attempt.startedMs, notBeforeMs),
     attempt.endedMs === 0 ? overMs : attempt.endedMs,
     {
       "server.address": attempt.upstream.endpoint.address,
