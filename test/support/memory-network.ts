@@ -31,10 +31,16 @@ export class MemoryNetwork {
   readonly layer: Layer.Layer<DatagramTransport> = Layer.succeed(DatagramTransport, {
     name: "memory",
     bind: (local, handler) => this.bind(local, handler),
-    connect: (remote, handler) => this.open({ address: loopbackOf(remote), port: 0 }, remote, handler)
+    connect: (remote, handler) => this.connect(remote, handler)
   })
 
-  /** A socket of the test's own. */
+  connect(
+    remote: Endpoint,
+    handler: Partial<DatagramHandler>
+  ): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> {
+    return this.open({ address: loopbackOf(remote), port: 0 }, remote, handler)
+  }
+
   bind(local: BindTarget, handler: Partial<DatagramHandler>): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> {
     return this.open(local, undefined, handler)
   }
