@@ -38,6 +38,7 @@ export class Reactor {
   private dirty: Array<Drained> = []
   private isInTurn = false
   private isLooping = false
+  private isClosed = false
   private isFlushScheduled = false
   private emptyTurns = 0
   private lastTurnMs = 0
@@ -72,7 +73,9 @@ export class Reactor {
     queueMicrotask(this.flushScheduled)
   }
 
+  /** The numbers of the bell's descriptors may be others' by the next turn: there is none. */
   close(): void {
+    this.isClosed = true
     this.bell.close()
   }
 
@@ -88,6 +91,7 @@ export class Reactor {
   }
 
   private readonly loop = (): void => {
+    if (this.isClosed) return
     const count = this.turn()
     this.emptyTurns = count === 0 ? this.emptyTurns + 1 : 0
     if (this.emptyTurns >= EMPTY_TURNS) {
