@@ -172,6 +172,30 @@ describe("two threads", () => {
     })
   )
 
+  it.live("end with 0 although one of them hangs", () =>
+    Effect.gen(function* () {
+      const server = yield* startFaulty({
+        DNS_SERVER_UPSTREAMS: "192.0.2.53",
+        DNS_SERVER_WORKERS: "2",
+        DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0.1"
+      })
+      yield* server.cause(2, "loop")
+      server.child.kill("SIGTERM")
+      assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
+    })
+  )
+
+  it.live("end with 0 although one of them is being replaced", () =>
+    Effect.gen(function* () {
+      const server = yield* startFaulty({ DNS_SERVER_UPSTREAMS: "192.0.2.53", DNS_SERVER_WORKERS: "2" })
+      yield* server.cause(1, "exit")
+      yield* server.awaitReplacements(1)
+      server.child.kill("SIGTERM")
+      assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
+      assert.strictEqual(replacementsIn(server.output()), 1)
+    })
+  )
+
   it.live("end at once on a second signal", () =>
     Effect.gen(function* () {
       const upstream = yield* heldUpstream(() => true)
