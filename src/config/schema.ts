@@ -6,6 +6,7 @@
  * a list in the file.
  */
 import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { readErrorRcode } from "./rcodes.ts"
 import { type Read, readListenAddress, readNetwork, readSampling, readUpstreamAddress } from "./values.ts"
 
 /** A value that `read` makes of a text. */
@@ -54,6 +55,8 @@ const text = fromText((value): Read<string> => (value === "" ? Result.fail("a te
 
 const list = <S extends Schema.Codec<unknown, string>>(item: S) => Schema.NonEmptyArray(item)
 
+export const policies = ["ordered", "round-robin", "least-busy", "fastest", "parallel", "hash"] as const
+
 export const Settings = Schema.Struct({
   listen: list(fromText(readListenAddress)),
   allow: list(fromText(readNetwork)),
@@ -61,7 +64,10 @@ export const Settings = Schema.Struct({
   datagrams: word("auto", "batched", "portable"),
   denyAction: word("refuse", "drop"),
   upstreams: list(fromText(readUpstreamAddress)),
-  upstreamPolicy: word("ordered", "round-robin", "least-busy"),
+  upstreamPolicy: word(...policies),
+  parallelUpstreams: number({ min: 2, max: 8 }),
+  failoverRcodes: list(fromText(readErrorRcode)),
+  maxQueriesPerUpstream: number({ min: 1, max: 1_000_000 }),
   trustUpstreamAd: truth,
   maxConcurrentQueries: number({ min: 1, max: 1_000_000 }),
   maxQueuedQueries: number({ min: 0, max: 1_000_000 }),
@@ -131,7 +137,17 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
     isList: true,
     meaning: "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address"
   },
-  upstreamPolicy: { default: undefined, meaning: "which upstream is asked first: ordered, round-robin, least-busy" },
+  upstreamPolicy: {
+    default: undefined,
+    meaning: `which upstream is asked first: ${policies.join(", ")}`
+  },
+  parallelUpstreams: { default: "2", meaning: "upstreams that the policy parallel asks at once" },
+  failoverRcodes: {
+    default: "FORMERR,SERVFAIL,NOTIMP,REFUSED,NOTAUTH",
+    isList: true,
+    meaning: "errors on which the next upstream is asked; others go to the client as they are"
+  },
+  maxQueriesPerUpstream: { default: "10000", meaning: "questions that one upstream may have under way" },
   trustUpstreamAd: {
     default: "false",
     meaning: "whether the AD bit of upstreams that are not on loopback is believed"
@@ -141,7 +157,10 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   actorPoolSize: { default: "20", meaning: "resolvers in the pool" },
   poolStrategy: { default: "round-robin", meaning: "which resolver takes a query: round-robin, least-busy" },
   queryTimeoutSecs: { default: "5", meaning: "seconds until a query is given up: its whole deadline" },
-  attemptTimeoutMs: { default: "800", meaning: "milliseconds until the next attempt starts; the first goes on" },
+  attemptTimeoutMs: {
+    default: "800",
+    meaning: "milliseconds until the next attempt starts at the latest; sooner where answers usually come sooner"
+  },
   retries: { default: "2", meaning: "attempts after the first, never more than three at one address" },
   enableCaching: { default: "true", meaning: "whether answers are kept" },
   cacheSizeMb: { default: "64", meaning: "MiB that the cache may take" },

@@ -77,7 +77,7 @@ const withDependentDefaults = (given: Map<SettingName, Given>): Map<SettingName,
   const usesSystemResolvers = given.get("upstreams")!.value === undefined
   fill("upstreams", getServers(), "the system's resolvers")
   // The system's resolvers may see different worlds: their order is the user's choice.
-  fill("upstreamPolicy", usesSystemResolvers ? "ordered" : "least-busy", "default")
+  fill("upstreamPolicy", usesSystemResolvers ? "ordered" : "fastest", "default")
   fill("maxQueuedQueries", given.get("maxConcurrentQueries")!.value, "as max_concurrent_queries")
   fill("workers", String(availableParallelism()), "the processors")
   fill("logFormat", process.stdout.isTTY ? "pretty" : "json", "default")

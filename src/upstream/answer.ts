@@ -25,18 +25,29 @@ export class UpstreamsFailed extends Schema.TaggedError<UpstreamsFailed>()("Upst
 /** No upstream answered before the deadline. Answered with SERVFAIL and Extended DNS Error 22 (RFC 8914 §4.23). */
 export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("DeadlinePassed", {}) {}
 
-/** The breakers of all upstreams are open: none was asked. Never kept, or the first that returns is not seen. */
+/** All upstreams are broken, or have all the questions they may have: none was asked. Never kept, or the first that returns is not seen. */
 export class NoUpstreamAvailable extends Schema.TaggedError<NoUpstreamAvailable>()("NoUpstreamAvailable", {}) {}
 
 export type ResolveError = UpstreamsFailed | DeadlinePassed | NoUpstreamAvailable
 
-/** The answer that a response is; undefined where it is none and another upstream is to be asked. */
-export const answerOf = (response: Response, question: Question, isTrusted: boolean): Answer | undefined => {
+/**
+ * The answer that a response is; undefined where it is none and another upstream is to be asked.
+ *
+ * @param failsOver whether another upstream is asked on this rcode; one that is no error in itself never
+ */
+export const answerOf = (
+  response: Response,
+  question: Question,
+  isTrusted: boolean,
+  failsOver: (rcode: number) => boolean
+): Answer | undefined => {
   const { rcode, wire } = response
   if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
   // A DNAME that makes the name too long: an answer, not an upstream's failure (RFC 6672 §2.2).
   if (rcode === Rcode.YXDomain) return { wire, ttlSeconds: 0, continuesAt: undefined }
-  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return undefined
+  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) {
+    return failsOver(rcode) ? undefined : { wire, ttlSeconds: 0, continuesAt: undefined }
+  }
   // Over TCP too it did not fit: nobody could have the rest.
   if (response.truncated) return undefined
   const meaning = interpret(response, question)

@@ -1,71 +1,93 @@
 /**
- * A circuit breaker: keeps queries from an upstream that does not answer, and finds out when it does again.
+ * A circuit breaker: keeps queries from an upstream that does not answer.
  *
- * Closed: all pass. Open: none does, for a second. HalfOpen: one at a time, as a trial; its answer closes the breaker,
- * its failure opens it again.
+ * Closed: all pass. Failures in a row make it suspect, no more: they may be the questions' own, of one zone that nobody
+ * can resolve. Whoever told it of the failure has the upstream checked then (`health.ts`), and says what came of it.
+ * Open: none passes. HalfOpen: one question is under way as a trial; its answer closes the breaker.
  *
- * Pure: it is told the time. What counts as a failure is the caller's to say; here each question counts once in a row
- * of failures, so that one name that always fails does not open it.
+ * Pure: it is told the time.
  */
 
-/** Different questions that must fail in a row. */
+/** Failures in a row that make it suspect. */
 const THRESHOLD = 5
-/** An upstream that answered anything this short a time ago is not down. */
+/** An upstream that answered well so short a time ago is not down. */
 const RECENT_MS = 500
-/** Milliseconds from opening to the first trial. */
-const OPEN_MS = 1_000
+/** What was seen of a broken upstream this long ago says nothing of it now. */
+const KNOWN_FOR_MS = 1_500
+
+/** How an attempt failed: the rcode that it was answered with, or no answer. */
+export const SILENCE = -1
 
 export type BreakerState = "Closed" | "Open" | "HalfOpen"
 
 export class Breaker {
-  private current: BreakerState = "Closed"
-  private readonly failed = new Set<string>()
-  private lastSuccessMs = Number.NEGATIVE_INFINITY
-  private openedMs = 0
-  private isTrialUnderWay = false
+  state: BreakerState = "Closed"
+  /** What it is suspected, or open, for: an rcode or `SILENCE`. */
+  fault: number = SILENCE
+  private failures = 0
+  private lastGoodMs = Number.NEGATIVE_INFINITY
+  /** When it was seen to be broken last. */
+  private brokenMs = 0
 
-  state(nowMs: number): BreakerState {
-    if (this.current === "Open" && nowMs - this.openedMs >= OPEN_MS) this.current = "HalfOpen"
-    return this.current
+  get isClosed(): boolean {
+    return this.state === "Closed"
   }
 
-  /** Whether `tryPass` would let a query through now. */
-  mayPass(nowMs: number): boolean {
-    const state = this.state(nowMs)
-    return state === "Closed" || (state === "HalfOpen" && !this.isTrialUnderWay)
+  /**
+   * Whether a trial would be let through now.
+   *
+   * One that answers, if only with errors, costs next to nothing to try: a question is tried every now and then. One that
+   * is silent is not: only where there is nobody else to ask, and long after it was checked.
+   *
+   * @param isLastResort whether nobody else may be asked
+   */
+  mayTry(nowMs: number, isLastResort: boolean): boolean {
+    return this.state === "Open" && (isLastResort || this.fault !== SILENCE) && nowMs - this.brokenMs >= KNOWN_FOR_MS
   }
 
-  /** Whether a query may be sent now. In HalfOpen the one that is let through is the trial. */
-  tryPass(nowMs: number): boolean {
-    if (!this.mayPass(nowMs)) return false
-    this.isTrialUnderWay = this.state(nowMs) === "HalfOpen"
-    return true
+  /** A question is sent as a trial. */
+  beginTrial(): void {
+    this.state = "HalfOpen"
   }
 
-  onSuccess(nowMs: number): void {
-    this.current = "Closed"
-    if (this.failed.size > 0) this.failed.clear()
-    this.lastSuccessMs = nowMs
-    this.isTrialUnderWay = false
+  onGoodAnswer(nowMs: number): void {
+    this.state = "Closed"
+    this.failures = 0
+    this.lastGoodMs = nowMs
   }
 
-  /** @param question what was asked: equal texts count once */
-  onFailure(nowMs: number, question: string): void {
-    if (this.current === "Open") return
-    this.failed.add(question)
-    if (this.current === "HalfOpen") this.open(nowMs)
-    else if (this.failed.size >= THRESHOLD && nowMs - this.lastSuccessMs > RECENT_MS) this.open(nowMs)
+  /** An error that says nothing of the upstream but that it is there. */
+  onError(nowMs: number): void {
+    if (this.state === "Closed") {
+      if (this.fault === SILENCE) this.failures = 0
+    } else if (this.fault === SILENCE) {
+      this.onGoodAnswer(nowMs)
+    } else {
+      this.onUndecided()
+    }
   }
 
-  /** A query that was let through ended without telling anything of the upstream. */
+  /**
+   * It failed a question, `fault` being how.
+   *
+   * @returns whether it has become suspect and ought to be checked
+   */
+  onFailure(nowMs: number, fault: number): boolean {
+    if (this.state === "HalfOpen") this.open(nowMs)
+    if (this.state === "Open") return false
+    this.fault = fault
+    return ++this.failures >= THRESHOLD && nowMs - this.lastGoodMs > RECENT_MS
+  }
+
+  /** A trial ended without telling anything. */
   onUndecided(): void {
-    this.isTrialUnderWay = false
+    if (this.state === "HalfOpen") this.state = "Open"
   }
 
-  private open(nowMs: number): void {
-    this.current = "Open"
-    this.openedMs = nowMs
-    this.failed.clear()
-    this.isTrialUnderWay = false
+  /** It was checked, and is broken. */
+  open(nowMs: number): void {
+    this.state = "Open"
+    this.brokenMs = nowMs
+    this.failures = 0
   }
 }

@@ -1,35 +1,185 @@
-/** Which upstream is asked next. */
+/**
+ * Which upstreams a question tries, in which order.
+ *
+ * Over numbers alone: weights, questions under way, expected costs. Chance is handed in, so that everything here can be
+ * tried out on simulated upstreams.
+ */
 import type { Settings } from "../config/schema.ts"
-import type { Upstream } from "./upstream.ts"
 
 export type Policy = Settings["upstreamPolicy"]
 
-/** At one address for one question (RFC 9520 §3.1). */
-export const MAX_ATTEMPTS_AT_ONE = 3
-
-/**
- * Upstreams in the order in which a question should try them.
- *
- * @param turn counts up from question to question
- */
-export const rank = (policy: Policy, upstreams: ReadonlyArray<Upstream>, turn: number): ReadonlyArray<Upstream> => {
-  if (upstreams.length === 1 || policy === "ordered") return upstreams
-  const start = turn % upstreams.length
-  const rotated = [...upstreams.slice(start), ...upstreams.slice(0, start)]
-  // The sort is stable: among equals the turn decides.
-  return policy === "round-robin" ? rotated : rotated.sort((a, b) => a.inFlight - b.inFlight)
+/** What a policy looks at. */
+export interface Candidate {
+  /** Its share beside others, from 1. */
+  readonly weight: number
+  /** Questions under way. */
+  readonly inFlight: number
+  /** Milliseconds that asking it is expected to take; `UNKNOWN_COST` before anything was seen. */
+  readonly costMs: number
+  /** When that was observed last. */
+  readonly observedMs: number
+  /** Any number of 32 bits, the same on every start. */
+  readonly salt: number
 }
 
-/** The first of the ranked that was asked least often and whose breaker lets a query pass; undefined where none does. */
-export const nextUpstream = (
-  ranked: ReadonlyArray<Upstream>,
-  history: { readonly timesAsked: (upstream: Upstream) => number },
-  nowMs: number
-): Upstream | undefined => {
-  for (let times = 0; times < MAX_ATTEMPTS_AT_ONE; times++) {
-    for (const upstream of ranked) {
-      if (history.timesAsked(upstream) === times && upstream.breaker.tryPass(nowMs)) return upstream
+export interface Ranking<C> {
+  readonly order: ReadonlyArray<C>
+  /** How many of the first are asked at the same time. */
+  readonly atOnce: number
+}
+
+export const UNKNOWN_COST = 0
+/** So many questions under way make an upstream twice as dear. */
+const BUSY = 32
+/** One question in so many also asks an upstream that is not the fastest known. */
+const EXPLORE_EVERY = 32
+/** What was observed so short a time ago need not be explored. */
+const EXPLORED_FOR_MS = 100
+
+/**
+ * Ranks the candidates of one group, question by question.
+ *
+ * | policy | first |
+ * | --- | --- |
+ * | `ordered` | as written |
+ * | `round-robin` | in turn, by weight, evenly spread |
+ * | `least-busy` | fewest questions under way for its weight; among equals in turn |
+ * | `fastest` | the lower expected cost of two: the one that won last and another at random |
+ * | `parallel` | the same, and the next ones at the same time |
+ * | `hash` | the same for the same name, by weight (rendezvous hashing) |
+ *
+ * The others follow in an order in which they make sense as second choice.
+ */
+export class Ranker<C extends Candidate> {
+  private readonly policy: Policy
+  private readonly candidates: ReadonlyArray<C>
+  private readonly parallel: number
+  private readonly random: () => number
+  private readonly asWritten: Ranking<C>
+  private readonly credits: Float64Array
+  private readonly totalWeight: number
+  private turn = 0
+  private winner = 0
+
+  /** @param parallel how many the policy `parallel` asks at once */
+  constructor(policy: Policy, candidates: ReadonlyArray<C>, parallel: number, random: () => number) {
+    this.policy = policy
+    this.candidates = candidates
+    this.parallel = parallel
+    this.random = random
+    this.asWritten = { order: candidates, atOnce: 1 }
+    this.credits = new Float64Array(candidates.length)
+    this.totalWeight = candidates.reduce((sum, { weight }) => sum + weight, 0)
+  }
+
+  /** @param nameHash of the name asked for; only `hash` looks at it */
+  rank(nowMs: number, nameHash: () => number): Ranking<C> {
+    if (this.candidates.length === 1) return this.asWritten
+    switch (this.policy) {
+      case "ordered":
+        return this.asWritten
+      case "round-robin":
+        return { order: this.beginningWith(this.nextInTurn()), atOnce: 1 }
+      case "least-busy":
+        this.turn = (this.turn + 1) % this.candidates.length
+        return { order: sortedBy(this.beginningWith(this.turn), busyness), atOnce: 1 }
+      case "fastest":
+        return this.fastest(nowMs, 1)
+      case "parallel":
+        return this.fastest(nowMs, Math.min(this.parallel, this.candidates.length))
+      case "hash": {
+        const hash = nameHash()
+        return { order: sortedBy([...this.candidates], (candidate) => -affinity(hash, candidate)), atOnce: 1 }
+      }
     }
   }
-  return undefined
+
+  /** Smooth weighted round-robin: each gains its weight, the richest goes and pays what all gained. */
+  private nextInTurn(): number {
+    let richest = 0
+    for (let i = 0; i < this.credits.length; i++) {
+      this.credits[i]! += this.candidates[i]!.weight
+      if (this.credits[i]! > this.credits[richest]!) richest = i
+    }
+    this.credits[richest]! -= this.totalWeight
+    return richest
+  }
+
+  /**
+   * The winner of two, one of them remembered: with a few candidates two at random would often both be slow ones.
+   *
+   * Now and then another one is asked at the same time, so that one that has become faster is found, and nobody waits for
+   * one that has not.
+   */
+  private fastest(nowMs: number, atOnce: number): Ranking<C> {
+    const { candidates } = this
+    const other = this.otherThan(this.winner)
+    if (expected(candidates[other]!) < expected(candidates[this.winner]!)) this.winner = other
+    const order = sortedBy([...candidates], expected)
+    moveTo(order, order.indexOf(candidates[this.winner]!), 0)
+    if (++this.turn % EXPLORE_EVERY !== 0) return { order, atOnce }
+    const explored = order.indexOf(candidates[this.otherThan(this.winner)]!)
+    if (nowMs - order[explored]!.observedMs < EXPLORED_FOR_MS) return { order, atOnce }
+    moveTo(order, explored, 1)
+    return { order, atOnce: Math.max(2, atOnce) }
+  }
+
+  private otherThan(index: number): number {
+    const other = Math.floor(this.random() * (this.candidates.length - 1))
+    return other < index ? other : other + 1
+  }
+
+  private beginningWith(first: number): Array<C> {
+    return [...this.candidates.slice(first), ...this.candidates.slice(0, first)]
+  }
+}
+
+const busyness = ({ inFlight, weight }: Candidate): number => (inFlight + 1) / weight
+
+/**
+ * What is under way counts: it tells of a stall before any answer could. One that nothing is known of is tried, but by no
+ * more than a few questions at a time.
+ */
+const expected = ({ costMs, inFlight, weight }: Candidate): number =>
+  (costMs === UNKNOWN_COST ? inFlight + 1 : costMs * (1 + inFlight / BUSY)) / weight
+
+/** Weighted rendezvous hashing: the largest wins; who leaves takes only its own names along. */
+const affinity = (nameHash: number, { salt, weight }: Candidate): number => {
+  const mixed = mix(nameHash ^ salt) >>> 0
+  return -weight / Math.log((mixed + 0.5) / 2 ** 32)
+}
+
+/** The last step of MurmurHash3: every bit of the input moves every bit of the output. */
+const mix = (value: number): number => {
+  let h = value
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return h ^ (h >>> 16)
+}
+
+/** Sorts a few in place, stable. */
+const sortedBy = <C>(order: Array<C>, measure: (candidate: C) => number): Array<C> => {
+  for (let i = 1; i < order.length; i++) {
+    const candidate = order[i]!
+    const value = measure(candidate)
+    let at = i
+    while (at > 0 && measure(order[at - 1]!) > value) {
+      order[at] = order[at - 1]!
+      at--
+    }
+    order[at] = candidate
+  }
+  return order
+}
+
+const moveTo = <C>(order: Array<C>, from: number, to: number): void => {
+  const [moved] = order.splice(from, 1)
+  order.splice(to, 0, moved!)
+}
+
+/** FNV-1a over octets: the same in every thread and on every start. */
+export const stableHash = (octets: Uint8Array): number => {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < octets.length; i++) hash = Math.imul(hash ^ octets[i]!, 0x01000193)
+  return hash
 }

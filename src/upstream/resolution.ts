@@ -1,16 +1,16 @@
 /**
- * From a question to its answer: attempts at upstreams, one after the other, until one is good.
+ * From a question to its answer: attempts at upstreams until one is good.
  *
- * An attempt's timer starts the next attempt; it does not end the first: the first good answer wins, from whomever.
- * Upstreams not yet asked come first, none is asked more than three times (RFC 9520 §3.1). One state machine a question,
- * driven by what its attempts are told and by one timer.
+ * An attempt that is overdue, by what its upstream usually takes, is followed by the next one; it is not ended: the first
+ * good answer wins, from whomever. Upstreams not yet asked come first, none is asked more than three times (RFC 9520
+ * §3.1). One state machine a question, driven by what its attempts are told and by one timer.
  */
 import { Exit } from "effect"
-import { type Question, questionKey } from "../dns/question.ts"
+import type { Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
 import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
-import type { AttemptOutcome, ResolutionRecord } from "../telemetry/record.ts"
+import type { ResolutionRecord } from "../telemetry/record.ts"
 import {
   type Answer,
   answerOf,
@@ -19,17 +19,24 @@ import {
   type ResolveError,
   UpstreamsFailed
 } from "./answer.ts"
-import type { Attempt, AttemptFailure } from "./attempt.ts"
-import type { Errand } from "./errand.ts"
-import { MAX_ATTEMPTS_AT_ONE, nextUpstream } from "./policy.ts"
+import type { AttemptFailure } from "./attempt.ts"
+import { SILENCE } from "./breaker.ts"
+import { type Member, nextUpstream, type UpstreamGroup } from "./group.ts"
+import type { Health } from "./health.ts"
+import { judge } from "./judgement.ts"
 import type { Resolver } from "./resolver.ts"
+import type { RetryBudget } from "./retry-budget.ts"
 import type { RetryPlan } from "./retry-plan.ts"
 import type { Upstream } from "./upstream.ts"
+import { type AttemptOwner, UpstreamAttempt } from "./upstream-attempt.ts"
 
 type Outcome = Exit.Exit<Answer, ResolveError>
 
 const noUpstreamAvailable: Outcome = Exit.fail(new NoUpstreamAvailable())
 const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
+
+/** A retry that the budget withholds is thought of again after so long, then twice as long: answers may have come. */
+const WITHHELD_MS = 50
 
 export interface ResolutionOptions {
   readonly wheel: TimerWheel["Service"]
@@ -37,54 +44,86 @@ export interface ResolutionOptions {
   readonly deadlineMs: number
   readonly attemptTimeoutMs: number
   readonly retries: number
+  readonly maxInFlight: number
+  readonly budget: RetryBudget
+  readonly health: Health
+  readonly failsOver: (rcode: number) => boolean
   readonly nextPlan: () => RetryPlan
 }
 
 /** Told of the outcome by `resume`, once, unless it is abandoned before. */
-export class Resolution implements Due {
+export class Resolution implements AttemptOwner, Due {
   readonly question: Question
+  readonly options: ResolutionOptions
   private readonly resolver: Resolver
-  private readonly ranked: ReadonlyArray<Upstream>
+  private readonly ranked: ReadonlyArray<Member>
+  private readonly atOnce: number
   private readonly record: ResolutionRecord
-  private readonly options: ResolutionOptions
   private readonly resume: (outcome: Outcome) => void
   private readonly plan: RetryPlan
   private readonly endMs: number
   private attempts: Array<UpstreamAttempt> = none
-  /** All breakers were open at the start: silence from one trial of each is answer enough. */
-  private readonly areAllDown: boolean
+  /** All were broken at the start: silence from one trial of each is answer enough. */
+  private readonly areAllBroken: boolean
   private timer: Timer | undefined
+  /** When the last attempt is overdue. */
+  private overdueMs = Number.POSITIVE_INFINITY
+  private retries = 0
+  private withheldMs = WITHHELD_MS
+  /** When the first attempt has waited as long as any may. */
+  private readonly longMs: number
+  private mayHedge: boolean
   private sawResponse = false
   private lastError = ""
   private isOver = false
 
   constructor(
     resolver: Resolver,
-    ranked: ReadonlyArray<Upstream>,
+    group: UpstreamGroup,
     question: Question,
     record: ResolutionRecord,
     options: ResolutionOptions,
     resume: (outcome: Outcome) => void
   ) {
     this.resolver = resolver
-    this.ranked = ranked
     this.question = question
     this.record = record
     this.options = options
     this.resume = resume
     this.plan = options.nextPlan()
     const nowMs = options.wheel.nowMs()
+    const { order, atOnce } = group.rank(nowMs, question.name)
+    this.ranked = order
+    this.atOnce = atOnce
+    this.mayHedge = order.length > 1 && atOnce === 1
     this.endMs = nowMs + options.deadlineMs
-    this.areAllDown = ranked.every(({ breaker }) => breaker.state(nowMs) !== "Closed")
+    this.longMs = nowMs + options.attemptTimeoutMs
+    this.areAllBroken = order.every(({ upstream }) => !upstream.breaker.isClosed)
   }
 
   begin(): void {
-    if (!this.startAttempt()) this.finish(noUpstreamAvailable)
+    const { budget, counters, health } = this.options
+    budget.onQuestion()
+    const first = this.next()
+    if (first === undefined) {
+      if (this.areAllBroken) health.onDemand()
+      this.finish(noUpstreamAvailable)
+      return
+    }
+    counters.add("upstream.attempts")
+    this.start(first)
+    for (let n = 1; n < this.atOnce; n++) {
+      const other = this.next()
+      if (other === undefined || this.timesAsked(other) > 0) break
+      counters.add("upstream.attempts")
+      this.start(other)
+    }
+    this.armForNext()
   }
 
   /** Nobody waits any more. */
   abandon(): void {
-    if (!this.isOver) this.close()
+    if (!this.isOver) this.close(undefined)
   }
 
   onResponse(attempt: UpstreamAttempt, response: Response): void {
@@ -92,11 +131,13 @@ export class Resolution implements Due {
     const { upstream } = attempt
     this.sawResponse = true
     attempt.rcode = response.rcode
-    upstream.breaker.onSuccess(this.nowMs)
-    const answer = answerOf(response, this.question, upstream.isTrusted)
+    const answer = answerOf(response, this.question, upstream.isTrusted, this.options.failsOver)
     if (answer !== undefined) {
       attempt.end("answered")
-      this.finish(Exit.succeed(answer))
+      upstream.breaker.onGoodAnswer(this.nowMs)
+      upstream.latency.onAnswer(attempt.waitedMs, this.nowMs)
+      this.options.budget.onAnswer()
+      this.finish(Exit.succeed(answer), upstream)
       return
     }
     attempt.end("error-response")
@@ -110,7 +151,7 @@ export class Resolution implements Due {
     if (!isGarbage) this.lastError = failure.message
     attempt.end(isGarbage ? "garbage" : "network-error")
     this.options.counters.add(isGarbage ? "upstream.rejected" : "upstream.errors")
-    attempt.upstream.breaker.onFailure(this.nowMs, this.key)
+    if (attempt.upstream.breaker.onFailure(this.nowMs, SILENCE)) this.options.health.suspect(attempt.upstream)
     this.goOn()
   }
 
@@ -122,37 +163,77 @@ export class Resolution implements Due {
     this.goOn()
   }
 
-  /** The time of the last attempt is over, or all of it. */
+  /** The last attempt is overdue, or a hedge is due, or all the time is over. */
   fire(): void {
-    for (const attempt of this.attempts) if (attempt.isPending) attempt.isTimedOut = true
-    const isLate = this.nowMs >= this.endMs
-    if (isLate || (this.areAllDown && !this.mayFollow())) this.finish(deadlinePassed)
-    else if (!(this.mayRetry() && this.startAttempt())) this.arm(Number.POSITIVE_INFINITY)
+    const { nowMs } = this
+    if (nowMs >= this.endMs || (this.areAllBroken && nowMs >= this.overdueMs && !this.mayFollow())) {
+      this.finish(deadlinePassed)
+      return
+    }
+    if (nowMs < this.overdueMs) this.hedge()
+    else this.retry()
+  }
+
+  /** The first attempt is later than usual: another upstream is asked too, if the budget has room for it. */
+  private hedge(): void {
+    this.mayHedge = false
+    const other = this.ranked.find(
+      ({ upstream }) =>
+        upstream.breaker.isClosed && upstream.inFlight < this.options.maxInFlight && this.timesAsked(upstream) === 0
+    )
+    if (other !== undefined && this.options.budget.takeHedge()) {
+      this.options.counters.add("upstream.hedges")
+      const { overdueMs } = this
+      this.start(other.upstream)
+      this.overdueMs = Math.max(overdueMs, this.nowMs + WITHHELD_MS)
+    }
+    this.arm(this.overdueMs)
+  }
+
+  private retry(): void {
+    if (this.retries >= this.options.retries) {
+      this.arm(Number.POSITIVE_INFINITY)
+      return
+    }
+    const upstream = this.next()
+    if (upstream === undefined) {
+      this.arm(Number.POSITIVE_INFINITY)
+    } else if (this.isLong || this.options.budget.takeRetry()) {
+      this.startRetry(upstream)
+    } else {
+      this.options.counters.add("upstream.withheld")
+      const againMs = this.nowMs + this.withheldMs
+      this.withheldMs *= 2
+      this.arm(this.retries === 0 ? Math.min(againMs, this.longMs) : againMs)
+    }
+  }
+
+  /** A question that has waited in full is asked once more, whatever the budget: its datagram may be lost. */
+  private get isLong(): boolean {
+    return this.retries === 0 && this.nowMs >= this.longMs
   }
 
   /** An attempt failed: another follows where one may, else what is pending decides, else it is over. */
   private goOn(): void {
-    if (this.mayFollow() && this.startAttempt()) return
+    if (this.mayFollow()) {
+      const upstream = this.next()
+      // One that was not asked yet is no repetition: it needs no room in the budget.
+      if (upstream !== undefined && (this.timesAsked(upstream) === 0 || this.options.budget.takeRetry())) {
+        this.startRetry(upstream)
+        return
+      }
+    }
     if (this.attempts.some((attempt) => attempt.isPending && !attempt.isTroubled)) return
     const message = this.lastError === "" ? "no upstream gave a usable answer" : this.lastError
     this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion: this.sawResponse, message })))
   }
 
-  private mayRetry(): boolean {
-    return this.attempts.length <= this.options.retries
+  private mayFollow(): boolean {
+    return this.retries < this.options.retries && this.next() !== undefined
   }
 
-  /** Whether an upstream is left to ask: one that is up, or one that is down, due for a trial and not yet tried. */
-  private mayFollow(): boolean {
-    const { nowMs } = this
-    return (
-      this.mayRetry() &&
-      this.ranked.some((upstream) => {
-        const times = this.timesAsked(upstream)
-        const isUp = upstream.breaker.state(nowMs) === "Closed"
-        return times < MAX_ATTEMPTS_AT_ONE && (isUp || (times === 0 && upstream.breaker.mayPass(nowMs)))
-      })
-    )
+  private next(): Upstream | undefined {
+    return nextUpstream(this.ranked, this, this.nowMs, this.options.maxInFlight)
   }
 
   timesAsked(upstream: Upstream): number {
@@ -161,98 +242,61 @@ export class Resolution implements Due {
     return times
   }
 
-  private startAttempt(): boolean {
-    const upstream = nextUpstream(this.ranked, this, this.nowMs)
-    if (upstream === undefined) return false
-    const attempt = new UpstreamAttempt(this, upstream)
+  private startRetry(upstream: Upstream): void {
+    this.retries++
+    this.options.counters.add("upstream.retries")
+    this.start(upstream)
+    this.armForNext()
+  }
+
+  private start(upstream: Upstream): void {
+    const { attemptTimeoutMs } = this.options
+    const attempt = new UpstreamAttempt(this, upstream, upstream.latency.patienceMs(attemptTimeoutMs))
+    if (!upstream.breaker.isClosed) upstream.breaker.beginTrial()
     if (this.record.attempts.length === 0) this.record.attempts = [attempt]
     else this.record.attempts.push(attempt)
     if (this.attempts.length === 0) this.attempts = [attempt]
     else this.attempts.push(attempt)
-    this.options.counters.add(this.attempts.length === 1 ? "upstream.attempts" : "upstream.retries")
-    this.arm(this.areAllDown ? this.options.attemptTimeoutMs : (this.plan[this.attempts.length - 1] ?? Infinity))
+    const planMs = this.plan[this.retries] ?? Number.POSITIVE_INFINITY
+    this.overdueMs =
+      this.nowMs + (this.areAllBroken ? attempt.patienceMs : planMs * (attempt.patienceMs / attemptTimeoutMs))
     attempt.errand = this.resolver.begin(attempt)
-    return true
   }
 
-  private arm(delayMs: number): void {
+  private armForNext(): void {
+    if (this.isOver) return
+    const hedgeMs = this.mayHedge ? this.nowMs + this.attempts.at(-1)!.upstream.latency.hedgeMs : this.overdueMs
+    this.arm(Math.min(hedgeMs, this.overdueMs))
+  }
+
+  private arm(dueMs: number): void {
     const { wheel } = this.options
     if (this.timer !== undefined) wheel.cancel(this.timer)
-    this.timer = wheel.after(Math.min(delayMs, this.endMs - wheel.nowMs()), this)
+    this.timer = wheel.after(Math.min(dueMs, this.endMs) - this.nowMs, this)
   }
 
-  private finish(outcome: Outcome): void {
-    this.close()
+  /** @param winner who answered well */
+  private finish(outcome: Outcome, winner?: Upstream): void {
+    this.close(winner)
     this.resume(outcome)
   }
 
-  /** What is still waiting counts against an upstream where it was silent, not where it was overtaken. */
-  private close(): void {
+  private close(winner: Upstream | undefined): void {
     this.isOver = true
     this.record.endedMs = this.nowMs
     if (this.timer !== undefined) this.options.wheel.cancel(this.timer)
     for (const attempt of this.attempts) {
+      if (judge(attempt, winner, this.nowMs, this.options.attemptTimeoutMs))
+        this.options.health.suspect(attempt.upstream)
       if (!attempt.isPending) continue
-      const { breaker } = attempt.upstream
-      if (attempt.isTimedOut || attempt.isTroubled) breaker.onFailure(this.nowMs, this.key)
-      else breaker.onUndecided()
-      if (attempt.isTimedOut) this.options.counters.add("upstream.timeouts")
-      attempt.end(attempt.isTroubled ? "network-error" : attempt.isTimedOut ? "timeout" : "overtaken")
+      if (attempt.isOverdue) this.options.counters.add("upstream.timeouts")
+      attempt.end(attempt.isTroubled ? "network-error" : attempt.isOverdue ? "timeout" : "overtaken")
       attempt.errand?.giveUp()
     }
   }
 
   get nowMs(): number {
     return this.options.wheel.nowMs()
-  }
-
-  private get key(): string {
-    return questionKey(this.question)
-  }
-}
-
-class UpstreamAttempt implements Attempt {
-  readonly upstream: Upstream
-  readonly startedMs: number
-  transport: "udp" | "tcp"
-  endedMs = 0
-  outcome: AttemptOutcome = "waiting"
-  rcode = -1
-  errand: Errand | undefined
-  isTroubled = false
-  isTimedOut = false
-  private readonly resolution: Resolution
-
-  constructor(resolution: Resolution, upstream: Upstream) {
-    this.resolution = resolution
-    this.upstream = upstream
-    this.startedMs = resolution.nowMs
-    this.transport = upstream.protocol
-  }
-
-  get question(): Question {
-    return this.resolution.question
-  }
-
-  get isPending(): boolean {
-    return this.outcome === "waiting"
-  }
-
-  end(outcome: AttemptOutcome): void {
-    this.endedMs = this.resolution.nowMs
-    this.outcome = outcome
-  }
-
-  onResponse(response: Response): void {
-    this.resolution.onResponse(this, response)
-  }
-
-  onFailure(failure: AttemptFailure): void {
-    this.resolution.onFailure(this, failure)
-  }
-
-  onTrouble(message: string): void {
-    this.resolution.onTrouble(this, message)
   }
 }
 

@@ -14,9 +14,11 @@ import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import type { Answer, ResolveError } from "./answer.ts"
-import { rank } from "./policy.ts"
-import { Resolution } from "./resolution.ts"
+import { Member, UpstreamGroup } from "./group.ts"
+import { Health } from "./health.ts"
+import { Resolution, type ResolutionOptions } from "./resolution.ts"
 import { Resolver } from "./resolver.ts"
+import { RetryBudget } from "./retry-budget.ts"
 import { makeRetryPlans } from "./retry-plan.ts"
 import { TcpConnection } from "./tcp-connection.ts"
 import { Upstream } from "./upstream.ts"
@@ -29,6 +31,9 @@ const CONNECTION_IDLE = "10 seconds"
 const MAX_RUN = 32
 /** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
 const ENDS_BEFORE_MS = 20
+
+/** What is above cannot be passed on in a header of four bits (RFC 6891 §6.1.3). */
+const MAX_PLAIN_RCODE = 15
 
 interface Seat {
   resolver: Resolver
@@ -100,7 +105,6 @@ export class ResolverPool extends Context.Service<
       })
 
       const runFork = yield* FiberSet.makeRuntime<DatagramTransport>()
-      let asked = 0
       let seat = seats[0]!
       let turns = 0
       let run = 0
@@ -118,21 +122,37 @@ export class ResolverPool extends Context.Service<
         if (seat.resolver.isBroken) runFork(replace(seat))
         return seat
       }
-      const options = {
+      const group = new UpstreamGroup(
+        config.upstreamPolicy,
+        upstreams.map((upstream) => new Member(upstream, 1)),
+        config.parallelUpstreams,
+        Math.random
+      )
+      const failover = new Set(config.failoverRcodes)
+      const { attemptTimeoutMs } = config
+      const options: ResolutionOptions = {
         wheel,
         counters,
         deadlineMs: config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS,
-        attemptTimeoutMs: config.attemptTimeoutMs,
+        attemptTimeoutMs,
         retries: config.retries,
+        maxInFlight: config.maxQueriesPerUpstream,
+        budget: new RetryBudget(),
+        health: new Health({
+          wheel,
+          counters,
+          attemptTimeoutMs,
+          random: Math.random,
+          begin: (attempt) => choose().resolver.begin(attempt)
+        }),
+        failsOver: (rcode) => failover.has(rcode) || rcode > MAX_PLAIN_RCODE,
         nextPlan: yield* makeRetryPlans(config.attemptTimeoutMs, config.retries)
       }
       return ResolverPool.of({
         resolve: (question, record) =>
           Effect.callback((resume) => {
             const { resolver } = choose()
-            asked = (asked + 1) >>> 0
-            const ranked = rank(config.upstreamPolicy, upstreams, asked)
-            const resolution = new Resolution(resolver, ranked, question, record, options, resume)
+            const resolution = new Resolution(resolver, group, question, record, options, resume)
             resolution.begin()
             return Effect.sync(() => resolution.abandon())
           })

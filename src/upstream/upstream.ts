@@ -2,6 +2,7 @@
 import type { UpstreamAddress } from "../config/values.ts"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import { Breaker } from "./breaker.ts"
+import { Latency } from "./latency.ts"
 
 /** How long an upstream that cannot read EDNS is asked without. */
 const PLAIN_FOR_MS = 600_000
@@ -15,6 +16,7 @@ export class Upstream {
   /** On loopback or a private network: only there a query can come back round to us. */
   readonly isNear: boolean
   readonly breaker = new Breaker()
+  readonly latency = new Latency()
   /** Exchanges under way. */
   inFlight = 0
   private plainUntilMs = 0

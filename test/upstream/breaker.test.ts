@@ -1,62 +1,87 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Breaker } from "../../src/upstream/breaker.ts"
+import { Breaker, SILENCE } from "../../src/upstream/breaker.ts"
 
-const failing = (times: number, nowMs: number, breaker = new Breaker()): Breaker => {
-  for (let i = 0; i < times; i++) breaker.onFailure(nowMs, `question ${i}`)
+const SERVFAIL = 2
+
+/** Whether the last of so many failures made it suspect. */
+const fail = (breaker: Breaker, times: number, nowMs: number, fault = SILENCE): boolean => {
+  let isSuspect = false
+  for (let i = 0; i < times; i++) isSuspect = breaker.onFailure(nowMs, fault)
+  return isSuspect
+}
+
+const opened = (nowMs: number, fault = SILENCE): Breaker => {
+  const breaker = new Breaker()
+  fail(breaker, 5, nowMs, fault)
+  breaker.open(nowMs)
   return breaker
 }
 
 describe("Breaker", () => {
-  it("opens when five different questions failed in a row", () => {
-    assert.strictEqual(failing(4, 1_000).state(1_000), "Closed")
-    const open = failing(5, 1_000)
-    assert.strictEqual(open.state(1_000), "Open")
-    assert.isFalse(open.tryPass(1_000))
-  })
-
-  it("counts one question that always fails once", () => {
+  it("is suspect when five questions failed in a row, and stays closed until it was checked", () => {
     const breaker = new Breaker()
-    for (let i = 0; i < 100; i++) breaker.onFailure(1_000, "bogus.test A")
-    assert.strictEqual(breaker.state(1_000), "Closed")
+    assert.isFalse(fail(breaker, 4, 1_000))
+    assert.isTrue(fail(breaker, 1, 1_000))
+    assert.isTrue(breaker.isClosed)
+    breaker.open(1_000)
+    assert.isFalse(breaker.isClosed)
   })
 
-  it("stays closed while something was answered a moment ago", () => {
+  it("is not suspect while something was answered well a moment ago", () => {
     const breaker = new Breaker()
-    breaker.onSuccess(1_000)
-    assert.strictEqual(failing(5, 1_500, breaker).state(1_500), "Closed")
-    assert.strictEqual(failing(1, 1_501, breaker).state(1_501), "Open")
+    breaker.onGoodAnswer(1_000)
+    assert.isFalse(fail(breaker, 50, 1_500))
+    assert.isTrue(fail(breaker, 1, 1_501))
   })
 
-  it("begins to count anew after a success", () => {
-    const breaker = failing(4, 1_000)
-    breaker.onSuccess(1_000)
-    assert.strictEqual(failing(4, 9_000, breaker).state(9_000), "Closed")
+  it("begins to count anew after a good answer", () => {
+    const breaker = new Breaker()
+    fail(breaker, 4, 1_000)
+    breaker.onGoodAnswer(1_000)
+    assert.isFalse(fail(breaker, 4, 9_000))
   })
 
-  it("lets one trial pass a second after it opened, and no other beside it", () => {
-    const breaker = failing(5, 1_000)
-    assert.isFalse(breaker.tryPass(1_999))
-    assert.isTrue(breaker.tryPass(2_000))
-    assert.strictEqual(breaker.state(2_000), "HalfOpen")
-    assert.isFalse(breaker.tryPass(2_000))
+  it("takes an error that is nobody's fault for a sign of life, and not for a good answer", () => {
+    const silent = new Breaker()
+    fail(silent, 4, 1_000)
+    silent.onError(1_000)
+    assert.isFalse(fail(silent, 1, 1_000))
+    const wrong = new Breaker()
+    fail(wrong, 4, 1_000, SERVFAIL)
+    wrong.onError(1_000)
+    assert.isTrue(fail(wrong, 1, 1_000, SERVFAIL))
   })
 
-  it("closes when the trial is answered, opens for another second when it fails", () => {
-    const good = failing(5, 1_000)
-    good.tryPass(2_000)
-    good.onSuccess(2_010)
-    assert.isTrue(good.tryPass(2_010))
-    const bad = failing(5, 1_000)
-    bad.tryPass(2_000)
-    bad.onFailure(2_500, "trial")
-    assert.isFalse(bad.tryPass(3_499))
-    assert.isTrue(bad.tryPass(3_500))
+  it("is tried with a client's question while it answers with errors, every now and then", () => {
+    const breaker = opened(1_000, SERVFAIL)
+    assert.isFalse(breaker.mayTry(2_499, false))
+    assert.isTrue(breaker.mayTry(2_500, false))
+    breaker.beginTrial()
+    assert.isFalse(breaker.mayTry(2_500, false))
+    breaker.onFailure(2_510, SERVFAIL)
+    assert.isFalse(breaker.mayTry(4_009, false))
+    assert.isTrue(breaker.mayTry(4_010, false))
   })
 
-  it("lets another trial pass when the first ended undecided", () => {
-    const breaker = failing(5, 1_000)
-    breaker.tryPass(2_000)
-    breaker.onUndecided()
-    assert.isTrue(breaker.tryPass(2_000))
+  it("is tried while it is silent only as the last resort, and not shortly after it was checked", () => {
+    const breaker = opened(1_000)
+    assert.isFalse(breaker.mayTry(9_000, false))
+    assert.isFalse(breaker.mayTry(2_499, true))
+    assert.isTrue(breaker.mayTry(2_500, true))
+  })
+
+  it("closes when the trial is answered, stays open when it fails or ends undecided", () => {
+    const good = opened(1_000)
+    good.beginTrial()
+    good.onGoodAnswer(2_600)
+    assert.isTrue(good.isClosed)
+    const bad = opened(1_000)
+    bad.beginTrial()
+    bad.onFailure(2_600, SILENCE)
+    assert.strictEqual(bad.state, "Open")
+    const undecided = opened(1_000)
+    undecided.beginTrial()
+    undecided.onUndecided()
+    assert.isTrue(undecided.mayTry(2_600, true))
   })
 })

@@ -1,0 +1,19 @@
+/** Errors that an upstream may answer with, by the names that RFC 6895 §2.3 gives them. */
+import { Result } from "effect"
+import type { Read } from "./values.ts"
+
+const rcodes: ReadonlyMap<string, number> = new Map([
+  ["FORMERR", 1],
+  ["SERVFAIL", 2],
+  ["NOTIMP", 4],
+  ["REFUSED", 5],
+  ["YXRRSET", 7],
+  ["NXRRSET", 8],
+  ["NOTAUTH", 9],
+  ["NOTZONE", 10]
+])
+
+export const readErrorRcode = (text: string): Read<number> => {
+  const rcode = rcodes.get(text.toUpperCase())
+  return rcode === undefined ? Result.fail(`one of ${[...rcodes.keys()].join(", ")}`) : Result.succeed(rcode)
+}

@@ -1,0 +1,73 @@
+/** Upstreams that see the same world, and the policy by which one of them is asked first. */
+import { type Candidate, type Policy, Ranker, type Ranking, stableHash } from "./policy.ts"
+import type { Upstream } from "./upstream.ts"
+
+/** At one address for one question (RFC 9520 §3.1). */
+export const MAX_ATTEMPTS_AT_ONE = 3
+
+/** An upstream as one of a group: the same upstream may be in several, with another weight in each. */
+export class Member implements Candidate {
+  readonly upstream: Upstream
+  readonly weight: number
+  readonly salt: number
+
+  constructor(upstream: Upstream, weight: number) {
+    this.upstream = upstream
+    this.weight = weight
+    this.salt = stableHash(Buffer.from(upstream.name))
+  }
+
+  get inFlight(): number {
+    return this.upstream.inFlight
+  }
+
+  get costMs(): number {
+    return this.upstream.latency.costMs
+  }
+
+  get observedMs(): number {
+    return this.upstream.latency.observedMs
+  }
+}
+
+export class UpstreamGroup {
+  readonly members: ReadonlyArray<Member>
+  private readonly ranker: Ranker<Member>
+
+  constructor(policy: Policy, members: ReadonlyArray<Member>, parallel: number, random: () => number) {
+    this.members = members
+    this.ranker = new Ranker(policy, members, parallel, random)
+  }
+
+  /** @param name asked for, in lower case */
+  rank(nowMs: number, name: Uint8Array): Ranking<Member> {
+    return this.ranker.rank(nowMs, () => stableHash(name))
+  }
+}
+
+/**
+ * The first of the ranked that was asked least often and may be asked now; one whose breaker is not closed is asked once
+ * at most, as a trial, and a silent one only where all are broken.
+ *
+ * @param maxInFlight questions that one upstream may have under way
+ * @returns undefined where none may be asked
+ */
+export const nextUpstream = (
+  ranked: ReadonlyArray<Member>,
+  history: { readonly timesAsked: (upstream: Upstream) => number },
+  nowMs: number,
+  maxInFlight: number
+): Upstream | undefined => {
+  let areAllBroken = true
+  for (let times = 0; times < MAX_ATTEMPTS_AT_ONE; times++) {
+    for (const { upstream } of ranked) {
+      const { breaker } = upstream
+      if (breaker.isClosed) areAllBroken = false
+      if (upstream.inFlight >= maxInFlight || history.timesAsked(upstream) !== times) continue
+      if (breaker.isClosed || (times === 0 && breaker.mayTry(nowMs, false))) return upstream
+    }
+  }
+  if (!areAllBroken) return undefined
+  return ranked.find(({ upstream }) => history.timesAsked(upstream) === 0 && upstream.breaker.mayTry(nowMs, true))
+    ?.upstream
+}

@@ -1,0 +1,115 @@
+/**
+ * One check of one upstream: a question that any server can answer something to, the name servers of the root.
+ *
+ * It tells a broken upstream from a zone that nobody can resolve.
+ */
+import { Type } from "../dns/codes.ts"
+import type { Question } from "../dns/question.ts"
+import type { Response } from "../dns/response.ts"
+import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
+import type { Counters } from "../telemetry/counters.ts"
+import type { Attempt } from "./attempt.ts"
+import { SILENCE } from "./breaker.ts"
+import type { Upstream } from "./upstream.ts"
+
+/** An answer gets so long at least. */
+const MIN_TIMEOUT_MS = 250
+
+const question: Question = { name: Uint8Array.of(0), type: Type.NS, class: 1, dnssecOk: false, checkingDisabled: false }
+
+export interface CheckOptions {
+  readonly wheel: TimerWheel["Service"]
+  readonly counters: Counters["Service"]
+  readonly attemptTimeoutMs: number
+  /** Sends an attempt's question; returns how to give it up. */
+  readonly begin: (attempt: Attempt) => { readonly giveUp: () => void }
+}
+
+export class HealthCheck implements Due {
+  private readonly upstream: Upstream
+  private readonly options: CheckOptions
+  private readonly onVerdict: (isWell: boolean) => void
+  private readonly underWay: Array<{ readonly giveUp: () => void }> = []
+  private readonly timeoutMs: number
+  private left: number
+  private pending = 0
+  private timer: Timer | undefined
+  private isOver = false
+
+  /** @param times that the question is sent at most: nobody is to be called broken for one datagram */
+  constructor(upstream: Upstream, options: CheckOptions, times: number, onVerdict: (isWell: boolean) => void) {
+    const { attemptTimeoutMs } = options
+    const usualMs = 2 * upstream.latency.patienceMs(attemptTimeoutMs)
+    this.upstream = upstream
+    this.options = options
+    this.left = times
+    this.timeoutMs = Math.min(attemptTimeoutMs, Math.max(MIN_TIMEOUT_MS, usualMs)) / times
+    this.onVerdict = onVerdict
+  }
+
+  begin(): void {
+    this.left--
+    this.pending++
+    this.timer = this.options.wheel.after(this.timeoutMs, this)
+    this.options.counters.add("upstream.probes")
+    const errand = this.options.begin(new Probe(this.upstream, this, this.options.wheel.nowMs()))
+    if (this.isOver) errand.giveUp()
+    else this.underWay.push(errand)
+  }
+
+  fire(): void {
+    if (this.left > 0) this.begin()
+    else this.end(false)
+  }
+
+  /** Suspected of silence, any word clears it; of an error, one that is not this error. */
+  onResponse(rcode: number): void {
+    const { fault } = this.upstream.breaker
+    this.end(fault === SILENCE || rcode !== fault)
+  }
+
+  onFailure(): void {
+    if (--this.pending === 0) this.end(false)
+  }
+
+  private end(isWell: boolean): void {
+    if (this.isOver) return
+    this.isOver = true
+    if (this.timer !== undefined) this.options.wheel.cancel(this.timer)
+    for (const errand of this.underWay) errand.giveUp()
+    this.onVerdict(isWell)
+  }
+}
+
+class Probe implements Attempt {
+  readonly upstream: Upstream
+  readonly question = question
+  readonly startedMs: number
+  transport: Attempt["transport"]
+  endedMs = 0
+  outcome: Attempt["outcome"] = "waiting"
+  rcode = -1
+  private readonly check: HealthCheck
+  private isOver = false
+
+  constructor(upstream: Upstream, check: HealthCheck, startedMs: number) {
+    this.upstream = upstream
+    this.check = check
+    this.startedMs = startedMs
+    this.transport = upstream.protocol
+  }
+
+  onResponse(response: Response): void {
+    this.check.onResponse(response.rcode)
+  }
+
+  onFailure(): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.check.onFailure()
+  }
+
+  onTrouble(): void {
+    this.onFailure()
+  }
+}

@@ -1,0 +1,87 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Latency, MIN_PATIENCE_MS } from "../../src/upstream/latency.ts"
+import { UNKNOWN_COST } from "../../src/upstream/policy.ts"
+import { RetryBudget } from "../../src/upstream/retry-budget.ts"
+
+const LIMIT = 800
+
+/** After so many answers, a hundred a second. */
+const answering = (answers: ReadonlyArray<number>): Latency => {
+  const latency = new Latency()
+  answers.forEach((elapsedMs, i) => {
+    latency.onAnswer(elapsedMs, i * 10)
+  })
+  return latency
+}
+
+describe("Latency", () => {
+  it("waits the limit while nothing is known", () => {
+    assert.strictEqual(new Latency().patienceMs(LIMIT), LIMIT)
+    assert.strictEqual(new Latency().costMs, UNKNOWN_COST)
+  })
+
+  it("takes mean and variation as RFC 6298 §2 does", () => {
+    assert.strictEqual(answering([100]).patienceMs(LIMIT), 100 + 4 * 50)
+    const twice = answering([100, 180])
+    assert.strictEqual(twice.answerMs, 110)
+    assert.strictEqual(twice.patienceMs(LIMIT), 110 + 4 * (50 + (80 - 50) / 4))
+  })
+
+  it("comes close to what is steady, never below the floor, never above the limit", () => {
+    const many = (ms: number): Latency => answering(Array.from({ length: 200 }, () => ms))
+    assert.strictEqual(many(3).patienceMs(LIMIT), MIN_PATIENCE_MS)
+    assert.approximately(many(300).patienceMs(LIMIT), 300, 5)
+    assert.strictEqual(many(5_000).patienceMs(LIMIT), LIMIT)
+  })
+
+  it("lets silence and faults raise the cost and not the wait for answers", () => {
+    const latency = answering(Array.from({ length: 100 }, () => 20))
+    const patience = latency.patienceMs(LIMIT)
+    latency.onSilence(10, 1_000)
+    assert.approximately(latency.costMs, 20, 1)
+    latency.onSilence(60, 1_010)
+    assert.isAbove(latency.costMs, 24)
+    latency.onFault(1_020)
+    assert.isAbove(latency.costMs, 100)
+    assert.strictEqual(latency.patienceMs(LIMIT), patience)
+  })
+
+  it("believes what it sees now more, the longer it saw nothing", () => {
+    const latency = answering(Array.from({ length: 100 }, () => 400))
+    latency.onAnswer(10, 1_000 + 60_000)
+    assert.isBelow(latency.costMs, 80)
+  })
+})
+
+describe("RetryBudget", () => {
+  it("spends its burst and no more while nothing is answered", () => {
+    const budget = new RetryBudget()
+    let retries = 0
+    for (let i = 0; i < 10_000; i++) {
+      budget.onQuestion()
+      if (budget.takeRetry()) retries++
+    }
+    assert.strictEqual(retries, 500)
+  })
+
+  it("repairs the loss of every other datagram as long as the rest is answered", () => {
+    const budget = new RetryBudget()
+    let withheld = 0
+    for (let i = 0; i < 10_000; i++) {
+      budget.onQuestion()
+      if (i % 2 === 0 && !budget.takeRetry()) withheld++
+      budget.onAnswer()
+    }
+    assert.strictEqual(withheld, 0)
+  })
+
+  it("lets a tenth of the questions be hedged, and a burst", () => {
+    const budget = new RetryBudget()
+    let hedges = 0
+    for (let i = 0; i < 10_000; i++) {
+      budget.onQuestion()
+      if (budget.takeHedge()) hedges++
+    }
+    assert.approximately(hedges, 1_100, 5)
+  })
+})
