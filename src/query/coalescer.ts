@@ -5,7 +5,7 @@
  * who wait with it, and each of them keeps its own deadline. Many who wait are woken in slices, so that one popular
  * name does not hold up a turn of the event loop.
  */
-import { Context, Effect, Exit, Layer } from "effect"
+import { Context, Effect, Exit, type Fiber, Layer } from "effect"
 import { type Question, sameQuestion } from "../dns/question.ts"
 import { FiberList } from "../io/fiber-list.ts"
 import { OpenTable } from "../io/open-table.ts"
@@ -52,6 +52,7 @@ export class Coalescer extends Context.Service<
 
         const launch = (flight: Flight): void => {
           const fiber = runFork(resolve(flight.question, flight.record))
+          flight.fiber = fiber
           fiber.addObserver((outcome) => {
             flights.delete(flight)
             flight.land(outcome)
@@ -83,6 +84,7 @@ class Flight {
   readonly question: Question
   readonly hash: number
   readonly record: ResolutionRecord
+  fiber: Fiber.Fiber<Answer, ResolveError> | undefined
   /** In the order in which they came, in a ring: who leaves takes only itself out. */
   private first: Follower | undefined
   private count = 0
@@ -121,6 +123,11 @@ class Flight {
     if (this.first === follower) this.first = next === follower ? undefined : next
     follower.next = undefined
     follower.previous = undefined
+  }
+
+  /** Ends the exchange if nobody waits for it. */
+  endIfAlone(): void {
+    if (this.count === 0) this.fiber?.interruptUnsafe()
   }
 
   /** Tells all who wait; a slice of them in this turn, the others in later ones. */
@@ -165,6 +172,13 @@ export abstract class Follower {
   fire(): void {
     this.leave()
     this.take(deadlinePassed)
+  }
+
+  /** Leaves, and ends the exchange if nobody else waits for it. */
+  abandon(): void {
+    const { flight } = this
+    this.leave()
+    flight?.endIfAlone()
   }
 
   leave(): void {

@@ -1,11 +1,15 @@
 /**
  * Lets so many queries wait for the network at once; a bounded line stands behind them, the rest are shed.
  *
- * A `Semaphore` holds the permits. The line is ours: a query that is over hands its permit straight to the first in
- * line, while `Semaphore` would wake all who wait (docs/decisions/0003-gate.md).
+ * A `Semaphore` holds the permits. The line is ours: a query that is over hands its permit straight to the next in line,
+ * while `Semaphore` would wake all who wait (docs/decisions/0003-gate.md). When the room is full, the zone that holds most
+ * of it is shed first.
  */
 import { Effect, Schema, Semaphore } from "effect"
-import type { TimerWheel } from "../io/timer-wheel.ts"
+import type { Timer, TimerWheel } from "../io/timer-wheel.ts"
+import { FairLine, Waiter } from "./fair-line.ts"
+import { type Holder, Holders } from "./holders.ts"
+import { zoneOf } from "./zone.ts"
 
 /** Too many queries wait. Answered with SERVFAIL at once. */
 export class Shed extends Schema.TaggedError<Shed>()("Shed", {}) {}
@@ -16,106 +20,105 @@ export class WaitedTooLong extends Schema.TaggedError<WaitedTooLong>()("WaitedTo
 const shed = Effect.fail(new Shed())
 const waitedTooLong = Effect.fail(new WaitedTooLong())
 
+type Resume = (effect: Effect.Effect<void, Shed | WaitedTooLong>) => void
+
 export interface Gate {
   /** Takes a permit if one is free; says whether. */
   readonly take: Effect.Effect<boolean>
-  /** Gives a permit back: to the first in line, if anybody stands there. */
-  readonly release: Effect.Effect<unknown>
+  /** Notes who holds a permit. */
+  readonly hold: (holder: Holder) => void
+  /** Gives a permit back: to the next in line, if anybody stands there. */
+  readonly release: (holder: Holder) => Effect.Effect<unknown>
   /**
    * Stands in line until there is a permit to hold, for so many milliseconds at most. Interruptible: who leaves is no
    * longer in line.
    */
-  readonly standInLine: (deadlineMs: number) => Effect.Effect<void, Shed | WaitedTooLong>
+  readonly standInLine: (holder: Holder, deadlineMs: number) => Effect.Effect<void, Shed | WaitedTooLong>
   /** How many stand in line. */
   readonly waiting: () => number
+  /** Whether so many wait that nothing should be begun that nobody waits for. */
+  readonly isBusy: () => boolean
 }
 
 export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerWheel["Service"]): Effect.Effect<Gate> =>
   Effect.map(Semaphore.make(maxConcurrent), (semaphore) => {
-    const line = new Line()
+    const line = new FairLine<InLine>()
+    const holders = new Holders()
     const release = semaphore.release(1)
     const handOn = Effect.suspend((): Effect.Effect<unknown> => {
-      const waiter = line.shift()
-      if (waiter === undefined) return release
-      waiter.resume(Effect.void)
+      const next = line.shift()
+      if (next === undefined) return release
+      next.end(Effect.void)
       return Effect.void
     })
 
-    const wait = (deadlineMs: number): Effect.Effect<void, WaitedTooLong> =>
+    const wait = (zone: number, deadlineMs: number): Effect.Effect<void, Shed | WaitedTooLong> =>
       Effect.callback((resume) => {
-        const waiter = new Waiter((effect) => {
-          wheel.cancel(timer)
-          resume(effect)
-        })
-        const timer = wheel.after(deadlineMs, {
-          fire: () => {
-            line.remove(waiter)
-            resume(waitedTooLong)
-          }
-        })
-        line.push(waiter)
+        const waiter = new InLine(line, wheel, resume)
+        waiter.timer = wheel.after(deadlineMs, waiter)
+        line.push(waiter, zone)
         return Effect.suspend(() => {
-          wheel.cancel(timer)
+          wheel.cancel(waiter.timer!)
           // Interrupted between being handed the permit and taking it: it goes on to the next.
           return line.remove(waiter) ? Effect.void : handOn
         })
       })
 
+    /** Whether there is a place in line for one of the zone, made by shedding another where need be. */
+    const makePlace = (zone: number): boolean => {
+      if (line.length >= maxQueued) {
+        const victim = line.victimFor(zone)
+        if (victim === undefined) return false
+        line.remove(victim)
+        victim.end(shed)
+      }
+      const holder = holders.victimFor(zone, wheel.nowMs())
+      if (holder !== undefined) {
+        // At once, so that it is not found again before its fiber runs.
+        holders.remove(holder)
+        holder.shed()
+      }
+      return true
+    }
+
     return {
       take: semaphore.takeIfAvailable(1),
-      release: handOn,
+      hold: (holder) => holders.add(holder, wheel.nowMs()),
+      release: (holder) => {
+        holders.remove(holder)
+        return handOn
+      },
       waiting: () => line.length,
-      standInLine: (deadlineMs) =>
-        Effect.suspend(
-          (): Effect.Effect<void, Shed | WaitedTooLong> =>
-            line.length >= maxQueued ? shed : Effect.interruptible(wait(deadlineMs))
-        )
+      isBusy: () => line.length > 0 || holders.length * 2 > maxConcurrent,
+      standInLine: (holder, deadlineMs) =>
+        Effect.suspend((): Effect.Effect<void, Shed | WaitedTooLong> => {
+          const zone = zoneOf(holder.question.name)
+          return makePlace(zone) ? Effect.interruptible(wait(zone, deadlineMs)) : shed
+        })
     }
   })
 
-class Waiter {
-  next: Waiter | undefined
-  previous: Waiter | undefined
-  isInLine = false
-  readonly resume: (effect: Effect.Effect<void, WaitedTooLong>) => void
+class InLine extends Waiter {
+  timer: Timer | undefined
+  private readonly line: FairLine<InLine>
+  private readonly wheel: TimerWheel["Service"]
+  private readonly resume: Resume
 
-  constructor(resume: (effect: Effect.Effect<void, WaitedTooLong>) => void) {
+  constructor(line: FairLine<InLine>, wheel: TimerWheel["Service"], resume: Resume) {
+    super()
+    this.line = line
+    this.wheel = wheel
     this.resume = resume
   }
-}
 
-/** First come, first served; anyone may leave from the middle. */
-class Line {
-  length = 0
-  private first: Waiter | undefined
-  private last: Waiter | undefined
-
-  push(waiter: Waiter): void {
-    waiter.isInLine = true
-    waiter.previous = this.last
-    if (this.last === undefined) this.first = waiter
-    else this.last.next = waiter
-    this.last = waiter
-    this.length++
+  /** It is no longer in line: it has a permit, or must go. */
+  end(effect: Effect.Effect<void, Shed | WaitedTooLong>): void {
+    this.wheel.cancel(this.timer!)
+    this.resume(effect)
   }
 
-  shift(): Waiter | undefined {
-    const { first } = this
-    if (first !== undefined) this.remove(first)
-    return first
-  }
-
-  /** Returns whether it stood in line. */
-  remove(waiter: Waiter): boolean {
-    if (!waiter.isInLine) return false
-    waiter.isInLine = false
-    if (waiter.previous === undefined) this.first = waiter.next
-    else waiter.previous.next = waiter.next
-    if (waiter.next === undefined) this.last = waiter.previous
-    else waiter.next.previous = waiter.previous
-    waiter.next = undefined
-    waiter.previous = undefined
-    this.length--
-    return true
+  fire(): void {
+    this.line.remove(this)
+    this.resume(waitedTooLong)
   }
 }

@@ -18,11 +18,14 @@ import type { QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
 import type { Traces } from "../telemetry/traces.ts"
 import type { Answer, ResolveError } from "../upstream/answer.ts"
 import { type Coalescer, Follower, type Outcome } from "./coalescer.ts"
-import type { Gate, Shed, WaitedTooLong } from "./gate.ts"
+import { type Gate, Shed, type WaitedTooLong } from "./gate.ts"
+import { type Holder, NOT_HELD } from "./holders.ts"
 import type { ReplyPath } from "./packet.ts"
 import { failureOf } from "./reasons.ts"
 import { newRecord } from "./record.ts"
 import { sendAnswer, sendError } from "./send.ts"
+
+const shed = Exit.fail(new Shed())
 
 /** What all misses work with. */
 export interface MissTools {
@@ -37,15 +40,18 @@ export interface MissTools {
   readonly deadlineMs: number
 }
 
-export class Miss extends Follower {
+export class Miss extends Follower implements Holder {
   readonly question: Question
   readonly hash: number
   readonly record: QueryRecord
+  heldSinceMs = NOT_HELD
+  newer: Holder | undefined
+  older: Holder | undefined
   private readonly tools: MissTools
   private readonly path: ReplyPath
   private readonly asked: Query
   private readonly isPicked: boolean
-  private resume: ((outcome: Outcome) => void) | undefined
+  private resume: ((outcome: Exit.Exit<Answer, ResolveError | Shed>) => void) | undefined
 
   /** @param asked a copy of its own */
   constructor(tools: MissTools, path: ReplyPath, asked: Query, hash: number, startedMs: number, isPicked: boolean) {
@@ -79,7 +85,7 @@ export class Miss extends Follower {
   }
 
   private standInLine(): Effect.Effect<void> {
-    return Effect.matchCauseEffect(this.tools.gate.standInLine(this.tools.deadlineMs), {
+    return Effect.matchCauseEffect(this.tools.gate.standInLine(this, this.tools.deadlineMs), {
       onSuccess: () => {
         this.record.admittedMs = this.tools.turn.nowMs()
         return this.exchange()
@@ -88,8 +94,14 @@ export class Miss extends Follower {
     })
   }
 
+  shed(): void {
+    this.abandon()
+    this.resume?.(shed)
+  }
+
   private exchange(): Effect.Effect<void> {
-    const wait = Effect.callback<Answer, ResolveError>((resume) => {
+    this.tools.gate.hold(this)
+    const wait = Effect.callback<Answer, ResolveError | Shed>((resume) => {
       this.resume = resume
       const { tools, record } = this
       tools.coalescer.join(this, tools.deadlineMs - (tools.turn.nowMs() - record.startedMs))
@@ -97,7 +109,7 @@ export class Miss extends Follower {
     return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (outcome) => {
       this.leave()
       const answer = Effect.suspend(() => this.answer(outcome))
-      return Effect.ensuring(answer, this.tools.gate.release)
+      return Effect.ensuring(answer, this.tools.gate.release(this))
     })
   }
 
@@ -106,7 +118,7 @@ export class Miss extends Follower {
     this.record.coalesced = isShared
   }
 
-  private answer(outcome: Outcome): Effect.Effect<void> {
+  private answer(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<void> {
     if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
     const { record, tools } = this
     const { wire } = outcome.value

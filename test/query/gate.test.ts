@@ -22,6 +22,8 @@ const gateTest = (
 const nothing = (): void => {}
 /** Holds a permit for so many milliseconds. */
 const hold = (gate: Gate, ms: number, deadlineMs = 60_000) => runThrough(gate, Effect.sleep(ms), deadlineMs, nothing)
+const holdOf = (gate: Gate, name: string, ms: number, onAdmitted = nothing) =>
+  runThrough(gate, Effect.sleep(ms), 60_000, onAdmitted, name)
 const begin = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
 describe("Gate", () => {
@@ -101,5 +103,60 @@ describe("Gate", () => {
       yield* begin(hold(gate, 100))
       assert.strictEqual(gate.waiting(), 1)
     })
+  )
+
+  gateTest(
+    "lets the zones in line take turns: one that came by the dozen does not stand in the others' way",
+    1,
+    100,
+    (gate) =>
+      Effect.gen(function* () {
+        const order: Array<string> = []
+        yield* begin(holdOf(gate, "a.big.test", 10))
+        for (const name of ["b.big.test", "c.big.test", "d.big.test", "x.small.test"]) {
+          yield* begin(holdOf(gate, name, 10, () => order.push(name)))
+        }
+        for (let i = 0; i < 6; i++) yield* TestClock.adjust(15)
+        assert.deepStrictEqual(order, ["b.big.test", "x.small.test", "c.big.test", "d.big.test"])
+      })
+  )
+
+  gateTest("sheds the latest of the zone that holds most of a full line, for one of another zone", 1, 3, (gate) =>
+    Effect.gen(function* () {
+      yield* begin(holdOf(gate, "a.big.test", 100))
+      const [, , last] = yield* Effect.forEach(["b", "c", "d"], (host) =>
+        begin(Effect.exit(holdOf(gate, `${host}.big.test`, 1)))
+      )
+      assert.strictEqual((yield* Effect.flip(holdOf(gate, "e.big.test", 1)))._tag, "Shed")
+      const other = yield* begin(Effect.exit(holdOf(gate, "x.small.test", 1)))
+      assert.strictEqual((yield* Fiber.join(last!))._tag, "Failure")
+      assert.strictEqual(gate.waiting(), 3)
+      for (let i = 0; i < 6; i++) yield* TestClock.adjust(100)
+      assert.strictEqual((yield* Fiber.join(other))._tag, "Success")
+    })
+  )
+
+  gateTest(
+    "takes a permit from a zone that holds most of them and has waited long, for one of another zone",
+    4,
+    4,
+    (gate) =>
+      Effect.gen(function* () {
+        const bogus = yield* Effect.forEach([1, 2, 3, 4], (host) =>
+          begin(Effect.exit(holdOf(gate, `n${host}.bogus.test`, 5_000)))
+        )
+        const early = yield* begin(holdOf(gate, "early.good.test", 1))
+        yield* TestClock.adjust(500)
+        assert.isUndefined(early.pollUnsafe())
+        yield* TestClock.adjust(600)
+        const late = yield* begin(holdOf(gate, "late.good.test", 1))
+        for (let i = 0; i < 5; i++) yield* TestClock.adjust(10)
+        assert.isDefined(early.pollUnsafe())
+        assert.isDefined(late.pollUnsafe())
+        assert.strictEqual((yield* Fiber.join(bogus[0]!))._tag, "Failure")
+        const same = yield* begin(holdOf(gate, "n5.bogus.test", 1))
+        assert.isUndefined(bogus[2]!.pollUnsafe())
+        yield* Fiber.interrupt(same)
+      })
   )
 })

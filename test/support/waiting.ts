@@ -2,18 +2,36 @@
 import { Effect } from "effect"
 import type { Question } from "../../src/dns/question.ts"
 import { type Coalescer, Follower, type Outcome } from "../../src/query/coalescer.ts"
-import type { Gate, Shed, WaitedTooLong } from "../../src/query/gate.ts"
+import { type Gate, Shed, type WaitedTooLong } from "../../src/query/gate.ts"
+import { type Holder, NOT_HELD } from "../../src/query/holders.ts"
 import type { ResolutionRecord } from "../../src/telemetry/record.ts"
 import type { Answer, ResolveError } from "../../src/upstream/answer.ts"
+import { wireName } from "./messages.ts"
 
 /** Runs `effect` with a permit of the gate, as a query does: uninterruptible but for its waiting. */
 export const runThrough = <A, E>(
   gate: Gate,
   effect: Effect.Effect<A, E>,
   deadlineMs: number,
-  onAdmitted: () => void
+  onAdmitted: () => void,
+  name = "www.example.test"
 ): Effect.Effect<A, E | Shed | WaitedTooLong> => {
-  const held = Effect.ensuring(Effect.interruptible(effect), gate.release)
+  let shed = (): void => {}
+  const holder: Holder = {
+    question: { name: wireName(name) },
+    heldSinceMs: NOT_HELD,
+    newer: undefined,
+    older: undefined,
+    shed: () => shed()
+  }
+  const ended = Effect.callback<never, Shed>((resume) => {
+    shed = () => resume(Effect.fail(new Shed()))
+  })
+  const held = Effect.suspend(() => {
+    gate.hold(holder)
+    const release = Effect.suspend(() => gate.release(holder))
+    return Effect.ensuring(Effect.interruptible(Effect.raceFirst(effect, ended)), release)
+  })
   const admitted = Effect.suspend(() => {
     onAdmitted()
     return held
@@ -22,7 +40,7 @@ export const runThrough = <A, E>(
     Effect.flatMap(
       gate.take,
       (isFree): Effect.Effect<A, E | Shed | WaitedTooLong> =>
-        isFree ? held : Effect.andThen(gate.standInLine(deadlineMs), admitted)
+        isFree ? held : Effect.andThen(gate.standInLine(holder, deadlineMs), admitted)
     )
   )
 }
