@@ -26,9 +26,10 @@ export class AnswerCache extends Context.Service<
     /**
      * What the query is looked up by, its hash taken. Valid until the next key is made.
      *
-     * For who needs the hash besides: `find(keyOf(query))` is `lookup(query)`.
+     * For who needs the hash besides, or what is past its life: see `find`.
      */
     readonly keyOf: (query: Query, view?: number) => Key
+    /** The answer for the key, alive or past its life: look at `remainingSeconds`. Valid until the next lookup. */
     readonly find: (key: Key) => CachedAnswer | undefined
     /** The same as `lookup` for a question that is no packet's. */
     readonly peek: (question: Question, view?: number) => CachedAnswer | undefined
@@ -104,19 +105,19 @@ const make = (
       table.hash(key)
       return key
     }
-    const find = (key: Key): CachedAnswer | undefined => {
+    const findAlive = (key: Key): CachedAnswer | undefined => {
       const answer = table.lookup(key)
       return answer !== undefined && answer.remainingSeconds > 0 ? answer : undefined
     }
     const flush = (test: NameTest): Effect.Effect<number> => alone.withPermits(1)(inSlices(() => table.flush(test)))
 
     return AnswerCache.of({
-      lookup: (query, view) => find(keyOf(query, view)),
+      lookup: (query, view) => findAlive(keyOf(query, view)),
       keyOf,
-      find,
+      find: (key) => table.lookup(key),
       peek: (question, view) => {
         table.refresh()
-        return find(keyOfQuestion(question, view))
+        return findAlive(keyOfQuestion(question, view))
       },
       peekStale: (question, view) => table.lookup(keyOfQuestion(question, view)),
       store: (question, wire, ttlSeconds, view) => {

@@ -80,6 +80,9 @@ export const Settings = Schema.Struct({
   cacheSizeMb: number({ min: 1, max: 16_384 }),
   cacheMinTtlSecs: number({ min: 0, max: 86_400 }),
   cacheMaxTtlSecs: number({ min: 0, max: 604_800 }),
+  cacheStaleSecs: number({ min: 0, max: 604_800 }),
+  staleAnswer: word("when-failing", "at-once"),
+  cachePrefetch: truth,
   maxTcpConnections: number({ min: 1, max: 100_000 }),
   maxTcpConnectionsPerClient: number({ min: 1, max: 100_000 }),
   tcpIdleTimeoutSecs: number({ min: 0.1, max: 3600, integer: false }),
@@ -166,6 +169,15 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   cacheSizeMb: { default: "64", meaning: "MiB that the cache may take" },
   cacheMinTtlSecs: { default: "0", meaning: "seconds that an answer is kept at least" },
   cacheMaxTtlSecs: { default: "86400", meaning: "seconds that an answer is kept at most" },
+  cacheStaleSecs: {
+    default: "86400",
+    meaning: "seconds past its life that an answer may still be given when no fresh one comes; 0 for never"
+  },
+  staleAnswer: {
+    default: "when-failing",
+    meaning: "when that is: when-failing or slow upstreams, or at-once with a fresh one fetched behind"
+  },
+  cachePrefetch: { default: "true", meaning: "whether answers that are asked for are fetched anew before they expire" },
   maxTcpConnections: { default: "1000", meaning: "TCP connections at once" },
   maxTcpConnectionsPerClient: { default: "100", meaning: "TCP connections at once from one address" },
   tcpIdleTimeoutSecs: { default: "10", meaning: "seconds after which a TCP connection with nothing to do is closed" },

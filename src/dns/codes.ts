@@ -54,8 +54,10 @@ export const Flag = {
 /** Extended DNS Errors (RFC 8914 §4). */
 export const ExtendedError = {
   Other: 0,
+  StaleAnswer: 3,
   CachedError: 13,
   Prohibited: 18,
+  StaleNXDomainAnswer: 19,
   NoReachableAuthority: 22,
   NetworkError: 23
 } as const

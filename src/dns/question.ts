@@ -1,7 +1,8 @@
 /**
  * A question as it is asked upstream and kept by: everything on which an answer depends.
  *
- * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9). Not RD, not AD, not the transport.
+ * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9), and which upstreams are asked. Not RD, not
+ * AD, not the transport.
  */
 import { Flag, Type, typeName } from "./codes.ts"
 import { formatName, lowerCased, sameName } from "./name.ts"
@@ -15,14 +16,17 @@ export interface Question {
   readonly class: number
   readonly dnssecOk: boolean
   readonly checkingDisabled: boolean
+  /** Whose answer it is: the fingerprint of the upstreams that are asked; 0 for those that everybody asks. */
+  readonly view: number
 }
 
-export const questionOf = (query: Query): Question => ({
+export const questionOf = (query: Query, view = 0): Question => ({
   name: lowerCased(query.wire, HEADER_SIZE, query.nameLength),
   type: query.type,
   class: query.class,
   dnssecOk: query.dnssecOk,
-  checkingDisabled: query.checkingDisabled
+  checkingDisabled: query.checkingDisabled,
+  view
 })
 
 /** Whether an answer to one is an answer to the other. */
@@ -31,13 +35,20 @@ export const sameQuestion = (a: Question, b: Question): boolean =>
   a.class === b.class &&
   a.dnssecOk === b.dnssecOk &&
   a.checkingDisabled === b.checkingDisabled &&
+  a.view === b.view &&
   a.name.length === b.name.length &&
   sameName(a.name, 0, b.name, 0, a.name.length)
 
 /** One text for equal questions, another for different ones: a key for maps off the hot path. */
 export const questionKey = (question: Question): string =>
   Buffer.from(question.name).toString("latin1") +
-  String.fromCharCode(question.type, question.class, (question.dnssecOk ? 1 : 0) | (question.checkingDisabled ? 2 : 0))
+  String.fromCharCode(
+    question.type,
+    question.class,
+    (question.dnssecOk ? 1 : 0) | (question.checkingDisabled ? 2 : 0),
+    question.view & 0xffff,
+    question.view >>> 16
+  )
 
 /** `www.example.com A`, for people. */
 export const formatQuestion = (question: Question): string => `${formatName(question.name)} ${typeName(question.type)}`

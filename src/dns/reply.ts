@@ -5,7 +5,7 @@
  * message as `normalise` makes them: no OPT, pointers that lead backwards only, and a question as long as the client's,
  * so that the client's spelling of the name can stand in its place.
  */
-import { type ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
+import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
 import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
 import type { Query } from "./query.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32, u16, u32 } from "./wire.ts"
@@ -17,12 +17,20 @@ const OPT_SIZE = 11
 /** An error's reply at most: header, question, OPT with an Extended DNS Error and a short text. */
 export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + 6 + 255
 
+/** An Extended DNS Error without a text (RFC 8914 §2). */
+const BARE_ERROR_SIZE = 6
+/** What the records of a stale answer are said to live (RFC 8767 §4). */
+export const STALE_TTL_SECONDS = 30
+
 /** Why an error is given, for people (RFC 8914). */
 export interface ErrorReason {
   readonly code: (typeof ExtendedError)[keyof typeof ExtendedError]
   /** ASCII, at most 255 octets. */
   readonly text: string
 }
+
+const stale: ErrorReason = { code: ExtendedError.StaleAnswer, text: "" }
+const staleNXDomain: ErrorReason = { code: ExtendedError.StaleNXDomainAnswer, text: "" }
 
 /** An answer's message and how long ago it was taken in. */
 export interface AnswerMessage {
@@ -51,9 +59,36 @@ export const replySize = (answer: AnswerMessage): number => answer.length + OPT_
  * @returns the reply's length in octets
  */
 export const writeAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
+  const end = writeRecords(out, query, answer, limit - (query.hasOpt ? OPT_SIZE : 0))
+  return query.hasOpt ? writeOpt(out, end, query, Rcode.NoError) : end
+}
+
+/** Octets that `writeStaleAnswer` needs at most for this answer. */
+export const staleReplySize = (answer: AnswerMessage): number => answer.length + OPT_SIZE + BARE_ERROR_SIZE
+
+/**
+ * The same for an answer past its life: all its TTLs are `STALE_TTL_SECONDS` (RFC 8767 §4), and the OPT says that it is
+ * stale (RFC 8914 §4.4, §4.20).
+ *
+ * @param out at least `min(staleReplySize(answer), limit)` octets, or `staleReplySize(answer)` where `limit` is larger
+ */
+export const writeStaleAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
+  const room = limit - (query.hasOpt ? OPT_SIZE + BARE_ERROR_SIZE : 0)
+  const end = writeRecords(out, query, { ...answer, ageSeconds: 0 }, room)
+  for (let at = query.questionEnd; at < end; ) {
+    const owner = skipName(out, at, end)
+    putU32(out, owner + 4, STALE_TTL_SECONDS)
+    at = owner + 10 + u16(out, owner + 8)
+  }
+  if (!query.hasOpt) return end
+  const isNXDomain = (u16(answer.wire, 2) & Flag.RcodeMask) === Rcode.NXDomain
+  return writeOpt(out, end, query, Rcode.NoError, isNXDomain ? staleNXDomain : stale)
+}
+
+/** Header, question and records: all but the OPT. Returns where they end. */
+const writeRecords = (out: Uint8Array, query: Query, answer: AnswerMessage, room: number): number => {
   const source = answer.wire
   const questionEnd = query.questionEnd
-  const room = limit - (query.hasOpt ? OPT_SIZE : 0)
   let counts = countsOf(source)
   let end = answer.length
   if (end > room) {
@@ -73,7 +108,7 @@ export const writeAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage
   putU16(out, 10, counts.additional)
   if (answer.ageSeconds > 0) age(out, questionEnd, end, answer.ageSeconds)
   if (counts.answer > 1) turnAddresses(out, questionEnd, end, counts.answer, answer.turn)
-  return query.hasOpt ? writeOpt(out, end, query, Rcode.NoError) : end
+  return end
 }
 
 /**

@@ -23,7 +23,9 @@ import { type Holder, NOT_HELD } from "./holders.ts"
 import type { ReplyPath } from "./packet.ts"
 import { failureOf } from "./reasons.ts"
 import { newRecord } from "./record.ts"
-import { sendAnswer, sendError } from "./send.ts"
+import type { Refresher } from "./refresher.ts"
+import { sendAnswer, sendError, sendStaleAnswer } from "./send.ts"
+import { STALE_AFTER_MS, type Staleness } from "./staleness.ts"
 
 const shed = Exit.fail(new Shed())
 
@@ -36,6 +38,8 @@ export interface MissTools {
   readonly traces: Traces["Service"]
   readonly turn: Turn["Service"]
   readonly log: FailureLog["Service"]
+  readonly staleness: Staleness
+  readonly refresher: Refresher
   /** Milliseconds that a query may take in all. */
   readonly deadlineMs: number
 }
@@ -51,17 +55,33 @@ export class Miss extends Follower implements Holder {
   private readonly path: ReplyPath
   private readonly asked: Query
   private readonly isPicked: boolean
+  /** Whether there was an answer past its life. */
+  private readonly hasStale: boolean
   private resume: ((outcome: Exit.Exit<Answer, ResolveError | Shed>) => void) | undefined
 
-  /** @param asked a copy of its own */
-  constructor(tools: MissTools, path: ReplyPath, asked: Query, hash: number, startedMs: number, isPicked: boolean) {
+  /**
+   * @param asked a copy of its own
+   * @param view of the upstreams to ask
+   * @param hasStale whether there is an answer past its life that may be given
+   */
+  constructor(
+    tools: MissTools,
+    path: ReplyPath,
+    asked: Query,
+    hash: number,
+    view: number,
+    hasStale: boolean,
+    startedMs: number,
+    isPicked: boolean
+  ) {
     super()
     this.tools = tools
     this.path = path
     this.asked = asked
     this.hash = hash
     this.isPicked = isPicked
-    this.question = questionOf(asked)
+    this.hasStale = hasStale
+    this.question = questionOf(asked, view)
     this.record = newRecord(path, this.question, startedMs, isPicked ? tools.turn.preciseMs() : startedMs, "miss")
   }
 
@@ -71,11 +91,19 @@ export class Miss extends Follower implements Holder {
    * Runs uninterruptible but for the waiting: a query that was begun is answered.
    */
   run(): Effect.Effect<void> {
+    if (this.hasStale) {
+      const { refresher, staleness } = this.tools
+      const isResting = staleness.isResting(this.question)
+      if ((isResting || staleness.isAtOnce) && this.answerStale()) {
+        return !isResting && refresher.claims(this.hash) ? refresher.refresh(this.question, this.hash) : Effect.void
+      }
+    }
     return Effect.flatMap(this.tools.gate.take, (isFree) => (isFree ? this.exchange() : this.standInLine()))
   }
 
-  /** Answers with the failure that is kept for the question. */
+  /** Answers with what is past its life, else with the failure that is kept for the question. */
   failAgain(reason: ErrorReason): void {
+    if (this.hasStale && this.answerStale()) return
     this.record.cache = "failure"
     this.fail(reason)
   }
@@ -85,7 +113,7 @@ export class Miss extends Follower implements Holder {
   }
 
   private standInLine(): Effect.Effect<void> {
-    return Effect.matchCauseEffect(this.tools.gate.standInLine(this, this.tools.deadlineMs), {
+    return Effect.matchCauseEffect(this.tools.gate.standInLine(this, this.patienceMs), {
       onSuccess: () => {
         this.record.admittedMs = this.tools.turn.nowMs()
         return this.exchange()
@@ -104,7 +132,7 @@ export class Miss extends Follower implements Holder {
     const wait = Effect.callback<Answer, ResolveError | Shed>((resume) => {
       this.resume = resume
       const { tools, record } = this
-      tools.coalescer.join(this, tools.deadlineMs - (tools.turn.nowMs() - record.startedMs))
+      tools.coalescer.join(this, this.patienceMs - (tools.turn.nowMs() - record.startedMs))
     })
     return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (outcome) => {
       this.leave()
@@ -133,7 +161,32 @@ export class Miss extends Follower implements Holder {
     return Effect.void
   }
 
+  /** Milliseconds in all until it gives up waiting: not for long where there is something to give. */
+  private get patienceMs(): number {
+    const { deadlineMs } = this.tools
+    return this.hasStale ? Math.min(STALE_AFTER_MS, deadlineMs) : deadlineMs
+  }
+
+  /** Whether there was still something to give. */
+  private answerStale(): boolean {
+    const { record, tools } = this
+    const found = tools.staleness.find(this.question)
+    if (found === undefined) return false
+    tools.counters.add("answers.sent")
+    tools.counters.add("cache.stale")
+    sendStaleAnswer(this.path, this.asked, found)
+    record.cache = "stale"
+    record.rcode = u16(found.wire, 2) & 0xf
+    record.endedMs = tools.turn.preciseMs()
+    tools.traces.finish(record, this.isPicked)
+    return true
+  }
+
   private answerFailure(cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>): Effect.Effect<void> {
+    if (this.hasStale && !Cause.hasDies(cause)) {
+      this.tools.staleness.rest(this.question)
+      if (this.answerStale()) return Effect.void
+    }
     const { counters, log } = this.tools
     const { reason, counter } = failureOf(cause)
     if (counter !== undefined) counters.add(counter)

@@ -8,6 +8,7 @@
 import { Context, Effect, Layer } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
+import type { CachedAnswer } from "../cache/table.ts"
 import { Configuration } from "../config/configuration.ts"
 import { ExtendedError, Rcode } from "../dns/codes.ts"
 import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
@@ -28,7 +29,9 @@ import { Miss, type MissTools } from "./miss.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { looped, ownFault, prohibited } from "./reasons.ts"
 import { newRecord } from "./record.ts"
+import { Refresher } from "./refresher.ts"
 import { sendAnswer, sendError } from "./send.ts"
+import { Staleness } from "./staleness.ts"
 
 export class Pipeline extends Context.Service<
   Pipeline,
@@ -75,7 +78,20 @@ export class Pipeline extends Context.Service<
       const mayAsk = makeAccess(config.allow)
       const gate = yield* makeGate(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
       const deadlineMs = config.queryTimeoutSecs * 1000
-      const tools: MissTools = { gate, coalescer, counters, latencies, traces, turn, log, deadlineMs }
+      const staleness = new Staleness(cache, turn, config)
+      const refresher = new Refresher(gate, coalescer, turn, staleness, deadlineMs)
+      const tools: MissTools = {
+        gate,
+        coalescer,
+        counters,
+        latencies,
+        traces,
+        turn,
+        log,
+        staleness,
+        refresher,
+        deadlineMs
+      }
       const query = new Query()
       /** Answers of this batch that came from the cache. */
       let hits = 0
@@ -107,17 +123,19 @@ export class Pipeline extends Context.Service<
         const isPicked = traces.picks()
         const startedMs = isPicked ? turn.preciseMs() : turn.nowMs()
         const key = cache.keyOf(query)
-        const hit = cache.find(key)
-        if (hit !== undefined) {
+        const found = cache.find(key)
+        if (found !== undefined && found.remainingSeconds > 0) {
           counters.add("cache.hits")
           counters.add("answers.sent")
           hits++
-          sendAnswer(packet, query, hit)
-          if (isPicked)
-            traces.finish(hitRecord(packet, query, startedMs, turn.preciseMs(), u16(hit.wire, 2) & 0xf), true)
-          return Effect.void
+          sendAnswer(packet, query, found)
+          const refreshes =
+            found.remainingSeconds * PREFETCH_SHARE <= found.ageSeconds && isWorthPrefetching(found, key.hash)
+          if (isPicked) traces.finish(hitRecord(packet, query, startedMs, turn.preciseMs(), found, refreshes), true)
+          return refreshes ? prefetch(key.hash) : Effect.void
         }
-        const miss = new Miss(tools, packet.keepPath(), query.detach(), key.hash, startedMs, isPicked)
+        const hasStale = staleness.isUsable(found)
+        const miss = new Miss(tools, packet.keepPath(), query.detach(), key.hash, 0, hasStale, startedMs, isPicked)
         const known = failures.lookup(miss.question)
         if (known !== undefined) {
           counters.add("cache.failures")
@@ -126,6 +144,18 @@ export class Pipeline extends Context.Service<
         }
         counters.add("cache.misses")
         return miss.run()
+      }
+
+      /** Asked for at least twice, not about to be fetched anyway, and long-lived enough to be worth it. */
+      const isWorthPrefetching = (hit: CachedAnswer, hash: number): boolean =>
+        config.cachePrefetch &&
+        hit.turn >= MIN_ASKED &&
+        hit.ageSeconds + hit.remainingSeconds >= MIN_PREFETCH_TTL_SECONDS &&
+        refresher.claims(hash)
+
+      const prefetch = (hash: number): Effect.Effect<void> => {
+        counters.add("cache.prefetches")
+        return refresher.refresh(questionOf(query), hash)
       }
 
       const carriesOurMark = (asked: Query): boolean => {
@@ -158,9 +188,22 @@ export class Pipeline extends Context.Service<
   )
 }
 
-const hitRecord = (packet: ReplyPath, query: Query, startedMs: number, endedMs: number, rcode: number): QueryRecord => {
+/** Parts of an answer's life that have passed, to one that is left, when it is fetched anew: the last tenth. */
+const PREFETCH_SHARE = 9
+const MIN_ASKED = 2
+const MIN_PREFETCH_TTL_SECONDS = 10
+
+const hitRecord = (
+  packet: ReplyPath,
+  query: Query,
+  startedMs: number,
+  endedMs: number,
+  hit: CachedAnswer,
+  refreshes: boolean
+): QueryRecord => {
   const record = newRecord(packet, questionOf(query), startedMs, endedMs, "hit")
   record.endedMs = endedMs
-  record.rcode = rcode
+  record.rcode = u16(hit.wire, 2) & 0xf
+  record.refreshes = refreshes
   return record
 }

@@ -16,6 +16,7 @@ export const newRecord = (
   startedMs,
   lookedUpMs,
   cache: outcome,
+  refreshes: false,
   admittedMs: 0,
   coalesced: false,
   resolution: undefined,

@@ -49,7 +49,7 @@ export const makeResolveAndKeep = Effect.gen(function* () {
   /** @param outcome of the question, or of all its legs */
   const keepOutcome = (question: Question, outcome: Exit.Exit<Answer, ResolveError>): void => {
     if (Exit.isSuccess(outcome)) {
-      cache.store(question, outcome.value.wire, outcome.value.ttlSeconds)
+      cache.store(question, outcome.value.wire, outcome.value.ttlSeconds, question.view)
       failures.forget(question)
       return
     }

@@ -5,9 +5,11 @@ import {
   type ErrorReason,
   MAX_ERROR_SIZE,
   replySize,
+  staleReplySize,
   udpLimit,
   writeAnswer,
-  writeError
+  writeError,
+  writeStaleAnswer
 } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import type { ReplyPath } from "./packet.ts"
@@ -17,6 +19,13 @@ export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage)
   const limit = path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
   const out = path.reserve(Math.min(replySize(answer), limit))
   path.send(writeAnswer(out, asked, answer, limit))
+}
+
+/** The same for an answer past its life. */
+export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
+  const limit = path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
+  const out = path.reserve(Math.min(staleReplySize(answer), limit))
+  path.send(writeStaleAnswer(out, asked, answer, limit))
 }
 
 export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): void => {

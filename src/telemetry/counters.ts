@@ -19,6 +19,8 @@ export const counterMeanings = {
   "cache.hits": "queries answered from the cache",
   "cache.misses": "queries that had to ask",
   "cache.failures": "queries answered from a failure kept",
+  "cache.stale": "queries answered with an answer past its life",
+  "cache.prefetches": "answers fetched anew before they expired",
   "cache.evictions": "answers that left before their time, for room",
   "upstream.attempts": "questions sent to upstreams",
   "upstream.retries": "attempts after the first",

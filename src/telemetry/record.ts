@@ -41,7 +41,9 @@ export interface QueryRecord {
   readonly transport: "udp" | "tcp"
   readonly startedMs: number
   lookedUpMs: number
-  cache: "hit" | "miss" | "failure"
+  cache: "hit" | "miss" | "stale" | "failure"
+  /** Whether it had a fresh answer fetched, for those who come later. */
+  refreshes: boolean
   /** When the query was let in to wait for the network; 0 where it did not wait in line. */
   admittedMs: number
   coalesced: boolean

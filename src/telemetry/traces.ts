@@ -146,7 +146,15 @@ const buildTrace = (tracer: Tracer.Tracer, turn: Turn["Service"], record: QueryR
     },
     record.error
   )
-  span("cache.lookup", "internal", root, record.startedMs, record.lookedUpMs, { "cache.outcome": record.cache }, "")
+  span(
+    "cache.lookup",
+    "internal",
+    root,
+    record.startedMs,
+    record.lookedUpMs,
+    { "cache.outcome": record.cache, ...(record.refreshes ? { "strand.refreshes": true } : {}) },
+    ""
+  )
   if (record.admittedMs > 0) {
     span("queue.wait", "internal", root, record.lookedUpMs, record.admittedMs, {}, "")
   }

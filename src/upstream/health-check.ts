@@ -15,7 +15,14 @@ import type { Upstream } from "./upstream.ts"
 /** An answer gets so long at least. */
 const MIN_TIMEOUT_MS = 250
 
-const question: Question = { name: Uint8Array.of(0), type: Type.NS, class: 1, dnssecOk: false, checkingDisabled: false }
+const question: Question = {
+  name: Uint8Array.of(0),
+  type: Type.NS,
+  class: 1,
+  dnssecOk: false,
+  checkingDisabled: false,
+  view: 0
+}
 
 export interface CheckOptions {
   readonly wheel: TimerWheel["Service"]

@@ -70,7 +70,7 @@ export class Health {
     watched.timer = undefined
     // A question of a client's was tried meanwhile, and answered.
     if (watched.wasOpened && upstream.breaker.isClosed) {
-      this.watched.delete(upstream)
+      this.forget(watched)
       return
     }
     if (!this.takeRoom()) {
@@ -79,26 +79,37 @@ export class Health {
     }
     const times = watched.wasOpened ? 1 : 2
     new HealthCheck(upstream, this.options, times, (isWell) => this.onVerdict(watched, isWell)).begin()
+    // The next one does not wait for this one's verdict: an upstream may be far away.
+    if (watched.wasOpened) this.scheduleNext(watched)
   }
 
   private onVerdict(watched: Watched, isWell: boolean): void {
-    const { breaker } = watched.upstream
-    const { nowMs } = this
+    const { upstream } = watched
+    if (this.watched.get(upstream) !== watched) return
     if (isWell) {
       this.options.counters.add(watched.wasOpened ? "upstream.closed" : "upstream.cleared")
-      breaker.onGoodAnswer(nowMs)
-      this.watched.delete(watched.upstream)
+      upstream.breaker.onGoodAnswer(this.nowMs)
+      this.forget(watched)
       return
     }
-    if (!watched.wasOpened) this.options.counters.add("upstream.opened")
+    if (watched.wasOpened && upstream.breaker.isClosed) return
+    upstream.breaker.open(this.nowMs)
+    if (watched.wasOpened) return
     watched.wasOpened = true
-    breaker.open(nowMs)
-    const isUrgent = nowMs - this.demandMs < DEMAND_MS
+    this.options.counters.add("upstream.opened")
+    this.scheduleNext(watched)
+  }
+
+  private scheduleNext(watched: Watched): void {
+    const isUrgent = this.nowMs - this.demandMs < DEMAND_MS
     const spread = 0.8 + 0.4 * this.options.random()
     this.after(watched, spread * (isUrgent ? URGENT_MS : watched.pauseMs))
-    watched.pauseMs = isUrgent
-      ? FIRST_PAUSE_MS * PAUSE_GROWTH
-      : Math.min(watched.pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)
+    watched.pauseMs = isUrgent ? FIRST_PAUSE_MS : Math.min(watched.pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)
+  }
+
+  private forget(watched: Watched): void {
+    if (watched.timer !== undefined) this.options.wheel.cancel(watched.timer)
+    this.watched.delete(watched.upstream)
   }
 
   private after(watched: Watched, delayMs: number): void {

@@ -33,6 +33,7 @@ const judgeSilence = (
 ): boolean => {
   const { upstream, waitedMs } = attempt
   if (winner !== undefined) upstream.latency.onSilence(waitedMs, nowMs)
+  if (attempt.isBlamed) return false
   const limitMs = winner === undefined ? attemptTimeoutMs : attempt.patienceMs
   // Where its own answer to another attempt came, a datagram was lost.
   if (winner !== upstream && (attempt.isTroubled || waitedMs >= limitMs)) {

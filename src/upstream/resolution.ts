@@ -166,12 +166,23 @@ export class Resolution implements AttemptOwner, Due {
   /** The last attempt is overdue, or a hedge is due, or all the time is over. */
   fire(): void {
     const { nowMs } = this
+    if (nowMs >= this.longMs) this.blameSilent()
     if (nowMs >= this.endMs || (this.areAllBroken && nowMs >= this.overdueMs && !this.mayFollow())) {
       this.finish(deadlinePassed)
       return
     }
-    if (nowMs < this.overdueMs) this.hedge()
-    else this.retry()
+    if (nowMs >= this.overdueMs) this.retry()
+    else if (this.mayHedge) this.hedge()
+    else this.arm(this.overdueMs)
+  }
+
+  /** Silence as long as any attempt may take counts at once: the question may go on for seconds. */
+  private blameSilent(): void {
+    for (const attempt of this.attempts) {
+      if (!attempt.isPending || attempt.isBlamed || attempt.waitedMs < this.options.attemptTimeoutMs) continue
+      attempt.isBlamed = true
+      if (attempt.upstream.breaker.onFailure(this.nowMs, SILENCE)) this.options.health.suspect(attempt.upstream)
+    }
   }
 
   /** The first attempt is later than usual: another upstream is asked too, if the budget has room for it. */
@@ -272,7 +283,9 @@ export class Resolution implements AttemptOwner, Due {
   private arm(dueMs: number): void {
     const { wheel } = this.options
     if (this.timer !== undefined) wheel.cancel(this.timer)
-    this.timer = wheel.after(Math.min(dueMs, this.endMs) - this.nowMs, this)
+    const { nowMs } = this
+    const lastMs = nowMs < this.longMs ? Math.min(this.longMs, this.endMs) : this.endMs
+    this.timer = wheel.after(Math.min(dueMs, lastMs) - nowMs, this)
   }
 
   /** @param winner who answered well */

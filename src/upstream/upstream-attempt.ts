@@ -24,6 +24,8 @@ export class UpstreamAttempt implements Attempt {
   rcode = -1
   errand: Errand | undefined
   isTroubled = false
+  /** Whether its silence was counted already. */
+  isBlamed = false
   /** Milliseconds after which it is overdue. */
   readonly patienceMs: number
   private readonly owner: AttemptOwner

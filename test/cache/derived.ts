@@ -29,7 +29,8 @@ export const questionOf = (number: number, type = 1): Question => ({
   type,
   class: 1,
   dnssecOk: false,
-  checkingDisabled: false
+  checkingDisabled: false,
+  view: 0
 })
 
 /**

@@ -22,7 +22,8 @@ const questionIn = (wire: Uint8Array, nameLength: number, type: number): Questio
   type,
   class: 1,
   dnssecOk: false,
-  checkingDisabled: false
+  checkingDisabled: false,
+  view: 0
 })
 
 /** The query as an upstream gets it. */
@@ -63,7 +64,8 @@ describe("queries", () => {
           type: type === 41 ? 1 : type,
           class: 1,
           dnssecOk: (flags & 1) !== 0,
-          checkingDisabled: (flags & 2) !== 0
+          checkingDisabled: (flags & 2) !== 0,
+          view: 0
         }
         const wire = encodeQuery(id, question, 1232, [{ code: 65_001, data: value }])
         const { verdict, query } = read(wire)

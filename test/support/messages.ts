@@ -102,7 +102,8 @@ export const asked = (name: string, type = 1, flags: { readonly dnssecOk?: boole
     type,
     class: 1,
     dnssecOk: flags.dnssecOk ?? false,
-    checkingDisabled: flags.cd ?? false
+    checkingDisabled: flags.cd ?? false,
+    view: 0
   }) satisfies Question
 
 export const WWW = asked("www.example.com")

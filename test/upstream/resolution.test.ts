@@ -1,0 +1,211 @@
+import { assert, describe, it } from "@effect/vitest"
+import packet from "dns-packet"
+import { Effect } from "effect"
+import { address as addressRecord, failing, type WireBehaviour } from "../support/fake-upstream.ts"
+import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
+import { nameIn } from "../support/mirror.ts"
+import { addressesOf, rcodeOf } from "../support/server.ts"
+
+const byPacket =
+  (behaviour: ReturnType<typeof failing>): WireBehaviour =>
+  (query, transport, count) =>
+    behaviour(packet.decode(query), transport, count)
+
+/** Answers after so many milliseconds. */
+const delayed =
+  (delayMs: number, inner: WireBehaviour): WireBehaviour =>
+  (query, transport, count) =>
+    inner(query, transport, count).map((reaction) => ({ ...reaction, delayMs }))
+
+const first = byPacket(addressRecord("192.0.2.1"))
+const second = byPacket(addressRecord("192.0.2.2"))
+const silent: WireBehaviour = () => []
+const servfail = byPacket(failing(2))
+const upstream = (behaviour: WireBehaviour): MemoryUpstream => ({ behaviour, queries: 0 })
+
+const ordered = { DNS_SERVER_UPSTREAM_POLICY: "ordered", DNS_SERVER_ENABLE_CACHING: "false" }
+let last = 0
+const fresh = (prefix = "n"): { readonly name: string } => ({ name: `${prefix}${last++}.example.test` })
+
+describe("the next attempt", () => {
+  it.effect("starts after what answers usually take, and the earlier one still counts", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(delayed(10, first)), upstream(delayed(10, second))]
+      const server = yield* memoryServer(ordered, [one, two])
+      for (let i = 0; i < 60; i++) yield* server.ask(fresh())
+      one.behaviour = silent
+      const failedOver = yield* server.ask(fresh())
+      assert.deepStrictEqual(addressesOf(failedOver.answer), ["192.0.2.2"])
+      assert.isTrue(failedOver.tookMs >= 30 && failedOver.tookMs <= 100, String(failedOver.tookMs))
+      one.behaviour = delayed(80, first)
+      two.behaviour = silent
+      const late = yield* server.ask(fresh())
+      assert.deepStrictEqual(addressesOf(late.answer), ["192.0.2.1"])
+      assert.isBelow(late.tookMs, 100)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("waits the whole attempt_timeout_ms while nothing is known of the upstream", () =>
+    Effect.gen(function* () {
+      const server = yield* memoryServer(ordered, [upstream(silent), upstream(second)])
+      const { tookMs } = yield* server.ask(fresh())
+      assert.isTrue(tookMs >= 600 && tookMs <= 1_000, String(tookMs))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("goes to the next upstream at once on SERVFAIL and REFUSED, and not on errors that are not listed", () =>
+    Effect.gen(function* () {
+      for (const rcode of [2, 5]) {
+        const server = yield* memoryServer(ordered, [upstream(byPacket(failing(rcode))), upstream(second)])
+        const { answer, tookMs } = yield* server.ask(fresh())
+        assert.deepStrictEqual(addressesOf(answer), ["192.0.2.2"])
+        assert.isBelow(tookMs, 10)
+      }
+      const refusing = upstream(byPacket(failing(5)))
+      const settings = { ...ordered, DNS_SERVER_FAILOVER_RCODES: "servfail" }
+      const server = yield* memoryServer(settings, [refusing, upstream(second)])
+      assert.strictEqual(rcodeOf((yield* server.ask(fresh())).answer), "REFUSED")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is both at once with parallel: the first good answer wins", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(delayed(300, first)), upstream(delayed(20, second))]
+      const settings = { ...ordered, DNS_SERVER_UPSTREAM_POLICY: "parallel" }
+      const server = yield* memoryServer(settings, [one, two])
+      for (let i = 0; i < 5; i++) assert.isBelow((yield* server.ask(fresh())).tookMs, 40)
+      assert.strictEqual(one.queries, 5)
+      assert.strictEqual(two.queries, 5)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("when all upstreams are down", () => {
+  it.effect("ten thousand questions send a bounded number of datagrams, and fail fast once that is known", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(first), upstream(second)]
+      const settings = { ...ordered, DNS_SERVER_MAX_CONCURRENT_QUERIES: "20000" }
+      const server = yield* memoryServer(settings, [one, two])
+      for (let i = 0; i < 20; i++) yield* server.ask(fresh())
+      one.behaviour = silent
+      two.behaviour = silent
+      one.queries = 0
+      two.queries = 0
+      // Ten a millisecond for a while, then the rest when it is known.
+      for (let i = 0; i < 100; i++) {
+        for (let n = 0; n < 50; n++) yield* server.send(fresh("early"))
+        yield* server.pass(5)
+      }
+      yield* server.pass(6_000)
+      const sentEarly = one.queries + two.queries
+      // Each question once, once more before it was known, the bursts of retries and hedges, and the probes.
+      assert.isAtMost(sentEarly, 2 * 5_000 + 600 + 60)
+      const late = Array.from({ length: 5_000 }, () => server.send(fresh("late")))
+      yield* server.ask(fresh())
+      yield* server.pass(1_000)
+      const before = one.queries + two.queries
+      const { answer, tookMs } = yield* server.ask(fresh())
+      assert.strictEqual(rcodeOf(answer), "SERVFAIL")
+      assert.isAtMost(tookMs, 50)
+      for (const send of late) yield* send
+      yield* server.pass(1_000)
+      assert.isAtMost(one.queries + two.queries - before, 8, "probes only")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("the first that returns is found within a second, by a handful of probes a second", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(silent), upstream(silent)]
+      const server = yield* memoryServer(ordered, [one, two])
+      for (let i = 0; i < 10; i++) yield* server.send(fresh())
+      yield* server.pass(6_000)
+      yield* server.ask(fresh())
+      yield* server.pass(1_000)
+      one.queries = 0
+      two.queries = 0
+      for (let i = 0; i < 50; i++) {
+        yield* server.send(fresh())
+        yield* server.pass(100)
+      }
+      assert.isAtMost(one.queries + two.queries, 5 * 5 + 5)
+      two.behaviour = second
+      let waitedMs = 0
+      for (;;) {
+        const { answer, tookMs } = yield* server.ask(fresh())
+        if (rcodeOf(answer) === "NOERROR") break
+        yield* server.pass(20)
+        waitedMs += 20 + tookMs
+      }
+      assert.isAtMost(waitedMs, 1_000)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("nothing is sent while nobody asks, but ever more rarely", () =>
+    Effect.gen(function* () {
+      const only = upstream(silent)
+      const server = yield* memoryServer(ordered, [only])
+      for (let i = 0; i < 10; i++) yield* server.send(fresh())
+      yield* server.pass(60_000)
+      only.queries = 0
+      yield* server.pass(60_000)
+      assert.isAtMost(only.queries, 10)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a zone that nobody can resolve", () => {
+  for (const [how, fault] of [
+    ["silence", silent],
+    ["SERVFAIL", servfail]
+  ] as const) {
+    it.effect(`opens no breaker, however many of its names are asked for (${how})`, () =>
+      Effect.gen(function* () {
+        const behaviour: WireBehaviour = (query, transport, count) =>
+          (nameIn(query).startsWith("bogus") ? fault : delayed(10, first))(query, transport, count)
+        const upstreams = [upstream(behaviour), upstream(behaviour)]
+        const server = yield* memoryServer(ordered, upstreams)
+        for (let second = 0; second < 8; second++) {
+          for (let i = 0; i < 100; i++) {
+            yield* server.send(fresh("bogus"))
+            yield* server.pass(5)
+          }
+          const { answer, tookMs } = yield* server.ask(fresh("good"))
+          assert.strictEqual(rcodeOf(answer), "NOERROR")
+          assert.isBelow(tookMs, 30)
+        }
+        assert.strictEqual(server.counters.read("upstream.opened"), 0)
+      }).pipe(Effect.scoped)
+    )
+  }
+})
+
+describe("an upstream that answers SERVFAIL to everything", () => {
+  it.effect("is left while another answers well, and used again when it does", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(servfail), upstream(second)]
+      const server = yield* memoryServer(ordered, [one, two])
+      for (let i = 0; i < 40; i++) {
+        assert.deepStrictEqual(addressesOf((yield* server.ask(fresh())).answer), ["192.0.2.2"])
+        yield* server.pass(50)
+      }
+      assert.isBelow(one.queries, 25)
+      one.behaviour = first
+      yield* server.pass(1_600)
+      yield* server.ask(fresh())
+      assert.deepStrictEqual(addressesOf((yield* server.ask(fresh())).answer), ["192.0.2.1"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("an upstream", () => {
+  it.effect("gets no more questions at once than its limit: the next one gets the rest", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(delayed(500, first)), upstream(delayed(10, second))]
+      const server = yield* memoryServer({ ...ordered, DNS_SERVER_MAX_QUERIES_PER_UPSTREAM: "3" }, [one, two])
+      for (let i = 0; i < 3; i++) yield* server.send(fresh())
+      assert.deepStrictEqual(addressesOf((yield* server.ask(fresh())).answer), ["192.0.2.2"])
+      assert.strictEqual(one.queries, 3)
+      assert.strictEqual(address(0), "127.0.0.1:5301")
+    }).pipe(Effect.scoped)
+  )
+})
