@@ -103,15 +103,25 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
   )) {
     say("listen", address, "each address once")
   }
-  for (const upstream of settings.upstreams) {
-    const own = settings.listen.find(({ endpoint }) => reaches(upstream.endpoint, endpoint))
-    if (own !== undefined) {
-      const listener = formatEndpoint(own.endpoint)
-      say("upstreams", formatEndpoint(upstream.endpoint), `another server: this one listens on ${listener} itself`)
-    }
+  const sayIfOurs = (name: SettingName, { endpoint: upstream }: { readonly endpoint: Endpoint }): void => {
+    const own = settings.listen.find(({ endpoint }) => reaches(upstream, endpoint))
+    if (own === undefined) return
+    const listener = formatEndpoint(own.endpoint)
+    say(name, formatEndpoint(upstream), `another server: this one listens on ${listener} itself`)
+  }
+  for (const upstream of settings.upstreams) sayIfOurs("upstreams", upstream)
+  const names = settings.groups.map(({ name }) => name)
+  settings.groups.forEach(({ name, upstreams }, i) => {
+    for (const upstream of upstreams) sayIfOurs("groups", upstream)
+    if (names.indexOf(name) !== i) say("groups", name, "each group once")
+  })
+  for (const { group } of settings.rules) {
+    if (!names.includes(group)) say("rules", group, `a group: there ${listed(names)}`)
   }
   return mistakes
 }
+
+const listed = (names: ReadonlyArray<string>): string => (names.length === 0 ? "is none" : `are ${names.join(", ")}`)
 
 /** Whether what is sent to `upstream` arrives at the listener: same port, same address or a wildcard over loopback. */
 const reaches = (upstream: Endpoint, listener: Endpoint): boolean => {

@@ -7,7 +7,8 @@
  */
 import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { readErrorRcode } from "./rcodes.ts"
-import { type Read, readListenAddress, readNetwork, readSampling, readUpstreamAddress } from "./values.ts"
+import { policies, readGroup, readRule, readWeightedUpstream } from "./routes.ts"
+import { type Read, readListenAddress, readNetwork, readSampling } from "./values.ts"
 
 /** A value that `read` makes of a text. */
 const fromText = <A>(read: (text: string) => Read<A>) =>
@@ -55,15 +56,15 @@ const text = fromText((value): Read<string> => (value === "" ? Result.fail("a te
 
 const list = <S extends Schema.Codec<unknown, string>>(item: S) => Schema.NonEmptyArray(item)
 
-export const policies = ["ordered", "round-robin", "least-busy", "fastest", "parallel", "hash"] as const
-
 export const Settings = Schema.Struct({
   listen: list(fromText(readListenAddress)),
   allow: list(fromText(readNetwork)),
   workers: number({ min: 1, max: 256 }),
   datagrams: word("auto", "batched", "portable"),
   denyAction: word("refuse", "drop"),
-  upstreams: list(fromText(readUpstreamAddress)),
+  upstreams: list(fromText(readWeightedUpstream)),
+  groups: Schema.Array(fromText(readGroup)),
+  rules: Schema.Array(fromText(readRule)),
   upstreamPolicy: word(...policies),
   parallelUpstreams: number({ min: 2, max: 8 }),
   failoverRcodes: list(fromText(readErrorRcode)),
@@ -139,6 +140,16 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
     default: undefined,
     isList: true,
     meaning: "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address"
+  },
+  groups: {
+    default: "",
+    isList: true,
+    meaning: "upstreams that some queries go to: name=address address*weight policy=fastest"
+  },
+  rules: {
+    default: "",
+    isList: true,
+    meaning: "which queries go to which group: corp.example !public.corp.example client:10.0.0.0/8 -> name"
   },
   upstreamPolicy: {
     default: undefined,

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { Config, type ConfigProvider, Effect, Option, Predicate, Result } from "effect"
 import { Yaml } from "effect/encoding"
+import { groupTexts, ruleTexts, upstreamTexts } from "./routes.ts"
 import { fileKey, type SettingName, settingInfo, settingNames, variableName } from "./schema.ts"
 
 export type Source = "default" | "file" | "environment"
@@ -120,7 +121,16 @@ const readFile = (file: string, given: Map<SettingName, Given>, mistakes: Array<
 const isScalar = (value: unknown): value is string | number | boolean =>
   Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value)
 
+/** Settings that may be maps in the file, and how they are brought into texts. */
+const structured: Partial<Record<SettingName, (value: unknown) => ReadonlyArray<string> | undefined>> = {
+  upstreams: upstreamTexts,
+  groups: groupTexts,
+  rules: ruleTexts
+}
+
 const asText = (name: SettingName, value: unknown): Given["value"] => {
+  const toTexts = structured[name]
+  if (toTexts !== undefined) return toTexts(value)
   if (isScalar(value)) return split(name, String(value))
   const isListOfScalars = settingInfo[name].isList === true && Array.isArray(value) && value.every(isScalar)
   return isListOfScalars ? value.map((item) => String(item).trim()) : undefined

@@ -42,7 +42,7 @@ export const version: string = JSON.parse(readFileSync(new URL("../../package.js
 export const help = (): string => {
   const lines = settingNames.map((name) => {
     const standard = settingInfo[name].default
-    return `  ${variableName(name)}\n      ${settingInfo[name].meaning}${standard === undefined ? "" : ` (default: ${standard})`}`
+    return `  ${variableName(name)}\n      ${settingInfo[name].meaning}${standard === undefined || standard === "" ? "" : ` (default: ${standard})`}`
   })
   return `strand ${version}: a caching, forwarding DNS server
 
@@ -60,7 +60,8 @@ export const check = Effect.fnUntraced(function* (file: string | undefined) {
   const { given, warnings }: Loaded = yield* load(file)
   for (const name of settingNames) {
     const { value, place } = given.get(name)!
-    const text = value === undefined ? "(none)" : typeof value === "string" ? value : value.join(", ")
+    const text =
+      value === undefined || value.length === 0 ? "(none)" : typeof value === "string" ? value : value.join(", ")
     yield* Console.log(`${fileKey(name)}: ${text}  # ${place}`)
   }
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)

@@ -8,6 +8,7 @@
 import { Context, Effect, Layer } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
+import type { Key } from "../cache/key.ts"
 import type { CachedAnswer } from "../cache/table.ts"
 import { Configuration } from "../config/configuration.ts"
 import { ExtendedError, Rcode } from "../dns/codes.ts"
@@ -30,6 +31,7 @@ import type { Packet, ReplyPath } from "./packet.ts"
 import { looped, ownFault, prohibited } from "./reasons.ts"
 import { newRecord } from "./record.ts"
 import { Refresher } from "./refresher.ts"
+import { makeRouter } from "./router.ts"
 import { sendAnswer, sendError } from "./send.ts"
 import { Staleness } from "./staleness.ts"
 
@@ -76,6 +78,7 @@ export class Pipeline extends Context.Service<
       const loopMark = yield* LoopMark
       const log = yield* FailureLog
       const mayAsk = makeAccess(config.allow)
+      const viewOf = makeRouter(config.groups, config.rules)
       const gate = yield* makeGate(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
       const deadlineMs = config.queryTimeoutSecs * 1000
       const staleness = new Staleness(cache, turn, config)
@@ -122,7 +125,8 @@ export class Pipeline extends Context.Service<
         }
         const isPicked = traces.picks()
         const startedMs = isPicked ? turn.preciseMs() : turn.nowMs()
-        const key = cache.keyOf(query)
+        const view = viewOf(query, packet.client)
+        const key = cache.keyOf(query, view)
         const found = cache.find(key)
         if (found !== undefined && found.remainingSeconds > 0) {
           counters.add("cache.hits")
@@ -132,10 +136,10 @@ export class Pipeline extends Context.Service<
           const refreshes =
             found.remainingSeconds * PREFETCH_SHARE <= found.ageSeconds && isWorthPrefetching(found, key.hash)
           if (isPicked) traces.finish(hitRecord(packet, query, startedMs, turn.preciseMs(), found, refreshes), true)
-          return refreshes ? prefetch(key.hash) : Effect.void
+          return refreshes ? prefetch(key) : Effect.void
         }
         const hasStale = staleness.isUsable(found)
-        const miss = new Miss(tools, packet.keepPath(), query.detach(), key.hash, 0, hasStale, startedMs, isPicked)
+        const miss = new Miss(tools, packet.keepPath(), query.detach(), key.hash, view, hasStale, startedMs, isPicked)
         const known = failures.lookup(miss.question)
         if (known !== undefined) {
           counters.add("cache.failures")
@@ -153,9 +157,9 @@ export class Pipeline extends Context.Service<
         hit.ageSeconds + hit.remainingSeconds >= MIN_PREFETCH_TTL_SECONDS &&
         refresher.claims(hash)
 
-      const prefetch = (hash: number): Effect.Effect<void> => {
+      const prefetch = ({ hash, view }: Key): Effect.Effect<void> => {
         counters.add("cache.prefetches")
-        return refresher.refresh(questionOf(query), hash)
+        return refresher.refresh(questionOf(query, view), hash)
       }
 
       const carriesOurMark = (asked: Query): boolean => {

@@ -1,5 +1,6 @@
 /** Upstreams that see the same world, and the policy by which one of them is asked first. */
-import { type Candidate, type Policy, Ranker, type Ranking, stableHash } from "./policy.ts"
+import type { Policy } from "../config/routes.ts"
+import { type Candidate, Ranker, type Ranking, stableHash } from "./policy.ts"
 import type { Upstream } from "./upstream.ts"
 
 /** At one address for one question (RFC 9520 §3.1). */

@@ -4,9 +4,7 @@
  * Over numbers alone: weights, questions under way, expected costs. Chance is handed in, so that everything here can be
  * tried out on simulated upstreams.
  */
-import type { Settings } from "../config/schema.ts"
-
-export type Policy = Settings["upstreamPolicy"]
+import type { Policy } from "../config/routes.ts"
 
 /** What a policy looks at. */
 export interface Candidate {

@@ -94,19 +94,19 @@ export class Resolution implements AttemptOwner, Due {
     const nowMs = options.wheel.nowMs()
     const { order, atOnce } = group.rank(nowMs, question.name)
     this.ranked = order
-    this.atOnce = atOnce
+    this.areAllBroken = order.every(({ upstream }) => !upstream.breaker.isClosed)
+    this.atOnce = this.areAllBroken ? order.length : atOnce
     this.mayHedge = order.length > 1 && atOnce === 1
     this.endMs = nowMs + options.deadlineMs
     this.longMs = nowMs + options.attemptTimeoutMs
-    this.areAllBroken = order.every(({ upstream }) => !upstream.breaker.isClosed)
   }
 
   begin(): void {
     const { budget, counters, health } = this.options
     budget.onQuestion()
+    if (this.areAllBroken) health.onDemand()
     const first = this.next()
     if (first === undefined) {
-      if (this.areAllBroken) health.onDemand()
       this.finish(noUpstreamAvailable)
       return
     }
@@ -270,7 +270,7 @@ export class Resolution implements AttemptOwner, Due {
     else this.attempts.push(attempt)
     const planMs = this.plan[this.retries] ?? Number.POSITIVE_INFINITY
     this.overdueMs =
-      this.nowMs + (this.areAllBroken ? attempt.patienceMs : planMs * (attempt.patienceMs / attemptTimeoutMs))
+      this.nowMs + (this.areAllBroken ? attemptTimeoutMs : planMs * (attempt.patienceMs / attemptTimeoutMs))
     attempt.errand = this.resolver.begin(attempt)
   }
 

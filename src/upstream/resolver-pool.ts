@@ -7,6 +7,7 @@
  */
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
+import type { Policy, WeightedUpstream } from "../config/routes.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
@@ -63,9 +64,21 @@ export class ResolverPool extends Context.Service<
       const turn = yield* Turn
       const scope = yield* Effect.scope
       const ttl = { minSeconds: config.cacheMinTtlSecs, maxSeconds: config.cacheMaxTtlSecs }
-      const upstreams = config.upstreams.map((address) => new Upstream(address, config.trustUpstreamAd))
+      /** Each upstream once, however many groups it is in: what is known of it is known to all. */
+      const known = new Map<string, Upstream>()
+      const membersOf = (addresses: ReadonlyArray<WeightedUpstream>): ReadonlyArray<Member> =>
+        addresses.map((address) => {
+          const made = new Upstream(address, config.trustUpstreamAd)
+          const upstream = known.get(made.name) ?? made
+          known.set(made.name, upstream)
+          return new Member(upstream, address.weight ?? 1)
+        })
+      const groupOf = (policy: Policy, addresses: ReadonlyArray<WeightedUpstream>): UpstreamGroup =>
+        new UpstreamGroup(policy, membersOf(addresses), config.parallelUpstreams, Math.random)
+      const common = groupOf(config.upstreamPolicy, config.upstreams)
+      const groups = new Map(config.groups.map(({ view, policy, upstreams }) => [view, groupOf(policy, upstreams)]))
       const connections = new Map<Upstream, Pool.Pool<TcpConnection, SocketError>>()
-      for (const upstream of upstreams) {
+      for (const upstream of known.values()) {
         const pool = yield* Pool.makeWithTTL({
           acquire: TcpConnection.open(upstream.endpoint, ttl, turn.refresh),
           min: 0,
@@ -122,12 +135,6 @@ export class ResolverPool extends Context.Service<
         if (seat.resolver.isBroken) runFork(replace(seat))
         return seat
       }
-      const group = new UpstreamGroup(
-        config.upstreamPolicy,
-        upstreams.map((upstream) => new Member(upstream, 1)),
-        config.parallelUpstreams,
-        Math.random
-      )
       const failover = new Set(config.failoverRcodes)
       const { attemptTimeoutMs } = config
       const options: ResolutionOptions = {
@@ -152,7 +159,14 @@ export class ResolverPool extends Context.Service<
         resolve: (question, record) =>
           Effect.callback((resume) => {
             const { resolver } = choose()
-            const resolution = new Resolution(resolver, group, question, record, options, resume)
+            const resolution = new Resolution(
+              resolver,
+              groups.get(question.view) ?? common,
+              question,
+              record,
+              options,
+              resume
+            )
             resolution.begin()
             return Effect.sync(() => resolution.abandon())
           })

@@ -140,4 +140,70 @@ describe("load", () => {
       )
     })
   )
+
+  it.effect("reads groups, rules and weights from maps in the file, and from texts in the environment alike", () =>
+    Effect.gen(function* () {
+      const file = yield* fileWith(`
+upstreams:
+  - { address: 192.0.2.1, weight: 3 }
+  - 192.0.2.2
+groups:
+  corp: { upstreams: [10.1.0.1, { address: 10.1.0.2, weight: 2 }], policy: ordered }
+  kids: { upstreams: [10.9.0.1] }
+rules:
+  - { suffix: corp.example, except: [public.corp.example], group: corp }
+  - { client: 10.1.0.0/16, group: kids }
+`)
+      const ofFile = yield* loaded({}, file)
+      const ofEnvironment = yield* loaded({
+        DNS_SERVER_UPSTREAMS: "192.0.2.1*3,192.0.2.2",
+        DNS_SERVER_GROUPS: "corp=10.1.0.1 10.1.0.2*2 policy=ordered, kids=10.9.0.1",
+        DNS_SERVER_RULES: "corp.example !public.corp.example -> corp, client:10.1.0.0/16 -> kids"
+      })
+      const { upstreams, groups, rules } = ofFile.settings
+      assert.deepStrictEqual(
+        upstreams.map(({ weight }) => weight),
+        [3, undefined]
+      )
+      assert.deepStrictEqual(
+        groups.map(({ name, policy, upstreams: members }) => [name, policy, members.length]),
+        [
+          ["corp", "ordered", 2],
+          ["kids", "fastest", 1]
+        ]
+      )
+      assert.deepStrictEqual(groups, ofEnvironment.settings.groups)
+      assert.deepStrictEqual(
+        rules.map(({ group }) => group),
+        ["corp", "kids"]
+      )
+    })
+  )
+
+  it.effect("says all that is wrong with groups and rules at once", () =>
+    Effect.gen(function* () {
+      const mistakes = yield* mistakesIn({
+        ...UPSTREAM,
+        DNS_SERVER_GROUPS: "corp=10.1.0.1 policy=best, lab=, kids=10.9.0.1",
+        DNS_SERVER_RULES: "a..b -> corp, -> kids"
+      })
+      assert.deepStrictEqual(
+        mistakes.map(({ place, value }) => [place, value]),
+        [
+          ["DNS_SERVER_GROUPS", "corp=10.1.0.1 policy=best"],
+          ["DNS_SERVER_GROUPS", "lab="],
+          ["DNS_SERVER_RULES", "a..b -> corp"],
+          ["DNS_SERVER_RULES", "-> kids"]
+        ]
+      )
+      const [unknown, ours] = yield* mistakesIn({
+        ...UPSTREAM,
+        DNS_SERVER_LISTEN: "127.0.0.1:5300",
+        DNS_SERVER_GROUPS: "kids=127.0.0.1:5300",
+        DNS_SERVER_RULES: "corp.example -> corp"
+      }).pipe(Effect.map((found) => [...found].reverse()))
+      assert.strictEqual(unknown?.expected, "a group: there are kids")
+      assert.strictEqual(ours?.place, "DNS_SERVER_GROUPS")
+    })
+  )
 })

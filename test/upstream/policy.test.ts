@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { policies } from "../../src/config/schema.ts"
+import { policies } from "../../src/config/routes.ts"
 import { type Candidate, Ranker, stableHash } from "../../src/upstream/policy.ts"
 import { losing, quantile, sharesOf, simulate, steady, until } from "../support/simulated-upstreams.ts"
 

@@ -1,0 +1,92 @@
+import { assert, describe, it } from "@effect/vitest"
+import packet from "dns-packet"
+import { Effect, Result } from "effect"
+import { readGroup, readRule } from "../../src/config/routes.ts"
+import { TextPeer } from "../../src/io/peer.ts"
+import { makeRouter } from "../../src/query/router.ts"
+import { address as addressRecord, type WireBehaviour } from "../support/fake-upstream.ts"
+import { address, type MemoryUpstream, memoryServer } from "../support/memory-server.ts"
+import { query, question, read } from "../support/messages.ts"
+import { addressesOf } from "../support/server.ts"
+
+const groups = ["corp=192.0.2.1", "lab=192.0.2.2", "kids=192.0.2.3"].map((text) => Result.getOrThrow(readGroup(text)))
+const nameOf = (view: number): string => groups.find((group) => group.view === view)?.name ?? "common"
+
+const routing = (...rules: ReadonlyArray<string>) => {
+  const viewOf = makeRouter(
+    groups,
+    rules.map((rule) => Result.getOrThrow(readRule(rule)))
+  )
+  return (name: string, client = "192.0.2.99"): string =>
+    nameOf(viewOf(read(query({ questions: [question(name)] })).query, new TextPeer({ address: client, port: 53 })))
+}
+
+describe("makeRouter", () => {
+  it("sends a name and all below it to its group, at label boundaries, in either case", () => {
+    const to = routing("corp.example -> corp")
+    assert.strictEqual(to("corp.example"), "corp")
+    assert.strictEqual(to("a.b.CORP.Example"), "corp")
+    assert.strictEqual(to("notcorp.example"), "common")
+    assert.strictEqual(to("example"), "common")
+  })
+
+  it("lets the longest suffix win, whatever the order", () => {
+    const to = routing("corp.example -> corp", "lab.corp.example -> lab", ". -> kids")
+    assert.strictEqual(to("x.lab.corp.example"), "lab")
+    assert.strictEqual(to("x.corp.example"), "corp")
+    assert.strictEqual(to("elsewhere.test"), "kids")
+  })
+
+  it("passes over a rule for its exceptions, to the next shorter one", () => {
+    const to = routing("corp.example !public.corp.example !www.corp.example -> corp", "example -> lab")
+    assert.strictEqual(to("a.corp.example"), "corp")
+    assert.strictEqual(to("a.public.corp.example"), "lab")
+    assert.strictEqual(to("www.corp.example"), "lab")
+    assert.strictEqual(to("xwww.corp.example"), "corp")
+  })
+
+  it("tells clients apart by network, the narrowest first; a suffix beats a network alone", () => {
+    const to = routing(
+      "client:10.0.0.0/8 -> kids",
+      "client:10.1.0.0/16 -> lab",
+      "corp.example -> corp",
+      "corp.example client:10.2.0.0/16 -> lab"
+    )
+    assert.strictEqual(to("example", "10.9.9.9"), "kids")
+    assert.strictEqual(to("example", "10.1.9.9"), "lab")
+    assert.strictEqual(to("example", "192.0.2.1"), "common")
+    assert.strictEqual(to("a.corp.example", "10.1.9.9"), "corp")
+    assert.strictEqual(to("a.corp.example", "10.2.9.9"), "lab")
+  })
+})
+
+const from =
+  (data: string): WireBehaviour =>
+  (asked, transport, count) =>
+    addressRecord(data)(packet.decode(asked), transport, count)
+
+describe("groups", () => {
+  it.effect("are asked by rule, and an answer for one is never given for another", () =>
+    Effect.gen(function* () {
+      const upstreams: ReadonlyArray<MemoryUpstream> = ["192.0.2.1", "192.0.2.2"].map((data) => ({
+        behaviour: from(data),
+        queries: 0
+      }))
+      const server = yield* memoryServer(
+        {
+          DNS_SERVER_UPSTREAMS: address(0),
+          DNS_SERVER_GROUPS: `corp=${address(1)} policy=ordered`,
+          DNS_SERVER_RULES: "corp.example !public.corp.example -> corp"
+        },
+        upstreams
+      )
+      const addresses = (name: string) => Effect.map(server.ask({ name }), ({ answer }) => addressesOf(answer))
+      for (let times = 0; times < 2; times++) {
+        assert.deepStrictEqual(yield* addresses("a.corp.example"), ["192.0.2.2"])
+        assert.deepStrictEqual(yield* addresses("a.public.corp.example"), ["192.0.2.1"])
+        assert.deepStrictEqual(yield* addresses("elsewhere.test"), ["192.0.2.1"])
+      }
+      assert.strictEqual(server.counters.read("cache.hits"), 3)
+    }).pipe(Effect.scoped)
+  )
+})
