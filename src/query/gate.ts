@@ -64,36 +64,37 @@ export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerW
         })
       })
 
-    /** Whether there is a place in line for one of the zone, made by shedding another where need be. */
-    const makePlace = (zone: number): boolean => {
-      if (line.length >= maxQueued) {
-        const victim = line.victimFor(zone)
-        if (victim === undefined) return false
-        line.remove(victim)
-        victim.end(shed)
-      }
+    /** Takes over the permit of one that holds too much, if there is one; says whether. */
+    const takeOver = (zone: number): boolean => {
       const holder = holders.victimFor(zone, wheel.nowMs())
-      if (holder !== undefined) {
-        // At once, so that it is not found again before its fiber runs.
-        holders.remove(holder)
-        holder.shed()
-      }
+      if (holder === undefined) return false
+      holders.remove(holder)
+      holder.shed()
+      return true
+    }
+
+    /** Whether there is a place in line for one of the zone, made by shedding another where need be. */
+    const hasPlace = (zone: number): boolean => {
+      if (line.length < maxQueued) return true
+      const victim = line.victimFor(zone)
+      if (victim === undefined) return false
+      line.remove(victim)
+      victim.end(shed)
       return true
     }
 
     return {
       take: semaphore.takeIfAvailable(1),
       hold: (holder) => holders.add(holder, wheel.nowMs()),
-      release: (holder) => {
-        holders.remove(holder)
-        return handOn
-      },
+      // One that was shed has no permit any more.
+      release: (holder) => (holders.remove(holder) ? handOn : Effect.void),
       waiting: () => line.length,
       isBusy: () => line.length > 0 || holders.length * 2 > maxConcurrent,
       standInLine: (holder, deadlineMs) =>
         Effect.suspend((): Effect.Effect<void, Shed | WaitedTooLong> => {
           const zone = zoneOf(holder.question.name)
-          return makePlace(zone) ? Effect.interruptible(wait(zone, deadlineMs)) : shed
+          if (takeOver(zone)) return Effect.void
+          return hasPlace(zone) ? Effect.interruptible(wait(zone, deadlineMs)) : shed
         })
     }
   })

@@ -7,9 +7,9 @@
 import { zoneOf } from "./zone.ts"
 
 /** A query that has waited so long for the network may be shed for another. */
-const LONG_MS = 1_000
+const LONG_MS = 500
 /** For so long the zone that was found to hold most is taken to be still the one. */
-const FOUND_FOR_MS = 100
+const FOUND_FOR_MS = 50
 
 export const NOT_HELD = -1
 
@@ -19,7 +19,7 @@ export interface Holder {
   heldSinceMs: number
   newer: Holder | undefined
   older: Holder | undefined
-  /** Its permit goes to another: it ends now. */
+  /** Its permit has gone to another: it ends now. */
   shed(): void
 }
 
@@ -39,9 +39,9 @@ export class Holders {
     this.length++
   }
 
-  /** One that is not here stays as it is. */
-  remove(holder: Holder): void {
-    if (holder.heldSinceMs < 0) return
+  /** Returns whether it was here. */
+  remove(holder: Holder): boolean {
+    if (holder.heldSinceMs < 0) return false
     holder.heldSinceMs = NOT_HELD
     if (holder.older === undefined) this.oldest = holder.newer
     else holder.older.newer = holder.newer
@@ -50,6 +50,7 @@ export class Holders {
     holder.newer = undefined
     holder.older = undefined
     this.length--
+    return true
   }
 
   /** Who is to be shed for a query of `zone`; undefined where nobody has waited long or no zone holds too much. */

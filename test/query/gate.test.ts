@@ -148,7 +148,7 @@ describe("Gate", () => {
         const early = yield* begin(holdOf(gate, "early.good.test", 1))
         yield* TestClock.adjust(500)
         assert.isUndefined(early.pollUnsafe())
-        yield* TestClock.adjust(600)
+        yield* TestClock.adjust(200)
         const late = yield* begin(holdOf(gate, "late.good.test", 1))
         for (let i = 0; i < 5; i++) yield* TestClock.adjust(10)
         assert.isDefined(early.pollUnsafe())
