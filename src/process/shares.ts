@@ -10,6 +10,7 @@ export const shareOf = (settings: Settings, workers: number): Settings => {
     maxConcurrentQueries: share(settings.maxConcurrentQueries),
     maxQueuedQueries: share(settings.maxQueuedQueries),
     actorPoolSize: share(settings.actorPoolSize),
+    maxQueriesPerUpstream: share(settings.maxQueriesPerUpstream),
     maxTcpConnections: share(settings.maxTcpConnections),
     maxTcpConnectionsPerClient: share(settings.maxTcpConnectionsPerClient),
     traceSampling:

@@ -10,8 +10,6 @@ import type { Timer } from "../io/timer-wheel.ts"
 import { type CheckOptions, HealthCheck } from "./health-check.ts"
 import type { Upstream } from "./upstream.ts"
 
-/** Questions of checks a second at most, all upstreams together. */
-const MAX_PER_SECOND = 5
 /** A check that finds no room is put off by so long. */
 const PUT_OFF_MS = 100
 /** Between two checks of a broken upstream: while queries find nobody to ask, and otherwise, growing by half. */
@@ -24,6 +22,8 @@ const DEMAND_MS = 2_000
 
 export interface HealthOptions extends CheckOptions {
   readonly random: () => number
+  /** Checks a second at most, all upstreams together. */
+  readonly perSecond: number
 }
 
 /** An upstream that is suspect or broken. */
@@ -39,11 +39,12 @@ export class Health {
   private readonly options: HealthOptions
   private readonly watched = new Map<Upstream, Watched>()
   private demandMs = Number.NEGATIVE_INFINITY
-  private room = MAX_PER_SECOND
+  private room: number
   private roomMs = 0
 
   constructor(options: HealthOptions) {
     this.options = options
+    this.room = options.perSecond
   }
 
   /** The upstream failed often enough to be looked at. */
@@ -121,7 +122,8 @@ export class Health {
 
   private takeRoom(): boolean {
     const { nowMs } = this
-    this.room = Math.min(MAX_PER_SECOND, this.room + ((nowMs - this.roomMs) * MAX_PER_SECOND) / 1000)
+    const { perSecond } = this.options
+    this.room = Math.min(perSecond, this.room + ((nowMs - this.roomMs) * perSecond) / 1000)
     this.roomMs = nowMs
     if (this.room < 1) return false
     this.room--

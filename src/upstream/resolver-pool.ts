@@ -33,6 +33,9 @@ const MAX_RUN = 32
 /** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
 const ENDS_BEFORE_MS = 20
 
+/** Questions a second by which broken upstreams are probed, of all threads together, and of one at least. */
+const MAX_PROBES = 5
+const MIN_PROBES = 2
 /** What is above cannot be passed on in a header of four bits (RFC 6891 §6.1.3). */
 const MAX_PLAIN_RCODE = 15
 
@@ -150,6 +153,7 @@ export class ResolverPool extends Context.Service<
           counters,
           attemptTimeoutMs,
           random: Math.random,
+          perSecond: Math.max(MIN_PROBES, MAX_PROBES / config.workers),
           begin: (attempt) => choose().resolver.begin(attempt)
         }),
         failsOver: (rcode) => failover.has(rcode) || rcode > MAX_PLAIN_RCODE,

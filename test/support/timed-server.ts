@@ -6,6 +6,7 @@ import packet, { type DecodedPacket } from "dns-packet"
 import { ConfigProvider, Effect, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration, load } from "../../src/config/configuration.ts"
+import { TextPeer } from "../../src/io/peer.ts"
 import * as PortableStreams from "../../src/io/stream-portable.ts"
 import { Listeners } from "../../src/listener/listeners.ts"
 import { standaloneLayer } from "../../src/process/server.ts"
@@ -62,24 +63,27 @@ export const memoryServer = (
     const network = new MemoryNetwork()
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     for (const [i, upstream] of upstreams.entries()) {
-      const socket = yield* network.open({ address: "127.0.0.1", port: 5301 + i }, undefined, {
-        onBatch: (batch, count) => {
-          for (let n = 0; n < count; n++) {
-            const datagram = batch[n]!
-            const query = Buffer.from(datagram.payload.subarray(0, datagram.length))
-            const path = datagram.keepPath()
-            const react = ({ reply, delayMs }: Reaction): void => {
-              if (reply === undefined) return
-              const send = Effect.sync(() => {
-                socket.reserve().set(reply)
-                socket.send(reply.length, path)
-              })
-              fork(delayMs === undefined ? send : Effect.delay(send, delayMs))
+      const socket = yield* network.bind(
+        { address: "127.0.0.1", port: 5301 + i },
+        {
+          onBatch: (batch, count) => {
+            for (let n = 0; n < count; n++) {
+              const datagram = batch[n]!
+              const query = Buffer.from(datagram.payload.subarray(0, datagram.length))
+              const path = datagram.keepPath()
+              const react = ({ reply, delayMs }: Reaction): void => {
+                if (reply === undefined) return
+                const send = Effect.sync(() => {
+                  socket.reserve().set(reply)
+                  socket.send(reply.length, path)
+                })
+                fork(delayMs === undefined ? send : Effect.delay(send, delayMs))
+              }
+              for (const reaction of upstream.behaviour(query, "udp", ++upstream.queries)) react(reaction)
             }
-            for (const reaction of upstream.behaviour(query, "udp", ++upstream.queries)) react(reaction)
           }
         }
-      })
+      )
     }
     const loaded = yield* load(undefined).pipe(
       Effect.provideService(
@@ -107,14 +111,17 @@ export const memoryServer = (
     const send = (options: AskOptions) =>
       Effect.gen(function* () {
         let answer: DecodedPacket | undefined
-        const client = yield* network.open({ address: "127.0.0.1", port: 0 }, SERVER, {
-          onBatch: (batch) => {
-            answer = packet.decode(Buffer.from(batch[0]!.payload))
+        const client = yield* network.bind(
+          { address: "127.0.0.1", port: 0 },
+          {
+            onBatch: (batch) => {
+              answer = packet.decode(Buffer.from(batch[0]!.payload))
+            }
           }
-        })
+        )
         const question = encodeQuestion(options, 7)
         client.reserve().set(question)
-        client.send(question.length)
+        client.send(question.length, { peer: new TextPeer(SERVER) })
         yield* settle
         return { got: () => answer }
       })
