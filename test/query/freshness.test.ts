@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
 import { address as addressRecord, failing, reply, type WireBehaviour } from "../support/fake-upstream.ts"
-import { extendedErrorsOf, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 import { addressesOf, rcodeOf } from "../support/server.ts"
+import { extendedErrorsOf, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 
 const TTL = 20
 const byPacket =

@@ -5,9 +5,9 @@ import { readGroup, readRule } from "../../src/config/routes.ts"
 import { TextPeer } from "../../src/io/peer.ts"
 import { makeRouter } from "../../src/query/router.ts"
 import { address as addressRecord, type WireBehaviour } from "../support/fake-upstream.ts"
-import { address, type MemoryUpstream, memoryServer } from "../support/memory-server.ts"
 import { query, question, read } from "../support/messages.ts"
 import { addressesOf } from "../support/server.ts"
+import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 
 const groups = ["corp=192.0.2.1", "lab=192.0.2.2", "kids=192.0.2.3"].map((text) => Result.getOrThrow(readGroup(text)))
 const nameOf = (view: number): string => groups.find((group) => group.view === view)?.name ?? "common"

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
 import { address as addressRecord, failing, type WireBehaviour } from "../support/fake-upstream.ts"
-import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 import { nameIn } from "../support/mirror.ts"
 import { addressesOf, rcodeOf } from "../support/server.ts"
+import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 
 const byPacket =
   (behaviour: ReturnType<typeof failing>): WireBehaviour =>
