@@ -5,6 +5,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { AnswerCache } from "./cache/answer-cache.ts"
 import { Configuration, type ConfigurationError, type Loaded, load } from "./config/configuration.ts"
+import { formatUpstream } from "./config/upstream-address.ts"
 import type { BatchedUnavailable } from "./io/batched.ts"
 import type { SocketError } from "./io/datagram.ts"
 import { formatEndpoint } from "./io/endpoint.ts"
@@ -48,7 +49,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       for (const warning of warnings) yield* Effect.logWarning(warning)
       yield* Effect.logInfo(`strand ${version} answers`, {
         listening: listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
-        upstreams: settings.upstreams.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
+        upstreams: settings.upstreams.map(formatUpstream),
         policy: settings.upstreamPolicy,
         workers: settings.workers
       })

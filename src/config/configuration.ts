@@ -6,6 +6,7 @@ import { ConfigProvider, Context, Effect, Exit, Layer, Schema, SchemaIssue } fro
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import { fileKey, type SettingName, Settings, settingNames } from "./schema.ts"
 import { type Gathered, type Given, gather, type Mistake } from "./sources.ts"
+import { isNamed } from "./upstream-address.ts"
 
 export class Configuration extends Context.Service<Configuration, Settings>()("strand/config/Configuration") {
   static readonly layer = (settings: Settings): Layer.Layer<Configuration> => Layer.succeed(Configuration, settings)
@@ -117,6 +118,17 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
   })
   for (const { group } of settings.rules) {
     if (!names.includes(group)) say("rules", group, `a group: there ${listed(names)}`)
+  }
+  // Only where somebody's name has to be looked up are they asked.
+  for (const server of settings.upstreams.some(isNamed) ? settings.bootstrap : []) {
+    const own = settings.listen.find(({ endpoint }) => reaches(server, endpoint))
+    if (own === undefined) continue
+    const listener = formatEndpoint(own.endpoint)
+    say(
+      "bootstrap",
+      formatEndpoint(server),
+      `another server: this one listens on ${listener} and waits for the names itself`
+    )
   }
   return mistakes
 }

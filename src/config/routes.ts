@@ -11,7 +11,9 @@
 import { Predicate, Result } from "effect"
 import type { IpNetwork } from "effect/net"
 import { parseName } from "../dns/name.ts"
-import { type Read, readNetwork, readUpstreamAddress, type UpstreamAddress } from "./values.ts"
+import { readUpstreamAddress } from "./read-upstream.ts"
+import type { UpstreamAddress } from "./upstream-address.ts"
+import { type Read, readNetwork } from "./values.ts"
 
 export const policies = ["ordered", "round-robin", "least-busy", "fastest", "parallel", "hash"] as const
 export type Policy = (typeof policies)[number]

@@ -6,9 +6,10 @@
  * a list in the file.
  */
 import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { readAuthorities } from "./authorities.ts"
 import { readErrorRcode } from "./rcodes.ts"
 import { policies, readGroup, readRule, readWeightedUpstream } from "./routes.ts"
-import { type Read, readListenAddress, readNetwork, readSampling } from "./values.ts"
+import { type Read, readListenAddress, readNetwork, readSampling, readServerEndpoint } from "./values.ts"
 
 /** A value that `read` makes of a text. */
 const fromText = <A>(read: (text: string) => Read<A>) =>
@@ -63,6 +64,8 @@ export const Settings = Schema.Struct({
   datagrams: word("auto", "batched", "portable"),
   denyAction: word("refuse", "drop"),
   upstreams: list(fromText(readWeightedUpstream)),
+  bootstrap: list(fromText(readServerEndpoint)),
+  tlsCaFile: Schema.UndefinedOr(fromText(readAuthorities)),
   groups: Schema.Array(fromText(readGroup)),
   rules: Schema.Array(fromText(readRule)),
   upstreamPolicy: word(...policies),
@@ -139,7 +142,17 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   upstreams: {
     default: undefined,
     isList: true,
-    meaning: "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address"
+    meaning:
+      "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address, tls://address#name, https://name/dns-query, sdns://stamp"
+  },
+  bootstrap: {
+    default: undefined,
+    isList: true,
+    meaning: "servers that are asked where upstreams with a name are; by default the system's resolvers"
+  },
+  tlsCaFile: {
+    default: undefined,
+    meaning: "certificates in PEM of authorities of your own that upstreams' certificates may be signed by"
   },
   groups: {
     default: "",

@@ -77,6 +77,7 @@ const withDependentDefaults = (given: Map<SettingName, Given>): Map<SettingName,
   }
   const usesSystemResolvers = given.get("upstreams")!.value === undefined
   fill("upstreams", getServers(), "the system's resolvers")
+  fill("bootstrap", getServers(), "the system's resolvers")
   // The system's resolvers may see different worlds: their order is the user's choice.
   fill("upstreamPolicy", usesSystemResolvers ? "ordered" : "fastest", "default")
   fill("maxQueuedQueries", given.get("maxConcurrentQueries")!.value, "as max_concurrent_queries")

@@ -9,17 +9,11 @@ import type { Endpoint } from "../io/endpoint.ts"
 
 export type Read<A> = Result.Result<A, string>
 
-const DNS_PORT = 53
+export const DNS_PORT = 53
 
 /** An address and the protocols that are spoken at it. */
 export interface ListenAddress {
   readonly protocols: ReadonlyArray<"udp" | "tcp">
-  readonly endpoint: Endpoint
-}
-
-/** `udp`: by UDP, and by TCP what comes truncated. */
-export interface UpstreamAddress {
-  readonly protocol: "udp" | "tcp"
   readonly endpoint: Endpoint
 }
 
@@ -53,7 +47,8 @@ export const readEndpoint = (text: string, defaultPort: number): Read<Endpoint> 
     : Result.succeed({ address, port: parsed.success.port })
 }
 
-const splitScheme = (text: string): readonly [scheme: string | undefined, rest: string] => {
+/** What stands before `://`, in lower case, and what follows. */
+export const splitScheme = (text: string): readonly [scheme: string | undefined, rest: string] => {
   const end = text.indexOf("://")
   return end < 0 ? [undefined, text] : [text.slice(0, end).toLowerCase(), text.slice(end + 3)]
 }
@@ -69,15 +64,12 @@ export const readListenAddress = (text: string): Read<ListenAddress> => {
   }))
 }
 
-export const readUpstreamAddress = (text: string): Read<UpstreamAddress> => {
-  const [scheme = "udp", rest] = splitScheme(text)
-  if (scheme !== "udp" && scheme !== "tcp") return Result.fail("an address, udp://address or tcp://address")
-  return Result.flatMap(readEndpoint(rest, DNS_PORT), (endpoint): Read<UpstreamAddress> => {
-    if (endpoint.port === 0) return Result.fail("a port from 1 to 65535")
+/** A plain DNS server that is asked by IP address. */
+export const readServerEndpoint = (text: string): Read<Endpoint> =>
+  Result.flatMap(readEndpoint(text, DNS_PORT), (endpoint) => {
     const isSomebody = endpoint.address !== "0.0.0.0" && endpoint.address !== "::"
-    return isSomebody ? Result.succeed({ protocol: scheme, endpoint }) : Result.fail("the address of a server")
+    return isSomebody && endpoint.port > 0 ? Result.succeed(endpoint) : Result.fail("the address of a server")
   })
-}
 
 /** Bits before the IPv4 address in one that is mapped into IPv6 (RFC 4291 §2.5.5.2). */
 const MAPPED_PREFIX = 96

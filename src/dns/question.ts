@@ -68,11 +68,17 @@ export interface Option {
   readonly data: Uint8Array
 }
 
+/** Octets of which queries under encryption are a multiple, so that their length says little (RFC 8467 §4.1). */
+export const PADDED_BLOCK = 128
+/** RFC 7830 §3. */
+const OPTION_PADDING = 12
+
 /**
  * Writes the message that asks an upstream into `out`: RD and AD set (RFC 6840 §5.7), CD and DO as in the question, our
  * OPT with the options given, unless `edns` is false.
  *
- * @param out at least 290 octets and the options
+ * @param out at least 290 octets and the options, and a block more
+ * @param block octets of which the message becomes a multiple by padding, where there is an OPT; 1 for none
  * @returns the message's length
  */
 export const writeQuery = (
@@ -81,7 +87,8 @@ export const writeQuery = (
   question: Question,
   udpSize: number,
   edns: boolean,
-  options: ReadonlyArray<Option>
+  options: ReadonlyArray<Option>,
+  block = 1
 ): number => {
   putU16(out, 0, id)
   putU16(out, 2, Flag.RD | Flag.AD | (question.checkingDisabled ? Flag.CD : 0))
@@ -102,6 +109,13 @@ export const writeQuery = (
     putU16(out, at + 2, data.length)
     copyOctets(data, 0, data.length, out, at + 4)
     at += 4 + data.length
+  }
+  if (block > 1) {
+    const end = Math.ceil((at + 4) / block) * block
+    putU16(out, at, OPTION_PADDING)
+    putU16(out, at + 2, end - at - 4)
+    out.fill(0, at + 4, end)
+    at = end
   }
   putU16(out, lengthAt, at - lengthAt - 2)
   return at

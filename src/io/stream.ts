@@ -1,5 +1,5 @@
 /** TCP by `node:net`: listening and connecting, each for as long as a scope lives. */
-import { connect, createServer, type Server, type Socket } from "node:net"
+import { connect, createServer, isIPv6, type LookupFunction, type Server, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 import { type BindTarget, SocketError } from "./datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "./endpoint.ts"
@@ -9,7 +9,11 @@ import type { StreamListener } from "./stream-transport.ts"
 export const BACKLOG = 1024
 
 const failure = (endpoint: Endpoint, cause: Error): SocketError =>
-  new SocketError({ endpoint: formatEndpoint(endpoint), message: cause.message })
+  new SocketError({ endpoint: formatEndpoint(endpoint), message: messageOf(cause) })
+
+/** Where several addresses were tried, the text is in what each of them came to. */
+const messageOf = (cause: Error): string =>
+  cause instanceof AggregateError ? cause.errors.map((error: Error) => error.message).join("; ") : cause.message
 
 /**
  * Accepts connections at `local` and hands them to `onConnection`.
@@ -58,18 +62,66 @@ export const listen = (
     })
   )
 
-/** A connection to `remote` for as long as the scope lives. */
-export const dial = (remote: Endpoint): Effect.Effect<Socket, SocketError, Scope.Scope> =>
+/** Where to connect to: what `addresses` say, in turn where one does not answer at once (RFC 8305). */
+export interface Destination {
+  readonly remote: Endpoint
+  /** IP addresses of the remote; at least one. */
+  readonly addresses: ReadonlyArray<string>
+}
+
+/** The options of `node:net` and `node:tls` for it. */
+export const connectOptions = ({ remote, addresses }: Destination) => ({
+  host: remote.address,
+  port: remote.port,
+  noDelay: true,
+  autoSelectFamily: addresses.length > 1,
+  lookup: lookUpIn(addresses)
+})
+
+const lookUpIn =
+  (addresses: ReadonlyArray<string>): LookupFunction =>
+  (_name, options, callback) => {
+    const found = addresses.map((address) => ({ address, family: isIPv6(address.split("%", 1)[0]!) ? 6 : 4 }))
+    if (options.all === true) callback(null, found)
+    else callback(null, found[0]!.address, found[0]!.family)
+  }
+
+/** A connection for as long as the scope lives. */
+export const dial = (destination: Destination): Effect.Effect<Socket, SocketError, Scope.Scope> =>
+  establish(destination, "connect", () => connect(connectOptions(destination)))
+
+/**
+ * Opens a socket and waits for `event` on it; it is destroyed with the scope, or when it is waited for no longer.
+ *
+ * @param check what is wrong with it then; undefined where nothing is
+ */
+export const establish = <A extends Socket>(
+  { remote }: Destination,
+  event: "connect" | "secureConnect",
+  open: () => A,
+  check: (socket: A) => string | undefined = () => undefined
+): Effect.Effect<A, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.callback<Socket, SocketError>((resume) => {
-      const socket = connect({ host: remote.address, port: remote.port, noDelay: true })
-      const fail = (cause: Error): void => resume(Effect.fail(failure(remote, cause)))
+    Effect.callback<A, SocketError>((resume) => {
+      const socket = open()
+      // Whoever takes it over listens later: an error in between must not end the process.
+      socket.on("error", () => {})
+      const fail = (cause: Error): void => {
+        socket.destroy()
+        resume(Effect.fail(failure(remote, cause)))
+      }
+      const onClose = (): void => fail(new Error("the connection was closed before it was established"))
       socket.once("error", fail)
-      socket.once("connect", () => {
+      socket.once("close", onClose)
+      socket.once(event, () => {
+        const wrong = check(socket)
+        if (wrong !== undefined) return fail(new Error(wrong))
         socket.off("error", fail)
+        socket.off("close", onClose)
         resume(Effect.succeed(socket))
       })
       return Effect.sync(() => socket.destroy())
     }),
-    (socket) => Effect.sync(() => socket.destroy())
+    (socket) => Effect.sync(() => socket.destroy()),
+    { interruptible: true }
   )

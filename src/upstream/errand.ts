@@ -1,11 +1,13 @@
 /**
- * One attempt's way over the transports: UDP, TCP where the reply came truncated, without EDNS where the upstream does
- * not know it (RFC 7766 §5, RFC 6891 §7).
+ * One attempt's way over the transports: UDP, or a connection of whatever protocol; TCP where the reply came truncated,
+ * without EDNS where the upstream does not know it (RFC 7766 §5, RFC 6891 §7).
  */
 import { Rcode } from "../dns/codes.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
 import type { Attempt, AttemptFailure, Exchange } from "./attempt.ts"
+import type { Call } from "./connection.ts"
+import type { Connections } from "./connections.ts"
 import type { Resolver } from "./resolver.ts"
 import type { UdpPort } from "./udp-port.ts"
 
@@ -18,7 +20,7 @@ export class Errand implements Exchange {
   id = 0
   private readonly resolver: Resolver
   private port: UdpPort | undefined
-  private interrupt: (() => void) | undefined
+  private call: Call | undefined
   private isOver = false
 
   constructor(resolver: Resolver, attempt: Attempt) {
@@ -33,8 +35,8 @@ export class Errand implements Exchange {
   }
 
   start(): void {
-    if (this.attempt.upstream.protocol === "tcp") {
-      this.goByTcp()
+    if (this.attempt.upstream.transport === "tcp") {
+      this.goByConnection()
       return
     }
     const port = this.resolver.portFor(this.attempt.upstream, this)
@@ -52,7 +54,7 @@ export class Errand implements Exchange {
     if (this.isOver) return
     this.end()
     this.port?.forget(this)
-    this.interrupt?.()
+    if (this.call !== undefined) this.connections.giveUp(this.call)
   }
 
   onResponse(response: Response): void {
@@ -66,9 +68,9 @@ export class Errand implements Exchange {
       this.start()
       return
     }
-    if (response.truncated && this.interrupt === undefined) {
+    if (response.truncated && this.call === undefined) {
       this.resolver.options.counters.add("upstream.truncated")
-      this.goByTcp()
+      this.goByConnection()
       return
     }
     this.end()
@@ -85,10 +87,14 @@ export class Errand implements Exchange {
     if (!this.isOver) this.attempt.onTrouble(message)
   }
 
-  private goByTcp(): void {
+  private get connections(): Connections {
+    return this.resolver.options.connections.get(this.attempt.upstream)!
+  }
+
+  private goByConnection(): void {
     this.port = undefined
     this.attempt.transport = "tcp"
-    this.interrupt = this.resolver.askByTcp(this)
+    this.call = this.connections.ask(this, this.edns, this.options)
   }
 
   private end(): void {

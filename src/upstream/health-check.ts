@@ -103,7 +103,7 @@ class Probe implements Attempt {
     this.upstream = upstream
     this.check = check
     this.startedMs = startedMs
-    this.transport = upstream.protocol
+    this.transport = upstream.transport
   }
 
   onResponse(response: Response): void {

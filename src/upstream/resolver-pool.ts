@@ -5,29 +5,32 @@
  * one lease; which seat takes a question, round-robin or least-busy, is decided here, for `Pool` itself always lends
  * the one returned last. The misses of one batch sit together, so that they leave in one batch.
  */
+import type { SecureContext } from "node:tls"
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { Policy, WeightedUpstream } from "../config/routes.ts"
 import type { Option, Question } from "../dns/question.ts"
-import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import type { DatagramTransport } from "../io/datagram.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
+import { trustIn } from "../io/tls.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import type { Answer, ResolveError } from "./answer.ts"
+import type { Connections } from "./connections.ts"
+import { connectionsTo } from "./dialer.ts"
 import { Member, UpstreamGroup } from "./group.ts"
 import { Health } from "./health.ts"
 import { Resolution, type ResolutionOptions } from "./resolution.ts"
 import { Resolver } from "./resolver.ts"
 import { RetryBudget } from "./retry-budget.ts"
 import { makeRetryPlans } from "./retry-plan.ts"
-import { TcpConnection } from "./tcp-connection.ts"
 import { Upstream } from "./upstream.ts"
+import { findBy } from "./whereabouts.ts"
 
-/** TCP connections to one upstream, and questions that wait on each, at most. */
-const MAX_CONNECTIONS = 4
-const MAX_PIPELINED = 64
-const CONNECTION_IDLE = "10 seconds"
+/** A connection on which nothing came in for so long is left: before the next attempt starts, which then has another. */
+const SILENCE_SHARE = 0.75
+const MIN_SILENCE_MS = 250
 /** Questions in a row that one resolver takes of a batch at most. */
 const MAX_RUN = 32
 /** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
@@ -80,17 +83,21 @@ export class ResolverPool extends Context.Service<
         new UpstreamGroup(policy, membersOf(addresses), config.parallelUpstreams, Math.random)
       const common = groupOf(config.upstreamPolicy, config.upstreams)
       const groups = new Map(config.groups.map(({ view, policy, upstreams }) => [view, groupOf(policy, upstreams)]))
-      const connections = new Map<Upstream, Pool.Pool<TcpConnection, SocketError>>()
+      const connections = new Map<Upstream, Connections>()
+      let trust: SecureContext | undefined
       for (const upstream of known.values()) {
-        const pool = yield* Pool.makeWithTTL({
-          acquire: TcpConnection.open(upstream.endpoint, ttl, turn.refresh),
-          min: 0,
-          max: MAX_CONNECTIONS,
-          concurrency: MAX_PIPELINED,
-          timeToLive: CONNECTION_IDLE,
-          timeToLiveStrategy: "usage"
+        const own = yield* connectionsTo(upstream, {
+          wheel,
+          onBatch: turn.refresh,
+          ttl,
+          silenceMs: () => Math.max(MIN_SILENCE_MS, config.attemptTimeoutMs * SILENCE_SHARE),
+          trust: () => {
+            trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
+            return trust
+          },
+          find: findBy(config.bootstrap)
         })
-        connections.set(upstream, pool)
+        connections.set(upstream, own)
       }
       const pool = yield* Pool.make({
         acquire: Resolver.make({

@@ -5,15 +5,15 @@
  * unpredictable (RFC 5452 §9.2): twenty resolvers show an upstream over a thousand ports a minute. A socket that was
  * replaced lives until its exchanges are over.
  */
-import { Effect, Exit, FiberSet, Pool, Scope } from "effect"
+import { Effect, Exit, FiberSet, Scope } from "effect"
 import type { Option } from "../dns/question.ts"
-import type { Response, TtlBounds } from "../dns/response.ts"
-import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import type { TtlBounds } from "../dns/response.ts"
+import type { DatagramTransport } from "../io/datagram.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
-import { type Attempt, type AttemptFailure, NetworkFailure } from "./attempt.ts"
+import { type Attempt, NetworkFailure } from "./attempt.ts"
+import type { Connections } from "./connections.ts"
 import { Errand } from "./errand.ts"
-import type { TcpConnection } from "./tcp-connection.ts"
 import { UdpPort } from "./udp-port.ts"
 import type { Upstream } from "./upstream.ts"
 
@@ -32,7 +32,7 @@ export interface ResolverOptions {
   readonly counters: Counters["Service"]
   /** Marks queries to upstreams from which they might come back. */
   readonly loopOptions: ReadonlyArray<Option>
-  readonly connections: ReadonlyMap<Upstream, Pool.Pool<TcpConnection, SocketError>>
+  readonly connections: ReadonlyMap<Upstream, Connections>
 }
 
 export class Resolver {
@@ -95,25 +95,6 @@ export class Resolver {
     const opened = this.ports.get(upstream)
     if (opened === undefined) queue.push(errand)
     return opened?.port
-  }
-
-  /** Asks over one of the upstream's connections; the errand is told of the end. */
-  askByTcp(errand: Errand): () => void {
-    const { upstream, question } = errand.attempt
-    const pool = this.options.connections.get(upstream)!
-    const exchange: Effect.Effect<Response, AttemptFailure> = Pool.use(pool, (connection) =>
-      connection
-        .ask(question, errand.edns, errand.options)
-        .pipe(
-          Effect.ensuring(Effect.suspend(() => (connection.isBroken ? Pool.invalidate(pool, connection) : Effect.void)))
-        )
-    ).pipe(Effect.catchTag("SocketError", (error) => Effect.fail(new NetworkFailure({ message: error.message }))))
-    const told = Effect.match(exchange, {
-      onSuccess: (response) => errand.onResponse(response),
-      onFailure: (failure) => errand.onFailure(failure)
-    })
-    const fiber = this.run(told)
-    return () => fiber.interruptUnsafe()
   }
 
   /** Opens a socket for the upstream; returns the errands that are sent, or told why not, when it is open. */

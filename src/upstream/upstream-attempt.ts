@@ -35,7 +35,7 @@ export class UpstreamAttempt implements Attempt {
     this.upstream = upstream
     this.patienceMs = patienceMs
     this.startedMs = owner.nowMs
-    this.transport = upstream.protocol
+    this.transport = upstream.transport
   }
 
   get question(): Question {

@@ -1,6 +1,6 @@
 /** A server that queries are forwarded to: its address, and what all resolvers know of it together. */
-import type { UpstreamAddress } from "../config/values.ts"
-import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { formatUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
+import type { Endpoint } from "../io/endpoint.ts"
 import { Breaker } from "./breaker.ts"
 import { Latency } from "./latency.ts"
 
@@ -9,7 +9,8 @@ const PLAIN_FOR_MS = 600_000
 
 export class Upstream {
   readonly name: string
-  readonly protocol: "udp" | "tcp"
+  readonly address: UpstreamAddress
+  /** Its `address` is a name where the upstream is known by one. */
   readonly endpoint: Endpoint
   /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */
   readonly isTrusted: boolean
@@ -22,13 +23,19 @@ export class Upstream {
   private plainUntilMs = 0
 
   constructor(address: UpstreamAddress, trustAuthenticData: boolean) {
-    this.protocol = address.protocol
+    this.address = address
     this.endpoint = address.endpoint
-    this.name = `${address.protocol}://${formatEndpoint(address.endpoint)}`
+    this.name = formatUpstream(address)
     const host = address.endpoint.address
     const isLoopback = host === "::1" || host.startsWith("127.")
-    this.isTrusted = trustAuthenticData || isLoopback
+    const isAuthenticated = address.protocol === "tls" || address.protocol === "https"
+    this.isTrusted = trustAuthenticData || isLoopback || isAuthenticated
     this.isNear = isLoopback || /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.|f[cd]|fe[89ab])/i.test(host)
+  }
+
+  /** What the first message goes by. */
+  get transport(): "udp" | "tcp" {
+    return this.address.protocol === "udp" ? "udp" : "tcp"
   }
 
   speaksEdns(nowMs: number): boolean {

@@ -1,0 +1,77 @@
+/** What there is to know of an upstream to ask it: protocol, place, and who it has to prove to be. */
+import { isIP } from "node:net"
+import { Result } from "effect"
+import { Host } from "effect/net"
+import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import type { ServerIdentity } from "../io/server-identity.ts"
+import { type Read, readEndpoint } from "./values.ts"
+
+/** RFC 7858 §3.1. */
+export const DOT_PORT = 853
+export const HTTPS_PORT = 443
+
+/** `udp`: by UDP, and by TCP what comes truncated. */
+export interface PlainAddress {
+  readonly protocol: "udp" | "tcp"
+  readonly endpoint: Endpoint
+}
+
+/** DNS over TLS (RFC 7858). */
+export interface TlsAddress {
+  readonly protocol: "tls"
+  /** Its `address` is an IP address, or a name that the bootstrap servers know. */
+  readonly endpoint: Endpoint
+  readonly identity: ServerIdentity
+}
+
+/** DNS over HTTPS (RFC 8484). */
+export interface HttpsAddress {
+  readonly protocol: "https"
+  /** Its `address` is an IP address, or a name that the bootstrap servers know. */
+  readonly endpoint: Endpoint
+  readonly identity: ServerIdentity
+  /** Host and port as the server is to be called in requests. */
+  readonly authority: string
+  readonly path: string
+  readonly method: "GET" | "POST"
+}
+
+export type UpstreamAddress = PlainAddress | TlsAddress | HttpsAddress
+
+/** How an upstream is called in logs and traces. */
+export const formatUpstream = (upstream: UpstreamAddress): string => {
+  const at = `${upstream.protocol}://${formatEndpoint(upstream.endpoint)}`
+  if (upstream.protocol === "https") return at + upstream.path
+  const name = upstream.protocol === "tls" ? upstream.identity.name : undefined
+  return name === undefined || name === upstream.endpoint.address ? at : `${at}#${name}`
+}
+
+/** Whether the upstream is known by a name only. */
+export const isNamed = ({ endpoint }: UpstreamAddress): boolean => isIP(endpoint.address.split("%", 1)[0]!) === 0
+
+/** An IP address or a host name, with or without a port; undefined where it is neither. */
+export const readHost = (text: string, defaultPort: number): Endpoint | undefined => {
+  const address = readEndpoint(text, defaultPort)
+  if (Result.isSuccess(address)) return address.success
+  const alone = readName(text)
+  if (alone !== undefined) return { address: alone, port: defaultPort }
+  const parsed = Host.hostPortFromString(text)
+  if (Result.isFailure(parsed)) return undefined
+  const name = readName(Host.formatHost(parsed.success.host))
+  return name === undefined ? undefined : { address: name, port: parsed.success.port }
+}
+
+/** A host name in its one spelling; undefined where it is none: what ends in digits is an address gone wrong. */
+export const readName = (text: string): string | undefined => {
+  const name = Host.domainNameFromString(text)
+  return Result.isFailure(name) || /(^|\.)\d+\.?$/.test(text) ? undefined : name.success.replace(/\.$/, "")
+}
+
+/** Refuses an address at which nobody can be. */
+export const somebody = <A extends UpstreamAddress>(upstream: A): Read<UpstreamAddress> => {
+  const { address, port } = upstream.endpoint
+  if (port === 0) return Result.fail("a port from 1 to 65535")
+  return address === "0.0.0.0" || address === "::"
+    ? Result.fail("the address of a server")
+    : Result.succeed<UpstreamAddress>(upstream)
+}

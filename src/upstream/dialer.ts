@@ -1,0 +1,107 @@
+/** How a connection to an upstream is opened, by its protocol. */
+import type { SecureContext } from "node:tls"
+import { Effect, type Scope } from "effect"
+import { isNamed } from "../config/upstream-address.ts"
+import type { TtlBounds } from "../dns/response.ts"
+import { SocketError } from "../io/datagram.ts"
+import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { dial } from "../io/stream.ts"
+import type { TimerWheel } from "../io/timer-wheel.ts"
+import { TlsClient } from "../io/tls.ts"
+import { Connections, type OpenConnection } from "./connections.ts"
+import { HttpsConnection, type Manner } from "./https-connection.ts"
+import { StreamConnection } from "./stream-connection.ts"
+import type { Upstream } from "./upstream.ts"
+import { type FindName, Whereabouts } from "./whereabouts.ts"
+
+/** For name, connection and handshake together. */
+const OPEN_TIMEOUT_MS = 3_000
+/** A refusal is said again after a minute, and at once where its reason is another. */
+const SAID_FOR_MS = 60_000
+
+export interface DialOptions {
+  readonly wheel: TimerWheel["Service"]
+  readonly onBatch: () => void
+  readonly ttl: TtlBounds
+  readonly silenceMs: () => number
+  /** Whom to believe; made only where somebody has to prove who he is. */
+  readonly trust: () => SecureContext
+  readonly find: FindName
+}
+
+/** The connections to one upstream, none open yet; those that open live no longer than the scope. */
+export const connectionsTo = (
+  upstream: Upstream,
+  options: DialOptions
+): Effect.Effect<Connections, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { wheel, onBatch, silenceMs } = options
+    const { endpoint } = upstream
+    const whereabouts = isNamed(upstream.address)
+      ? yield* Whereabouts.followed(endpoint, options.find)
+      : Whereabouts.fixed(endpoint)
+    const refusals = new Refusals(upstream.name, wheel.nowMs)
+    const open = opener(upstream, whereabouts, options)
+    return yield* Connections.make({
+      wheel,
+      onBatch,
+      silenceMs,
+      open: (owner, lifetime) =>
+        Effect.timeoutOrElse(open(owner, lifetime), {
+          duration: OPEN_TIMEOUT_MS,
+          orElse: () => refused(endpoint, "the connection was not there in time")
+        }),
+      onRefused: ({ message }) => refusals.say(message),
+      onOpened: Effect.suspend(() => refusals.end())
+    })
+  })
+
+const opener = (upstream: Upstream, whereabouts: Whereabouts, options: DialOptions): OpenConnection => {
+  const { address, endpoint: remote } = upstream
+  const { ttl, wheel } = options
+  const manner: Manner = { method: address.protocol === "https" ? address.method : "POST" }
+  const client =
+    address.protocol === "tls" || address.protocol === "https"
+      ? new TlsClient(address.identity, options.trust(), address.protocol === "https" ? ["h2"] : [], wheel.nowMs)
+      : undefined
+  return (owner, lifetime) =>
+    Effect.gen(function* () {
+      const destination = { remote, addresses: yield* whereabouts.current }
+      const socket = yield* client === undefined ? dial(destination) : client.dial(destination)
+      if (socket.destroyed) return yield* refused(remote, "the connection was closed as soon as it was there")
+      whereabouts.prefer(socket.remoteAddress)
+      return address.protocol === "https"
+        ? new HttpsConnection(socket, { owner, ttl, address, manner })
+        : new StreamConnection(socket, { owner, ttl, lifetime, isEncrypted: client !== undefined })
+    })
+}
+
+const refused = (remote: Endpoint, message: string): Effect.Effect<never, SocketError> =>
+  Effect.fail(new SocketError({ endpoint: formatEndpoint(remote), message }))
+
+/** Says why an upstream cannot be reached, and that it can be again; not at every attempt. */
+class Refusals {
+  private readonly upstream: string
+  private readonly nowMs: () => number
+  private last: string | undefined
+  private saidMs = 0
+
+  constructor(upstream: string, nowMs: () => number) {
+    this.upstream = upstream
+    this.nowMs = nowMs
+  }
+
+  say(message: string): Effect.Effect<void> {
+    const nowMs = this.nowMs()
+    if (this.last === message && nowMs - this.saidMs < SAID_FOR_MS) return Effect.void
+    this.last = message
+    this.saidMs = nowMs
+    return Effect.logWarning(`no connection to ${this.upstream}: ${message}`)
+  }
+
+  end(): Effect.Effect<void> {
+    if (this.last === undefined) return Effect.void
+    this.last = undefined
+    return Effect.logInfo(`connected to ${this.upstream}`)
+  }
+}

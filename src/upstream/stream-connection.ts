@@ -1,0 +1,228 @@
+/**
+ * One TCP or TLS connection to an upstream: many questions wait on it at once, answers come in any order
+ * (RFC 7766 §6.2.1.1, RFC 7858 §3.3).
+ *
+ * Hot: what is asked in one turn of the event loop leaves in one write, what arrives in one read is handled in one turn.
+ */
+import type { Socket } from "node:net"
+import { Class, Type } from "../dns/codes.ts"
+import { PADDED_BLOCK, type Question, writeQuery } from "../dns/question.ts"
+import { MAX_UDP_SIZE } from "../dns/reply.ts"
+import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
+import { putU16, u16 } from "../dns/wire.ts"
+import { MAX_SENT } from "../io/datagram.ts"
+import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
+import { OpenTable } from "../io/open-table.ts"
+import { randomU16 } from "../io/random.ts"
+import { type Exchange, GarbageReceived } from "./attempt.ts"
+import { Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
+import { Vigil } from "./vigil.ts"
+
+/** Questions on one connection: so few of 65,536 ids that a free one is found at once. */
+const MAX_WAITING = 2048
+/** Questions that were given up and never answered: past that another connection serves better. */
+const MAX_UNANSWERED = 256
+/** Octets that questions are written into, one behind the other, until they are full. */
+const CHUNK_SIZE = 16_384
+
+/** What any server can answer, from its cache: whether it speaks at all is the question. */
+const rootServers: Question = {
+  name: new Uint8Array(1),
+  type: Type.NS,
+  class: Class.IN,
+  dnssecOk: false,
+  checkingDisabled: false,
+  view: 0
+}
+const NO_ROOM = Buffer.alloc(0)
+const nobody: Exchange = { question: rootServers, onResponse: () => {}, onFailure: () => {}, onTrouble: () => {} }
+
+export interface StreamOptions {
+  readonly owner: Owner
+  readonly ttl: TtlBounds
+  /** Whether nobody but the server can see what is sent: then its length says little either. */
+  readonly isEncrypted: boolean
+  /** Questions that it takes in all. */
+  readonly lifetime: number
+}
+
+export class StreamConnection implements Connection {
+  isOver = false
+  private asked = 0
+  private answered = 0
+  /** Given up, and not answered yet: their ids are not free. */
+  private unanswered = 0
+  private chunk = NO_ROOM
+  /** What of the chunk was handed to the socket, and what was filled. */
+  private sent = 0
+  private filled = 0
+  private isScheduled = false
+  private readonly calls = new OpenTable<Call, number>(
+    ({ id }) => id,
+    (call, id) => call.id === id
+  )
+  private readonly frames = new FrameReader()
+  private readonly socket: Socket
+  private readonly options: StreamOptions
+  private readonly block: number
+  private readonly vigil: Vigil
+
+  constructor(socket: Socket, options: StreamOptions) {
+    this.socket = socket
+    this.options = options
+    this.block = options.isEncrypted ? PADDED_BLOCK : 1
+    const { owner } = options
+    this.vigil = new Vigil(owner.wheel, new WatchedStream(this, owner), IDLE_MS)
+    socket.on("data", (chunk: Buffer) => {
+      owner.onBatch()
+      this.read(chunk)
+    })
+    socket.on("error", (error) => this.break(error.message))
+    socket.on("end", () => this.onEnd())
+    socket.on("close", () => this.onEnd())
+  }
+
+  get waiting(): number {
+    return this.calls.size
+  }
+
+  get awaited(): number {
+    return this.calls.size - this.unanswered
+  }
+
+  get isUsable(): boolean {
+    return !this.isOver && !this.vigil.isSuspect && !this.isSpent
+  }
+
+  get room(): number {
+    if (!this.isUsable) return 0
+    return Math.min(MAX_WAITING - this.calls.size, this.options.lifetime - this.asked)
+  }
+
+  ask(call: Call): void {
+    this.asked++
+    this.write(call)
+    this.vigil.asked()
+  }
+
+  forget(_call: Call): void {
+    this.unanswered++
+    this.leaveWhenDone()
+  }
+
+  /** Asks what any server can answer. */
+  probe(): void {
+    const call = new Call(nobody, false, [])
+    call.isGivenUp = true
+    this.unanswered++
+    this.write(call)
+  }
+
+  /** Ends it, whatever waits on it. */
+  break(message: string): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.vigil.end()
+    this.socket.destroy()
+    const { owner } = this.options
+    owner.onClosed(this)
+    for (const call of this.calls.values()) if (!call.isGivenUp) owner.onLost(call, message, this.answered > 0)
+  }
+
+  private get isSpent(): boolean {
+    return this.unanswered >= MAX_UNANSWERED || this.asked >= this.options.lifetime
+  }
+
+  private onEnd(): void {
+    if (this.awaited > 0 && !this.isOver) this.options.owner.onShortLife(this.answered)
+    this.break("the upstream closed the connection")
+  }
+
+  private write(call: Call): void {
+    call.id = randomU16()
+    while (this.calls.get(call.id, call.id) !== undefined) call.id = randomU16()
+    this.calls.add(call)
+    if (this.filled + PREFIX_SIZE + MAX_SENT > this.chunk.length) {
+      this.flush()
+      this.chunk = Buffer.allocUnsafeSlow(CHUNK_SIZE)
+      this.sent = this.filled = 0
+    }
+    const room = this.chunk.subarray(this.filled + PREFIX_SIZE)
+    const { exchange, edns, options } = call
+    const length = writeQuery(room, call.id, exchange.question, MAX_UDP_SIZE, edns, options, this.block)
+    putU16(this.chunk, this.filled, length)
+    this.filled += PREFIX_SIZE + length
+    if (this.isScheduled) return
+    this.isScheduled = true
+    this.socket.cork()
+    setImmediate(() => {
+      this.isScheduled = false
+      this.flush()
+      this.socket.uncork()
+    })
+  }
+
+  private flush(): void {
+    if (this.filled > this.sent && !this.isOver) this.socket.write(this.chunk.subarray(this.sent, this.filled))
+    this.sent = this.filled
+  }
+
+  private read(chunk: Buffer): void {
+    this.frames.push(chunk, (message) => this.receive(message))
+    if (this.isOver) return
+    this.vigil.heard()
+    this.options.owner.onRoom()
+    this.leaveWhenDone()
+  }
+
+  private receive(message: Uint8Array): void {
+    if (this.isOver) return
+    const id = message.length < 2 ? -1 : u16(message, 0)
+    const call = this.calls.get(id, id)
+    if (call === undefined || matchReply(message, message.length, id, call.exchange.question) === ReplyMatch.Stranger) {
+      this.break("an answer that nobody asked for")
+      return
+    }
+    this.calls.delete(call)
+    this.answered++
+    if (call.isGivenUp) {
+      this.unanswered--
+      return
+    }
+    const { exchange } = call
+    const response = normalise(message, message.length, exchange.question, this.options.ttl)
+    if (response === undefined) exchange.onFailure(new GarbageReceived())
+    else exchange.onResponse(response)
+  }
+
+  /** One that takes no more questions is closed when nobody waits on it. */
+  private leaveWhenDone(): void {
+    if (this.isSpent && this.awaited === 0) this.break("its time is over")
+  }
+}
+
+class WatchedStream {
+  readonly silenceMs: () => number
+  private readonly connection: StreamConnection
+
+  constructor(connection: StreamConnection, owner: Owner) {
+    this.connection = connection
+    this.silenceMs = owner.silenceMs
+  }
+
+  get awaited(): number {
+    return this.connection.awaited
+  }
+
+  probe(): void {
+    this.connection.probe()
+  }
+
+  onDead(): void {
+    this.connection.break("the upstream fell silent")
+  }
+
+  onIdle(): void {
+    this.connection.break("nothing to do")
+  }
+}

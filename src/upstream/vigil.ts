@@ -1,0 +1,97 @@
+/**
+ * Watches a connection for silence and for idleness.
+ *
+ * A connection can die without a word: a router forgets it, a server hangs, and the kernel goes on sending for a quarter
+ * of an hour (Node has no TCP_USER_TIMEOUT). So one on which questions wait and nothing comes in is suspect after a
+ * time: no more is asked on it, it is probed once, and closed where nothing comes in still.
+ *
+ * One timer a connection, moved only where it would fire too late.
+ */
+import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
+
+export interface Watched {
+  /** Questions on it that somebody waits for. */
+  readonly awaited: number
+  readonly silenceMs: () => number
+  readonly probe: () => void
+  readonly onDead: () => void
+  readonly onIdle: () => void
+}
+
+export class Vigil implements Due {
+  isSuspect = false
+  private readonly wheel: TimerWheel["Service"]
+  private readonly watched: Watched
+  private readonly idleMs: number
+  private timer: Timer
+  private dueMs: number
+  private activeMs: number
+  /** Since when it owes us a word; undefined where it owes none. */
+  private owesSinceMs: number | undefined
+
+  constructor(wheel: TimerWheel["Service"], watched: Watched, idleMs: number) {
+    this.wheel = wheel
+    this.watched = watched
+    this.idleMs = idleMs
+    this.activeMs = wheel.nowMs()
+    this.dueMs = this.activeMs + idleMs
+    this.timer = wheel.after(idleMs, this)
+  }
+
+  /** A question was written. */
+  asked(): void {
+    if (this.owesSinceMs === undefined) this.owe()
+  }
+
+  /** Something came in. */
+  heard(): void {
+    this.isSuspect = false
+    this.activeMs = this.wheel.nowMs()
+    this.owesSinceMs = undefined
+    if (this.watched.awaited > 0) this.owe()
+  }
+
+  end(): void {
+    this.wheel.cancel(this.timer)
+  }
+
+  private owe(): void {
+    this.owesSinceMs = this.wheel.nowMs()
+    const silenceMs = this.watched.silenceMs()
+    if (this.dueMs > this.owesSinceMs + silenceMs) this.arm(silenceMs)
+  }
+
+  /** The timer's time has come. */
+  fire(): void {
+    const nowMs = this.wheel.nowMs()
+    if (this.owesSinceMs === undefined) this.lookIdle(nowMs)
+    else this.lookSilent(nowMs, this.owesSinceMs)
+  }
+
+  private lookIdle(nowMs: number): void {
+    const idleMs = nowMs - this.activeMs
+    if (this.watched.awaited === 0 && idleMs >= this.idleMs) this.watched.onIdle()
+    else this.arm(this.idleMs - idleMs)
+  }
+
+  private lookSilent(nowMs: number, sinceMs: number): void {
+    const silenceMs = this.watched.silenceMs()
+    const quietMs = nowMs - sinceMs
+    if (quietMs < silenceMs) {
+      this.arm(silenceMs - quietMs)
+    } else if (this.isSuspect) {
+      this.watched.onDead()
+    } else {
+      this.isSuspect = true
+      this.owesSinceMs = nowMs
+      this.arm(silenceMs)
+      this.watched.probe()
+    }
+  }
+
+  private arm(delayMs: number): void {
+    this.wheel.cancel(this.timer)
+    this.dueMs = this.wheel.nowMs() + delayMs
+    this.timer = this.wheel.after(delayMs, this)
+  }
+}

@@ -1,0 +1,31 @@
+/** Questions that nobody has asked, so that each of them has to be asked upstream, and what their answers deserve. */
+import { Effect } from "effect"
+import { askMany } from "./bulk-client.ts"
+import { deservedData } from "./mirror.ts"
+import { readReply } from "./reply-reader.ts"
+import { encodeQuestion, type RunningServer } from "./server.ts"
+
+let asked = 0
+
+/** Asks for so many names at once; how many were answered as the mirror answers. */
+export const goodAnswers = (server: RunningServer, count: number): Effect.Effect<number> =>
+  Effect.gen(function* () {
+    const first = asked
+    asked += count
+    const questions = Array.from({ length: count }, (_, i) => ({
+      wire: encodeQuestion({ name: `n${first + i}.example.test` }, i),
+      transport: "udp" as const
+    }))
+    const answers = yield* askMany(server.port, questions, count)
+    return answers.filter((answer) => answer !== undefined && isGood(answer)).length
+  })
+
+export const isGood = (answer: Buffer): boolean =>
+  readReply(answer).rcode === 0 && answer.subarray(-4).equals(deservedData(answer))
+
+/** Waits until it is so; dies where it never is. */
+export const until = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 400 && !isSo(); i++) yield* Effect.sleep(25)
+    if (!isSo()) yield* Effect.die(new Error("it did not become so"))
+  })

@@ -1,0 +1,96 @@
+/** An upstream over TCP or TLS that does with each message, and each connection, what a test wants. */
+import { createServer as createTcpServer, type Server, type Socket } from "node:net"
+import { createServer as createTlsServer, type TLSSocket } from "node:tls"
+import { Effect, type Scope } from "effect"
+import type { Certificate } from "./certificates.ts"
+import { framed } from "./fake-upstream.ts"
+import { mirrorReply } from "./mirror.ts"
+
+/** One connection as the server sees it. */
+export interface ServedConnection {
+  readonly socket: Socket
+  /** From 1, in the order in which they came. */
+  readonly number: number
+  /** Messages received on it. */
+  asked: number
+}
+
+export type OnQuery = (query: Buffer, connection: ServedConnection) => void
+
+export interface StreamUpstream {
+  readonly port: number
+  /** All that there ever were, after their handshakes. */
+  readonly connections: ReadonlyArray<ServedConnection>
+  /** Those that are open. */
+  readonly open: () => number
+  readonly queries: ReadonlyArray<Buffer>
+}
+
+export const answer = (query: Buffer, { socket }: ServedConnection): void => {
+  socket.write(framed(mirrorReply(query)))
+}
+
+interface StreamUpstreamOptions {
+  /** None: plain TCP. */
+  readonly certificate?: Certificate | undefined
+  readonly port?: number
+  readonly onQuery?: OnQuery
+}
+
+/** Starts it on a loopback port until the scope closes. */
+export const streamUpstream = (options: StreamUpstreamOptions): Effect.Effect<StreamUpstream, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const { certificate, onQuery = answer } = options
+      const connections: Array<ServedConnection> = []
+      const queries: Array<Buffer> = []
+      const sockets = new Set<Socket>()
+      const onConnection = (socket: Socket): void => {
+        const connection: ServedConnection = { socket, number: connections.length + 1, asked: 0 }
+        connections.push(connection)
+        let rest = Buffer.alloc(0)
+        socket.on("error", () => {})
+        socket.on("data", (chunk: Buffer) => {
+          rest = Buffer.concat([rest, chunk])
+          while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
+            const query = rest.subarray(2, 2 + rest.readUInt16BE(0))
+            rest = rest.subarray(2 + query.length)
+            connection.asked++
+            queries.push(query)
+            onQuery(query, connection)
+          }
+        })
+      }
+      const server =
+        certificate === undefined
+          ? createTcpServer(onConnection)
+          : createTlsServer({ cert: certificate.cert, key: certificate.key }, (socket: TLSSocket) =>
+              onConnection(socket)
+            )
+      server.on("tlsClientError", () => {})
+      const port = await listening(server, sockets, options.port)
+      const open = (): number => sockets.size
+      return { upstream: { port, connections, open, queries }, server, sockets }
+    }),
+    ({ server, sockets }) => Effect.sync(() => stop(server, sockets))
+  ).pipe(Effect.map(({ upstream }) => upstream))
+
+/** Listens on loopback and keeps account of the sockets that are open. */
+export const listening = (server: Server, sockets: Set<Socket>, port = 0): Promise<number> => {
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket)
+    socket.on("error", () => {})
+    socket.on("close", () => sockets.delete(socket))
+  })
+  return new Promise((resolve) => {
+    server.listen(port, "127.0.0.1", () => {
+      const bound = server.address()
+      resolve(typeof bound === "object" && bound !== null ? bound.port : 0)
+    })
+  })
+}
+
+export const stop = (server: Server, sockets: ReadonlySet<Socket>): void => {
+  server.close()
+  for (const socket of sockets) socket.destroy()
+}
