@@ -7,6 +7,7 @@ const limits = [
   "maxConcurrentQueries",
   "maxQueuedQueries",
   "actorPoolSize",
+  "maxQueriesPerUpstream",
   "maxTcpConnections",
   "maxTcpConnectionsPerClient"
 ] as const

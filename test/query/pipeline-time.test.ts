@@ -113,7 +113,10 @@ describe("an answer that is kept", () => {
       const network = new MemoryNetwork()
       const upstream = yield* upstreamAt(network, 1)
       // One resolver: in hours even those that do nothing look often.
-      const server = yield* memoryServer(network, [1], { DNS_SERVER_ACTOR_POOL_SIZE: "1" })
+      const server = yield* memoryServer(network, [1], {
+        DNS_SERVER_ACTOR_POOL_SIZE: "1",
+        DNS_SERVER_CACHE_PREFETCH: "false"
+      })
       const ttlNow = Effect.map(server.askAtOnce(WWW), ({ answers }) => {
         const [record] = answers ?? []
         return record?.type === "A" ? record.ttl : undefined
@@ -201,19 +204,19 @@ describe("the gate", () => {
       const network = new MemoryNetwork()
       const upstream = yield* upstreamAt(network, 1)
       const server = yield* memoryServer(network, [1], { ...oneAtATime, DNS_SERVER_QUERY_TIMEOUT_SECS: "5" })
-      yield* server.ask("a.test")
+      yield* server.ask("a.example.test")
       yield* pass(SECOND)
-      yield* server.ask("b.test")
+      yield* server.ask("b.example.test")
       yield* pass(3 * SECOND)
-      yield* server.ask("c.test")
+      yield* server.ask("c.example.test")
       // The first one's time is over; the second has one second left, and spends it on the network.
       yield* pass(SECOND + TICK)
-      assert.deepStrictEqual(server.answers().map(nameAndRcode), ["a.test SERVFAIL"])
-      assert.strictEqual(upstream.asked.at(-1)!.name, "b.test")
+      assert.deepStrictEqual(server.answers().map(nameAndRcode), ["a.example.test SERVFAIL"])
+      assert.strictEqual(upstream.asked.at(-1)!.name, "b.example.test")
       yield* pass(SECOND)
-      assert.deepStrictEqual(server.answers().map(nameAndRcode), ["a.test SERVFAIL", "b.test SERVFAIL"])
-      assert.strictEqual(upstream.asked.at(-1)!.name, "c.test")
-      yield* upstream.asked.at(-1)!.answer(anAddress("c.test", "192.0.2.3"))
+      assert.deepStrictEqual(server.answers().map(nameAndRcode), ["a.example.test SERVFAIL", "b.example.test SERVFAIL"])
+      assert.strictEqual(upstream.asked.at(-1)!.name, "c.example.test")
+      yield* upstream.asked.at(-1)!.answer(anAddress("c.example.test", "192.0.2.3"))
       assert.deepStrictEqual(addressesOf(server.answers()[2]!), ["192.0.2.3"])
     })
   )
