@@ -174,7 +174,7 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
     isList: true,
     meaning: "errors on which the next upstream is asked; others go to the client as they are"
   },
-  maxQueriesPerUpstream: { default: "10000", meaning: "questions that one upstream may have under way" },
+  maxQueriesPerUpstream: { default: "100000", meaning: "questions that one upstream may have under way" },
   trustUpstreamAd: {
     default: "false",
     meaning: "whether the AD bit of upstreams that are not on loopback is believed"

@@ -70,8 +70,8 @@ export class Resolution implements AttemptOwner, Due {
   private overdueMs = Number.POSITIVE_INFINITY
   private retries = 0
   private withheldMs = WITHHELD_MS
-  /** When the first attempt has waited as long as any may. */
-  private readonly longMs: number
+  /** When the next retry is due without adaptation: then it needs no room in the budget. */
+  private latestMs: number
   private mayHedge: boolean
   private sawResponse = false
   private lastError = ""
@@ -98,7 +98,7 @@ export class Resolution implements AttemptOwner, Due {
     this.atOnce = this.areAllBroken ? order.length : atOnce
     this.mayHedge = order.length > 1 && atOnce === 1
     this.endMs = nowMs + options.deadlineMs
-    this.longMs = nowMs + options.attemptTimeoutMs
+    this.latestMs = nowMs + this.longestWaitMs
   }
 
   begin(): void {
@@ -112,7 +112,7 @@ export class Resolution implements AttemptOwner, Due {
     }
     counters.add("upstream.attempts")
     this.start(first)
-    for (let n = 1; n < this.atOnce; n++) {
+    for (let n = 1; n < this.atOnce && !this.isOver; n++) {
       const other = this.next()
       if (other === undefined || this.timesAsked(other) > 0) break
       counters.add("upstream.attempts")
@@ -166,7 +166,7 @@ export class Resolution implements AttemptOwner, Due {
   /** The last attempt is overdue, or a hedge is due, or all the time is over. */
   fire(): void {
     const { nowMs } = this
-    if (nowMs >= this.longMs) this.blameSilent()
+    this.blameSilent()
     if (nowMs >= this.endMs || (this.areAllBroken && nowMs >= this.overdueMs && !this.mayFollow())) {
       this.finish(deadlinePassed)
       return
@@ -179,7 +179,7 @@ export class Resolution implements AttemptOwner, Due {
   /** Silence as long as any attempt may take counts at once: the question may go on for seconds. */
   private blameSilent(): void {
     for (const attempt of this.attempts) {
-      if (!attempt.isPending || attempt.isBlamed || attempt.waitedMs < this.options.attemptTimeoutMs) continue
+      if (!attempt.isPending || attempt.isBlamed || attempt.waitedMs < this.longestWaitMs) continue
       attempt.isBlamed = true
       if (attempt.upstream.breaker.onFailure(this.nowMs, SILENCE)) this.options.health.suspect(attempt.upstream)
     }
@@ -209,19 +209,18 @@ export class Resolution implements AttemptOwner, Due {
     const upstream = this.next()
     if (upstream === undefined) {
       this.arm(Number.POSITIVE_INFINITY)
-    } else if (this.isLong || this.options.budget.takeRetry()) {
+    } else if (this.nowMs >= this.latestMs || this.options.budget.takeRetry()) {
       this.startRetry(upstream)
     } else {
       this.options.counters.add("upstream.withheld")
-      const againMs = this.nowMs + this.withheldMs
+      this.arm(this.nowMs + this.withheldMs)
       this.withheldMs *= 2
-      this.arm(this.retries === 0 ? Math.min(againMs, this.longMs) : againMs)
     }
   }
 
-  /** A question that has waited in full is asked once more, whatever the budget: its datagram may be lost. */
-  private get isLong(): boolean {
-    return this.retries === 0 && this.nowMs >= this.longMs
+  /** Milliseconds that the first attempt is waited for at most: the attempt's timeout, spread. */
+  private get longestWaitMs(): number {
+    return this.plan[0] ?? this.options.attemptTimeoutMs
   }
 
   /** An attempt failed: another follows where one may, else what is pending decides, else it is over. */
@@ -255,6 +254,7 @@ export class Resolution implements AttemptOwner, Due {
 
   private startRetry(upstream: Upstream): void {
     this.retries++
+    this.latestMs += this.plan[this.retries] ?? Number.POSITIVE_INFINITY
     this.options.counters.add("upstream.retries")
     this.start(upstream)
     this.armForNext()
@@ -284,7 +284,7 @@ export class Resolution implements AttemptOwner, Due {
     const { wheel } = this.options
     if (this.timer !== undefined) wheel.cancel(this.timer)
     const { nowMs } = this
-    const lastMs = nowMs < this.longMs ? Math.min(this.longMs, this.endMs) : this.endMs
+    const lastMs = nowMs < this.latestMs ? Math.min(this.latestMs, this.endMs) : this.endMs
     this.timer = wheel.after(Math.min(dueMs, lastMs) - nowMs, this)
   }
 
