@@ -12,8 +12,10 @@
 const THRESHOLD = 5
 /** An upstream that answered well so short a time ago is not down. */
 const RECENT_MS = 500
-/** What was seen of a broken upstream this long ago says nothing of it now. */
-const KNOWN_FOR_MS = 1_500
+/** What was seen of a silent upstream this long ago says nothing of it now. Probes come more often while anybody asks. */
+const KNOWN_FOR_MS = 2_500
+/** Between two trials of one that answers with errors. */
+const BETWEEN_TRIALS_MS = 1_500
 
 /** How an attempt failed: the rcode that it was answered with, or no answer. */
 export const SILENCE = -1
@@ -42,7 +44,9 @@ export class Breaker {
    * @param isLastResort whether nobody else may be asked
    */
   mayTry(nowMs: number, isLastResort: boolean): boolean {
-    return this.state === "Open" && (isLastResort || this.fault !== SILENCE) && nowMs - this.brokenMs >= KNOWN_FOR_MS
+    if (this.state !== "Open") return false
+    if (this.fault !== SILENCE) return nowMs - this.brokenMs >= BETWEEN_TRIALS_MS
+    return isLastResort && nowMs - this.brokenMs >= KNOWN_FOR_MS
   }
 
   /** A question is sent as a trial. */

@@ -66,8 +66,8 @@ describe("Breaker", () => {
   it("is tried while it is silent only as the last resort, and not shortly after it was checked", () => {
     const breaker = opened(1_000)
     assert.isFalse(breaker.mayTry(9_000, false))
-    assert.isFalse(breaker.mayTry(2_499, true))
-    assert.isTrue(breaker.mayTry(2_500, true))
+    assert.isFalse(breaker.mayTry(3_499, true))
+    assert.isTrue(breaker.mayTry(3_500, true))
   })
 
   it("closes when the trial is answered, stays open when it fails or ends undecided", () => {
@@ -82,6 +82,6 @@ describe("Breaker", () => {
     const undecided = opened(1_000)
     undecided.beginTrial()
     undecided.onUndecided()
-    assert.isTrue(undecided.mayTry(2_600, true))
+    assert.isTrue(undecided.mayTry(3_600, true))
   })
 })
