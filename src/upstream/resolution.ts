@@ -209,6 +209,9 @@ export class Resolution implements AttemptOwner, Due {
     const upstream = this.next()
     if (upstream === undefined) {
       this.arm(Number.POSITIVE_INFINITY)
+    } else if (this.nowMs < this.latestMs && upstream.transport === "tcp" && this.timesAsked(upstream) > 0) {
+      // Over a stream nothing is lost: the same server has the question already.
+      this.arm(this.latestMs)
     } else if (this.nowMs >= this.latestMs || this.options.budget.takeRetry()) {
       this.startRetry(upstream)
     } else {
