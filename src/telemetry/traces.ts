@@ -38,7 +38,8 @@ export class Traces extends Context.Service<
       const turn = yield* Turn
       const sample = makeSampler(config.traceSampling, turn.nowMs)
       const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, turn.nowMs)
-      const isOff = config.traceSampling.kind === "never"
+      // Without a collector nobody would see them.
+      const isOff = config.traceSampling.kind === "never" || config.otelEndpoint === undefined
       const waiting: Array<QueryRecord> = []
       let isScheduled = false
 
@@ -58,7 +59,7 @@ export class Traces extends Context.Service<
         })
       )
       return Traces.of({
-        picks: sample,
+        picks: isOff ? () => false : sample,
         finish: (record, isPicked) => {
           if (isOff) return
           const isNotable = record.error !== "" || record.endedMs - record.startedMs >= config.slowQueryMs
@@ -83,13 +84,13 @@ const makeSampler = (sampling: Sampling, nowMs: () => number): (() => boolean) =
     case "ratio":
       return () => Math.random() < sampling.ratio
     case "rate": {
-      let second = 0
+      let endMs = Number.NEGATIVE_INFINITY
       let picked = 0
       return () => {
-        if (picked >= sampling.perSecond) {
-          const current = Math.floor(nowMs() / 1000)
-          if (current === second) return false
-          second = current
+        if (picked >= sampling.perSecond || endMs === Number.NEGATIVE_INFINITY) {
+          const now = nowMs()
+          if (now < endMs) return false
+          endMs = now + 1000
           picked = 0
         }
         picked++
