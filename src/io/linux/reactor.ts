@@ -13,7 +13,7 @@ import type { Libc } from "./libc.ts"
 /** How long a pause gathers. */
 const GATHER_MS = 0.1
 /** Datagrams that a pause must promise to be worth it. */
-const WORTH_GATHERING = 8
+const WORTH_GATHERING = 12
 /** No pause after a turn that brought so many: more of them are waiting already. */
 const FULL_TURN = 48
 const EMPTY_TURNS = 2
