@@ -14,8 +14,11 @@ import { Counters } from "../telemetry/counters.ts"
 const LOOK_MS = 2_000
 /** Queries between two looks, at most, for it to be quiet. */
 const QUIET = 20
-/** Octets that the heap must have grown since the last collection for another to be worth it. */
-const WORTH_IT = 24 << 20
+/**
+ * Octets that the heap must have grown for a collection to be worth it: more than it grows by under any load of cached names
+ * and misses, for this one throws away compiled code too, and the next fifty thousand misses pay for that.
+ */
+const WORTH_IT = 80 << 20
 
 type Collect = (options: { readonly type: "major"; readonly execution: "sync"; readonly flavor: "last-resort" }) => void
 
