@@ -12,12 +12,20 @@ export class FiberList {
   private readonly empty = Latch.makeUnsafe(true)
   private isClosed = false
   private count = 0
+  private peak = 0
 
   /** A list for as long as the scope lives. */
   static readonly make: Effect.Effect<FiberList, never, Scope.Scope> = Effect.acquireRelease(
     Effect.sync(() => new FiberList()),
     (list) => list.close
   )
+
+  /** The most that ran at once since this was asked last. */
+  takePeak(): number {
+    const { peak } = this
+    this.peak = this.count
+    return peak
+  }
 
   /** How many run. */
   get size(): number {
@@ -39,6 +47,7 @@ export class FiberList {
     const place = this.free.pop() ?? this.fibers.length
     this.fibers[place] = fiber
     if (this.count++ === 0) this.empty.closeUnsafe()
+    if (this.count > this.peak) this.peak = this.count
     fiber.addObserver(() => {
       this.fibers[place] = undefined
       this.free.push(place)

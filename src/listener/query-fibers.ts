@@ -21,6 +21,8 @@ export class QueryFibers extends Context.Service<
     readonly endBatch: () => void
     /** Starts a packet's fiber. */
     readonly start: (handling: Effect.Effect<void>) => void
+    /** The most queries that waited at once since this was asked last. */
+    readonly takePeak: () => number
     /** Waits until no query is under way, or the time that shutdown may take is over. */
     readonly drain: Effect.Effect<void>
   }
@@ -36,6 +38,7 @@ export class QueryFibers extends Context.Service<
       const runFork = Effect.runForkWith(context)
       return QueryFibers.of({
         drain: fibers.awaitEmpty.pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid),
+        takePeak: () => fibers.takePeak(),
         handling: pipeline.handle,
         beginBatch: pipeline.beginBatch,
         endBatch: pipeline.endBatch,

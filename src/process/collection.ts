@@ -5,9 +5,10 @@
  * taken for hours. So, when the peak is over and it is quiet, the thread collects once; that takes some milliseconds in
  * which nobody asks anything.
  */
-import { getHeapStatistics, setFlagsFromString } from "node:v8"
+import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Effect, Layer, Schedule } from "effect"
+import { QueryFibers } from "../listener/query-fibers.ts"
 import { Counters } from "../telemetry/counters.ts"
 
 /** Between two looks. */
@@ -15,10 +16,10 @@ const LOOK_MS = 2_000
 /** Queries between two looks, at most, for it to be quiet. */
 const QUIET = 20
 /**
- * Octets that the heap must have grown for a collection to be worth it: more than it grows by under any load of cached names
- * and misses, for this one throws away compiled code too, and the next fifty thousand misses pay for that.
+ * Queries that waited at once, for a collection to be worth it. It throws away compiled code too, and the next fifty
+ * thousand misses pay for that: only a peak is worth it.
  */
-const WORTH_IT = 80 << 20
+const PEAK = 3_000
 
 type Collect = (options: { readonly type: "major"; readonly execution: "sync"; readonly flavor: "last-resort" }) => void
 
@@ -28,22 +29,22 @@ const collector = Effect.sync((): Collect => {
   return runInNewContext("gc")
 })
 
-export const layerCollection: Layer.Layer<never, never, Counters> = Layer.effectDiscard(
+export const layerCollection: Layer.Layer<never, never, Counters | QueryFibers> = Layer.effectDiscard(
   Effect.gen(function* () {
     const counters = yield* Counters
+    const fibers = yield* QueryFibers
     const collect = yield* collector
     const queries = (): number => counters.read("queries.udp") + counters.read("queries.tcp")
     let seen = queries()
-    let smallest = Number.POSITIVE_INFINITY
+    let peak = 0
     const look = Effect.sync(() => {
       const asked = queries()
       const isQuiet = asked - seen <= QUIET
       seen = asked
-      const { total_physical_size: size } = getHeapStatistics()
-      if (size < smallest) smallest = size
-      if (!isQuiet || size - smallest < WORTH_IT) return
+      peak = Math.max(peak, fibers.takePeak())
+      if (!isQuiet || peak < PEAK) return
+      peak = 0
       collect({ type: "major", execution: "sync", flavor: "last-resort" })
-      smallest = getHeapStatistics().total_physical_size
     })
     yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_MS)))
   })

@@ -17,6 +17,8 @@ describe("FiberList", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(waiting)
       assert.strictEqual(list.size, 0)
+      assert.strictEqual(list.takePeak(), 10)
+      assert.strictEqual(list.takePeak(), 0)
     }).pipe(Effect.scoped)
   )
 
