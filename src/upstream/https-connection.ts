@@ -22,7 +22,7 @@ import { MAX_SENT } from "../io/datagram.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { type AttemptFailure, GarbageReceived, NetworkFailure } from "./attempt.ts"
 import { type Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
-import { Vigil } from "./vigil.ts"
+import { Vigil, WatchedConnection } from "./vigil.ts"
 
 /** Requests at once, where the server allows more, or has not yet said how many (RFC 9113 §6.5.2). */
 const MAX_STREAMS = 256
@@ -66,7 +66,7 @@ export class HttpsConnection implements Connection {
       createConnection: () => socket,
       settings: { enablePush: false }
     })
-    this.vigil = new Vigil(owner.wheel, new WatchedSession(this, owner), IDLE_MS)
+    this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
     this.session.on("goaway", () => {
       this.isLeaving = true
       this.leaveWhenDone()
@@ -76,6 +76,11 @@ export class HttpsConnection implements Connection {
       if (this.waiting > 0 && !this.isLeaving && !this.isOver) owner.onShortLife(this.answered)
       this.break("the upstream closed the connection")
     })
+  }
+
+  /** All that waits on it is awaited: a stream that is given up is closed. */
+  get awaited(): number {
+    return this.waiting
   }
 
   get waiting(): number {
@@ -246,30 +251,4 @@ const refusalOf = (headers: Headers): AttemptFailure | undefined => {
   return type.trim() === MEDIA_TYPE
     ? undefined
     : new NetworkFailure({ message: `an HTTP response without a DNS message: its type is "${type}"` })
-}
-
-class WatchedSession {
-  readonly silenceMs: () => number
-  private readonly connection: HttpsConnection
-
-  constructor(connection: HttpsConnection, owner: Owner) {
-    this.connection = connection
-    this.silenceMs = owner.silenceMs
-  }
-
-  get awaited(): number {
-    return this.connection.waiting
-  }
-
-  probe(): void {
-    this.connection.probe()
-  }
-
-  onDead(): void {
-    this.connection.break("the upstream fell silent")
-  }
-
-  onIdle(): void {
-    this.connection.break("nothing to do")
-  }
 }

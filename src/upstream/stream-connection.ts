@@ -16,7 +16,7 @@ import { OpenTable } from "../io/open-table.ts"
 import { randomU16 } from "../io/random.ts"
 import { type Exchange, GarbageReceived } from "./attempt.ts"
 import { Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
-import { Vigil } from "./vigil.ts"
+import { Vigil, WatchedConnection } from "./vigil.ts"
 
 /** Questions on one connection: so few of 65,536 ids that a free one is found at once. */
 const MAX_WAITING = 2048
@@ -72,7 +72,7 @@ export class StreamConnection implements Connection {
     this.options = options
     this.block = options.isEncrypted ? PADDED_BLOCK : 1
     const { owner } = options
-    this.vigil = new Vigil(owner.wheel, new WatchedStream(this, owner), IDLE_MS)
+    this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
     socket.on("data", (chunk: Buffer) => {
       owner.onBatch()
       this.read(chunk)
@@ -198,31 +198,5 @@ export class StreamConnection implements Connection {
   /** One that takes no more questions is closed when nobody waits on it. */
   private leaveWhenDone(): void {
     if (this.isSpent && this.awaited === 0) this.break("its time is over")
-  }
-}
-
-class WatchedStream {
-  readonly silenceMs: () => number
-  private readonly connection: StreamConnection
-
-  constructor(connection: StreamConnection, owner: Owner) {
-    this.connection = connection
-    this.silenceMs = owner.silenceMs
-  }
-
-  get awaited(): number {
-    return this.connection.awaited
-  }
-
-  probe(): void {
-    this.connection.probe()
-  }
-
-  onDead(): void {
-    this.connection.break("the upstream fell silent")
-  }
-
-  onIdle(): void {
-    this.connection.break("nothing to do")
   }
 }

@@ -18,6 +18,40 @@ export interface Watched {
   readonly onIdle: () => void
 }
 
+/** A connection that can be asked whether it lives, and be closed. */
+interface Closable {
+  readonly awaited: number
+  readonly probe: () => void
+  readonly break: (message: string) => void
+}
+
+/** A connection as it is watched, whatever it speaks. */
+export class WatchedConnection implements Watched {
+  readonly silenceMs: () => number
+  private readonly connection: Closable
+
+  constructor(connection: Closable, silenceMs: () => number) {
+    this.connection = connection
+    this.silenceMs = silenceMs
+  }
+
+  get awaited(): number {
+    return this.connection.awaited
+  }
+
+  probe(): void {
+    this.connection.probe()
+  }
+
+  onDead(): void {
+    this.connection.break("the upstream fell silent")
+  }
+
+  onIdle(): void {
+    this.connection.break("nothing to do")
+  }
+}
+
 export class Vigil implements Due {
   isSuspect = false
   private readonly wheel: TimerWheel["Service"]
