@@ -71,7 +71,8 @@ const make = (
   )
   const signature = sign("sha256", signed, issuer?.key ?? privateKey)
   const whole = sequence(signed, ecdsaWithSha256, der(0x03, octets([0], signature)))
-  const cert = `-----BEGIN CERTIFICATE-----\n${whole.toString("base64").replace(/(.{64})/g, "$1\n")}\n-----END CERTIFICATE-----\n`
+  const lines = whole.toString("base64").match(/.{1,64}/g)!
+  const cert = ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n")
   return { certificate: { cert, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() }, key: privateKey }
 }
 
