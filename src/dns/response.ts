@@ -57,7 +57,7 @@ export interface Response {
 }
 
 /** Types whose data holds names, by RFC 1035 and its early successors; all else is opaque (RFC 3597 §4). */
-const nameFormats: ReadonlyMap<number, string> = new Map([
+const typesWithNames: ReadonlyArray<readonly [type: number, format: string]> = [
   [Type.NS, "n"],
   [3, "n"],
   [4, "n"],
@@ -76,7 +76,12 @@ const nameFormats: ReadonlyMap<number, string> = new Map([
   [Type.SRV, "6u"],
   [36, "2u"],
   [Type.DNAME, "u"]
-])
+]
+/** The same by type. */
+const nameFormats: ReadonlyArray<string | undefined> = Array.from(
+  { length: 64 },
+  (_, type) => typesWithNames.find(([each]) => each === type)?.[1]
+)
 const NAPTR = 35
 
 // Room for what one record may add past the limit before it is noticed.
@@ -250,7 +255,7 @@ const writeRdata = (
   type: number,
   out: number
 ): number => {
-  const format = type === NAPTR ? "" : nameFormats.get(type)
+  const format = type === NAPTR ? "" : nameFormats[type]
   if (format === undefined) {
     if (out + next - start > MAX_MESSAGE_SIZE) return -1
     copyOctets(wire, start, next, scratch, out)

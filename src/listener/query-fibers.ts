@@ -14,13 +14,13 @@ export class QueryFibers extends Context.Service<
   QueryFibers,
   {
     /** What the fibers of this packet object run, for whatever message it holds when they start. */
-    readonly handling: (packet: Packet) => Effect.Effect<void>
+    readonly handling: (packet: Packet) => Effect.Effect<unknown>
     /** To be called before the fibers of a batch are started. */
     readonly beginBatch: () => void
     /** To be called when they are. */
     readonly endBatch: () => void
     /** Starts a packet's fiber. */
-    readonly start: (handling: Effect.Effect<void>) => void
+    readonly start: (handling: Effect.Effect<unknown>) => void
     /** The most queries that waited at once since this was asked last. */
     readonly takePeak: () => number
     /** Waits until no query is under way, or the time that shutdown may take is over. */

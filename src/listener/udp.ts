@@ -26,7 +26,7 @@ export const listenUdp = (
     const transport = yield* DatagramTransport
     const fibers = yield* QueryFibers
     const counters = yield* Counters
-    const packets: Array<{ readonly packet: UdpPacket; readonly handling: Effect.Effect<void> }> = []
+    const packets: Array<{ readonly packet: UdpPacket; readonly handling: Effect.Effect<unknown> }> = []
     const receive = (batch: ReadonlyArray<Datagram>, count: number): void => {
       fibers.beginBatch()
       for (let i = 0; i < count; i++) {

@@ -1,24 +1,21 @@
 /**
  * Equal questions in flight share one exchange.
  *
- * The exchange is a fiber of its own with a deadline of its own: whoever asked first may go away without hurting those
- * who wait with it, and each of them keeps its own deadline. Many who wait are woken in slices, so that one popular
- * name does not hold up a turn of the event loop.
+ * The exchange lives on its own, with a deadline of its own: whoever asked first may go away without hurting those who
+ * wait with it, and each of them keeps its own deadline. Many who wait are woken in slices, so that one popular name
+ * does not hold up a turn of the event loop.
  */
-import { Context, Effect, Exit, type Fiber, Layer } from "effect"
+import { Context, Effect, Exit, Layer, type Scope } from "effect"
 import { type Question, sameQuestion } from "../dns/question.ts"
-import { FiberList } from "../io/fiber-list.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { type Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
-import { type Answer, DeadlinePassed, type ResolveError } from "../upstream/answer.ts"
+import { type Abandonable, type Begin, DeadlinePassed, type Outcome, type OutcomeTaker } from "../upstream/answer.ts"
 
 /** Followers of one exchange at most; the next one starts another. */
 const MAX_FOLLOWERS = 10_000
 const WAKE_SLICE = 64
-
-export type Outcome = Exit.Exit<Answer, ResolveError>
 
 const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
@@ -29,74 +26,83 @@ export class Coalescer extends Context.Service<
     readonly join: (follower: Follower, deadlineMs: number) => void
   }
 >()("strand/query/Coalescer") {
-  /** @param resolve carries a question upstream and keeps what comes back */
+  /** @param makeBegin of what carries a question upstream and keeps what comes back */
   static readonly layer = <E, R>(
-    makeResolve: Effect.Effect<
-      (question: Question, record: ResolutionRecord) => Effect.Effect<Answer, ResolveError>,
-      E,
-      R
-    >
-  ): Layer.Layer<Coalescer, E, R | TimerWheel | Counters> =>
+    makeBegin: Effect.Effect<Begin, E, R>
+  ): Layer.Layer<Coalescer, E, Exclude<R, Scope.Scope> | TimerWheel | Counters> =>
     Layer.effect(
       Coalescer,
       Effect.gen(function* () {
         const wheel = yield* TimerWheel
         const counters = yield* Counters
-        const resolve = yield* makeResolve
-        const fibers = yield* FiberList.make
-        const runFork = Effect.runForkWith(yield* Effect.context<never>())
-        const flights = new OpenTable<Flight, Question>(
+        const begin = yield* makeBegin
+        const flights: Flights = new OpenTable(
           ({ hash }) => hash,
           (flight, question) => flight.isJoinable && sameQuestion(flight.question, question)
         )
-
-        const launch = (flight: Flight): void => {
-          const fiber = runFork(resolve(flight.question, flight.record))
-          flight.fiber = fiber
-          fiber.addObserver((outcome) => {
-            flights.delete(flight)
-            flight.land(outcome)
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            for (const flight of flights.values()) flight.abandon()
           })
-          fibers.add(fiber)
-        }
-
+        )
         return Coalescer.of({
           join: (follower, deadlineMs) => {
             const { question, hash } = follower
             const present = flights.get(hash, question)
-            const flight = present ?? new Flight(question, hash, wheel.nowMs())
+            const flight = present ?? new Flight(flights, question, hash, wheel.nowMs())
             follower.wait(flight, wheel, deadlineMs)
             follower.joined(flight.record, present !== undefined)
-            if (present === undefined) {
-              flights.add(flight)
-              launch(flight)
-            } else {
-              counters.add("upstream.coalesced")
-            }
+            if (present === undefined) flight.launch(begin)
+            else counters.add("upstream.coalesced")
           }
         })
       })
     )
 }
 
+type Flights = OpenTable<Flight, Question>
+
 /** One exchange and those who wait for it. */
-class Flight {
+class Flight implements OutcomeTaker {
   readonly question: Question
   readonly hash: number
   readonly record: ResolutionRecord
-  fiber: Fiber.Fiber<Answer, ResolveError> | undefined
+  private readonly flights: Flights
+  private exchange: Abandonable | undefined
   /** In the order in which they came, in a ring: who leaves takes only itself out. */
   private first: Follower | undefined
   private count = 0
 
-  constructor(question: Question, hash: number, startedMs: number) {
+  constructor(flights: Flights, question: Question, hash: number, startedMs: number) {
     this.record = { startedMs, endedMs: 0, attempts: [] }
+    this.flights = flights
     this.question = question
     this.hash = hash
   }
 
   get isJoinable(): boolean {
     return this.count < MAX_FOLLOWERS
+  }
+
+  launch(begin: Begin): void {
+    this.flights.add(this)
+    this.exchange = begin(this.question, this.record, this)
+  }
+
+  onOutcome(outcome: Outcome): void {
+    this.flights.delete(this)
+    this.land(outcome)
+  }
+
+  /** Ends the exchange; who still waits is told by its own deadline. */
+  abandon(): void {
+    this.flights.delete(this)
+    this.exchange?.abandon()
+  }
+
+  /** Ends the exchange if nobody waits for it. */
+  abandonIfAlone(): void {
+    if (this.count === 0) this.abandon()
   }
 
   add(follower: Follower): void {
@@ -125,13 +131,8 @@ class Flight {
     follower.previous = undefined
   }
 
-  /** Ends the exchange if nobody waits for it. */
-  endIfAlone(): void {
-    if (this.count === 0) this.fiber?.interruptUnsafe()
-  }
-
   /** Tells all who wait; a slice of them in this turn, the others in later ones. */
-  land(outcome: Outcome): void {
+  private land(outcome: Outcome): void {
     for (let told = 0; this.first !== undefined; told++) {
       if (told === WAKE_SLICE) {
         setImmediate(() => this.land(outcome))
@@ -178,7 +179,7 @@ export abstract class Follower {
   abandon(): void {
     const { flight } = this
     this.leave()
-    flight?.endIfAlone()
+    flight?.abandonIfAlone()
   }
 
   leave(): void {

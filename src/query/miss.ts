@@ -16,8 +16,8 @@ import type { FailureLog } from "../telemetry/failure-log.ts"
 import type { Latencies } from "../telemetry/latencies.ts"
 import type { QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
 import type { Traces } from "../telemetry/traces.ts"
-import type { Answer, ResolveError } from "../upstream/answer.ts"
-import { type Coalescer, Follower, type Outcome } from "./coalescer.ts"
+import type { Answer, Outcome, ResolveError } from "../upstream/answer.ts"
+import { type Coalescer, Follower } from "./coalescer.ts"
 import { type Gate, Shed, type WaitedTooLong } from "./gate.ts"
 import { type Holder, NOT_HELD } from "./holders.ts"
 import type { ReplyPath } from "./packet.ts"
@@ -90,7 +90,7 @@ export class Miss extends Follower implements Holder {
    *
    * Runs uninterruptible but for the waiting: a query that was begun is answered.
    */
-  run(): Effect.Effect<void> {
+  run(): Effect.Effect<unknown> {
     if (this.hasStale) {
       const { refresher, staleness } = this.tools
       const isResting = staleness.isResting(this.question)
@@ -112,7 +112,7 @@ export class Miss extends Follower implements Holder {
     this.resume!(outcome)
   }
 
-  private standInLine(): Effect.Effect<void> {
+  private standInLine(): Effect.Effect<unknown> {
     return Effect.matchCauseEffect(this.tools.gate.standInLine(this, this.patienceMs), {
       onSuccess: () => {
         this.record.admittedMs = this.tools.turn.nowMs()
@@ -127,18 +127,26 @@ export class Miss extends Follower implements Holder {
     this.resume?.(shed)
   }
 
-  private exchange(): Effect.Effect<void> {
+  private exchange(): Effect.Effect<unknown> {
     this.tools.gate.hold(this)
     const wait = Effect.callback<Answer, ResolveError | Shed>((resume) => {
       this.resume = resume
       const { tools, record } = this
       tools.coalescer.join(this, this.patienceMs - (tools.turn.nowMs() - record.startedMs))
     })
-    return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (outcome) => {
-      this.leave()
-      const answer = Effect.suspend(() => this.answer(outcome))
-      return Effect.ensuring(answer, this.tools.gate.release(this))
-    })
+    return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (outcome) => this.conclude(outcome))
+  }
+
+  /** Answers and gives the permit back, whatever happens. */
+  private conclude(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<unknown> {
+    this.leave()
+    const release = this.tools.gate.release(this)
+    try {
+      const rest = this.answer(outcome)
+      return rest === Effect.void ? release : Effect.andThen(rest, release)
+    } catch (defect) {
+      return Effect.andThen(this.tools.log.defect(formatQuestion(this.question), Cause.die(defect)), release)
+    }
   }
 
   override joined(resolution: ResolutionRecord, isShared: boolean): void {
@@ -146,6 +154,7 @@ export class Miss extends Follower implements Holder {
     this.record.coalesced = isShared
   }
 
+  /** Sends what there is to send; returns what is left to do then. */
   private answer(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<void> {
     if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
     const { record, tools } = this

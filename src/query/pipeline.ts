@@ -40,9 +40,9 @@ export class Pipeline extends Context.Service<
   {
     /**
      * Answers the message that the packet holds when the effect runs. Never fails; it is over at once unless the
-     * answer has to be asked for.
+     * answer has to be asked for. What it succeeds with means nothing.
      */
-    readonly handle: (packet: Packet) => Effect.Effect<void>
+    readonly handle: (packet: Packet) => Effect.Effect<unknown>
     /** To be called before the messages of a batch are handled: time has passed. */
     readonly beginBatch: () => void
     /** To be called when all messages of the batch have been begun. */
@@ -99,7 +99,7 @@ export class Pipeline extends Context.Service<
       /** Answers of this batch that came from the cache. */
       let hits = 0
 
-      const handle = (packet: Packet): Effect.Effect<void> => {
+      const handle = (packet: Packet): Effect.Effect<unknown> => {
         counters.add(packet.transport === "udp" ? "queries.udp" : "queries.tcp")
         const verdict = readQuery(query, packet.wire, packet.length)
         if (verdict === Verdict.Drop) {

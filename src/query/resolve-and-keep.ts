@@ -4,7 +4,7 @@
  * An answer that stops at a CNAME whose target the upstream does not speak of is completed: the target is asked for,
  * and what is there follows the CNAMEs (RFC 1034 §5.3.3 step 4c).
  */
-import { Effect, Exit } from "effect"
+import { Effect, Exit, FiberSet } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { ExtendedError } from "../dns/codes.ts"
@@ -12,7 +12,15 @@ import { sameName } from "../dns/name.ts"
 import type { Question } from "../dns/question.ts"
 import { joinAnswers } from "../dns/response.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
-import { type Answer, type ResolveError, UpstreamsFailed } from "../upstream/answer.ts"
+import {
+  type Abandonable,
+  type Answer,
+  type Begin,
+  type Outcome,
+  type OutcomeTaker,
+  type ResolveError,
+  UpstreamsFailed
+} from "../upstream/answer.ts"
 import { ResolverPool } from "../upstream/resolver-pool.ts"
 
 /** Names that are asked for one after the other to complete one answer. */
@@ -25,6 +33,7 @@ export const makeResolveAndKeep = Effect.gen(function* () {
   const pool = yield* ResolverPool
   const cache = yield* AnswerCache
   const failures = yield* FailureCache
+  const runFork = yield* FiberSet.makeRuntime()
 
   const complete = (
     question: Question,
@@ -46,27 +55,89 @@ export const makeResolveAndKeep = Effect.gen(function* () {
     })
   }
 
-  /** @param outcome of the question, or of all its legs */
-  const keepOutcome = (question: Question, outcome: Exit.Exit<Answer, ResolveError>): void => {
-    if (Exit.isSuccess(outcome)) {
-      cache.store(question, outcome.value.wire, outcome.value.ttlSeconds, question.view)
-      failures.forget(question)
-      return
-    }
-    for (const reason of outcome.cause.reasons) {
-      if (reason._tag !== "Fail" || reason.error._tag !== "UpstreamsFailed" || !reason.error.isOfQuestion) continue
-      failures.store(question, { code: ExtendedError.CachedError, text: reason.error.message.slice(0, 200) })
+  const tools: Tools = {
+    begin: pool.begin,
+    complete: (question, head, target, record, conclude) => {
+      const fiber = runFork(complete(question, head, target, 1, record))
+      fiber.addObserver(conclude)
+      return { abandon: () => fiber.interruptUnsafe() }
+    },
+    keep: (question, outcome) => {
+      if (Exit.isSuccess(outcome)) {
+        cache.store(question, outcome.value.wire, outcome.value.ttlSeconds, question.view)
+        failures.forget(question)
+        return
+      }
+      for (const reason of outcome.cause.reasons) {
+        if (reason._tag !== "Fail" || reason.error._tag !== "UpstreamsFailed" || !reason.error.isOfQuestion) continue
+        failures.store(question, { code: ExtendedError.CachedError, text: reason.error.message.slice(0, 200) })
+      }
     }
   }
-
-  return (question: Question, record: ResolutionRecord): Effect.Effect<Answer, ResolveError> =>
-    Effect.flatMap(Effect.exit(pool.resolve(question, record)), (outcome) => {
-      if (Exit.isFailure(outcome) || outcome.value.continuesAt === undefined) {
-        keepOutcome(question, outcome)
-        return outcome
-      }
-      return Effect.onExit(complete(question, outcome.value, outcome.value.continuesAt, 1, record), (whole) =>
-        Effect.sync(() => keepOutcome(question, whole))
-      )
-    })
+  const begin: Begin = (question, record, taker) => {
+    const keeping = new Keeping(tools, question, record, taker)
+    keeping.begin()
+    return keeping
+  }
+  return begin
 })
+
+interface Tools {
+  readonly begin: Begin
+  /** Asks for what is at the end of the CNAMEs; tells of the whole. */
+  readonly complete: (
+    question: Question,
+    head: Answer,
+    target: Uint8Array,
+    record: ResolutionRecord,
+    conclude: (outcome: Outcome) => void
+  ) => Abandonable
+  /** @param outcome of the question, or of all its legs */
+  readonly keep: (question: Question, outcome: Outcome) => void
+}
+
+/** Stands between an exchange and who is told of it. */
+class Keeping implements OutcomeTaker, Abandonable {
+  private readonly tools: Tools
+  private readonly question: Question
+  private readonly record: ResolutionRecord
+  private readonly taker: OutcomeTaker
+  private underWay: Abandonable | undefined
+
+  constructor(tools: Tools, question: Question, record: ResolutionRecord, taker: OutcomeTaker) {
+    this.tools = tools
+    this.question = question
+    this.record = record
+    this.taker = taker
+  }
+
+  begin(): void {
+    const exchange = this.tools.begin(this.question, this.record, this)
+    this.underWay ??= exchange
+  }
+
+  abandon(): void {
+    this.underWay?.abandon()
+  }
+
+  onOutcome(outcome: Outcome): void {
+    if (Exit.isFailure(outcome) || outcome.value.continuesAt === undefined) {
+      this.conclude(outcome)
+      return
+    }
+    const { question, record, tools } = this
+    this.underWay = tools.complete(question, outcome.value, outcome.value.continuesAt, record, (whole) =>
+      this.conclude(whole)
+    )
+  }
+
+  private conclude(outcome: Outcome): void {
+    let kept = outcome
+    try {
+      this.tools.keep(this.question, outcome)
+    } catch (defect) {
+      kept = Exit.die(defect)
+    }
+    this.taker.onOutcome(kept)
+  }
+}

@@ -1,10 +1,11 @@
 /** What comes of a question: an answer as it is kept and sent, or why there is none. */
-import { Schema } from "effect"
+import { type Exit, Schema } from "effect"
 import { Flag, Rcode } from "../dns/codes.ts"
 import { interpret } from "../dns/meaning.ts"
 import type { Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
 import { putU16, u16 } from "../dns/wire.ts"
+import type { ResolutionRecord } from "../telemetry/record.ts"
 
 export interface Answer {
   /** Normalised; AD only where the upstream is trusted to validate. */
@@ -29,6 +30,24 @@ export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("Deadli
 export class NoUpstreamAvailable extends Schema.TaggedError<NoUpstreamAvailable>()("NoUpstreamAvailable", {}) {}
 
 export type ResolveError = UpstreamsFailed | DeadlinePassed | NoUpstreamAvailable
+
+export type Outcome = Exit.Exit<Answer, ResolveError>
+
+/** Who is told what came of a question: once, unless the exchange is abandoned before. */
+export interface OutcomeTaker {
+  readonly onOutcome: (outcome: Outcome) => void
+}
+
+/** What is under way, and can be given up: nobody is told of it then. */
+export interface Abandonable {
+  readonly abandon: () => void
+}
+
+/**
+ * Begins a question's exchange. It lives on its own, with a deadline of its own, whoever asked for it; the taker may be
+ * told before this returns.
+ */
+export type Begin = (question: Question, record: ResolutionRecord, taker: OutcomeTaker) => Abandonable
 
 /**
  * The answer that a response is; undefined where it is none and another upstream is to be asked.

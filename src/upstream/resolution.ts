@@ -12,11 +12,12 @@ import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import {
-  type Answer,
+  type Abandonable,
   answerOf,
   DeadlinePassed,
   NoUpstreamAvailable,
-  type ResolveError,
+  type Outcome,
+  type OutcomeTaker,
   UpstreamsFailed
 } from "./answer.ts"
 import type { AttemptFailure } from "./attempt.ts"
@@ -29,8 +30,6 @@ import type { RetryBudget } from "./retry-budget.ts"
 import type { RetryPlan } from "./retry-plan.ts"
 import type { Upstream } from "./upstream.ts"
 import { type AttemptOwner, UpstreamAttempt } from "./upstream-attempt.ts"
-
-type Outcome = Exit.Exit<Answer, ResolveError>
 
 const noUpstreamAvailable: Outcome = Exit.fail(new NoUpstreamAvailable())
 const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
@@ -51,15 +50,14 @@ export interface ResolutionOptions {
   readonly nextPlan: () => RetryPlan
 }
 
-/** Told of the outcome by `resume`, once, unless it is abandoned before. */
-export class Resolution implements AttemptOwner, Due {
+export class Resolution implements AttemptOwner, Due, Abandonable {
   readonly question: Question
   readonly options: ResolutionOptions
   private readonly resolver: Resolver
   private readonly ranked: ReadonlyArray<Member>
   private readonly atOnce: number
   private readonly record: ResolutionRecord
-  private readonly resume: (outcome: Outcome) => void
+  private readonly taker: OutcomeTaker
   private readonly plan: RetryPlan
   private readonly endMs: number
   private attempts: Array<UpstreamAttempt> = none
@@ -83,13 +81,13 @@ export class Resolution implements AttemptOwner, Due {
     question: Question,
     record: ResolutionRecord,
     options: ResolutionOptions,
-    resume: (outcome: Outcome) => void
+    taker: OutcomeTaker
   ) {
     this.resolver = resolver
     this.question = question
     this.record = record
     this.options = options
-    this.resume = resume
+    this.taker = taker
     this.plan = options.nextPlan()
     const nowMs = options.wheel.nowMs()
     const { order, atOnce } = group.rank(nowMs, question.name)
@@ -294,7 +292,7 @@ export class Resolution implements AttemptOwner, Due {
   /** @param winner who answered well */
   private finish(outcome: Outcome, winner?: Upstream): void {
     this.close(winner)
-    this.resume(outcome)
+    this.taker.onOutcome(outcome)
   }
 
   private close(winner: Upstream | undefined): void {

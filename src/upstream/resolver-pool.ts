@@ -16,7 +16,7 @@ import { trustIn } from "../io/tls.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
-import type { Answer, ResolveError } from "./answer.ts"
+import type { Answer, Begin, ResolveError } from "./answer.ts"
 import type { Connections } from "./connections.ts"
 import { connectionsTo } from "./dialer.ts"
 import { Member, UpstreamGroup } from "./group.ts"
@@ -53,7 +53,9 @@ export class LoopMark extends Context.Service<LoopMark, Option>()("strand/upstre
 export class ResolverPool extends Context.Service<
   ResolverPool,
   {
-    /** Carries one question to the upstreams. Fails when the deadline passes or no upstream is left to ask. */
+    /** Begins to carry one question to the upstreams. Fails when the deadline passes or no upstream is left to ask. */
+    readonly begin: Begin
+    /** The same as an effect. */
     readonly resolve: (question: Question, record: ResolutionRecord) => Effect.Effect<Answer, ResolveError>
   }
 >()("strand/upstream/ResolverPool") {
@@ -166,20 +168,18 @@ export class ResolverPool extends Context.Service<
         failsOver: (rcode) => failover.has(rcode) || rcode > MAX_PLAIN_RCODE,
         nextPlan: yield* makeRetryPlans(config.attemptTimeoutMs, config.retries)
       }
+      const begin: Begin = (question, record, taker) => {
+        const group = groups.get(question.view) ?? common
+        const resolution = new Resolution(choose().resolver, group, question, record, options, taker)
+        resolution.begin()
+        return resolution
+      }
       return ResolverPool.of({
+        begin,
         resolve: (question, record) =>
           Effect.callback((resume) => {
-            const { resolver } = choose()
-            const resolution = new Resolution(
-              resolver,
-              groups.get(question.view) ?? common,
-              question,
-              record,
-              options,
-              resume
-            )
-            resolution.begin()
-            return Effect.sync(() => resolution.abandon())
+            const exchange = begin(question, record, { onOutcome: resume })
+            return Effect.sync(() => exchange.abandon())
           })
       })
     })

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, type Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { TimerWheel } from "../../src/io/timer-wheel.ts"
 import { Turn } from "../../src/io/turn.ts"
 import { Coalescer } from "../../src/query/coalescer.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
-import type { Answer, ResolveError } from "../../src/upstream/answer.ts"
+import type { Answer, Begin, OutcomeTaker, ResolveError } from "../../src/upstream/answer.ts"
 import { asked, WWW } from "../support/messages.ts"
 import { follow } from "../support/waiting.ts"
 
@@ -22,18 +22,19 @@ const withCoalescer = (
     readonly coalescer: Coalescer["Service"]
     readonly begun: () => number
     /** Ends the exchange that was begun last. */
-    readonly land: (exit: Exit.Exit<Answer, ResolveError>) => Effect.Effect<unknown>
+    readonly land: (exit: Exit.Exit<Answer, ResolveError>) => Effect.Effect<void>
+    /** How many exchanges were given up. */
+    readonly abandoned: () => number
   }) => Effect.Effect<void, ResolveError, Scope.Scope>
 ): void =>
   it.effect(name, () => {
-    const exchanges: Array<Deferred.Deferred<Answer, ResolveError>> = []
-    const resolve = () =>
-      Effect.gen(function* () {
-        const exchange = yield* Deferred.make<Answer, ResolveError>()
-        exchanges.push(exchange)
-        return yield* Deferred.await(exchange)
-      })
-    const layer = Coalescer.layer(Effect.succeed(resolve)).pipe(
+    const exchanges: Array<OutcomeTaker> = []
+    let abandoned = 0
+    const beginExchange: Begin = (_question, _record, taker) => {
+      exchanges.push(taker)
+      return { abandon: () => abandoned++ }
+    }
+    const layer = Coalescer.layer(Effect.succeed(beginExchange)).pipe(
       Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer))
     )
     return Effect.gen(function* () {
@@ -41,7 +42,8 @@ const withCoalescer = (
       yield* use({
         coalescer,
         begun: () => exchanges.length,
-        land: (exit) => Deferred.done(exchanges.at(-1)!, exit)
+        land: (exit) => Effect.sync(() => exchanges.at(-1)!.onOutcome(exit)),
+        abandoned: () => abandoned
       })
     }).pipe(Effect.provide(layer))
   })
@@ -101,6 +103,16 @@ describe("Coalescer", () => {
       yield* land(Exit.succeed(answer))
       assert.strictEqual(yield* Fiber.join(second), answer)
       assert.strictEqual(yield* Fiber.join(third), answer)
+    })
+  )
+
+  withCoalescer("goes on when nobody waits any more: who comes next has it", ({ coalescer, begun, abandoned, land }) =>
+    Effect.gen(function* () {
+      yield* Fiber.interrupt(yield* begin(follow(coalescer, WWW, HASH, LONG, nobody)))
+      const next = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
+      assert.deepStrictEqual([begun(), abandoned()], [1, 0])
+      yield* land(Exit.succeed(answer))
+      assert.strictEqual(yield* Fiber.join(next), answer)
     })
   )
 

@@ -1,11 +1,11 @@
 /** What queries do at the gate and with the coalescer, as effects. */
 import { Effect } from "effect"
 import type { Question } from "../../src/dns/question.ts"
-import { type Coalescer, Follower, type Outcome } from "../../src/query/coalescer.ts"
+import { type Coalescer, Follower } from "../../src/query/coalescer.ts"
 import { type Gate, Shed, type WaitedTooLong } from "../../src/query/gate.ts"
 import { type Holder, NOT_HELD } from "../../src/query/holders.ts"
 import type { ResolutionRecord } from "../../src/telemetry/record.ts"
-import type { Answer, ResolveError } from "../../src/upstream/answer.ts"
+import type { Answer, Outcome, ResolveError } from "../../src/upstream/answer.ts"
 import { wireName } from "./messages.ts"
 
 /** Runs `effect` with a permit of the gate, as a query does: uninterruptible but for its waiting. */
