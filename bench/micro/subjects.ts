@@ -40,7 +40,7 @@ const replying = (): ReadonlyArray<Subject> => {
   const edns = read(ednsQuery)
   const of = (wire: Uint8Array, ageSeconds: number): AnswerMessage => {
     const { wire: kept } = normalise(wire, wire.length, questionIn(plainQuery), TTL)!
-    return { wire: kept, length: kept.length, ageSeconds, turn: 1 }
+    return { wire: kept, length: kept.length, ageSeconds, turn: 1, scope: 0 }
   }
   const fresh = of(addresses("www.example.com", 1), 0)
   const aged = of(addresses("www.example.com", 1), 7)

@@ -8,10 +8,12 @@ import { Configuration } from "../config/configuration.ts"
 import { lowerCased } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"
 import type { Question } from "../dns/question.ts"
+import type { Subnet } from "../dns/subnet.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { isAtOrBelow, isName, type NameTest } from "./flush.ts"
 import { Key } from "./key.ts"
 import { MIN_OCTETS, TableMemory } from "./memory.ts"
+import { Networks } from "./networks.ts"
 import { AnswerTable, type CachedAnswer, type TableStatistics } from "./table.ts"
 
 const MIB = 1024 * 1024
@@ -31,12 +33,21 @@ export class AnswerCache extends Context.Service<
     readonly keyOf: (query: Query, view?: number) => Key
     /** The answer for the key, alive or past its life: look at `remainingSeconds`. Valid until the next lookup. */
     readonly find: (key: Key) => CachedAnswer | undefined
+    /**
+     * The same for clients of one network: the answer with the longest scope that holds it, else the one for everybody
+     * (RFC 7871 §7.3.1). The key's hash is the network's own then.
+     */
+    readonly findFor: (key: Key, subnet: Subnet) => CachedAnswer | undefined
     /** The same as `lookup` for a question that is no packet's. */
     readonly peek: (question: Question, view?: number) => CachedAnswer | undefined
     /** The answer to the question even if its life is over, as long as nothing needed its place. */
     readonly peekStale: (question: Question, view?: number) => CachedAnswer | undefined
-    /** Keeps an answer for `ttlSeconds`; 0 keeps nothing. */
-    readonly store: (question: Question, wire: Uint8Array, ttlSeconds: number, view?: number) => void
+    /**
+     * Keeps an answer for `ttlSeconds`; 0 keeps nothing.
+     *
+     * @param scope for how wide a part of the question's network it is good (RFC 7871 §7.3.1)
+     */
+    readonly store: (question: Question, wire: Uint8Array, ttlSeconds: number, view?: number, scope?: number) => void
     /** Octets that the answers take. */
     readonly size: () => number
     /** Moves the cache's time on: to be called once for each batch of packets. A timer does when none come. */
@@ -105,6 +116,7 @@ const make = (
       table.hash(key)
       return key
     }
+    const networks = new Networks(table)
     const findAlive = (key: Key): CachedAnswer | undefined => {
       const answer = table.lookup(key)
       return answer !== undefined && answer.remainingSeconds > 0 ? answer : undefined
@@ -115,13 +127,22 @@ const make = (
       lookup: (query, view) => findAlive(keyOf(query, view)),
       keyOf,
       find: (key) => table.lookup(key),
+      findFor: (key, subnet) => networks.find(key, subnet),
       peek: (question, view) => {
         table.refresh()
         return findAlive(keyOfQuestion(question, view))
       },
-      peekStale: (question, view) => table.lookup(keyOfQuestion(question, view)),
-      store: (question, wire, ttlSeconds, view) => {
-        if (config.enableCaching) table.store(keyOfQuestion(question, view), wire, ttlSeconds)
+      peekStale: (question, view) => {
+        const key = keyOfQuestion(question, view)
+        const subnet = question.origin?.subnet
+        return subnet === undefined ? table.lookup(key) : networks.find(key, subnet)
+      },
+      store: (question, wire, ttlSeconds, view, scope = 0) => {
+        if (!config.enableCaching) return
+        const key = keyOfQuestion(question, view)
+        const subnet = question.origin?.subnet
+        if (subnet === undefined) table.store(key, wire, ttlSeconds)
+        else networks.store(key, subnet, wire, ttlSeconds, scope)
       },
       size: () => table.statistics().bytes,
       tick: () => table.tick(),

@@ -11,12 +11,16 @@
  * | 5, 6 | when it was stored and when it dies, in ticks |
  * | 7 … | the answer, as `normalise` makes them: header, the question in lower case, records |
  *
+ * Behind an answer that is for one client network stand the network and the scope that came with it, 19 octets; they
+ * count as the answer's.
+ *
  * The name stands in the answer's question, once. Word 0 of a place never changes while the place is in the ring, so
  * that the ring can be walked whatever a writer left half-done; a place whose name has no length is a gap.
  */
 
+import { SUBNET_SIZE, type Subnet } from "../dns/subnet.ts"
 import { HEADER_SIZE, MAX_MESSAGE_SIZE } from "../dns/wire.ts"
-import type { Key } from "./key.ts"
+import { FOR_NETWORK, type Key } from "./key.ts"
 import { UNIT } from "./memory.ts"
 
 export const SHAPE = 0
@@ -34,6 +38,10 @@ export const sizeOf = (shape: number): number => shape & 0xffff
 export const nameLengthOf = (shape: number): number => (shape >>> 16) & 0xff
 export const lengthOf = (body: number): number => body & 0xffff
 
+/** What stands behind the answer: the client network that it is for, if it is for one, and the scope. */
+export const NETWORK_SIZE = SUBNET_SIZE + 1
+export const isForNetwork = (shape: number): boolean => ((shape >>> 24) & FOR_NETWORK) !== 0
+
 /** Units that an answer of so many octets takes. */
 export const unitsFor = (length: number): number => (ENTRY_WORDS * 4 + length + UNIT - 1) >>> 3
 
@@ -50,13 +58,26 @@ export class Entry {
     return this.words[HASH]!
   }
 
+  /** Octets behind the words. */
   get length(): number {
     return lengthOf(this.words[BODY]!)
   }
 
-  fill(key: Key, answer: Uint8Array, stored: number, expires: number): void {
+  /** Octets of the answer alone. */
+  get answerLength(): number {
+    return isForNetwork(this.words[SHAPE]!) ? this.length - NETWORK_SIZE : this.length
+  }
+
+  /** The scope that the answer came with; 0 where it is for everybody. */
+  get scope(): number {
+    return isForNetwork(this.words[SHAPE]!) ? this.wire[this.length - 1]! : 0
+  }
+
+  /** @param scope that came with an answer for one client network */
+  fill(key: Key, answer: Uint8Array, stored: number, expires: number, scope: number): void {
     const { words } = this
-    const { length } = answer
+    const hasNetwork = (key.flags & FOR_NETWORK) !== 0
+    const length = answer.length + (hasNetwork ? NETWORK_SIZE : 0)
     this.giveSize(unitsFor(length), (key.nameLength << 16) | (key.flags << 24))
     words[HASH] = key.hash
     words[VIEW] = key.view
@@ -66,6 +87,9 @@ export class Entry {
     // The last word's rest is part of the checksum: it must not be what an earlier answer left.
     words[ENTRY_WORDS + (length >>> 2)] = 0
     this.wire.set(answer)
+    if (!hasNetwork) return
+    this.wire.set(key.network, answer.length)
+    this.wire[length - 1] = scope
   }
 
   /** Sets the size of the place that it is going to have. */
@@ -87,6 +111,13 @@ export class Entry {
     const whole = nameLength >>> 2
     for (let i = 0; i < whole; i++) if (words[NAME_WORD + i] !== lowerName[i]) return false
     const left = nameLength & 3
-    return left === 0 || (words[NAME_WORD + whole]! ^ lowerName[whole]!) << (32 - 8 * left) === 0
+    if (left !== 0 && (words[NAME_WORD + whole]! ^ lowerName[whole]!) << (32 - 8 * left) !== 0) return false
+    return (key.flags & FOR_NETWORK) === 0 || this.hasNetwork(key.network)
+  }
+
+  private hasNetwork(network: Subnet): boolean {
+    const at = this.answerLength
+    for (let i = 0; i < SUBNET_SIZE; i++) if (this.wire[at + i] !== network[i]) return false
+    return true
   }
 }

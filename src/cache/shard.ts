@@ -8,7 +8,21 @@
  */
 import { Census } from "./census.ts"
 import type { Checksum } from "./checksum.ts"
-import { BODY, type Entry, HASH, NAME_WORD, nameLengthOf, SHAPE, SUM, sizeOf, VIEW } from "./entry.ts"
+import {
+  BODY,
+  ENTRY_WORDS,
+  type Entry,
+  HASH,
+  isForNetwork,
+  lengthOf,
+  NAME_WORD,
+  NETWORK_SIZE,
+  nameLengthOf,
+  SHAPE,
+  SUM,
+  sizeOf,
+  VIEW
+} from "./entry.ts"
 import { Eviction } from "./eviction.ts"
 import { Lock } from "./lock.ts"
 import { Header, LINE_SLOTS, LINE_WORDS, ShardHeader, type ShardMemory } from "./memory.ts"
@@ -130,6 +144,14 @@ export class Shard {
     // The last word may hold octets past the name: they are the type's, the same as well.
     const last = NAME_WORD + (nameLengthOf(shape) >>> 2)
     for (let i = NAME_WORD; i <= last; i++) if (words[at + i] !== key[i]) return false
+    return !isForNetwork(shape) || this.hasNetworkOf(entry, at)
+  }
+
+  /** Whether both are for the same client network; the scopes behind may differ. */
+  private hasNetworkOf(entry: Entry, at: number): boolean {
+    const mine = (at + ENTRY_WORDS) * 4 + lengthOf(this.words[at + BODY]!) - NETWORK_SIZE
+    const its = entry.answerLength
+    for (let i = 0; i < NETWORK_SIZE - 1; i++) if (this.octets[mine + i] !== entry.wire[its + i]) return false
     return true
   }
 

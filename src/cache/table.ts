@@ -9,7 +9,7 @@ import type { AnswerMessage } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import { carryOver } from "./carry.ts"
 import { Checksum } from "./checksum.ts"
-import { Entry, EXPIRES, STORED } from "./entry.ts"
+import { Entry, EXPIRES, NETWORK_SIZE, STORED } from "./entry.ts"
 import { flushNames, type NameTest } from "./flush.ts"
 import { NameHash } from "./hash.ts"
 import type { Key } from "./key.ts"
@@ -44,6 +44,7 @@ class Hit implements CachedAnswer {
   ageSeconds = 0
   remainingSeconds = 0
   turn = 0
+  scope = 0
 
   constructor(wire: Uint8Array) {
     this.wire = wire
@@ -79,8 +80,9 @@ export class AnswerTable {
 
   /** Takes the key's hash: the same in all threads, and in a memory that was resized. */
   hash(key: Key): void {
-    const kind = (key.type << 2) | key.flags
-    key.hash = this.hasher.of(key.wire, key.nameAt, key.nameLength, kind, key.view, key.lowerName)
+    const kind = (key.type << 2) | (key.flags & 3)
+    const view = key.view ^ key.networkHash
+    key.hash = this.hasher.of(key.wire, key.nameAt, key.nameLength, kind, view, key.lowerName)
   }
 
   /** The answer for the key, whose hash was taken, alive or not; counted as a hit if it is alive. */
@@ -98,7 +100,8 @@ export class AnswerTable {
     const { hit } = this
     const ageSeconds = (((now - stored) | 0) / TICKS_PER_SECOND) | 0
     const lifeSeconds = (((words[EXPIRES]! - stored) | 0) / TICKS_PER_SECOND) | 0
-    hit.length = entry.length
+    hit.length = entry.answerLength
+    hit.scope = entry.scope
     hit.ageSeconds = ageSeconds
     hit.remainingSeconds = lifeSeconds - ageSeconds
     const heatAt = heatOf(slotAt)
@@ -113,13 +116,17 @@ export class AnswerTable {
     return hit
   }
 
-  /** Keeps the answer for the key, whose hash was taken; 0 seconds keep nothing. */
-  store(key: Key, answer: Uint8Array, ttlSeconds: number): void {
-    if (ttlSeconds <= 0 || answer.length > MAX_MESSAGE_SIZE) return
+  /**
+   * Keeps the answer for the key, whose hash was taken; 0 seconds keep nothing.
+   *
+   * @param scope that came with an answer for one client network
+   */
+  store(key: Key, answer: Uint8Array, ttlSeconds: number, scope = 0): void {
+    if (ttlSeconds <= 0 || answer.length + NETWORK_SIZE > MAX_MESSAGE_SIZE) return
     this.clock.tick()
     const { now } = this.clock
     const lifeTicks = Math.min(ttlSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND
-    this.coming.fill(key, answer, now, (now + lifeTicks) | 0)
+    this.coming.fill(key, answer, now, (now + lifeTicks) | 0, scope)
     const isKept = this.shardOf(key.hash).store(this.coming)
     this.counters[isKept ? Tally.Stores : Tally.Unstored]!++
   }

@@ -4,6 +4,8 @@
 import { networkInterfaces } from "node:os"
 import { ConfigProvider, Context, Effect, Exit, Layer, Schema, SchemaIssue } from "effect"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { asksForPlace } from "./conditions.ts"
+import { wrongWithGeoFile } from "./geo-file.ts"
 import { fileKey, type SettingName, Settings, settingNames } from "./schema.ts"
 import { type Gathered, type Given, gather, type Mistake } from "./sources.ts"
 import { isNamed } from "./upstream-address.ts"
@@ -118,6 +120,15 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
   })
   for (const { group } of settings.rules) {
     if (!names.includes(group)) say("rules", group, `a group: there ${listed(names)}`)
+  }
+  if (settings.geoDatabase === undefined) {
+    const needed = "geo_database as well: a file that says where addresses are"
+    if (settings.rules.some(asksForPlace)) say("rules", "country: or continent:", needed)
+    if (settings.upstreamPolicy === "geo") say("upstreamPolicy", "geo", needed)
+    for (const { name, policy } of settings.groups) if (policy === "geo") say("groups", `${name}: policy=geo`, needed)
+  } else {
+    const wrong = wrongWithGeoFile(settings.geoDatabase)
+    if (wrong !== undefined) say("geoDatabase", settings.geoDatabase, wrong)
   }
   // Only where somebody's name has to be looked up are they asked.
   for (const server of settings.upstreams.some(isNamed) ? settings.bootstrap : []) {

@@ -4,22 +4,24 @@
  * | what | written |
  * | --- | --- |
  * | a group | `corp=10.1.0.1 10.1.0.2*3 policy=ordered` |
- * | a rule | `corp.example !public.corp.example client:10.1.0.0/16 -> corp` |
+ * | a rule | `corp.example !public.corp.example client:10.1.0.0/16 -> corp`, `cdn.example country:DE\|AT -> near ecs` |
  *
  * In the file they may be maps, which are brought into these texts first.
  */
 import { Predicate, Result } from "effect"
-import type { IpNetwork } from "effect/net"
 import { parseName } from "../dns/name.ts"
+import type { Spot } from "../dns/origin.ts"
+import { readSubnetPrefixes, type SubnetPrefixes } from "./client-subnet.ts"
+import { CONDITION_KEYS, type Conditions, conditionWords, isForAllClients, readConditions } from "./conditions.ts"
 import { readUpstreamAddress } from "./read-upstream.ts"
 import type { UpstreamAddress } from "./upstream-address.ts"
-import { type Read, readNetwork } from "./values.ts"
+import type { Read } from "./values.ts"
 
-export const policies = ["ordered", "round-robin", "least-busy", "fastest", "parallel", "hash"] as const
+export const policies = ["ordered", "round-robin", "least-busy", "fastest", "parallel", "hash", "geo"] as const
 export type Policy = (typeof policies)[number]
 
-/** An upstream and its share beside others; 1 where none is given. */
-export type WeightedUpstream = UpstreamAddress & { readonly weight?: number }
+/** An upstream, its share beside others (1 where none is given), and where it is (else looked up). */
+export type WeightedUpstream = UpstreamAddress & { readonly weight?: number; readonly spot?: Spot }
 
 export interface Group {
   readonly name: string
@@ -29,20 +31,39 @@ export interface Group {
   readonly view: number
 }
 
-export interface Rule {
+export interface Rule extends Conditions {
   /** In wire form; the root's where the rule is for all names. */
   readonly suffix: Uint8Array
   /** Names at or below these are not meant. */
   readonly except: ReadonlyArray<Uint8Array>
-  /** Whose queries are meant; undefined for all clients'. */
-  readonly client: IpNetwork.IpNetwork | undefined
   readonly group: string
+  /** How much of the client's address its upstreams are told; undefined for nothing. */
+  readonly ecs: SubnetPrefixes | undefined
 }
+
+/** Tells the answers to queries that go by this rule from all others: told of clients, upstreams answer otherwise. */
+export const viewBy = ({ ecs }: Rule, { name, view }: Group): number =>
+  ecs === undefined ? view : fingerprint(`${view} ${name} ecs=${ecs.ipv4}/${ecs.ipv6}`)
 
 const MAX_WEIGHT = 1000
 
-/** `9.9.9.9`, `9.9.9.9*3`. */
+/** `9.9.9.9`, `9.9.9.9*3`, `9.9.9.9@52.5/13.4`, `9.9.9.9*3@52.5/13.4`. */
 export const readWeightedUpstream = (text: string): Read<WeightedUpstream> => {
+  const placed = /^(.*)@([^@/]+)\/([^@/]+)$/.exec(text)
+  if (placed === null) return readUpstreamWithWeight(text)
+  const spot = { latitude: coordinate(placed[2]!, 90), longitude: coordinate(placed[3]!, 180) }
+  if (Number.isNaN(spot.latitude) || Number.isNaN(spot.longitude)) {
+    return Result.fail("degrees north and east behind the @, such as @52.5/13.4")
+  }
+  return Result.map(readUpstreamWithWeight(placed[1]!), (upstream) => ({ ...upstream, spot }))
+}
+
+const coordinate = (text: string, limit: number): number => {
+  const degrees = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+  return Math.abs(degrees) <= limit ? degrees : Number.NaN
+}
+
+const readUpstreamWithWeight = (text: string): Read<WeightedUpstream> => {
   const weighted = /^(.*)\*(\d+)$/.exec(text)
   if (weighted === null) return readUpstreamAddress(text)
   const weight = Number(weighted[2])
@@ -74,28 +95,30 @@ export const readGroup = (text: string): Read<Group> => {
 }
 
 export const readRule = (text: string): Read<Rule> => {
-  const [conditions, group, ...more] = text.split("->").map((part) => part.trim())
-  if (group === undefined || group === "" || more.length > 0) return Result.fail("conditions -> group")
+  const [before, after, ...more] = text.split("->").map(wordsOf)
+  const [group, ...how] = after ?? []
+  if (group === undefined || more.length > 0) return Result.fail("conditions -> group")
+  const ecs = how.length === 0 ? Result.succeed(undefined) : readSubnetPrefixes(how.join(" "))
+  if (Result.isFailure(ecs)) return Result.fail(`behind the group nothing, or ${ecs.failure}`)
+  const read = readConditions(before!)
+  if (Result.isFailure(read)) return Result.fail(read.failure)
+  const { conditions, rest } = read.success
   let suffix: Uint8Array | undefined
-  let client: IpNetwork.IpNetwork | undefined
   const except: Array<Uint8Array> = []
-  for (const word of conditions!.split(/\s+/).filter((part) => part !== "")) {
-    if (word.startsWith("client:")) {
-      const network = readNetwork(word.slice("client:".length))
-      if (Result.isFailure(network)) return Result.fail(`client: ${network.failure}`)
-      if (client !== undefined) return Result.fail("one client network a rule")
-      client = network.success
-      continue
-    }
+  for (const word of rest) {
     const name = parseName((word.startsWith("!") ? word.slice(1) : word).toLowerCase())
     if (name === undefined) return Result.fail(`a name, not ${word}`)
     if (word.startsWith("!")) except.push(name)
     else if (suffix === undefined) suffix = name
     else return Result.fail("one suffix a rule")
   }
-  if (suffix === undefined && client === undefined) return Result.fail("a suffix or a client network before the ->")
-  return Result.succeed({ suffix: suffix ?? Uint8Array.of(0), except, client, group })
+  if (suffix === undefined && isForAllClients(conditions)) {
+    return Result.fail("a suffix, a client network, a country or a continent before the ->")
+  }
+  return Result.succeed({ suffix: suffix ?? Uint8Array.of(0), except, ...conditions, group, ecs: ecs.success })
 }
+
+const wordsOf = (text: string): ReadonlyArray<string> => text.split(/\s+/).filter((word) => word !== "")
 
 /** FNV-1a of what the group was written with, spaces aside. */
 const fingerprint = (text: string): number => {
@@ -104,13 +127,13 @@ const fingerprint = (text: string): number => {
   return hash === 0 ? 1 : hash
 }
 
-/** A list of texts for what a file says of upstreams: texts, or maps of address and weight. */
+/** A list of texts for what a file says of upstreams: texts, or maps of address, weight and place. */
 export const upstreamTexts = (value: unknown): ReadonlyArray<string> | undefined =>
   everyOf(asList(value), (item) => {
     if (isScalar(item)) return String(item)
-    if (!hasOnly(item, ["address", "weight"]) || !isScalar(item["address"])) return undefined
-    const { weight } = item
-    return weight === undefined ? String(item["address"]) : `${item["address"]}*${weight}`
+    if (!hasOnly(item, ["address", "weight", "place"]) || !isScalar(item["address"])) return undefined
+    const { weight, place } = item
+    return `${item["address"]}${weight === undefined ? "" : `*${weight}`}${place === undefined ? "" : `@${place}`}`
   })
 
 /** The same of groups: texts, or a map of `name: { upstreams, policy }`. */
@@ -125,16 +148,19 @@ export const groupTexts = (value: unknown): ReadonlyArray<string> | undefined =>
   })
 }
 
-/** The same of rules: texts, or maps of `suffix`, `except`, `client` and `group`. */
+/** The same of rules: texts, or maps of `suffix`, `except`, `client`, `country`, `continent`, `group` and `ecs`. */
 export const ruleTexts = (value: unknown): ReadonlyArray<string> | undefined =>
   everyOf(asList(value), (rule) => {
     if (isScalar(rule)) return String(rule)
-    if (!hasOnly(rule, ["suffix", "except", "client", "group"])) return undefined
+    if (!hasOnly(rule, ["suffix", "except", ...CONDITION_KEYS, "group", "ecs"])) return undefined
     const except = everyOf(asList(rule["except"] ?? []), textOrNone)
-    if (except === undefined) return undefined
+    const conditions = conditionWords(rule)
+    if (except === undefined || conditions === undefined) return undefined
     const suffix = rule["suffix"] === undefined ? [] : [String(rule["suffix"])]
-    const client = rule["client"] === undefined ? [] : [`client:${rule["client"]}`]
-    return [...suffix, ...except.map((name) => `!${name}`), ...client, "->", String(rule["group"] ?? "")].join(" ")
+    const { ecs = false } = rule
+    const told = ecs === false ? [] : [ecs === true ? "ecs" : `ecs=${ecs}`]
+    const exceptions = except.map((name) => `!${name}`)
+    return [...suffix, ...exceptions, ...conditions, "->", String(rule["group"] ?? ""), ...told].join(" ")
   })
 
 const isScalar = (value: unknown): value is string | number | boolean =>

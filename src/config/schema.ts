@@ -68,6 +68,8 @@ export const Settings = Schema.Struct({
   tlsCaFile: Schema.UndefinedOr(fromText(readAuthorities)),
   groups: Schema.Array(fromText(readGroup)),
   rules: Schema.Array(fromText(readRule)),
+  geoDatabase: Schema.UndefinedOr(text),
+  ecsTrust: Schema.Array(fromText(readNetwork)),
   upstreamPolicy: word(...policies),
   parallelUpstreams: number({ min: 2, max: 8 }),
   failoverRcodes: list(fromText(readErrorRcode)),
@@ -162,7 +164,17 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   rules: {
     default: "",
     isList: true,
-    meaning: "which queries go to which group: corp.example !public.corp.example client:10.0.0.0/8 -> name"
+    meaning:
+      "which queries go to which group: corp.example !public.corp.example client:10.0.0.0/8 -> name; country:DE|AT, continent:EU; name ecs for EDNS Client Subnet"
+  },
+  geoDatabase: {
+    default: undefined,
+    meaning: "a MaxMind database (.mmdb) that says where addresses are; read again when it changes"
+  },
+  ecsTrust: {
+    default: "",
+    isList: true,
+    meaning: "networks whose EDNS Client Subnet is believed: forwarders that ask for others"
   },
   upstreamPolicy: {
     default: undefined,

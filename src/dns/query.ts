@@ -41,6 +41,8 @@ export class Query {
   /** Where the OPT's options start and end; both 0 where there is none, or its version is not ours. */
   optionsStart = 0
   optionsEnd = 0
+  /** The data of the client's ECS option where its answer depends on it, so that it is told the scope (RFC 7871 §7.2.2). */
+  subnetOption: Uint8Array | undefined = undefined
 
   get recursionDesired(): boolean {
     return (this.flags & Flag.RD) !== 0
@@ -68,6 +70,7 @@ export class Query {
     copy.hasOpt = this.hasOpt
     copy.udpSize = this.udpSize
     copy.dnssecOk = this.dnssecOk
+    copy.subnetOption = this.subnetOption
     return copy
   }
 }
@@ -96,6 +99,7 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
   query.dnssecOk = false
   query.optionsStart = 0
   query.optionsEnd = 0
+  query.subnetOption = undefined
 
   if ((flags & Flag.OpcodeMask) !== 0) return Rcode.NotImp
   if (u16(wire, 4) !== 1) return Rcode.FormErr

@@ -1,12 +1,14 @@
 /**
  * A question as it is asked upstream and kept by: everything on which an answer depends.
  *
- * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9), and which upstreams are asked. Not RD, not
- * AD, not the transport.
+ * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9), which upstreams are asked, and the client's
+ * network where they are told of it (RFC 7871). Not RD, not AD, not the transport.
  */
 import { Flag, Type, typeName } from "./codes.ts"
 import { formatName, lowerCased, sameName } from "./name.ts"
+import type { Origin } from "./origin.ts"
 import type { Query } from "./query.ts"
+import { sameSubnet } from "./subnet.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32 } from "./wire.ts"
 
 export interface Question {
@@ -18,15 +20,18 @@ export interface Question {
   readonly checkingDisabled: boolean
   /** Whose answer it is: the fingerprint of the upstreams that are asked; 0 for those that everybody asks. */
   readonly view: number
+  /** Where it comes from; undefined where that makes no difference, as for most. */
+  readonly origin: Origin | undefined
 }
 
-export const questionOf = (query: Query, view = 0): Question => ({
+export const questionOf = (query: Query, view = 0, origin: Origin | undefined = undefined): Question => ({
   name: lowerCased(query.wire, HEADER_SIZE, query.nameLength),
   type: query.type,
   class: query.class,
   dnssecOk: query.dnssecOk,
   checkingDisabled: query.checkingDisabled,
-  view
+  view,
+  origin
 })
 
 /** Whether an answer to one is an answer to the other. */
@@ -36,6 +41,7 @@ export const sameQuestion = (a: Question, b: Question): boolean =>
   a.dnssecOk === b.dnssecOk &&
   a.checkingDisabled === b.checkingDisabled &&
   a.view === b.view &&
+  (a.origin === b.origin || sameSubnet(a.origin?.subnet, b.origin?.subnet)) &&
   a.name.length === b.name.length &&
   sameName(a.name, 0, b.name, 0, a.name.length)
 
@@ -48,7 +54,8 @@ export const questionKey = (question: Question): string =>
     (question.dnssecOk ? 1 : 0) | (question.checkingDisabled ? 2 : 0),
     question.view & 0xffff,
     question.view >>> 16
-  )
+  ) +
+  (question.origin?.subnet === undefined ? "" : Buffer.from(question.origin.subnet).toString("latin1"))
 
 /** `www.example.com A`, for people. */
 export const formatQuestion = (question: Question): string => `${formatName(question.name)} ${typeName(question.type)}`

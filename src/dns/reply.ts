@@ -8,6 +8,7 @@
 import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
 import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
 import type { Query } from "./query.ts"
+import { OPTION_CLIENT_SUBNET, SCOPE_OF_SOURCE } from "./subnet.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32, u16, u32 } from "./wire.ts"
 
 /** The largest UDP message that we send, and say that we take: DNS flag day 2020, below any path's MTU. */
@@ -19,6 +20,8 @@ export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + 6 +
 
 /** An Extended DNS Error without a text (RFC 8914 §2). */
 const BARE_ERROR_SIZE = 6
+/** An option that tells a client the scope: at most an IPv6 address (RFC 7871 §6). */
+const MAX_SUBNET_SIZE = 8 + 16
 /** What the records of a stale answer are said to live (RFC 8767 §4). */
 export const STALE_TTL_SECONDS = 30
 
@@ -39,13 +42,15 @@ export interface AnswerMessage {
   readonly ageSeconds: number
   /** Which of several addresses comes first: counts up from reply to reply. */
   readonly turn: number
+  /** Bits of the client's network on which it depends; `SCOPE_OF_SOURCE` for all that it was asked for. */
+  readonly scope: number
 }
 
 /** Octets that the reply to this query may measure over UDP: the client's size, never more than ours (RFC 6891 §6.2.5). */
 export const udpLimit = (query: Query): number => Math.min(query.udpSize, MAX_UDP_SIZE)
 
 /** Octets that `writeAnswer` needs at most for this answer. */
-export const replySize = (answer: AnswerMessage): number => answer.length + OPT_SIZE
+export const replySize = (answer: AnswerMessage): number => answer.length + OPT_SIZE + MAX_SUBNET_SIZE
 
 /**
  * Writes the reply to `query` into `out`.
@@ -59,12 +64,13 @@ export const replySize = (answer: AnswerMessage): number => answer.length + OPT_
  * @returns the reply's length in octets
  */
 export const writeAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
-  const end = writeRecords(out, query, answer, limit - (query.hasOpt ? OPT_SIZE : 0))
-  return query.hasOpt ? writeOpt(out, end, query, Rcode.NoError) : end
+  const end = writeRecords(out, query, answer, limit - (query.hasOpt ? OPT_SIZE + subnetSize(query) : 0))
+  return query.hasOpt ? writeOpt(out, end, query, Rcode.NoError, undefined, answer.scope) : end
 }
 
 /** Octets that `writeStaleAnswer` needs at most for this answer. */
-export const staleReplySize = (answer: AnswerMessage): number => answer.length + OPT_SIZE + BARE_ERROR_SIZE
+export const staleReplySize = (answer: AnswerMessage): number =>
+  answer.length + OPT_SIZE + MAX_SUBNET_SIZE + BARE_ERROR_SIZE
 
 /**
  * The same for an answer past its life: all its TTLs are `STALE_TTL_SECONDS` (RFC 8767 §4), and the OPT says that it is
@@ -73,7 +79,7 @@ export const staleReplySize = (answer: AnswerMessage): number => answer.length +
  * @param out at least `min(staleReplySize(answer), limit)` octets, or `staleReplySize(answer)` where `limit` is larger
  */
 export const writeStaleAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
-  const room = limit - (query.hasOpt ? OPT_SIZE + BARE_ERROR_SIZE : 0)
+  const room = limit - (query.hasOpt ? OPT_SIZE + BARE_ERROR_SIZE + subnetSize(query) : 0)
   const end = writeRecords(out, query, { ...answer, ageSeconds: 0 }, room)
   for (let at = query.questionEnd; at < end; ) {
     const owner = skipName(out, at, end)
@@ -82,8 +88,10 @@ export const writeStaleAnswer = (out: Uint8Array, query: Query, answer: AnswerMe
   }
   if (!query.hasOpt) return end
   const isNXDomain = (u16(answer.wire, 2) & Flag.RcodeMask) === Rcode.NXDomain
-  return writeOpt(out, end, query, Rcode.NoError, isNXDomain ? staleNXDomain : stale)
+  return writeOpt(out, end, query, Rcode.NoError, isNXDomain ? staleNXDomain : stale, answer.scope)
 }
+
+const subnetSize = ({ subnetOption }: Query): number => (subnetOption === undefined ? 0 : 4 + subnetOption.length)
 
 /** Header, question and records: all but the OPT. Returns where they end. */
 const writeRecords = (out: Uint8Array, query: Query, answer: AnswerMessage, room: number): number => {
@@ -132,7 +140,14 @@ export const writeError = (out: Uint8Array, query: Query, rcode: number, reason?
 const replyFlags = (query: Query): number => Flag.QR | Flag.RA | (query.flags & (Flag.OpcodeMask | Flag.RD | Flag.CD))
 
 /** Version 0, our size, DO as asked, other flags clear (RFC 6891 §6.1.3, RFC 3225 §3). */
-const writeOpt = (out: Uint8Array, at: number, query: Query, rcode: number, reason?: ErrorReason): number => {
+const writeOpt = (
+  out: Uint8Array,
+  at: number,
+  query: Query,
+  rcode: number,
+  reason?: ErrorReason,
+  scope = 0
+): number => {
   out[at] = 0
   putU16(out, at + 1, Type.OPT)
   putU16(out, at + 3, MAX_UDP_SIZE)
@@ -147,9 +162,21 @@ const writeOpt = (out: Uint8Array, at: number, query: Query, rcode: number, reas
     end += 6
     for (let i = 0; i < reason.text.length; i++) out[end++] = reason.text.charCodeAt(i)
   }
+  if (query.subnetOption !== undefined && rcode === Rcode.NoError)
+    end = writeSubnet(out, end, query.subnetOption, scope)
   putU16(out, at + 9, end - at - OPT_SIZE)
   putU16(out, 10, u16(out, 10) + 1)
   return end
+}
+
+/** The client's option as it came, and the scope; none for a client that asked not to be told of (RFC 7871 §7.2.2). */
+const writeSubnet = (out: Uint8Array, at: number, option: Uint8Array, scope: number): number => {
+  const source = option[2]!
+  putU16(out, at, OPTION_CLIENT_SUBNET)
+  putU16(out, at + 2, option.length)
+  copyOctets(option, 0, option.length, out, at + 4)
+  out[at + 7] = scope === SCOPE_OF_SOURCE ? source : source === 0 ? 0 : scope
+  return at + 4 + option.length
 }
 
 interface Counts {

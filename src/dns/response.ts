@@ -8,6 +8,7 @@ import { Class, Flag, Rcode, Type } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
 import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
 import { type Question, writeQuestion } from "./question.ts"
+import { OPTION_CLIENT_SUBNET, readScope, type Subnet } from "./subnet.ts"
 import { copyOctets, copyOf, HEADER_SIZE, MAX_MESSAGE_SIZE, putU16, putU32, u8, u16, u32 } from "./wire.ts"
 
 /** Whether a message answers the question that was asked (RFC 5452 §9.1). */
@@ -54,6 +55,8 @@ export interface Response {
   readonly hasOpt: boolean
   /** The smallest TTL of all records, brought into the bounds; the upper bound where there is no record. */
   readonly ttlSeconds: number
+  /** Bits of the client's network on which it depends (RFC 7871 §6); 0 where it does not. */
+  readonly scope: number
 }
 
 /** Types whose data holds names, by RFC 1035 and its early successors; all else is opaque (RFC 3597 §4). */
@@ -93,7 +96,7 @@ const name = new Uint8Array(MAX_NAME_LENGTH)
  * Checks the reply `wire[0, length)` record by record and writes it anew, names compressed, TTLs brought into bounds.
  *
  * @returns undefined where a record or a name does not lie inside the message, an OPT stands where none may, or the
- *   message does not fit 65,535 octets
+ *   message does not fit 65,535 octets, or it is for another client network than was asked for (RFC 7871 §7.3)
  */
 export const normalise = (
   wire: Uint8Array,
@@ -102,12 +105,15 @@ export const normalise = (
   ttl: TtlBounds
 ): Response | undefined => {
   begin(question)
-  const opt = { isThere: false, upperRcode: 0 }
+  const opt: Opt = { isThere: false, upperRcode: 0, optionsAt: 0, optionsEnd: 0 }
   let at = u16(wire, 4) === 0 ? HEADER_SIZE : HEADER_SIZE + question.name.length + 4
   for (let section = 0; section < 3 && at >= 0; section++) {
     at = appendRecords(wire, length, at, u16(wire, 6 + section * 2), section, question, ttl, opt)
   }
   if (at < 0) return undefined
+  const subnet = question.origin?.subnet
+  const scope = subnet === undefined ? 0 : scopeIn(wire, opt, subnet)
+  if (scope < 0) return undefined
   const flags = u16(wire, 2)
   const rewritten = end(flags)
   return {
@@ -115,8 +121,29 @@ export const normalise = (
     rcode: (opt.upperRcode << 4) | (flags & Flag.RcodeMask),
     truncated: (flags & Flag.TC) !== 0,
     hasOpt: opt.isThere,
-    ttlSeconds: Math.min(smallestTtl, ttl.maxSeconds)
+    ttlSeconds: Math.min(smallestTtl, ttl.maxSeconds),
+    scope
   }
+}
+
+/** What is kept of an OPT while a message is gone through. */
+interface Opt {
+  isThere: boolean
+  upperRcode: number
+  optionsAt: number
+  optionsEnd: number
+}
+
+/** Without a word on it an answer is for everybody (RFC 7871 §7.3). */
+const scopeIn = (wire: Uint8Array, { optionsAt, optionsEnd }: Opt, subnet: Subnet): number => {
+  for (let at = optionsAt; at + 4 <= optionsEnd; ) {
+    const length = u16(wire, at + 2)
+    const next = at + 4 + length
+    if (next > optionsEnd) return -1
+    if (u16(wire, at) === OPTION_CLIENT_SUBNET) return readScope(wire, at + 4, length, subnet)
+    at = next
+  }
+  return 0
 }
 
 /**
@@ -129,7 +156,7 @@ export const normalise = (
  */
 export const joinAnswers = (head: Uint8Array, tail: Uint8Array, question: Question): Uint8Array | undefined => {
   begin(question)
-  const opt = { isThere: false, upperRcode: 0 }
+  const opt: Opt = { isThere: false, upperRcode: 0, optionsAt: 0, optionsEnd: 0 }
   const tailStart = skipName(tail, HEADER_SIZE, tail.length) + 4
   const headEnd = appendRecords(
     head,
@@ -186,7 +213,7 @@ const appendRecords = (
   section: number,
   question: Question | undefined,
   ttl: TtlBounds,
-  opt: { isThere: boolean; upperRcode: number }
+  opt: Opt
 ): number => {
   let at = start
   for (let i = 0; i < count; i++) {
@@ -200,6 +227,8 @@ const appendRecords = (
       if (opt.isThere || section !== 2 || u8(wire, at) !== 0) return -1
       opt.isThere = true
       opt.upperRcode = u8(wire, owner + 4)
+      opt.optionsAt = dataAt
+      opt.optionsEnd = next
       at = next
       continue
     }

@@ -4,11 +4,12 @@
  * Closing goes the way of a query: listeners stop, fibers finish, resolvers close, telemetry is flushed.
  */
 import { randomBytes } from "node:crypto"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
-import type { Configuration } from "../config/configuration.ts"
+import { Configuration } from "../config/configuration.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import { Geography } from "../io/geography.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
@@ -30,6 +31,13 @@ const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: ra
 
 const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.provide(layerTracer))
 
+/** Places, where the configuration names a database of them. */
+const geography = Layer.unwrap(
+  Effect.map(Configuration, ({ geoDatabase }) =>
+    geoDatabase === undefined ? Geography.none : Geography.layerOf(geoDatabase)
+  )
+)
+
 /** What others than queries look at: counters, latencies, what is kept. */
 export type Shared = Counters | Latencies | AnswerCache | FailureCache
 
@@ -44,7 +52,7 @@ export const serverLayer: Layer.Layer<
   Layer.provide(Coalescer.layer(makeResolveAndKeep)),
   Layer.provide(ResolverPool.layer),
   Layer.provide(telemetry),
-  Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark)),
+  Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark, geography)),
   Layer.provide(Turn.layer)
 )
 

@@ -7,7 +7,7 @@
 import { Cause, Effect, Exit } from "effect"
 import { Rcode } from "../dns/codes.ts"
 import type { Query } from "../dns/query.ts"
-import { formatQuestion, type Question, questionOf } from "../dns/question.ts"
+import { formatQuestion, type Question } from "../dns/question.ts"
 import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
 import type { Turn } from "../io/turn.ts"
@@ -61,15 +61,14 @@ export class Miss extends Follower implements Holder {
 
   /**
    * @param asked a copy of its own
-   * @param view of the upstreams to ask
    * @param hasStale whether there is an answer past its life that may be given
    */
   constructor(
     tools: MissTools,
     path: ReplyPath,
     asked: Query,
+    question: Question,
     hash: number,
-    view: number,
     hasStale: boolean,
     startedMs: number,
     isPicked: boolean
@@ -81,7 +80,7 @@ export class Miss extends Follower implements Holder {
     this.hash = hash
     this.isPicked = isPicked
     this.hasStale = hasStale
-    this.question = questionOf(asked, view)
+    this.question = question
     this.record = newRecord(path, this.question, startedMs, isPicked ? tools.turn.preciseMs() : startedMs, "miss")
   }
 
@@ -158,10 +157,11 @@ export class Miss extends Follower implements Holder {
   private answer(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<void> {
     if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
     const { record, tools } = this
-    const { wire } = outcome.value
+    const { wire, scope } = outcome.value
     tools.counters.add("answers.sent")
     fresh.wire = wire
     fresh.length = wire.length
+    fresh.scope = scope
     sendAnswer(this.path, this.asked, fresh)
     record.rcode = u16(wire, 2) & 0xf
     record.endedMs = this.isPicked ? tools.turn.preciseMs() : tools.turn.nowMs()
@@ -216,9 +216,10 @@ export class Miss extends Follower implements Holder {
 }
 
 /** An answer as it came a moment ago; used again from answer to answer. */
-const fresh: AnswerMessage & { wire: Uint8Array; length: number } = {
+const fresh: AnswerMessage & { wire: Uint8Array; length: number; scope: number } = {
   wire: new Uint8Array(0),
   length: 0,
   ageSeconds: 0,
-  turn: 0
+  turn: 0,
+  scope: 0
 }

@@ -12,9 +12,11 @@ import type { Key } from "../cache/key.ts"
 import type { CachedAnswer } from "../cache/table.ts"
 import { Configuration } from "../config/configuration.ts"
 import { ExtendedError, Rcode } from "../dns/codes.ts"
+import type { Origin } from "../dns/origin.ts"
 import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
 import { u16 } from "../dns/wire.ts"
+import { Geography } from "../io/geography.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -26,7 +28,9 @@ import { LoopMark } from "../upstream/resolver-pool.ts"
 import { makeAccess } from "./access.ts"
 import { Coalescer } from "./coalescer.ts"
 import { makeGate } from "./gate.ts"
+import { Locator } from "./locator.ts"
 import { Miss, type MissTools } from "./miss.ts"
+import { makeOrigin } from "./origin.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { looped, ownFault, prohibited } from "./reasons.ts"
 import { newRecord } from "./record.ts"
@@ -63,6 +67,7 @@ export class Pipeline extends Context.Service<
     | Turn
     | LoopMark
     | FailureLog
+    | Geography
   > = Layer.effect(
     Pipeline,
     Effect.gen(function* () {
@@ -78,7 +83,9 @@ export class Pipeline extends Context.Service<
       const loopMark = yield* LoopMark
       const log = yield* FailureLog
       const mayAsk = makeAccess(config.allow)
-      const viewOf = makeRouter(config.groups, config.rules)
+      const locator = new Locator(config.ecsTrust, yield* Geography)
+      const viewOf = makeRouter(config.groups, config.rules, (query, client) => locator.placeOf(query, client))
+      const originOf = makeOrigin(config, locator)
       const gate = yield* makeGate(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
       const deadlineMs = config.queryTimeoutSecs * 1000
       const staleness = new Staleness(cache, turn, config)
@@ -126,8 +133,9 @@ export class Pipeline extends Context.Service<
         const isPicked = traces.picks()
         const startedMs = isPicked ? turn.preciseMs() : turn.nowMs()
         const view = viewOf(query, packet.client)
+        const origin = originOf(query, packet.client, view)
         const key = cache.keyOf(query, view)
-        const found = cache.find(key)
+        const found = origin?.subnet === undefined ? cache.find(key) : cache.findFor(key, origin.subnet)
         if (found !== undefined && found.remainingSeconds > 0) {
           counters.add("cache.hits")
           counters.add("answers.sent")
@@ -136,10 +144,12 @@ export class Pipeline extends Context.Service<
           const refreshes =
             found.remainingSeconds * PREFETCH_SHARE <= found.ageSeconds && isWorthPrefetching(found, key.hash)
           if (isPicked) traces.finish(hitRecord(packet, query, startedMs, turn.preciseMs(), found, refreshes), true)
-          return refreshes ? prefetch(key) : Effect.void
+          return refreshes ? prefetch(key, origin) : Effect.void
         }
         const hasStale = staleness.isUsable(found)
-        const miss = new Miss(tools, packet.keepPath(), query.detach(), key.hash, view, hasStale, startedMs, isPicked)
+        const question = questionOf(query, view, origin)
+        const asked = query.detach()
+        const miss = new Miss(tools, packet.keepPath(), asked, question, key.hash, hasStale, startedMs, isPicked)
         const known = failures.lookup(miss.question)
         if (known !== undefined) {
           counters.add("cache.failures")
@@ -157,9 +167,9 @@ export class Pipeline extends Context.Service<
         hit.ageSeconds + hit.remainingSeconds >= MIN_PREFETCH_TTL_SECONDS &&
         refresher.claims(hash)
 
-      const prefetch = ({ hash, view }: Key): Effect.Effect<void> => {
+      const prefetch = ({ hash, view }: Key, origin: Origin | undefined): Effect.Effect<void> => {
         counters.add("cache.prefetches")
-        return refresher.refresh(questionOf(query, view), hash)
+        return refresher.refresh(questionOf(query, view, origin), hash)
       }
 
       const carriesOurMark = (asked: Query): boolean => {

@@ -48,7 +48,8 @@ export const makeResolveAndKeep = Effect.gen(function* () {
       const wire = joinAnswers(head.wire, tail.wire, question)
       if (wire === undefined) return endless
       const ttlSeconds = Math.min(head.ttlSeconds, tail.ttlSeconds)
-      const joined: Answer = { wire, ttlSeconds, continuesAt: tail.continuesAt }
+      const scope = Math.max(head.scope, tail.scope)
+      const joined: Answer = { wire, ttlSeconds, continuesAt: tail.continuesAt, scope }
       return tail.continuesAt === undefined
         ? Effect.succeed(joined)
         : complete(question, joined, tail.continuesAt, legs + 1, record)
@@ -64,7 +65,8 @@ export const makeResolveAndKeep = Effect.gen(function* () {
     },
     keep: (question, outcome) => {
       if (Exit.isSuccess(outcome)) {
-        cache.store(question, outcome.value.wire, outcome.value.ttlSeconds, question.view)
+        const { wire, ttlSeconds, scope } = outcome.value
+        cache.store(question, wire, ttlSeconds, question.view, scope)
         failures.forget(question)
         return
       }

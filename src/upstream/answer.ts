@@ -14,6 +14,8 @@ export interface Answer {
   readonly ttlSeconds: number
   /** The name at which its CNAMEs end without a word of what is there; undefined where it is whole. */
   readonly continuesAt: Uint8Array | undefined
+  /** Bits of the client's network for which it is good (RFC 7871 §7.3.1); 0 for everybody. */
+  readonly scope: number
 }
 
 /** Every upstream that was asked failed or refused. Answered with SERVFAIL (RFC 8914 §4.23, Network Error, or §4.1). */
@@ -60,12 +62,12 @@ export const answerOf = (
   isTrusted: boolean,
   failsOver: (rcode: number) => boolean
 ): Answer | undefined => {
-  const { rcode, wire } = response
+  const { rcode, wire, scope } = response
   if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
   // A DNAME that makes the name too long: an answer, not an upstream's failure (RFC 6672 §2.2).
-  if (rcode === Rcode.YXDomain) return { wire, ttlSeconds: 0, continuesAt: undefined }
+  if (rcode === Rcode.YXDomain) return { wire, ttlSeconds: 0, continuesAt: undefined, scope }
   if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) {
-    return failsOver(rcode) ? undefined : { wire, ttlSeconds: 0, continuesAt: undefined }
+    return failsOver(rcode) ? undefined : { wire, ttlSeconds: 0, continuesAt: undefined, scope }
   }
   // Over TCP too it did not fit: nobody could have the rest.
   if (response.truncated) return undefined
@@ -75,10 +77,10 @@ export const answerOf = (
     case "circle":
       return undefined
     case "unfinished":
-      return { wire, ttlSeconds: response.ttlSeconds, continuesAt: meaning.target }
+      return { wire, ttlSeconds: response.ttlSeconds, continuesAt: meaning.target, scope }
     case "negative":
-      return { wire, ttlSeconds: meaning.ttlSeconds, continuesAt: undefined }
+      return { wire, ttlSeconds: meaning.ttlSeconds, continuesAt: undefined, scope }
     case "answer":
-      return { wire, ttlSeconds: response.ttlSeconds, continuesAt: undefined }
+      return { wire, ttlSeconds: response.ttlSeconds, continuesAt: undefined, scope }
   }
 }

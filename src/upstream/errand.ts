@@ -1,10 +1,12 @@
 /**
  * One attempt's way over the transports: UDP, or a connection of whatever protocol; TCP where the reply came truncated,
- * without EDNS where the upstream does not know it (RFC 7766 §5, RFC 6891 §7).
+ * without EDNS where the upstream does not know it, without the client's network where it refuses that (RFC 7766 §5,
+ * RFC 6891 §7, RFC 7871 §7.3).
  */
 import { Rcode } from "../dns/codes.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
+import { OPTION_CLIENT_SUBNET, optionOf, SCOPE_OF_SOURCE, type Subnet } from "../dns/subnet.ts"
 import type { Attempt, AttemptFailure, Exchange } from "./attempt.ts"
 import type { Call } from "./connection.ts"
 import type { Connections } from "./connections.ts"
@@ -22,12 +24,16 @@ export class Errand implements Exchange {
   private port: UdpPort | undefined
   private call: Call | undefined
   private isOver = false
+  /** Whether the upstream is told the client's network. */
+  private tellsSubnet = false
 
   constructor(resolver: Resolver, attempt: Attempt) {
     this.resolver = resolver
     this.attempt = attempt
     this.edns = attempt.upstream.speaksEdns(resolver.options.turn.nowMs())
     this.options = attempt.upstream.isNear ? resolver.options.loopOptions : noOptions
+    const subnet = attempt.question.origin?.subnet
+    if (subnet !== undefined && this.edns) this.tell(subnet)
   }
 
   get question(): Question {
@@ -65,6 +71,14 @@ export class Errand implements Exchange {
       upstream.rememberPlain(this.resolver.options.turn.nowMs())
       this.edns = false
       this.options = noOptions
+      this.tellsSubnet = false
+      this.start()
+      return
+    }
+    if (this.tellsSubnet && response.rcode === Rcode.Refused) {
+      this.options = this.options.filter(({ code }) => code !== OPTION_CLIENT_SUBNET)
+      this.tellsSubnet = false
+      this.call = undefined
       this.start()
       return
     }
@@ -74,7 +88,8 @@ export class Errand implements Exchange {
       return
     }
     this.end()
-    this.attempt.onResponse(response)
+    const isForSource = !this.tellsSubnet && this.attempt.question.origin?.subnet !== undefined
+    this.attempt.onResponse(isForSource ? { ...response, scope: SCOPE_OF_SOURCE } : response)
   }
 
   onFailure(failure: AttemptFailure): void {
@@ -85,6 +100,13 @@ export class Errand implements Exchange {
 
   onTrouble(message: string): void {
     if (!this.isOver) this.attempt.onTrouble(message)
+  }
+
+  private tell(subnet: Subnet): void {
+    const data = optionOf(subnet)
+    if (data === undefined) return
+    this.options = [...this.options, { code: OPTION_CLIENT_SUBNET, data }]
+    this.tellsSubnet = true
   }
 
   private get connections(): Connections {

@@ -1,5 +1,6 @@
 /** Upstreams that see the same world, and the policy by which one of them is asked first. */
 import type { Policy } from "../config/routes.ts"
+import type { Spot } from "../dns/origin.ts"
 import { type Candidate, Ranker, type Ranking, stableHash } from "./policy.ts"
 import type { Upstream } from "./upstream.ts"
 
@@ -11,11 +12,18 @@ export class Member implements Candidate {
   readonly upstream: Upstream
   readonly weight: number
   readonly salt: number
+  private readonly spotOf: () => Spot | undefined
 
-  constructor(upstream: Upstream, weight: number) {
+  /** @param spotOf says where it is */
+  constructor(upstream: Upstream, weight: number, spotOf: () => Spot | undefined = () => undefined) {
     this.upstream = upstream
     this.weight = weight
+    this.spotOf = spotOf
     this.salt = stableHash(Buffer.from(upstream.name))
+  }
+
+  get spot(): Spot | undefined {
+    return this.spotOf()
   }
 
   get inFlight(): number {
@@ -40,9 +48,12 @@ export class UpstreamGroup {
     this.ranker = new Ranker(policy, members, parallel, random)
   }
 
-  /** @param name asked for, in lower case */
-  rank(nowMs: number, name: Uint8Array): Ranking<Member> {
-    return this.ranker.rank(nowMs, () => stableHash(name))
+  /**
+   * @param name asked for, in lower case
+   * @param client where it is, if that is known
+   */
+  rank(nowMs: number, name: Uint8Array, client?: Spot): Ranking<Member> {
+    return this.ranker.rank(nowMs, () => stableHash(name), client)
   }
 }
 

@@ -21,7 +21,8 @@ const question: Question = {
   class: 1,
   dnssecOk: false,
   checkingDisabled: false,
-  view: 0
+  view: 0,
+  origin: undefined
 }
 
 export interface CheckOptions {

@@ -5,6 +5,8 @@
  * tried out on simulated upstreams.
  */
 import type { Policy } from "../config/routes.ts"
+import type { Spot } from "../dns/origin.ts"
+import { distanceKm } from "../io/place.ts"
 
 /** What a policy looks at. */
 export interface Candidate {
@@ -18,6 +20,8 @@ export interface Candidate {
   readonly observedMs: number
   /** Any number of 32 bits, the same on every start. */
   readonly salt: number
+  /** Where it is; undefined where that is not known. */
+  readonly spot: Spot | undefined
 }
 
 export interface Ranking<C> {
@@ -45,6 +49,7 @@ const EXPLORED_FOR_MS = 100
  * | `fastest` | the lower expected cost of two: the one that won last and another at random |
  * | `parallel` | the same, and the next ones at the same time |
  * | `hash` | the same for the same name, by weight (rendezvous hashing) |
+ * | `geo` | the nearest to the client, of equally near ones the fastest; where the client is not known to be anywhere, the fastest |
  *
  * The others follow in an order in which they make sense as second choice.
  */
@@ -70,8 +75,11 @@ export class Ranker<C extends Candidate> {
     this.totalWeight = candidates.reduce((sum, { weight }) => sum + weight, 0)
   }
 
-  /** @param nameHash of the name asked for; only `hash` looks at it */
-  rank(nowMs: number, nameHash: () => number): Ranking<C> {
+  /**
+   * @param nameHash of the name asked for; only `hash` looks at it
+   * @param client where it is, if that is known; only `geo` looks at it
+   */
+  rank(nowMs: number, nameHash: () => number, client?: Spot): Ranking<C> {
     if (this.candidates.length === 1) return this.asWritten
     switch (this.policy) {
       case "ordered":
@@ -89,6 +97,8 @@ export class Ranker<C extends Candidate> {
         const hash = nameHash()
         return { order: sortedBy([...this.candidates], (candidate) => -affinity(hash, candidate)), atOnce: 1 }
       }
+      case "geo":
+        return client === undefined ? this.fastest(nowMs, 1) : this.nearest(nowMs, client)
     }
   }
 
@@ -122,6 +132,14 @@ export class Ranker<C extends Candidate> {
     return { order, atOnce: Math.max(2, atOnce) }
   }
 
+  /** Those of which no place is known come last. */
+  private nearest(nowMs: number, client: Spot): Ranking<C> {
+    if (this.candidates.every(({ spot }) => spot === undefined)) return this.fastest(nowMs, 1)
+    const distances = new Map(this.candidates.map((candidate) => [candidate, distanceTo(client, candidate)]))
+    const order = sortedBy(sortedBy([...this.candidates], expected), (candidate) => distances.get(candidate)!)
+    return { order, atOnce: 1 }
+  }
+
   private otherThan(index: number): number {
     const other = Math.floor(this.random() * (this.candidates.length - 1))
     return other < index ? other : other + 1
@@ -131,6 +149,10 @@ export class Ranker<C extends Candidate> {
     return [...this.candidates.slice(first), ...this.candidates.slice(0, first)]
   }
 }
+
+/** In steps of ten kilometres: databases know no better, and two servers of one town are equally near. */
+const distanceTo = (client: Spot, { spot }: Candidate): number =>
+  spot === undefined ? Number.POSITIVE_INFINITY : Math.round(distanceKm(client, spot) / 10)
 
 const busyness = ({ inFlight, weight }: Candidate): number => (inFlight + 1) / weight
 

@@ -90,7 +90,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     this.taker = taker
     this.plan = options.nextPlan()
     const nowMs = options.wheel.nowMs()
-    const { order, atOnce } = group.rank(nowMs, question.name)
+    const { order, atOnce } = group.rank(nowMs, question.name, question.origin?.spot)
     this.ranked = order
     this.areAllBroken = order.every(({ upstream }) => !upstream.breaker.isClosed)
     this.atOnce = this.areAllBroken ? order.length : atOnce

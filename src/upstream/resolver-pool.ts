@@ -8,9 +8,10 @@
 import type { SecureContext } from "node:tls"
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
-import type { Policy, WeightedUpstream } from "../config/routes.ts"
+import { type Policy, viewBy, type WeightedUpstream } from "../config/routes.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
+import { Geography } from "../io/geography.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { trustIn } from "../io/tls.ts"
 import { Turn } from "../io/turn.ts"
@@ -25,6 +26,7 @@ import { Resolution, type ResolutionOptions } from "./resolution.ts"
 import { Resolver } from "./resolver.ts"
 import { RetryBudget } from "./retry-budget.ts"
 import { makeRetryPlans } from "./retry-plan.ts"
+import { spotOfServer } from "./spot.ts"
 import { Upstream } from "./upstream.ts"
 import { findBy } from "./whereabouts.ts"
 
@@ -62,7 +64,7 @@ export class ResolverPool extends Context.Service<
   static readonly layer: Layer.Layer<
     ResolverPool,
     never,
-    Configuration | Counters | TimerWheel | Turn | DatagramTransport | LoopMark
+    Configuration | Counters | TimerWheel | Turn | DatagramTransport | LoopMark | Geography
   > = Layer.effect(
     ResolverPool,
     Effect.gen(function* () {
@@ -71,6 +73,7 @@ export class ResolverPool extends Context.Service<
       const wheel = yield* TimerWheel
       const turn = yield* Turn
       const scope = yield* Effect.scope
+      const geography = yield* Geography
       const ttl = { minSeconds: config.cacheMinTtlSecs, maxSeconds: config.cacheMaxTtlSecs }
       /** Each upstream once, however many groups it is in: what is known of it is known to all. */
       const known = new Map<string, Upstream>()
@@ -79,12 +82,17 @@ export class ResolverPool extends Context.Service<
           const made = new Upstream(address, config.trustUpstreamAd)
           const upstream = known.get(made.name) ?? made
           known.set(made.name, upstream)
-          return new Member(upstream, address.weight ?? 1)
+          const spotOf = address.spot === undefined ? spotOfServer(geography, upstream) : () => address.spot
+          return new Member(upstream, address.weight ?? 1, spotOf)
         })
       const groupOf = (policy: Policy, addresses: ReadonlyArray<WeightedUpstream>): UpstreamGroup =>
         new UpstreamGroup(policy, membersOf(addresses), config.parallelUpstreams, Math.random)
       const common = groupOf(config.upstreamPolicy, config.upstreams)
       const groups = new Map(config.groups.map(({ view, policy, upstreams }) => [view, groupOf(policy, upstreams)]))
+      for (const rule of config.rules) {
+        const group = config.groups.find(({ name }) => name === rule.group)
+        if (group !== undefined) groups.set(viewBy(rule, group), groups.get(group.view)!)
+      }
       const connections = new Map<Upstream, Connections>()
       let trust: SecureContext | undefined
       for (const upstream of known.values()) {

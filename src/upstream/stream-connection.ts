@@ -32,7 +32,8 @@ const rootServers: Question = {
   class: Class.IN,
   dnssecOk: false,
   checkingDisabled: false,
-  view: 0
+  view: 0,
+  origin: undefined
 }
 const NO_ROOM = Buffer.alloc(0)
 const nobody: Exchange = { question: rootServers, onResponse: () => {}, onFailure: () => {}, onTrouble: () => {} }

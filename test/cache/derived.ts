@@ -30,7 +30,8 @@ export const questionOf = (number: number, type = 1): Question => ({
   class: 1,
   dnssecOk: false,
   checkingDisabled: false,
-  view: 0
+  view: 0,
+  origin: undefined
 })
 
 /**

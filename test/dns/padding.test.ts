@@ -9,7 +9,8 @@ const question = (name: string): Question => ({
   class: 1,
   dnssecOk: false,
   checkingDisabled: false,
-  view: 0
+  view: 0,
+  origin: undefined
 })
 
 const written = (name: string, edns: boolean, block: number): Buffer => {

@@ -23,7 +23,8 @@ const questionIn = (wire: Uint8Array, nameLength: number, type: number): Questio
   class: 1,
   dnssecOk: false,
   checkingDisabled: false,
-  view: 0
+  view: 0,
+  origin: undefined
 })
 
 /** The query as an upstream gets it. */
@@ -65,7 +66,8 @@ describe("queries", () => {
           class: 1,
           dnssecOk: (flags & 1) !== 0,
           checkingDisabled: (flags & 2) !== 0,
-          view: 0
+          view: 0,
+          origin: undefined
         }
         const wire = encodeQuery(id, question, 1232, [{ code: 65_001, data: value }])
         const { verdict, query } = read(wire)

@@ -9,7 +9,7 @@ import type { Answer, Begin, OutcomeTaker, ResolveError } from "../../src/upstre
 import { asked, WWW } from "../support/messages.ts"
 import { follow } from "../support/waiting.ts"
 
-const answer: Answer = { wire: Uint8Array.of(1, 2, 3), ttlSeconds: 60, continuesAt: undefined }
+const answer: Answer = { wire: Uint8Array.of(1, 2, 3), ttlSeconds: 60, continuesAt: undefined, scope: 0 }
 const LONG = 60_000
 /** What the cache would make of the question: here all have one. */
 const HASH = 7

@@ -103,7 +103,8 @@ export const asked = (name: string, type = 1, flags: { readonly dnssecOk?: boole
     class: 1,
     dnssecOk: flags.dnssecOk ?? false,
     checkingDisabled: flags.cd ?? false,
-    view: 0
+    view: 0,
+    origin: undefined
   }) satisfies Question
 
 export const WWW = asked("www.example.com")
@@ -120,6 +121,7 @@ export const answerMessage = (wire: Uint8Array, fields: Partial<AnswerMessage> =
   length: wire.length,
   ageSeconds: 0,
   turn: 0,
+  scope: 0,
   ...fields
 })
 

@@ -28,6 +28,7 @@ class Simulated implements Candidate {
   readonly weight: number
   readonly salt: number
   readonly behaviour: Behaviour
+  readonly spot = undefined
   inFlight = 0
   asked = 0
 

@@ -9,6 +9,7 @@ const candidate = (salt: number, fields: Partial<Candidate> = {}): Candidate => 
   costMs: 10,
   observedMs: 0,
   salt,
+  spot: undefined,
   ...fields
 })
 

@@ -1,0 +1,77 @@
+/**
+ * Whom something is for, among the words of a rule or of a local answer: `client:10.0.0.0/8`, `country:DE|AT`,
+ * `continent:EU`.
+ */
+import { Result } from "effect"
+import type { IpNetwork } from "effect/net"
+import { type Read, readNetwork } from "./values.ts"
+
+export interface Conditions {
+  /** Whose queries are meant; undefined for all clients'. */
+  readonly client: IpNetwork.IpNetwork | undefined
+  /** ISO 3166-1 codes of two capital letters, one of which has to be the client's; none for all. */
+  readonly countries: ReadonlyArray<string>
+  /** The same of continents, `AF`, `AN`, `AS`, `EU`, `NA`, `OC`, `SA`. */
+  readonly continents: ReadonlyArray<string>
+}
+
+const CONTINENTS = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"]
+
+/** Whether there is nothing but names to go by. */
+export const isForAllClients = ({ client, countries, continents }: Conditions): boolean =>
+  client === undefined && countries.length === 0 && continents.length === 0
+
+/** Whether places have to be known for it. */
+export const asksForPlace = ({ countries, continents }: Conditions): boolean =>
+  countries.length > 0 || continents.length > 0
+
+/** The conditions, and the words that are none. */
+export const readConditions = (
+  words: ReadonlyArray<string>
+): Read<{ readonly conditions: Conditions; readonly rest: ReadonlyArray<string> }> => {
+  let client: IpNetwork.IpNetwork | undefined
+  let countries: ReadonlyArray<string> = []
+  let continents: ReadonlyArray<string> = []
+  const rest: Array<string> = []
+  for (const word of words) {
+    const [, kind, value] = /^(client|country|continent):(.*)$/.exec(word) ?? []
+    if (kind === undefined || value === undefined) {
+      rest.push(word)
+    } else if (kind === "client") {
+      const network = readNetwork(value)
+      if (Result.isFailure(network)) return Result.fail(`client: ${network.failure}`)
+      if (client !== undefined) return Result.fail("one client network a rule")
+      client = network.success
+    } else if (kind === "country") {
+      if (countries.length > 0) return Result.fail("one country: a rule, with | between several")
+      countries = codesOf(value)
+      if (!countries.every((code) => /^[A-Z]{2}$/.test(code))) {
+        return Result.fail("country: ISO 3166 codes of two letters with | between them, such as country:DE|AT")
+      }
+    } else {
+      if (continents.length > 0) return Result.fail("one continent: a rule, with | between several")
+      continents = codesOf(value)
+      if (!continents.every((code) => CONTINENTS.includes(code))) {
+        return Result.fail(`continent: of ${CONTINENTS.join(", ")}, with | between several`)
+      }
+    }
+  }
+  return Result.succeed({ conditions: { client, countries, continents }, rest })
+}
+
+const codesOf = (text: string): ReadonlyArray<string> => text.toUpperCase().split(/[|,]/)
+
+/** The words of a file's map: `client`, `country`, `continent`; undefined where a value is no text and no list of them. */
+export const conditionWords = (map: Readonly<Record<string, unknown>>): ReadonlyArray<string> | undefined => {
+  const words: Array<string> = []
+  for (const kind of CONDITION_KEYS) {
+    const value = map[kind]
+    if (value === undefined) continue
+    const values: ReadonlyArray<unknown> = Array.isArray(value) ? value : [value]
+    if (!values.every((item) => typeof item === "string")) return undefined
+    words.push(`${kind}:${values.join("|")}`)
+  }
+  return words
+}
+
+export const CONDITION_KEYS = ["client", "country", "continent"] as const

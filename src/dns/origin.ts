@@ -1,0 +1,15 @@
+/** Where a question comes from, where that makes a difference. */
+import type { Subnet } from "./subnet.ts"
+
+/** Degrees north and east; `NaN` where they are not known. */
+export interface Spot {
+  readonly latitude: number
+  readonly longitude: number
+}
+
+export interface Origin {
+  /** The network that the answer is asked for; undefined where upstreams are not told (RFC 7871). */
+  readonly subnet: Subnet | undefined
+  /** Where the client is: which upstream is nearest depends on it, what is kept does not. */
+  readonly spot: Spot | undefined
+}

@@ -1,0 +1,120 @@
+/**
+ * Where addresses are, by a MaxMind database that is read again when its file changes.
+ *
+ * The file is looked at every few seconds: that sees a file that was written over and one that another was renamed to,
+ * on every file system. A new one is taken when it has stopped changing and can be read; until then the one before serves,
+ * and what is wrong is said once. It lies in the memory of each thread that looks places up.
+ */
+import { readFile, stat } from "node:fs/promises"
+import { Context, Effect, Layer, Schedule } from "effect"
+import { GeoDatabase } from "./geo-database.ts"
+import { nowhere, type Place } from "./place.ts"
+
+const LOOK_EVERY = "2 seconds"
+
+export class Geography extends Context.Service<
+  Geography,
+  {
+    /**
+     * The place of an address.
+     *
+     * @param words the address as `Peer.readWords` gives it
+     */
+    readonly placeOf: (words: Uint32Array, isIPv4: boolean) => Place
+    /** Counts the databases that were taken: what was looked up in an earlier one is out of date. */
+    readonly generation: () => number
+    /** Looks at the file now. Done by itself every few seconds. */
+    readonly look: Effect.Effect<void>
+  }
+>()("strand/io/Geography") {
+  /** Of nobody: for a server that asks for no place. */
+  static readonly none: Layer.Layer<Geography> = Layer.succeed(Geography, {
+    placeOf: () => nowhere,
+    generation: () => 0,
+    look: Effect.void
+  })
+
+  /** By the database in the file. Where it cannot be read yet, no place is known until it can. */
+  static readonly layerOf = (file: string): Layer.Layer<Geography> =>
+    Layer.effect(
+      Geography,
+      Effect.gen(function* () {
+        const followed = new FollowedFile(file)
+        yield* followed.takeFirst
+        yield* Effect.forkScoped(Effect.repeat(followed.look, Schedule.spaced(LOOK_EVERY)))
+        return Geography.of({
+          placeOf: (words, isIPv4) => followed.database?.placeOf(words, isIPv4) ?? nowhere,
+          generation: () => followed.generation,
+          look: followed.look
+        })
+      })
+    )
+}
+
+class FollowedFile {
+  database: GeoDatabase | undefined
+  generation = 0
+  private readonly file: string
+  /** Of the file that was taken, or refused, last. */
+  private settled = ""
+  /** As the file was seen last. */
+  private seen = ""
+
+  constructor(file: string) {
+    this.file = file
+  }
+
+  readonly takeFirst: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.flatMap(this.signature, (signature) => {
+      this.seen = signature
+      return this.take(signature)
+    })
+  )
+
+  readonly look: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.flatMap(this.signature, (signature) => {
+      const isStill = signature === this.seen
+      this.seen = signature
+      return isStill && signature !== this.settled ? this.take(signature) : Effect.void
+    })
+  )
+
+  /** Tells one state of the file from another; a text of its own where there is none. */
+  private readonly signature: Effect.Effect<string> = Effect.suspend(() =>
+    Effect.promise(() =>
+      stat(this.file).then(
+        ({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`,
+        (cause) => messageOf(cause)
+      )
+    )
+  )
+
+  private take(signature: string): Effect.Effect<void> {
+    this.settled = signature
+    return Effect.matchEffect(this.open, {
+      onSuccess: (database) => {
+        this.database = database
+        this.generation++
+        return Effect.logInfo(`places are those of ${this.file}`, {
+          kind: database.kind,
+          built: database.built.toISOString().slice(0, 10)
+        })
+      },
+      onFailure: (message) =>
+        Effect.logError(
+          this.database === undefined
+            ? `no places are known: ${this.file} cannot be read: ${message}`
+            : `places stay as they were: ${this.file} cannot be read: ${message}`
+        )
+    })
+  }
+
+  private readonly open: Effect.Effect<GeoDatabase, string> = Effect.suspend(() =>
+    Effect.tryPromise({
+      try: async () => new GeoDatabase(await readFile(this.file)),
+      catch: messageOf
+    })
+  )
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

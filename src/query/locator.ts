@@ -1,0 +1,52 @@
+/**
+ * For whom a query asks: the network that its EDNS Client Subnet names where it may, else the client itself (RFC 7871).
+ *
+ * Who may speak for others is said by configuration; anybody may speak of a network that holds the own address, and ask
+ * not to be told of. What is not well-formed counts as not there.
+ */
+import type { IpNetwork } from "effect/net"
+import { findOption, type Query } from "../dns/query.ts"
+import {
+  OPTED_OUT,
+  OPTION_CLIENT_SUBNET,
+  prefixOf,
+  readSubnet,
+  readSubnetWords,
+  type Subnet,
+  sameSubnet,
+  subnetOfAddress
+} from "../dns/subnet.ts"
+import { u16 } from "../dns/wire.ts"
+import type { Geography } from "../io/geography.ts"
+import type { Peer } from "../io/peer.ts"
+import type { Place } from "../io/place.ts"
+import { makeAccess } from "./access.ts"
+
+export class Locator {
+  private readonly mayTell: (peer: Peer) => boolean
+  private readonly geography: Geography["Service"]
+  private readonly words = new Uint32Array(4)
+
+  constructor(trusted: ReadonlyArray<IpNetwork.IpNetwork>, geography: Geography["Service"]) {
+    this.mayTell = makeAccess(trusted)
+    this.geography = geography
+  }
+
+  /** What the query's option says, if it counts; `OPTED_OUT` where it asks not to be told of. */
+  told(query: Query, client: Peer): Subnet | undefined {
+    if (query.optionsStart === query.optionsEnd) return undefined
+    const at = findOption(query, OPTION_CLIENT_SUBNET)
+    if (at < 0) return undefined
+    const subnet = readSubnet(query.wire, at, u16(query.wire, at - 2))
+    if (subnet === undefined || subnet === OPTED_OUT || this.mayTell(client)) return subnet
+    const isIPv4 = client.readWords(this.words)
+    return sameSubnet(subnet, subnetOfAddress(this.words, isIPv4, prefixOf(subnet))) ? subnet : undefined
+  }
+
+  placeOf(query: Query, client: Peer): Place {
+    const told = this.told(query, client)
+    const isIPv4 =
+      told === undefined || told === OPTED_OUT ? client.readWords(this.words) : readSubnetWords(told, this.words)
+    return this.geography.placeOf(this.words, isIPv4)
+  }
+}
