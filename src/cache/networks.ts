@@ -5,6 +5,8 @@
  * question's network and every wider one of a scope that was seen; one for everybody is kept as any other answer is.
  */
 import { isForAll, prefixOf, type Subnet, widen, writeScope } from "../dns/subnet.ts"
+import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
+import { NETWORK_SIZE } from "./entry.ts"
 import type { Key } from "./key.ts"
 import { Scopes } from "./scopes.ts"
 import type { AnswerTable, CachedAnswer } from "./table.ts"
@@ -55,6 +57,8 @@ export class Networks {
       }
       key.forNetwork()
       this.table.hash(key)
+      // The network has to fit behind it.
+      if (wire.length + NETWORK_SIZE > MAX_MESSAGE_SIZE) return
     }
     this.table.store(key, wire, ttlSeconds, scope)
   }

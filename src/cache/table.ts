@@ -9,7 +9,7 @@ import type { AnswerMessage } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import { carryOver } from "./carry.ts"
 import { Checksum } from "./checksum.ts"
-import { Entry, EXPIRES, NETWORK_SIZE, STORED } from "./entry.ts"
+import { Entry, EXPIRES, STORED } from "./entry.ts"
 import { flushNames, type NameTest } from "./flush.ts"
 import { NameHash } from "./hash.ts"
 import type { Key } from "./key.ts"
@@ -122,7 +122,7 @@ export class AnswerTable {
    * @param scope that came with an answer for one client network
    */
   store(key: Key, answer: Uint8Array, ttlSeconds: number, scope = 0): void {
-    if (ttlSeconds <= 0 || answer.length + NETWORK_SIZE > MAX_MESSAGE_SIZE) return
+    if (ttlSeconds <= 0 || answer.length > MAX_MESSAGE_SIZE) return
     this.clock.tick()
     const { now } = this.clock
     const lifeTicks = Math.min(ttlSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND

@@ -6,7 +6,7 @@
  * and what is wrong is said once. It lies in the memory of each thread that looks places up.
  */
 import { readFile, stat } from "node:fs/promises"
-import { Context, Effect, Layer, Schedule } from "effect"
+import { Context, Effect, Layer, Semaphore } from "effect"
 import { GeoDatabase } from "./geo-database.ts"
 import { nowhere, type Place } from "./place.ts"
 
@@ -41,7 +41,7 @@ export class Geography extends Context.Service<
       Effect.gen(function* () {
         const followed = new FollowedFile(file)
         yield* followed.takeFirst
-        yield* Effect.forkScoped(Effect.repeat(followed.look, Schedule.spaced(LOOK_EVERY)))
+        yield* Effect.forkScoped(Effect.forever(Effect.delay(followed.look, LOOK_EVERY)))
         return Geography.of({
           placeOf: (words, isIPv4) => followed.database?.placeOf(words, isIPv4) ?? nowhere,
           generation: () => followed.generation,
@@ -71,12 +71,15 @@ class FollowedFile {
     })
   )
 
-  readonly look: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.flatMap(this.signature, (signature) => {
-      const isStill = signature === this.seen
-      this.seen = signature
-      return isStill && signature !== this.settled ? this.take(signature) : Effect.void
-    })
+  /** One look after the other. */
+  readonly look: Effect.Effect<void> = Semaphore.makeUnsafe(1).withPermits(1)(
+    Effect.suspend(() =>
+      Effect.flatMap(this.signature, (signature) => {
+        const isStill = signature === this.seen
+        this.seen = signature
+        return isStill && signature !== this.settled ? this.take(signature) : Effect.void
+      })
+    )
   )
 
   /** Tells one state of the file from another; a text of its own where there is none. */

@@ -25,12 +25,17 @@ export interface Timed {
   readonly tookMs: number
 }
 
+export interface MemoryAskOptions extends AskOptions {
+  /** The client's address, any; loopback unless told otherwise. */
+  readonly from?: string
+}
+
 export interface MemoryServer {
   readonly counters: Counters["Service"]
   /** Asks, and lets time pass until the answer is there; dies after ten seconds of it. */
-  readonly ask: (options: AskOptions) => Effect.Effect<Timed>
+  readonly ask: (options: MemoryAskOptions) => Effect.Effect<Timed>
   /** Sends a question and does not wait; `got` says whether it has been answered. */
-  readonly send: (options: AskOptions) => Effect.Effect<{ readonly got: () => DecodedPacket | undefined }>
+  readonly send: (options: MemoryAskOptions) => Effect.Effect<{ readonly got: () => DecodedPacket | undefined }>
   /** Lets time pass, and all that happens in it happen. */
   readonly pass: (ms: number) => Effect.Effect<void>
 }
@@ -108,11 +113,11 @@ export const memoryServer = (
       )
     )
     const counters = yield* Effect.provideContext(Effect.andThen(Listeners, Counters), context)
-    const send = (options: AskOptions) =>
+    const send = (options: MemoryAskOptions) =>
       Effect.gen(function* () {
         let answer: DecodedPacket | undefined
         const client = yield* network.bind(
-          { address: "127.0.0.1", port: 0 },
+          { address: options.from ?? "127.0.0.1", port: 0 },
           {
             onBatch: (batch) => {
               answer = packet.decode(Buffer.from(batch[0]!.payload))
@@ -126,12 +131,12 @@ export const memoryServer = (
         return { got: () => answer }
       })
     const scope = yield* Effect.scope
-    const sendInScope = (options: AskOptions) => Effect.orDie(Scope.provide(send(options), scope))
+    const sendInScope = (options: MemoryAskOptions) => Effect.orDie(Scope.provide(send(options), scope))
     return {
       counters,
       send: sendInScope,
       pass: passTime,
-      ask: (options: AskOptions) =>
+      ask: (options: MemoryAskOptions) =>
         Effect.gen(function* () {
           const { got } = yield* sendInScope(options)
           let tookMs = 0
