@@ -34,12 +34,16 @@ export class Geography extends Context.Service<
     look: Effect.void
   })
 
-  /** By the database in the file. Where it cannot be read yet, no place is known until it can. */
-  static readonly layerOf = (file: string): Layer.Layer<Geography> =>
+  /**
+   * By the database in the file. Where it cannot be read yet, no place is known until it can.
+   *
+   * @param needs what it is asked for: that it does not say so is told
+   */
+  static readonly layerOf = (file: string, needs: Needs): Layer.Layer<Geography> =>
     Layer.effect(
       Geography,
       Effect.gen(function* () {
-        const followed = new FollowedFile(file)
+        const followed = new FollowedFile(file, needs)
         yield* followed.takeFirst
         yield* Effect.forkScoped(Effect.forever(Effect.delay(followed.look, LOOK_EVERY)))
         return Geography.of({
@@ -51,17 +55,25 @@ export class Geography extends Context.Service<
     )
 }
 
+/** What places are looked up for. */
+export interface Needs {
+  readonly continents: boolean
+  readonly spots: boolean
+}
+
 class FollowedFile {
   database: GeoDatabase | undefined
   generation = 0
   private readonly file: string
+  private readonly needs: Needs
   /** Of the file that was taken, or refused, last. */
   private settled = ""
   /** As the file was seen last. */
   private seen = ""
 
-  constructor(file: string) {
+  constructor(file: string, needs: Needs) {
     this.file = file
+    this.needs = needs
   }
 
   readonly takeFirst: Effect.Effect<void> = Effect.suspend(() =>
@@ -98,10 +110,20 @@ class FollowedFile {
       onSuccess: (database) => {
         this.database = database
         this.generation++
-        return Effect.logInfo(`places are those of ${this.file}`, {
-          kind: database.kind,
-          built: database.built.toISOString().slice(0, 10)
-        })
+        const { continents, spots } = database.tells
+        const missing = [
+          ...(this.needs.continents && !continents ? ["continents: rules with continent: hold for nobody"] : []),
+          ...(this.needs.spots && !spots
+            ? ["coordinates: the policy geo goes by those that are written, or by speed"]
+            : [])
+        ]
+        return Effect.andThen(
+          Effect.logInfo(`places are those of ${this.file}`, {
+            kind: database.kind,
+            built: database.built.toISOString().slice(0, 10)
+          }),
+          Effect.forEach(missing, (what) => Effect.logWarning(`${this.file} has no ${what}`), { discard: true })
+        )
       },
       onFailure: (message) =>
         Effect.logError(

@@ -6,7 +6,8 @@ import { Effect, Layer, Logger } from "effect"
 import { Geography } from "../../src/io/geography.ts"
 import { city, geoDatabase } from "../support/mmdb.ts"
 
-const inCountry = (country: string): Buffer => geoDatabase({ "192.0.2.0/24": city(country, "EU", 50, 10) })
+const inCountry = (country: string): Buffer =>
+  geoDatabase({ "192.0.2.0/24": city(country, "EU", 50, 10), "8.0.0.0/8": city("US", "NA", 38, -97) })
 
 /** Gives the country of one address, what was logged, and a look at the file; one look sees a change, the next takes it. */
 const following = <A>(
@@ -27,7 +28,9 @@ const following = <A>(
     if (first !== undefined) writeFileSync(file, first)
     const lines: Array<string> = []
     const log = Logger.layer([Logger.make(({ message }) => lines.push(String([message].flat()[0])))])
-    const context = yield* Layer.build(Geography.layerOf(file).pipe(Layer.provide(log)))
+    const context = yield* Layer.build(
+      Geography.layerOf(file, { continents: true, spots: true }).pipe(Layer.provide(log))
+    )
     const geography = yield* Effect.provideContext(Geography, context)
     const words = Uint32Array.of(0, 0, 0, 0xc0000201)
     const look = Effect.provide(Effect.andThen(geography.look, geography.look), log)
@@ -85,6 +88,17 @@ describe("Geography", () => {
           assert.strictEqual(country(), "DE")
         }),
       inCountry("DE")
+    )
+  )
+
+  it.effect("says what it is asked for and the file does not have", () =>
+    following(
+      ({ lines }) =>
+        Effect.sync(() => {
+          assert.include(lines[1]!, "has no continents")
+          assert.include(lines[2]!, "has no coordinates")
+        }),
+      geoDatabase({ "8.0.0.0/8": { country_code: "US" } })
     )
   )
 

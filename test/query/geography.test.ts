@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
@@ -5,6 +8,7 @@ import { telling } from "../support/client-subnet.ts"
 import { address as addressRecord, type WireBehaviour } from "../support/fake-upstream.ts"
 import { continentOf, countryOf, geoLiteFile, publicAddress } from "../support/geolite.ts"
 import { seeded } from "../support/messages.ts"
+import { city, geoDatabase } from "../support/mmdb.ts"
 import { addressesOf } from "../support/server.ts"
 import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 
@@ -92,6 +96,44 @@ describe("a client's place", () => {
         Effect.map(server.ask({ name, from: german }), ({ answer }) => addressesOf(answer)[0])
       assert.strictEqual(yield* of("www.plain.example"), AMERICAN)
       assert.strictEqual(yield* of("by.plain.example"), GERMAN)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("the policy geo", () => {
+  it.effect("asks the upstream that is nearest to the client, or to the network that it speaks for", () =>
+    Effect.gen(function* () {
+      const folder = mkdtempSync(join(tmpdir(), "strand-spots-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+      const file = join(folder, "cities.mmdb")
+      writeFileSync(
+        file,
+        geoDatabase({
+          "8.0.0.0/8": city("US", "NA", 39.7, -105),
+          "9.0.0.0/8": city("AT", "EU", 48.2, 16.4),
+          "127.0.0.0/8": city("JP", "AS", 35.7, 139.7)
+        })
+      )
+      const upstreams = [COMMON, GERMAN, AMERICAN].map((data) => ({ behaviour: from(data), queries: 0 }))
+      const server = yield* memoryServer(
+        {
+          DNS_SERVER_ALLOW: "0.0.0.0/0",
+          DNS_SERVER_UPSTREAM_POLICY: "geo",
+          // The first is where its address is, in Tokyo.
+          DNS_SERVER_UPSTREAMS: `${address(0)},${address(1)}@52.5/13.4,${address(2)}*3@40.7/-74`,
+          DNS_SERVER_GEO_DATABASE: file,
+          DNS_SERVER_ECS_TRUST: "127.0.0.0/8"
+        },
+        upstreams
+      )
+      const of = (name: string, client: string, edns = {}) =>
+        Effect.map(server.ask({ name, from: client, edns }), ({ answer }) => addressesOf(answer)[0])
+      assert.strictEqual(yield* of("a.example", "8.1.1.1"), AMERICAN)
+      assert.strictEqual(yield* of("b.example", "9.1.1.1"), GERMAN)
+      assert.strictEqual(yield* of("c.example", "127.0.0.1"), COMMON)
+      assert.strictEqual(yield* of("d.example", "127.0.0.1", telling("9.9.0.0", 16)), GERMAN)
+      // What is kept is everybody's: the upstreams of a group see one world.
+      assert.strictEqual(yield* of("a.example", "9.1.1.1"), AMERICAN)
     }).pipe(Effect.scoped)
   )
 })

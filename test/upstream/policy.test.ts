@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { policies } from "../../src/config/routes.ts"
+import type { Spot } from "../../src/dns/origin.ts"
 import { type Candidate, Ranker, stableHash } from "../../src/upstream/policy.ts"
 import { losing, quantile, sharesOf, simulate, steady, until } from "../support/simulated-upstreams.ts"
 
@@ -76,6 +77,41 @@ describe("hash", () => {
     const heavy = [{ ...all[0]!, weight: 3 }, all[1]!]
     const share = homes(heavy).filter((home) => home === all[0]!.salt).length / names.length
     assert.isTrue(share > 0.735 && share < 0.765, String(share))
+  })
+})
+
+describe("geo", () => {
+  const berlin = { latitude: 52.5, longitude: 13.4 }
+  const tokyo = { latitude: 35.7, longitude: 139.7 }
+  const denver = { latitude: 39.7, longitude: -105 }
+  const order = (ranker: Ranker<Candidate>, client?: Spot): ReadonlyArray<number> =>
+    ranker.rank(0, () => 0, client).order.map(({ salt }) => salt)
+
+  it("asks the nearest first, then the next nearest, those of no known place last", () => {
+    const candidates = [
+      candidate(0),
+      candidate(1, { spot: tokyo }),
+      candidate(2, { spot: berlin }),
+      candidate(3, { spot: denver })
+    ]
+    const ranker = new Ranker("geo", candidates, 2, chance)
+    assert.deepStrictEqual(order(ranker, { latitude: 48.2, longitude: 16.4 }), [2, 3, 1, 0])
+    assert.deepStrictEqual(order(ranker, { latitude: 34, longitude: -118 }), [3, 1, 2, 0])
+    // Over the date line.
+    assert.deepStrictEqual(order(ranker, { latitude: 52, longitude: -176 })[0], 1)
+  })
+
+  it("asks the fastest of those that are equally near", () => {
+    const spot = { ...berlin, latitude: 52.501 }
+    const candidates = [candidate(1, { spot: berlin, costMs: 30 }), candidate(2, { spot, costMs: 10 })]
+    assert.deepStrictEqual(order(new Ranker("geo", candidates, 2, chance), berlin), [2, 1])
+  })
+
+  it("asks the fastest where the client is not known to be anywhere, or no upstream is", () => {
+    const slowAndNear = [candidate(1, { spot: berlin, costMs: 900 }), candidate(2, { spot: tokyo, costMs: 5 })]
+    assert.strictEqual(order(new Ranker("geo", slowAndNear, 2, chance))[0], 2)
+    const nowhere = [candidate(1, { costMs: 900 }), candidate(2, { costMs: 5 })]
+    assert.strictEqual(order(new Ranker("geo", nowhere, 2, chance), berlin)[0], 2)
   })
 })
 
