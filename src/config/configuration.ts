@@ -124,6 +124,7 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
   if (settings.geoDatabase === undefined) {
     const needed = "geo_database as well: a file that says where addresses are"
     if (settings.rules.some(asksForPlace)) say("rules", "country: or continent:", needed)
+    if (settings.localAnswers.some(asksForPlace)) say("localAnswers", "country: or continent:", needed)
     if (settings.upstreamPolicy === "geo") say("upstreamPolicy", "geo", needed)
     for (const { name, policy } of settings.groups) if (policy === "geo") say("groups", `${name}: policy=geo`, needed)
   } else {

@@ -163,6 +163,16 @@ export const ruleTexts = (value: unknown): ReadonlyArray<string> | undefined =>
     return [...suffix, ...exceptions, ...conditions, "->", String(rule["group"] ?? ""), ...told].join(" ")
   })
 
+/** The same of local answers: texts, or maps of `name`, `ttl`, `type`, `data` and for whom they are. */
+export const localAnswerTexts = (value: unknown): ReadonlyArray<string> | undefined =>
+  everyOf(asList(value), (answer) => {
+    if (isScalar(answer)) return String(answer)
+    if (!hasOnly(answer, ["name", "ttl", "type", "data", ...CONDITION_KEYS])) return undefined
+    const conditions = conditionWords(answer)
+    const parts = [answer["name"], answer["ttl"] ?? "", answer["type"] ?? "A", answer["data"]]
+    return conditions !== undefined && parts.every(isScalar) ? [...parts, ...conditions].join(" ") : undefined
+  })
+
 const isScalar = (value: unknown): value is string | number | boolean =>
   Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value)
 

@@ -7,6 +7,7 @@
  */
 import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { readAuthorities } from "./authorities.ts"
+import { readLocalAnswer } from "./local-answers.ts"
 import { readErrorRcode } from "./rcodes.ts"
 import { policies, readGroup, readRule, readWeightedUpstream } from "./routes.ts"
 import { type Read, readListenAddress, readNetwork, readSampling, readServerEndpoint } from "./values.ts"
@@ -68,6 +69,7 @@ export const Settings = Schema.Struct({
   tlsCaFile: Schema.UndefinedOr(fromText(readAuthorities)),
   groups: Schema.Array(fromText(readGroup)),
   rules: Schema.Array(fromText(readRule)),
+  localAnswers: Schema.Array(fromText(readLocalAnswer)),
   geoDatabase: Schema.UndefinedOr(text),
   ecsTrust: Schema.Array(fromText(readNetwork)),
   upstreamPolicy: word(...policies),
@@ -166,6 +168,11 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
     isList: true,
     meaning:
       "which queries go to which group: corp.example !public.corp.example client:10.0.0.0/8 -> name; country:DE|AT, continent:EU; name ecs for EDNS Client Subnet"
+  },
+  localAnswers: {
+    default: "",
+    isList: true,
+    meaning: "answers of the server's own: name type data, country:DE, continent:EU or client:10.0.0.0/8 behind"
   },
   geoDatabase: {
     default: undefined,

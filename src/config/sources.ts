@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { Config, type ConfigProvider, Effect, Option, Predicate, Result } from "effect"
 import { Yaml } from "effect/encoding"
-import { groupTexts, ruleTexts, upstreamTexts } from "./routes.ts"
+import { groupTexts, localAnswerTexts, ruleTexts, upstreamTexts } from "./routes.ts"
 import { fileKey, type SettingName, settingInfo, settingNames, variableName } from "./schema.ts"
 
 export type Source = "default" | "file" | "environment"
@@ -126,7 +126,8 @@ const isScalar = (value: unknown): value is string | number | boolean =>
 const structured: Partial<Record<SettingName, (value: unknown) => ReadonlyArray<string> | undefined>> = {
   upstreams: upstreamTexts,
   groups: groupTexts,
-  rules: ruleTexts
+  rules: ruleTexts,
+  localAnswers: localAnswerTexts
 }
 
 const asText = (name: SettingName, value: unknown): Given["value"] => {

@@ -43,6 +43,8 @@ export class Query {
   optionsEnd = 0
   /** The data of the client's ECS option where its answer depends on it, so that it is told the scope (RFC 7871 §7.2.2). */
   subnetOption: Uint8Array | undefined = undefined
+  /** The scope that the client is told at least. */
+  leastScope = 0
 
   get recursionDesired(): boolean {
     return (this.flags & Flag.RD) !== 0
@@ -71,6 +73,7 @@ export class Query {
     copy.udpSize = this.udpSize
     copy.dnssecOk = this.dnssecOk
     copy.subnetOption = this.subnetOption
+    copy.leastScope = this.leastScope
     return copy
   }
 }
@@ -100,6 +103,7 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
   query.optionsStart = 0
   query.optionsEnd = 0
   query.subnetOption = undefined
+  query.leastScope = 0
 
   if ((flags & Flag.OpcodeMask) !== 0) return Rcode.NotImp
   if (u16(wire, 4) !== 1) return Rcode.FormErr

@@ -163,7 +163,7 @@ const writeOpt = (
     for (let i = 0; i < reason.text.length; i++) out[end++] = reason.text.charCodeAt(i)
   }
   if (query.subnetOption !== undefined && rcode === Rcode.NoError)
-    end = writeSubnet(out, end, query.subnetOption, scope)
+    end = writeSubnet(out, end, query.subnetOption, Math.max(scope, query.leastScope))
   putU16(out, at + 9, end - at - OPT_SIZE)
   putU16(out, 10, u16(out, 10) + 1)
   return end

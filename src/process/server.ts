@@ -33,9 +33,9 @@ const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.prov
 
 /** Places, where the configuration names a database of them. */
 const geography = Layer.unwrap(
-  Effect.map(Configuration, ({ geoDatabase, groups, rules, upstreamPolicy }) => {
+  Effect.map(Configuration, ({ geoDatabase, groups, localAnswers, rules, upstreamPolicy }) => {
     if (geoDatabase === undefined) return Geography.none
-    const continents = rules.some((rule) => rule.continents.length > 0)
+    const continents = [...rules, ...localAnswers].some((rule) => rule.continents.length > 0)
     const spots = upstreamPolicy === "geo" || groups.some(({ policy }) => policy === "geo")
     return Geography.layerOf(geoDatabase, { continents, spots })
   })

@@ -12,11 +12,12 @@ import {
   prefixOf,
   readSubnet,
   readSubnetWords,
+  SCOPE_OF_SOURCE,
   type Subnet,
   sameSubnet,
   subnetOfAddress
 } from "../dns/subnet.ts"
-import { u16 } from "../dns/wire.ts"
+import { copyOf, u16 } from "../dns/wire.ts"
 import type { Geography } from "../io/geography.ts"
 import type { Peer } from "../io/peer.ts"
 import type { Place } from "../io/place.ts"
@@ -25,9 +26,12 @@ import { makeAccess } from "./access.ts"
 export class Locator {
   private readonly mayTell: (peer: Peer) => boolean
   private readonly geography: Geography["Service"]
+  private readonly isByPlace: boolean
   private readonly words = new Uint32Array(4)
 
-  constructor(trusted: ReadonlyArray<IpNetwork.IpNetwork>, geography: Geography["Service"]) {
+  /** @param isByPlace whether answers depend on where clients are */
+  constructor(trusted: ReadonlyArray<IpNetwork.IpNetwork>, geography: Geography["Service"], isByPlace: boolean) {
+    this.isByPlace = isByPlace
     this.mayTell = makeAccess(trusted)
     this.geography = geography
   }
@@ -41,6 +45,22 @@ export class Locator {
     if (subnet === undefined || subnet === OPTED_OUT || this.mayTell(client)) return subnet
     const isIPv4 = client.readWords(this.words)
     return sameSubnet(subnet, subnetOfAddress(this.words, isIPv4, prefixOf(subnet))) ? subnet : undefined
+  }
+
+  /**
+   * Where answers depend on places, a client that speaks for others is told that this one is for the network that it
+   * named: else whoever forwards for many would give it to all of them (RFC 7871 §7.2.1).
+   */
+  note(query: Query, client: Peer): void {
+    if (!this.isByPlace || this.told(query, client) === undefined) return
+    this.tellBack(query)
+    query.leastScope = SCOPE_OF_SOURCE
+  }
+
+  /** The reply will have the client's option, with a scope. */
+  tellBack(query: Query): void {
+    const at = findOption(query, OPTION_CLIENT_SUBNET)
+    query.subnetOption = copyOf(query.wire, at, at + u16(query.wire, at - 2))
   }
 
   placeOf(query: Query, client: Peer): Place {

@@ -10,19 +10,17 @@ import { viewBy } from "../config/routes.ts"
 import type { Settings } from "../config/schema.ts"
 import { readNetwork } from "../config/values.ts"
 import type { Origin } from "../dns/origin.ts"
-import { findOption, type Query } from "../dns/query.ts"
+import type { Query } from "../dns/query.ts"
 import {
   ALONE,
   NOWHERE,
   OPTED_OUT,
-  OPTION_CLIENT_SUBNET,
   prefixOf,
   readSubnetWords,
   type Subnet,
   subnetOfAddress,
   widen
 } from "../dns/subnet.ts"
-import { copyOf, u16 } from "../dns/wire.ts"
 import { type Peer, TextPeer } from "../io/peer.ts"
 import { makeAccess } from "./access.ts"
 import type { Locator } from "./locator.ts"
@@ -72,10 +70,7 @@ export const makeOrigin = (
 
   const subnetFor = (query: Query, client: Peer, { ipv4, ipv6 }: SubnetPrefixes): Subnet => {
     const told = locator.told(query, client)
-    if (told !== undefined) {
-      const at = findOption(query, OPTION_CLIENT_SUBNET)
-      query.subnetOption = copyOf(query.wire, at, at + u16(query.wire, at - 2))
-    }
+    if (told !== undefined) locator.tellBack(query)
     if (told === OPTED_OUT) return OPTED_OUT
     address.isIPv4 = told === undefined ? client.readWords(words) : readSubnetWords(told, words)
     if (isPrivate(address)) return NOWHERE

@@ -10,6 +10,7 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import type { Key } from "../cache/key.ts"
 import type { CachedAnswer } from "../cache/table.ts"
+import { asksForPlace } from "../config/conditions.ts"
 import { Configuration } from "../config/configuration.ts"
 import { ExtendedError, Rcode } from "../dns/codes.ts"
 import type { Origin } from "../dns/origin.ts"
@@ -28,6 +29,7 @@ import { LoopMark } from "../upstream/resolver-pool.ts"
 import { makeAccess } from "./access.ts"
 import { Coalescer } from "./coalescer.ts"
 import { makeGate } from "./gate.ts"
+import { answerByPlace, makeLocalAnswers } from "./local-answers.ts"
 import { Locator } from "./locator.ts"
 import { Miss, type MissTools } from "./miss.ts"
 import { makeOrigin } from "./origin.ts"
@@ -35,7 +37,7 @@ import type { Packet, ReplyPath } from "./packet.ts"
 import { looped, ownFault, prohibited } from "./reasons.ts"
 import { newRecord } from "./record.ts"
 import { Refresher } from "./refresher.ts"
-import { makeRouter } from "./router.ts"
+import { makeRouter, type PlaceOf } from "./router.ts"
 import { sendAnswer, sendError } from "./send.ts"
 import { Staleness } from "./staleness.ts"
 
@@ -83,8 +85,11 @@ export class Pipeline extends Context.Service<
       const loopMark = yield* LoopMark
       const log = yield* FailureLog
       const mayAsk = makeAccess(config.allow)
-      const locator = new Locator(config.ecsTrust, yield* Geography)
-      const viewOf = makeRouter(config.groups, config.rules, (query, client) => locator.placeOf(query, client))
+      const isByPlace = config.rules.some(asksForPlace) || answerByPlace(config.localAnswers)
+      const locator = new Locator(config.ecsTrust, yield* Geography, isByPlace)
+      const placeOf: PlaceOf = (query, client) => locator.placeOf(query, client)
+      const findLocal = makeLocalAnswers(config.localAnswers, placeOf)
+      const viewOf = makeRouter(config.groups, config.rules, placeOf)
       const originOf = makeOrigin(config, locator)
       const gate = yield* makeGate(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
       const deadlineMs = config.queryTimeoutSecs * 1000
@@ -129,6 +134,14 @@ export class Pipeline extends Context.Service<
           counters.add("queries.looped")
           sendError(packet, query, Rcode.Refused, looped)
           return log.loop(packet.client.address)
+        }
+        locator.note(query, packet.client)
+        const own = findLocal?.(query, packet.client)
+        if (own !== undefined) {
+          counters.add("answers.local")
+          counters.add("answers.sent")
+          sendAnswer(packet, query, own)
+          return Effect.void
         }
         const isPicked = traces.picks()
         const startedMs = isPicked ? turn.preciseMs() : turn.nowMs()

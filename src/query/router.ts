@@ -52,7 +52,7 @@ export const makeRouter = (
       mayUse: makeMatch(rule, placeOf),
       view: group === undefined ? COMMON_VIEW : viewBy(rule, group)
     }
-    const hash = hashOf(suffix, 0, suffix.length)
+    const hash = hashOfName(suffix, 0, suffix.length)
     const same = routes.get(hash)
     if (same === undefined) routes.set(hash, [route])
     else same.push(route)
@@ -61,7 +61,7 @@ export const makeRouter = (
     const { wire, nameLength } = query
     const end = HEADER_SIZE + nameLength
     for (let at = HEADER_SIZE; at < end; at += wire[at]! + 1) {
-      const here = routes.get(hashOf(wire, at, end))
+      const here = routes.get(hashOfName(wire, at, end))
       if (here === undefined) continue
       for (const route of here) {
         if (
@@ -79,7 +79,7 @@ export const makeRouter = (
 }
 
 /** A client network before a country, a country before a continent; each breaks the other's ties. */
-const narrowness = ({ client, countries, continents }: Conditions): number =>
+export const narrowness = ({ client, countries, continents }: Conditions): number =>
   ((client?.prefixLength ?? -1) + 1) * 4 + (countries.length > 0 ? 2 : 0) + (continents.length > 0 ? 1 : 0)
 
 /** A test of whom the conditions mean. */
@@ -105,8 +105,8 @@ const isExcepted = ({ except }: Route, wire: Uint8Array, end: number): boolean =
   return false
 }
 
-/** FNV-1a, letters in lower case. */
-const hashOf = (wire: Uint8Array, start: number, end: number): number => {
+/** FNV-1a of an uncompressed name, letters in lower case. */
+export const hashOfName = (wire: Uint8Array, start: number, end: number): number => {
   let hash = 0x811c9dc5
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ LOWER[wire[at]!]!, 0x01000193)
   return hash

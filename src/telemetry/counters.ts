@@ -12,6 +12,7 @@ export const counterMeanings = {
   "queries.malformed": "queries answered FORMERR, NOTIMP, BADVERS or REFUSED for what they are",
   "queries.looped": "queries that came back to this server by way of another",
   "answers.sent": "answers given",
+  "answers.local": "queries answered with an answer of the server's own",
   "answers.failed": "queries answered SERVFAIL because no upstream answered well",
   "answers.shed": "queries answered SERVFAIL because too many were waiting",
   "answers.late": "queries whose deadline passed",
