@@ -36,6 +36,23 @@ describe("load", () => {
     })
   )
 
+  it.effect("wants a database where something is asked of places, and one that is one", () =>
+    Effect.gen(function* () {
+      const asking = { DNS_SERVER_GROUPS: "near=192.0.2.1 policy=geo", DNS_SERVER_RULES: "country:DE -> near" }
+      const without = yield* mistakesIn({ ...UPSTREAM, ...asking })
+      assert.deepStrictEqual(
+        without.map(({ place }) => place),
+        ["DNS_SERVER_RULES", "DNS_SERVER_GROUPS"]
+      )
+      const file = yield* fileWith("no database")
+      for (const wrong of [file, `${file}.gone`]) {
+        const [mistake] = yield* mistakesIn({ ...UPSTREAM, ...asking, DNS_SERVER_GEO_DATABASE: wrong })
+        assert.strictEqual(mistake?.place, "DNS_SERVER_GEO_DATABASE")
+        assert.include(mistake?.expected, "MaxMind database")
+      }
+    })
+  )
+
   it.effect("lets the file win over defaults and the environment over both", () =>
     Effect.gen(function* () {
       const file = yield* fileWith("retries: 5\nslow_query_ms: 300\nupstreams: [192.0.2.1, 'tcp://192.0.2.2:5353']\n")

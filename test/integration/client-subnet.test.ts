@@ -1,0 +1,59 @@
+import { execFile } from "node:child_process"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { type SubnetOption, subnetIn, telling, tellingBack, toldIn } from "../support/client-subnet.ts"
+import { wireUpstream } from "../support/fake-upstream.ts"
+import { startServer } from "../support/server.ts"
+import { findTool } from "../support/tools.ts"
+
+const kdig = findTool("kdig")
+
+const askKdig = (port: number, args: ReadonlyArray<string>): Effect.Effect<string> =>
+  Effect.callback((resume) => {
+    execFile(kdig!, ["@127.0.0.1", "-p", String(port), ...args], (_error, stdout) => resume(Effect.succeed(stdout)))
+  })
+
+const serverTelling = (protocol: "udp" | "tcp", seen: Array<SubnetOption | undefined>) =>
+  Effect.gen(function* () {
+    const upstream = yield* wireUpstream(tellingBack(seen, ({ source }) => Math.min(source, 16)))
+    return yield* startServer({
+      DNS_SERVER_UPSTREAMS: "192.0.2.1",
+      DNS_SERVER_GROUPS: `told=${protocol}://${upstream.address}`,
+      DNS_SERVER_RULES: ". -> told ecs",
+      DNS_SERVER_ECS_TRUST: "127.0.0.0/8"
+    })
+  })
+
+describe("EDNS Client Subnet over real sockets", () => {
+  for (const protocol of ["udp", "tcp"] as const) {
+    it.live(`reaches an upstream by ${protocol}, and its scope the client`, () =>
+      Effect.gen(function* () {
+        const seen: Array<SubnetOption | undefined> = []
+        const server = yield* serverTelling(protocol, seen)
+        const ask = (address: string) =>
+          server.ask({ name: "a.example", type: "TXT", edns: telling(address, 24), tcp: protocol === "tcp" })
+        for (const address of ["8.8.8.0", "8.8.9.0", "8.9.8.0", "8.8.8.0"]) {
+          const answer = yield* ask(address)
+          assert.strictEqual(subnetIn(answer)?.scope, 16)
+          assert.strictEqual(toldIn(answer), address === "8.9.8.0" ? "1:080908/24" : "1:080808/24")
+        }
+        assert.strictEqual(seen.length, 2)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live.skipIf(kdig === undefined)("is what kdig understands", () =>
+    Effect.gen(function* () {
+      const server = yield* serverTelling("udp", [])
+      const args = ["+subnet=2001:db9:77::/64", "b.example", "TXT"]
+      const text = yield* askKdig(server.port, args)
+      assert.include(text, "CLIENT-SUBNET: 2001:db9:77::/64/16")
+      assert.include(text, "2:20010db9007700/56")
+      // From the cache, and for another network of the same scope.
+      assert.include(yield* askKdig(server.port, args), "CLIENT-SUBNET: 2001:db9:77::/64/16")
+      const other = yield* askKdig(server.port, ["+subnet=2001:ffff::/48", "b.example", "TXT"])
+      assert.include(other, "CLIENT-SUBNET: 2001:ffff::/48/16")
+      assert.include(other, "2:20010db9007700/56")
+    }).pipe(Effect.scoped)
+  )
+})
