@@ -68,9 +68,9 @@ export class Entry {
     return isForNetwork(this.words[SHAPE]!) ? this.length - NETWORK_SIZE : this.length
   }
 
-  /** The scope that the answer came with; 0 where it is for everybody. */
+  /** The scope that an answer for one client network came with. */
   get scope(): number {
-    return isForNetwork(this.words[SHAPE]!) ? this.wire[this.length - 1]! : 0
+    return this.wire[this.length - 1]!
   }
 
   /** @param scope that came with an answer for one client network */

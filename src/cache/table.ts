@@ -12,7 +12,7 @@ import { Checksum } from "./checksum.ts"
 import { Entry, EXPIRES, STORED } from "./entry.ts"
 import { flushNames, type NameTest } from "./flush.ts"
 import { NameHash } from "./hash.ts"
-import type { Key } from "./key.ts"
+import { FOR_NETWORK, type Key } from "./key.ts"
 import { Header, MAX_WRITERS, type TableMemory, UNIT } from "./memory.ts"
 import { Reader } from "./reader.ts"
 import { Shard } from "./shard.ts"
@@ -100,8 +100,12 @@ export class AnswerTable {
     const { hit } = this
     const ageSeconds = (((now - stored) | 0) / TICKS_PER_SECOND) | 0
     const lifeSeconds = (((words[EXPIRES]! - stored) | 0) / TICKS_PER_SECOND) | 0
-    hit.length = entry.answerLength
-    hit.scope = entry.scope
+    hit.length = entry.length
+    hit.scope = 0
+    if ((key.flags & FOR_NETWORK) !== 0) {
+      hit.length = entry.answerLength
+      hit.scope = entry.scope
+    }
     hit.ageSeconds = ageSeconds
     hit.remainingSeconds = lifeSeconds - ageSeconds
     const heatAt = heatOf(slotAt)
