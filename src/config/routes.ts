@@ -42,8 +42,8 @@ export interface Rule extends Conditions {
 }
 
 /** Tells the answers to queries that go by this rule from all others: told of clients, upstreams answer otherwise. */
-export const viewBy = ({ ecs }: Rule, { name, view }: Group): number =>
-  ecs === undefined ? view : fingerprint(`${view} ${name} ecs=${ecs.ipv4}/${ecs.ipv6}`)
+export const viewBy = ({ ecs }: Rule, { view }: Group): number =>
+  ecs === undefined ? view : fingerprint(`${view} ecs=${ecs.ipv4}/${ecs.ipv6}`)
 
 const MAX_WEIGHT = 1000
 

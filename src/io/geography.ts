@@ -135,10 +135,12 @@ class FollowedFile {
   }
 
   private readonly open: Effect.Effect<GeoDatabase, string> = Effect.suspend(() =>
-    Effect.tryPromise({
-      try: async () => new GeoDatabase(await readFile(this.file)),
-      catch: messageOf
-    })
+    Effect.flatMap(Effect.tryPromise({ try: () => readFile(this.file), catch: messageOf }), (octets) =>
+      Effect.try({
+        try: () => new GeoDatabase(octets),
+        catch: (cause) => `it is no MaxMind database, or not all of one (${messageOf(cause)})`
+      })
+    )
   )
 }
 
