@@ -1,5 +1,6 @@
 /**
- * Owns what the worker threads share and what outlives them: the sockets at which clients ask, the cache, the counters.
+ * Owns what the worker threads share and what outlives them: the sockets at which clients ask, the cache, the
+ * counters, what is known of the upstreams.
  * Keeps as many threads alive as are configured, and carries changes to all of them or to none.
  */
 import { Clock, Context, Deferred, Effect, Layer, Schema } from "effect"
@@ -12,6 +13,7 @@ import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
+import { placesFor, upstreamMemory } from "../upstream/cells.ts"
 import { type ChangeRefused, Changes } from "./changes.ts"
 import { bindListeningSockets } from "./listening-sockets.ts"
 import type { ListeningAt, SharedMemory, WorkerData } from "./worker-protocol.ts"
@@ -57,6 +59,7 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
         answers: TableMemory.create(settings.cacheSizeMb * MIB, clock).buffer,
         counters: counterMemory(rows),
         latencies: latencyMemory(rows),
+        upstreams: upstreamMemory(placesFor(settings)),
         pulses: new SharedArrayBuffer(settings.workers * Int32Array.BYTES_PER_ELEMENT)
       }
       return Layer.effect(Supervisor, supervise(loaded, memory)).pipe(

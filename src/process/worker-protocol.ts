@@ -39,6 +39,8 @@ export interface SharedMemory {
   readonly answers: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly latencies: SharedArrayBuffer
+  /** What all threads know together of the upstreams. */
+  readonly upstreams: SharedArrayBuffer
   /** One 32-bit cell a worker, counted up ten times a second. */
   readonly pulses: SharedArrayBuffer
 }

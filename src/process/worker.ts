@@ -17,6 +17,7 @@ import { InheritedSockets, SharesPorts } from "../listener/inherited-sockets.ts"
 import { Listeners } from "../listener/listeners.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { Latencies } from "../telemetry/latencies.ts"
+import { SharedUpstreams } from "../upstream/cells.ts"
 import { layerDatagrams } from "./datagrams.ts"
 import { layerLogging } from "./logging.ts"
 import { serverLayer } from "./server.ts"
@@ -105,6 +106,7 @@ const serve = Effect.gen(function* () {
       Layer.mergeAll(
         Layer.succeed(InheritedSockets, inherit),
         Layer.succeed(SharesPorts, true),
+        Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
         Layer.succeed(DescriptorMemory, descriptors)
       )
     )

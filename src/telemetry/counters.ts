@@ -30,7 +30,7 @@ export const counterMeanings = {
   "upstream.probes": "questions sent to find out whether an upstream answers",
   "upstream.cleared": "upstreams that were suspect and found well",
   "upstream.opened": "upstreams found broken: their breaker opened",
-  "upstream.closed": "broken upstreams found well again by a probe",
+  "upstream.closed": "broken upstreams found well again: their breaker closed",
   "upstream.timeouts": "attempts that no reply came to in time",
   "upstream.errors": "attempts that ended in a network error",
   "upstream.rejected": "attempts that ended in an error of the upstream's or in garbage",

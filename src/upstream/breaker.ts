@@ -5,8 +5,15 @@
  * can resolve. Whoever told it of the failure has the upstream checked then (`health.ts`), and says what came of it.
  * Open: none passes. HalfOpen: one question is under way as a trial; its answer closes the breaker.
  *
+ * It is the same for all threads of a process: its state is one word in memory that they share, each transition one
+ * atomic operation on it, and who made it is told so, nobody else. A thread that dies leaves a state that the others go
+ * on from: a trial whose end nobody tells of is over after a time.
+ *
  * Pure: it is told the time.
  */
+import { ownCells, SILENCE, Time, type UpstreamCells, Word } from "./cells.ts"
+
+export { SILENCE } from "./cells.ts"
 
 /** Failures in a row that make it suspect. */
 const THRESHOLD = 5
@@ -16,23 +23,49 @@ const RECENT_MS = 500
 const KNOWN_FOR_MS = 2_500
 /** Between two trials of one that answers with errors. */
 const BETWEEN_TRIALS_MS = 1_500
-
-/** How an attempt failed: the rcode that it was answered with, or no answer. */
-export const SILENCE = -1
+/** A trial that nobody told the end of: whoever began it is gone, or waits for very long. */
+const TRIAL_MS = 5_000
+/** Good answers are noted so often at most: threads that write to one place hold each other up. */
+const GRAIN_MS = 10
 
 export type BreakerState = "Closed" | "Open" | "HalfOpen"
 
-export class Breaker {
-  state: BreakerState = "Closed"
-  /** What it is suspected, or open, for: an rcode or `SILENCE`. */
-  fault: number = SILENCE
-  private failures = 0
-  private lastGoodMs = Number.NEGATIVE_INFINITY
-  /** When it was seen to be broken last. */
-  private brokenMs = 0
+const CLOSED = 0
+const OPEN = 1
+const HALF_OPEN = 2
+const STATES: ReadonlyArray<BreakerState> = ["Closed", "Open", "HalfOpen"]
 
+/** Told of an upstream that has become broken or well, by the thread that found it out. */
+export type OnTransition = (to: "Closed" | "Open") => void
+
+export class Breaker {
+  private readonly words: Int32Array
+  private readonly times: Float64Array
+  private readonly onTransition: OnTransition
+
+  constructor({ words, times }: UpstreamCells = ownCells(), onTransition: OnTransition = () => {}) {
+    this.words = words
+    this.times = times
+    this.onTransition = onTransition
+  }
+
+  get state(): BreakerState {
+    return STATES[Atomics.load(this.words, Word.State)]!
+  }
+
+  /** On every miss's way: a plain read, which may be a moment behind. */
   get isClosed(): boolean {
-    return this.state === "Closed"
+    return this.words[Word.State] === CLOSED
+  }
+
+  /** What it is suspected, or open, for: an rcode or `SILENCE`; as the thread saw it that was the last to see a failure. */
+  get fault(): number {
+    return this.words[Word.Fault]!
+  }
+
+  /** Whether it has answered any question well since then, a few milliseconds more or less. */
+  hasAnsweredSince(ms: number): boolean {
+    return this.times[Time.LastGood]! >= ms
   }
 
   /**
@@ -44,26 +77,30 @@ export class Breaker {
    * @param isLastResort whether nobody else may be asked
    */
   mayTry(nowMs: number, isLastResort: boolean): boolean {
-    if (this.state !== "Open") return false
-    if (this.fault !== SILENCE) return nowMs - this.brokenMs >= BETWEEN_TRIALS_MS
-    return isLastResort && nowMs - this.brokenMs >= KNOWN_FOR_MS
+    const state = Atomics.load(this.words, Word.State)
+    if (state === CLOSED || (state === HALF_OPEN && nowMs - this.times[Time.Trial]! < TRIAL_MS)) return false
+    const knownForMs = nowMs - this.times[Time.Broken]!
+    if (this.fault !== SILENCE) return knownForMs >= BETWEEN_TRIALS_MS
+    return isLastResort && knownForMs >= KNOWN_FOR_MS
   }
 
-  /** A question is sent as a trial. */
-  beginTrial(): void {
-    this.state = "HalfOpen"
+  /** A question is sent as a trial. Where two threads send one at the same time, either of them may end it. */
+  beginTrial(nowMs: number): void {
+    this.times[Time.Trial] = nowMs
+    Atomics.compareExchange(this.words, Word.State, OPEN, HALF_OPEN)
   }
 
   onGoodAnswer(nowMs: number): void {
-    this.state = "Closed"
-    this.failures = 0
-    this.lastGoodMs = nowMs
+    if (nowMs - this.times[Time.LastGood]! >= GRAIN_MS) this.times[Time.LastGood] = nowMs
+    this.forgetFailures()
+    if (this.isClosed) return
+    if (Atomics.exchange(this.words, Word.State, CLOSED) !== CLOSED) this.onTransition("Closed")
   }
 
   /** An error that says nothing of the upstream but that it is there. */
   onError(nowMs: number): void {
-    if (this.state === "Closed") {
-      if (this.fault === SILENCE) this.failures = 0
+    if (this.isClosed) {
+      if (this.fault === SILENCE) this.forgetFailures()
     } else if (this.fault === SILENCE) {
       this.onGoodAnswer(nowMs)
     } else {
@@ -77,21 +114,33 @@ export class Breaker {
    * @returns whether it has become suspect and ought to be checked
    */
   onFailure(nowMs: number, fault: number): boolean {
-    if (this.state === "HalfOpen") this.open(nowMs)
-    if (this.state === "Open") return false
-    this.fault = fault
-    return ++this.failures >= THRESHOLD && nowMs - this.lastGoodMs > RECENT_MS
+    if (!this.isClosed) {
+      if (this.state === "HalfOpen") this.remainOpen(nowMs)
+      return false
+    }
+    this.words[Word.Fault] = fault
+    return Atomics.add(this.words, Word.Failures, 1) + 1 >= THRESHOLD && nowMs - this.times[Time.LastGood]! > RECENT_MS
   }
 
   /** A trial ended without telling anything. */
   onUndecided(): void {
-    if (this.state === "HalfOpen") this.state = "Open"
+    if (!this.isClosed) Atomics.compareExchange(this.words, Word.State, HALF_OPEN, OPEN)
   }
 
   /** It was checked, and is broken. */
   open(nowMs: number): void {
-    this.state = "Open"
-    this.brokenMs = nowMs
-    this.failures = 0
+    this.times[Time.Broken] = nowMs
+    this.forgetFailures()
+    if (Atomics.exchange(this.words, Word.State, OPEN) === CLOSED) this.onTransition("Open")
+  }
+
+  /** It was found broken once more; one that was closed meanwhile stays so. */
+  remainOpen(nowMs: number): void {
+    this.times[Time.Broken] = nowMs
+    this.onUndecided()
+  }
+
+  private forgetFailures(): void {
+    if (this.words[Word.Failures] !== 0) Atomics.store(this.words, Word.Failures, 0)
   }
 }

@@ -4,9 +4,14 @@
  * One that is broken is checked again and again, less and less often while others answer, or nobody asks; several times
  * a second, all together, while queries find nobody to ask. So the first that returns is found within a second.
  *
+ * Of all threads of the process one at a time watches an upstream (`watch.ts`). What it finds is in the upstream's
+ * breaker, which all have in common. That queries of any thread find nobody to ask, and how many checks there is room
+ * for, stands in memory that they share.
+ *
  * Driven by the timer wheel: nothing runs while all are well.
  */
-import type { Timer } from "../io/timer-wheel.ts"
+import type { Due, Timer } from "../io/timer-wheel.ts"
+import { Common } from "./cells.ts"
 import { type CheckOptions, HealthCheck } from "./health-check.ts"
 import type { Upstream } from "./upstream.ts"
 
@@ -14,19 +19,26 @@ import type { Upstream } from "./upstream.ts"
 const PUT_OFF_MS = 100
 /** Between two checks of a broken upstream: while queries find nobody to ask, and otherwise, growing by half. */
 const URGENT_MS = 600
+const SPREAD = 0.2
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 10_000
 const PAUSE_GROWTH = 1.5
 /** A query that found nobody to ask makes it urgent for so long. */
 const DEMAND_MS = 2_000
+/** Between two looks at what other threads have found and want, while this one watches anything. */
+const LOOK_MS = 100
+/** Questions a second by which upstreams are checked, all together. */
+const CHECKS_PER_SECOND = 5
 
 export interface HealthOptions extends CheckOptions {
   readonly random: () => number
-  /** Checks a second at most, all upstreams together. */
-  readonly perSecond: number
+  /** Whatever may be asked, in the order of their places. */
+  readonly upstreams: ReadonlyArray<Upstream>
+  /** What all threads know together: `Common`. */
+  readonly common: Float64Array
 }
 
-/** An upstream that is suspect or broken. */
+/** An upstream that is suspect or broken, and this thread's to watch. */
 interface Watched {
   readonly upstream: Upstream
   wasOpened: boolean
@@ -35,33 +47,68 @@ interface Watched {
   dueMs: number
 }
 
-export class Health {
+export class Health implements Due {
   private readonly options: HealthOptions
   private readonly watched = new Map<Upstream, Watched>()
-  private demandMs = Number.NEGATIVE_INFINITY
-  private room: number
-  private roomMs = 0
+  private look: Timer | undefined
 
   constructor(options: HealthOptions) {
     this.options = options
-    this.room = options.perSecond
+    // What a thread of the same number left when it died, or what nobody watches any more.
+    this.takeUnwatched()
   }
 
   /** The upstream failed often enough to be looked at. */
   suspect(upstream: Upstream): void {
-    if (this.watched.has(upstream)) return
-    const watched: Watched = { upstream, wasOpened: false, pauseMs: FIRST_PAUSE_MS, timer: undefined, dueMs: 0 }
-    this.watched.set(upstream, watched)
-    this.check(watched)
+    if (this.watched.has(upstream) || !upstream.watch.claim(this.nowMs)) return
+    this.check(this.begin(upstream, false))
   }
 
   /** A query found nobody to ask. */
   onDemand(): void {
     const { nowMs } = this
-    if (nowMs - this.demandMs < URGENT_MS / 2) return
-    this.demandMs = nowMs
+    const { common } = this.options
+    if (nowMs - common[Common.Demand]! >= URGENT_MS / 2) common[Common.Demand] = nowMs
+    if (this.watched.size < this.options.upstreams.length) this.takeUnwatched()
+    this.hurry()
+  }
+
+  /** Looks at what other threads have done: at an upstream that is well again, at a watch lost, at queries in need. */
+  fire(): void {
+    this.look = undefined
     for (const watched of this.watched.values()) {
-      if (watched.timer === undefined || watched.dueMs - nowMs <= URGENT_MS) continue
+      const { breaker, watch } = watched.upstream
+      if (watched.wasOpened && breaker.isClosed) this.forget(watched)
+      else if (!watch.keep(this.nowMs)) this.drop(watched)
+    }
+    if (this.isUrgent) this.hurry()
+    this.lookOn()
+  }
+
+  /** Watches what is broken and has nobody who watches it. */
+  private takeUnwatched(): void {
+    for (const upstream of this.options.upstreams) {
+      if (this.watched.has(upstream)) continue
+      if (upstream.breaker.isClosed) {
+        if (upstream.watch.isOurs) upstream.watch.release()
+      } else if (upstream.watch.claim(this.nowMs)) {
+        this.check(this.begin(upstream, true))
+      }
+    }
+  }
+
+  private begin(upstream: Upstream, wasOpened: boolean): Watched {
+    const watched: Watched = { upstream, wasOpened, pauseMs: FIRST_PAUSE_MS, timer: undefined, dueMs: 0 }
+    this.watched.set(upstream, watched)
+    this.lookOn()
+    return watched
+  }
+
+  /** Checks that are far off come sooner. */
+  private hurry(): void {
+    const { nowMs } = this
+    for (const watched of this.watched.values()) {
+      if (watched.timer === undefined || watched.dueMs - nowMs <= URGENT_MS * (1 + SPREAD)) continue
       this.after(watched, this.options.random() * PUT_OFF_MS)
     }
   }
@@ -79,36 +126,45 @@ export class Health {
       return
     }
     const times = watched.wasOpened ? 1 : 2
-    new HealthCheck(upstream, this.options, times, (isWell) => this.onVerdict(watched, isWell)).begin()
+    const { nowMs } = this
+    new HealthCheck(upstream, this.options, times, (isWell) => this.onVerdict(watched, isWell, nowMs)).begin()
     // The next one does not wait for this one's verdict: an upstream may be far away.
     if (watched.wasOpened) this.scheduleNext(watched)
   }
 
-  private onVerdict(watched: Watched, isWell: boolean): void {
+  private onVerdict(watched: Watched, isWell: boolean, sinceMs: number): void {
     const { upstream } = watched
     if (this.watched.get(upstream) !== watched) return
+    const { breaker } = upstream
     if (isWell) {
-      this.options.counters.add(watched.wasOpened ? "upstream.closed" : "upstream.cleared")
-      upstream.breaker.onGoodAnswer(this.nowMs)
+      if (!watched.wasOpened) this.options.counters.add("upstream.cleared")
+      breaker.onGoodAnswer(this.nowMs)
       this.forget(watched)
-      return
+    } else if (watched.wasOpened) {
+      breaker.remainOpen(this.nowMs)
+    } else if (breaker.hasAnsweredSince(sinceMs)) {
+      // It has answered a client's question meanwhile, in whatever thread.
+      this.forget(watched)
+    } else {
+      breaker.open(this.nowMs)
+      watched.wasOpened = true
+      this.scheduleNext(watched)
     }
-    if (watched.wasOpened && upstream.breaker.isClosed) return
-    upstream.breaker.open(this.nowMs)
-    if (watched.wasOpened) return
-    watched.wasOpened = true
-    this.options.counters.add("upstream.opened")
-    this.scheduleNext(watched)
   }
 
   private scheduleNext(watched: Watched): void {
-    const isUrgent = this.nowMs - this.demandMs < DEMAND_MS
-    const spread = 0.8 + 0.4 * this.options.random()
+    const { isUrgent } = this
+    const spread = 1 - SPREAD + 2 * SPREAD * this.options.random()
     this.after(watched, spread * (isUrgent ? URGENT_MS : watched.pauseMs))
     watched.pauseMs = isUrgent ? FIRST_PAUSE_MS : Math.min(watched.pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)
   }
 
   private forget(watched: Watched): void {
+    this.drop(watched)
+    watched.upstream.watch.release()
+  }
+
+  private drop(watched: Watched): void {
     if (watched.timer !== undefined) this.options.wheel.cancel(watched.timer)
     this.watched.delete(watched.upstream)
   }
@@ -120,14 +176,23 @@ export class Health {
     watched.timer = wheel.after(delayMs, { fire: () => this.check(watched) })
   }
 
+  private lookOn(): void {
+    if (this.look === undefined && this.watched.size > 0) this.look = this.options.wheel.after(LOOK_MS, this)
+  }
+
+  /** Two threads at the same instant may take the same room: one check more. */
   private takeRoom(): boolean {
     const { nowMs } = this
-    const { perSecond } = this.options
-    this.room = Math.min(perSecond, this.room + ((nowMs - this.roomMs) * perSecond) / 1000)
-    this.roomMs = nowMs
-    if (this.room < 1) return false
-    this.room--
-    return true
+    const { common } = this.options
+    const sinceMs = Math.max(0, nowMs - common[Common.RoomAt]!)
+    const room = Math.min(CHECKS_PER_SECOND, common[Common.Room]! + (sinceMs * CHECKS_PER_SECOND) / 1000)
+    common[Common.RoomAt] = nowMs
+    common[Common.Room] = room < 1 ? room : room - 1
+    return room >= 1
+  }
+
+  private get isUrgent(): boolean {
+    return this.nowMs - this.options.common[Common.Demand]! < DEMAND_MS
   }
 
   private get nowMs(): number {

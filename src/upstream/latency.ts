@@ -5,8 +5,12 @@
  * of the answers alone, as RFC 6298 §2 takes them. The other says what it costs to ask this upstream first: there silence
  * and errors count too, so that one that loses questions is dearer than one that is slow.
  *
+ * All threads of a process add what they see to one pair of estimates. It is added without a lock: of two answers at the
+ * same instant one may be lost.
+ *
  * Pure: it is told the time.
  */
+import { Estimate, ownCells, type UpstreamCells } from "./cells.ts"
 import { UNKNOWN_COST } from "./policy.ts"
 
 /** Weights of an observation (RFC 6298 §2.3). */
@@ -14,6 +18,8 @@ const MEAN_WEIGHT = 1 / 8
 const VARIATION_WEIGHT = 1 / 4
 /** What was observed this long ago counts half beside what is observed now. */
 const HALF_LIFE_MS = 10_000
+/** As good as never: a number, also where nothing was observed yet. */
+const LONG_AGO_MS = 1e9
 /** What an error costs that another upstream did not give. */
 const FAULT_MS = 1_000
 /** No attempt follows another sooner: timers are coarse, and a busy machine is not a lost datagram. */
@@ -22,27 +28,34 @@ export const MIN_PATIENCE_MS = 50
 const MIN_HEDGE_MS = 20
 
 export class Latency {
-  private meanMs = -1
-  private variationMs = 0
-  private cost = -1
+  private readonly cells: Float64Array
+
+  constructor({ estimates }: UpstreamCells = ownCells()) {
+    this.cells = estimates
+  }
+
   /** When the cost was observed last; only differences mean something. */
-  observedMs = Number.NEGATIVE_INFINITY
+  get observedMs(): number {
+    return this.cells[Estimate.Observed]!
+  }
 
   /** It answered a question well after so many milliseconds. */
   onAnswer(elapsedMs: number, nowMs: number): void {
-    if (this.meanMs < 0) {
-      this.meanMs = elapsedMs
-      this.variationMs = elapsedMs / 2
+    const { cells } = this
+    const meanMs = cells[Estimate.Mean]!
+    if (meanMs < 0) {
+      cells[Estimate.Variation] = elapsedMs / 2
+      cells[Estimate.Mean] = elapsedMs
     } else {
-      this.variationMs += VARIATION_WEIGHT * (Math.abs(elapsedMs - this.meanMs) - this.variationMs)
-      this.meanMs += MEAN_WEIGHT * (elapsedMs - this.meanMs)
+      cells[Estimate.Variation]! += VARIATION_WEIGHT * (Math.abs(elapsedMs - meanMs) - cells[Estimate.Variation]!)
+      cells[Estimate.Mean] = meanMs + MEAN_WEIGHT * (elapsedMs - meanMs)
     }
     this.observe(elapsedMs, nowMs)
   }
 
   /** It was silent for so long when another answered: it would have taken longer. */
   onSilence(elapsedMs: number, nowMs: number): void {
-    if (elapsedMs > this.cost) this.observe(elapsedMs, nowMs)
+    if (elapsedMs > this.cells[Estimate.Cost]!) this.observe(elapsedMs, nowMs)
   }
 
   /** It gave an error where another answered well. */
@@ -52,30 +65,35 @@ export class Latency {
 
   /** Milliseconds that asking it first is expected to take; `UNKNOWN_COST` before anything was seen. */
   get costMs(): number {
-    return this.cost < 0 ? UNKNOWN_COST : this.cost
+    const cost = this.cells[Estimate.Cost]!
+    return cost < 0 ? UNKNOWN_COST : cost
   }
 
   /** Mean of the answers' times; -1 before the first. */
   get answerMs(): number {
-    return this.meanMs
+    return this.cells[Estimate.Mean]!
   }
 
   /** Milliseconds after which an answer is overdue (RFC 6298 §2.3); `limitMs` at most, and where nothing is known. */
   patienceMs(limitMs: number): number {
-    if (this.meanMs < 0) return limitMs
-    return Math.min(limitMs, Math.max(MIN_PATIENCE_MS, this.meanMs + 4 * this.variationMs))
+    const meanMs = this.answerMs
+    if (meanMs < 0) return limitMs
+    return Math.min(limitMs, Math.max(MIN_PATIENCE_MS, meanMs + 4 * this.cells[Estimate.Variation]!))
   }
 
   /** Milliseconds by which nineteen of twenty answers are there, about; infinite where nothing is known. */
   get hedgeMs(): number {
-    if (this.meanMs < 0) return Number.POSITIVE_INFINITY
-    return Math.max(MIN_HEDGE_MS, this.meanMs + 2.5 * this.variationMs)
+    const meanMs = this.answerMs
+    if (meanMs < 0) return Number.POSITIVE_INFINITY
+    return Math.max(MIN_HEDGE_MS, meanMs + 2.5 * this.cells[Estimate.Variation]!)
   }
 
   private observe(elapsedMs: number, nowMs: number): void {
-    const sinceMs = nowMs - this.observedMs
-    const weight = this.cost < 0 ? 1 : Math.max(MEAN_WEIGHT, sinceMs / (sinceMs + HALF_LIFE_MS))
-    this.cost = this.cost < 0 ? elapsedMs : this.cost + weight * (elapsedMs - this.cost)
-    this.observedMs = nowMs
+    const { cells } = this
+    const cost = cells[Estimate.Cost]!
+    const sinceMs = Math.min(nowMs - cells[Estimate.Observed]!, LONG_AGO_MS)
+    const weight = Math.max(MEAN_WEIGHT, sinceMs / (sinceMs + HALF_LIFE_MS))
+    cells[Estimate.Cost] = cost < 0 ? elapsedMs : cost + weight * (elapsedMs - cost)
+    cells[Estimate.Observed] = nowMs
   }
 }

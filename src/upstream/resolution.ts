@@ -264,7 +264,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
   private start(upstream: Upstream): void {
     const { attemptTimeoutMs } = this.options
     const attempt = new UpstreamAttempt(this, upstream, upstream.latency.patienceMs(attemptTimeoutMs))
-    if (!upstream.breaker.isClosed) upstream.breaker.beginTrial()
+    if (!upstream.breaker.isClosed) upstream.breaker.beginTrial(this.nowMs)
     if (this.record.attempts.length === 0) this.record.attempts = [attempt]
     else this.record.attempts.push(attempt)
     if (this.attempts.length === 0) this.attempts = [attempt]

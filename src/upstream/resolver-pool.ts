@@ -9,6 +9,7 @@ import type { SecureContext } from "node:tls"
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import { type Policy, viewBy, type WeightedUpstream } from "../config/routes.ts"
+import { formatUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import { Geography } from "../io/geography.ts"
@@ -18,6 +19,7 @@ import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import type { Answer, Begin, ResolveError } from "./answer.ts"
+import { commonCells, placesFor, SharedUpstreams, SILENCE, upstreamCells, upstreamMemory } from "./cells.ts"
 import type { Connections } from "./connections.ts"
 import { connectionsTo } from "./dialer.ts"
 import { Member, UpstreamGroup } from "./group.ts"
@@ -37,10 +39,6 @@ const MIN_SILENCE_MS = 250
 const MAX_RUN = 32
 /** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
 const ENDS_BEFORE_MS = 20
-
-/** Questions a second by which broken upstreams are probed, of all threads together, and of one at least. */
-const MAX_PROBES = 5
-const MIN_PROBES = 2
 /** What is above cannot be passed on in a header of four bits (RFC 6891 §6.1.3). */
 const MAX_PLAIN_RCODE = 15
 
@@ -75,13 +73,31 @@ export class ResolverPool extends Context.Service<
       const scope = yield* Effect.scope
       const geography = yield* Geography
       const ttl = { minSeconds: config.cacheMinTtlSecs, maxSeconds: config.cacheMaxTtlSecs }
+      const say = yield* FiberSet.makeRuntime<never>()
+      const shared = yield* SharedUpstreams
+      const memory = shared?.memory ?? upstreamMemory(placesFor(config))
       /** Each upstream once, however many groups it is in: what is known of it is known to all. */
       const known = new Map<string, Upstream>()
+      const upstreamAt = (address: UpstreamAddress): Upstream => {
+        const name = formatUpstream(address)
+        const present = known.get(name)
+        if (present !== undefined) return present
+        const upstream: Upstream = new Upstream(
+          address,
+          config.trustUpstreamAd,
+          upstreamCells(memory, known.size),
+          shared?.worker,
+          (to) => {
+            counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
+            say(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${name} answers again`))
+          }
+        )
+        known.set(name, upstream)
+        return upstream
+      }
       const membersOf = (addresses: ReadonlyArray<WeightedUpstream>): ReadonlyArray<Member> =>
         addresses.map((address) => {
-          const made = new Upstream(address, config.trustUpstreamAd)
-          const upstream = known.get(made.name) ?? made
-          known.set(made.name, upstream)
+          const upstream = upstreamAt(address)
           const spotOf = address.spot === undefined ? spotOfServer(geography, upstream) : () => address.spot
           return new Member(upstream, address.weight ?? 1, spotOf)
         })
@@ -170,7 +186,8 @@ export class ResolverPool extends Context.Service<
           counters,
           attemptTimeoutMs,
           random: Math.random,
-          perSecond: Math.max(MIN_PROBES, MAX_PROBES / config.workers),
+          upstreams: [...known.values()],
+          common: commonCells(memory),
           begin: (attempt) => choose().resolver.begin(attempt)
         }),
         failsOver: (rcode) => failover.has(rcode) || rcode > MAX_PLAIN_RCODE,
@@ -193,3 +210,8 @@ export class ResolverPool extends Context.Service<
     })
   )
 }
+
+const saysBroken = ({ name, breaker: { fault } }: Upstream): Effect.Effect<void> =>
+  Effect.logWarning(
+    `upstream ${name} is left: ${fault === SILENCE ? "it does not answer" : `it answers rcode ${fault}`}`
+  )

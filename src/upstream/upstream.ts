@@ -1,8 +1,10 @@
-/** A server that queries are forwarded to: its address, and what all resolvers know of it together. */
+/** A server that queries are forwarded to: its address, and what all resolvers of all threads know of it together. */
 import { formatUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import type { Endpoint } from "../io/endpoint.ts"
-import { Breaker } from "./breaker.ts"
+import { Breaker, type OnTransition } from "./breaker.ts"
+import { ownCells, type UpstreamCells } from "./cells.ts"
 import { Latency } from "./latency.ts"
+import { Watch } from "./watch.ts"
 
 /** How long an upstream that cannot read EDNS is asked without. */
 const PLAIN_FOR_MS = 600_000
@@ -16,13 +18,28 @@ export class Upstream {
   readonly isTrusted: boolean
   /** On loopback or a private network: only there a query can come back round to us. */
   readonly isNear: boolean
-  readonly breaker = new Breaker()
-  readonly latency = new Latency()
-  /** Exchanges under way. */
+  readonly breaker: Breaker
+  readonly latency: Latency
+  /** Who checks it, where it has to be checked. */
+  readonly watch: Watch
+  /** Exchanges under way in this thread. */
   inFlight = 0
   private plainUntilMs = 0
 
-  constructor(address: UpstreamAddress, trustAuthenticData: boolean) {
+  /**
+   * @param cells what is known of it
+   * @param worker this thread's number among those that know it together
+   */
+  constructor(
+    address: UpstreamAddress,
+    trustAuthenticData: boolean,
+    cells: UpstreamCells = ownCells(),
+    worker = 1,
+    onTransition: OnTransition = () => {}
+  ) {
+    this.breaker = new Breaker(cells, onTransition)
+    this.latency = new Latency(cells)
+    this.watch = new Watch(cells, worker)
     this.address = address
     this.endpoint = address.endpoint
     this.name = formatUpstream(address)

@@ -11,6 +11,7 @@ import * as PortableStreams from "../../src/io/stream-portable.ts"
 import { Listeners } from "../../src/listener/listeners.ts"
 import { standaloneLayer } from "../../src/process/server.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
+import { SharedUpstreams } from "../../src/upstream/cells.ts"
 import type { Reaction, WireBehaviour } from "./fake-upstream.ts"
 import { MemoryNetwork } from "./memory-network.ts"
 import { type AskOptions, encodeQuestion } from "./server.ts"
@@ -59,10 +60,14 @@ const passTime = (ms: number): Effect.Effect<void> =>
     }
   })
 
-/** @param upstreams behaviours; they listen on 192.0.2.1:5301 and so on, as `address(n)` says */
+/**
+ * @param upstreams behaviours; they listen on 192.0.2.1:5301 and so on, as `address(n)` says
+ * @param shared what this server is to know together with others, as threads of a process do
+ */
 export const memoryServer = (
   settings: Record<string, string>,
-  upstreams: ReadonlyArray<MemoryUpstream>
+  upstreams: ReadonlyArray<MemoryUpstream>,
+  shared?: SharedUpstreams
 ): Effect.Effect<MemoryServer, never, Scope.Scope> =>
   Effect.gen(function* () {
     const network = new MemoryNetwork()
@@ -108,7 +113,13 @@ export const memoryServer = (
     const context = yield* Layer.build(
       standaloneLayer.pipe(
         Layer.provide(
-          Layer.mergeAll(Configuration.layer(loaded.settings), network.layer, PortableStreams.layer, Logger.layer([]))
+          Layer.mergeAll(
+            Configuration.layer(loaded.settings),
+            network.layer,
+            PortableStreams.layer,
+            Logger.layer([]),
+            Layer.succeed(SharedUpstreams, shared)
+          )
         )
       )
     )

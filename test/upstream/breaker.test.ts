@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Breaker, SILENCE } from "../../src/upstream/breaker.ts"
+import { ownCells } from "../../src/upstream/cells.ts"
 
 const SERVFAIL = 2
 
@@ -56,7 +57,7 @@ describe("Breaker", () => {
     const breaker = opened(1_000, SERVFAIL)
     assert.isFalse(breaker.mayTry(2_499, false))
     assert.isTrue(breaker.mayTry(2_500, false))
-    breaker.beginTrial()
+    breaker.beginTrial(2_500)
     assert.isFalse(breaker.mayTry(2_500, false))
     breaker.onFailure(2_510, SERVFAIL)
     assert.isFalse(breaker.mayTry(4_009, false))
@@ -72,16 +73,79 @@ describe("Breaker", () => {
 
   it("closes when the trial is answered, stays open when it fails or ends undecided", () => {
     const good = opened(1_000)
-    good.beginTrial()
+    good.beginTrial(2_600)
     good.onGoodAnswer(2_600)
     assert.isTrue(good.isClosed)
     const bad = opened(1_000)
-    bad.beginTrial()
+    bad.beginTrial(2_600)
     bad.onFailure(2_600, SILENCE)
     assert.strictEqual(bad.state, "Open")
     const undecided = opened(1_000)
-    undecided.beginTrial()
+    undecided.beginTrial(2_600)
     undecided.onUndecided()
     assert.isTrue(undecided.mayTry(3_600, true))
+  })
+})
+
+describe("a breaker that threads have in common", () => {
+  /** Two threads' views of one upstream, and what each was told to publish. */
+  const shared = (): { readonly one: Breaker; readonly other: Breaker; readonly said: ReadonlyArray<string> } => {
+    const cells = ownCells()
+    const said: Array<string> = []
+    return {
+      one: new Breaker(cells, (to) => said.push(`one ${to}`)),
+      other: new Breaker(cells, (to) => said.push(`other ${to}`)),
+      said
+    }
+  }
+
+  it("counts the failures that all of them see", () => {
+    const { one, other } = shared()
+    assert.isFalse(fail(one, 3, 1_000))
+    assert.isFalse(fail(other, 1, 1_000))
+    assert.isTrue(fail(one, 1, 1_000))
+    other.onGoodAnswer(1_000)
+    assert.isFalse(fail(one, 4, 9_000))
+  })
+
+  it("is open, and closed, for all of them at once; who made it so publishes it, once", () => {
+    const { one, other, said } = shared()
+    one.open(1_000)
+    assert.isFalse(other.isClosed)
+    other.open(1_001)
+    other.onGoodAnswer(2_000)
+    one.onGoodAnswer(2_001)
+    assert.isTrue(one.isClosed)
+    assert.deepStrictEqual(said, ["one Open", "other Closed"])
+  })
+
+  it("stays closed where one finds it broken that another has just found well", () => {
+    const { one, other } = shared()
+    one.open(1_000)
+    other.onGoodAnswer(2_000)
+    one.remainOpen(2_000)
+    assert.isTrue(one.isClosed)
+  })
+
+  it("lets one of them send a trial at a time", () => {
+    const { one, other } = shared()
+    fail(one, 5, 1_000, SERVFAIL)
+    one.open(1_000)
+    assert.isTrue(other.mayTry(2_500, false))
+    one.beginTrial(2_500)
+    assert.isFalse(other.mayTry(2_500, false))
+  })
+
+  it("is tried again after a trial whose end nobody tells: the thread that began it has died", () => {
+    const { one, other, said } = shared()
+    one.open(1_000)
+    one.beginTrial(4_000)
+    assert.isFalse(other.mayTry(8_999, true))
+    assert.isTrue(other.mayTry(9_000, true))
+    other.beginTrial(9_000)
+    assert.isFalse(other.mayTry(9_000, true))
+    other.onGoodAnswer(9_010)
+    assert.isTrue(one.isClosed)
+    assert.deepStrictEqual(said, ["one Open", "other Closed"])
   })
 })
