@@ -1,59 +1,102 @@
 /**
- * A line in which zones take turns: first come, first served within a zone, and one of each zone after the other.
+ * A line in which clients and zones take turns.
  *
- * So one zone whose queries come by the thousand and wait long cannot stand in the way of the others. Anyone may leave
- * from the middle.
+ * Who comes stands with the others of its client, or of its zone, whichever has more in line by then: a client that asks
+ * for names all over, and a zone that is asked for from everywhere, are one party each, whatever they hold. Parties take
+ * turns; within a client's its zones do, within a zone's its clients; and there it is first come, first served.
+ *
+ * So nobody whose queries come by the thousand stands in the way of the others. Anyone may leave from the middle.
  */
 import { OpenTable } from "../io/open-table.ts"
+import { close, type InTurn, largestOf, open } from "./turns.ts"
 
 export class Waiter {
   next: Waiter | undefined
   previous: Waiter | undefined
-  /** The zone in whose queue it stands. */
+  zone = 0
+  client = 0
+  /** Where it stands. */
   queue: Queue | undefined
 }
 
-/** Those of one zone; a queue with nobody in it is not kept. */
-class Queue {
-  readonly zone: number
+/** Those of one client and one zone; a queue with nobody in it is not kept. */
+class Queue implements InTurn<Queue> {
+  readonly party: Party
+  readonly key: number
   length = 0
   first: Waiter | undefined
   last: Waiter | undefined
-  /** The ring of queues, in the order of their turns. */
   next: Queue
   previous: Queue
 
-  constructor(zone: number) {
-    this.zone = zone
+  constructor(party: Party, key: number) {
+    this.party = party
+    this.key = key
     this.next = this
     this.previous = this
   }
 }
 
+/** A client or a zone, and its queues. */
+class Party implements InTurn<Party> {
+  readonly key: number
+  length = 0
+  /** Whose turn is next. */
+  turn: Queue | undefined
+  next: Party
+  previous: Party
+
+  constructor(key: number) {
+    this.key = key
+    this.next = this
+    this.previous = this
+  }
+}
+
+/** Cells for counts: so many that it is rare to share one with somebody who has much. */
+const CELLS = 4096
+
 export class FairLine<W extends Waiter> {
   length = 0
   /** Whose turn is next. */
-  private turn: Queue | undefined
-  private readonly queues = new OpenTable<Queue, number>(
-    ({ zone }) => zone,
-    (queue, zone) => queue.zone === zone
+  private turn: Party | undefined
+  private readonly parties = new OpenTable<Party, number>(
+    ({ key }) => key,
+    (party, key) => party.key === key
   )
+  private readonly queues = new OpenTable<Queue, Pick<Queue, "party" | "key">>(
+    hashOf,
+    (queue, { party, key }) => queue.party === party && queue.key === key
+  )
+  /** Who stands in line, by zone and by client: a table of fixed size, however many of them there are. */
+  private readonly ofZones = new Uint32Array(CELLS)
+  private readonly ofClients = new Uint32Array(CELLS)
 
-  push(waiter: W, zone: number): void {
-    const queue = this.queues.get(zone, zone) ?? this.open(zone)
+  push(waiter: W, zone: number, client: number): void {
+    waiter.zone = zone
+    waiter.client = client
+    const isByClient = this.isByClient(zone, client)
+    this.ofZones[cellOf(zone)]!++
+    this.ofClients[cellOf(client)]!++
+    const key = isByClient ? clientKey(client) : zone
+    const party = this.parties.get(key, key) ?? this.openParty(key)
+    const queue = this.queueOf(party, isByClient ? zone : client) ?? this.openQueue(party, isByClient ? zone : client)
     waiter.queue = queue
     waiter.previous = queue.last
     if (queue.last === undefined) queue.first = waiter
     else queue.last.next = waiter
     queue.last = waiter
     queue.length++
+    party.length++
     this.length++
   }
 
   shift(): W | undefined {
-    const queue = this.turn
-    if (queue === undefined) return undefined
-    this.turn = queue.next
+    const party = this.turn
+    if (party === undefined) return undefined
+    const queue = party.turn!
+    this.turn = party.next
+    party.turn = queue.next
     const waiter = queue.first as W
     this.remove(waiter)
     return waiter
@@ -70,40 +113,68 @@ export class FairLine<W extends Waiter> {
     waiter.next = undefined
     waiter.previous = undefined
     waiter.queue = undefined
+    this.ofZones[cellOf(waiter.zone)]!--
+    this.ofClients[cellOf(waiter.client)]!--
     this.length--
-    if (--queue.length === 0) this.close(queue)
+    const { party } = queue
+    if (--queue.length === 0) {
+      this.queues.delete(queue)
+      party.turn = close(party.turn, queue)
+    }
+    if (--party.length === 0) {
+      this.parties.delete(party)
+      this.turn = close(this.turn, party)
+    }
     return true
   }
 
-  /** The one who came last of the zone that has the most in line, if that has more than `zone` would have with one more. */
-  victimFor(zone: number): W | undefined {
+  /**
+   * Who makes room for one of this zone and client: the one who came last of those who have the most in line, if they
+   * have more than it would have with one more.
+   */
+  victimFor(zone: number, client: number): W | undefined {
     if (this.turn === undefined) return undefined
-    let largest = this.turn
-    for (let queue = this.turn.next; queue !== this.turn; queue = queue.next) {
-      if (queue.length > largest.length) largest = queue
-    }
-    const own = this.queues.get(zone, zone)
-    return largest.length > (own?.length ?? 0) + 1 ? (largest.last as W) : undefined
+    const isByClient = this.isByClient(zone, client)
+    const key = isByClient ? clientKey(client) : zone
+    const own = this.parties.get(key, key)
+    const party = largestOf(this.turn)
+    const queue = largestOf(party.turn!)
+    if (party !== own) return party.length > (own?.length ?? 0) + 1 ? (queue.last as W) : undefined
+    const ownQueue = this.queueOf(party, isByClient ? zone : client)
+    return queue.length > (ownQueue?.length ?? 0) + 1 ? (queue.last as W) : undefined
   }
 
-  private open(zone: number): Queue {
-    const queue = new Queue(zone)
+  private isByClient(zone: number, client: number): boolean {
+    return this.ofClients[cellOf(client)]! >= this.ofZones[cellOf(zone)]!
+  }
+
+  private queueOf(party: Party, key: number): Queue | undefined {
+    sought.party = party
+    sought.key = key
+    return this.queues.get(hashOf(sought), sought)
+  }
+
+  private openParty(key: number): Party {
+    const party = new Party(key)
+    this.parties.add(party)
+    this.turn = open(this.turn, party)
+    return party
+  }
+
+  private openQueue(party: Party, key: number): Queue {
+    const queue = new Queue(party, key)
     this.queues.add(queue)
-    if (this.turn === undefined) {
-      this.turn = queue
-    } else {
-      queue.next = this.turn
-      queue.previous = this.turn.previous
-      queue.previous.next = queue
-      this.turn.previous = queue
-    }
+    party.turn = open(party.turn, queue)
     return queue
   }
-
-  private close(queue: Queue): void {
-    this.queues.delete(queue)
-    queue.next.previous = queue.previous
-    queue.previous.next = queue.next
-    if (this.turn === queue) this.turn = queue.next === queue ? undefined : queue.next
-  }
 }
+
+const cellOf = (number: number): number => (number ^ (number >>> 16)) & (CELLS - 1)
+
+/** A client is no zone, whatever their numbers. */
+const clientKey = (client: number): number => ~client
+
+const hashOf = ({ party, key }: Pick<Queue, "party" | "key">): number => Math.imul(party.key, 31) ^ key
+
+/** Used again from search to search. */
+const sought = { party: new Party(0), key: 0 }

@@ -2,20 +2,23 @@
  * Lets so many queries wait for the network at once; a bounded line stands behind them, the rest are shed.
  *
  * A `Semaphore` holds the permits. The line is ours: a query that is over hands its permit straight to the next in line,
- * while `Semaphore` would wake all who wait (docs/decisions/0003-gate.md). When the room is full, the zone that holds most
- * of it is shed first.
+ * while `Semaphore` would wake all who wait (docs/decisions/0003-gate.md). When the room is full, the client or
+ * zone that holds most of it is shed first.
  */
 import { Effect, Schema, Semaphore } from "effect"
 import type { Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { FairLine, Waiter } from "./fair-line.ts"
 import { type Holder, Holders } from "./holders.ts"
-import { zoneOf } from "./zone.ts"
+import { clientOf, zoneOf } from "./kin.ts"
 
 /** Too many queries wait. Answered with SERVFAIL at once. */
 export class Shed extends Schema.TaggedError<Shed>()("Shed", {}) {}
 
 /** The query's deadline passed before its turn came. */
 export class WaitedTooLong extends Schema.TaggedError<WaitedTooLong>()("WaitedTooLong", {}) {}
+
+/** Who stands in line looks so often whether somebody has come to hold too much for too long. */
+const TRY_AGAIN_MS = 250
 
 const shed = Effect.fail(new Shed())
 const waitedTooLong = Effect.fail(new WaitedTooLong())
@@ -52,11 +55,10 @@ export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerW
       return Effect.void
     })
 
-    const wait = (zone: number, deadlineMs: number): Effect.Effect<void, Shed | WaitedTooLong> =>
+    const wait = (zone: number, client: number, deadlineMs: number): Effect.Effect<void, Shed | WaitedTooLong> =>
       Effect.callback((resume) => {
-        const waiter = new InLine(line, wheel, resume)
-        waiter.timer = wheel.after(deadlineMs, waiter)
-        line.push(waiter, zone)
+        const waiter = new InLine(line, wheel, resume, takeOver, deadlineMs)
+        line.push(waiter, zone, client)
         return Effect.suspend(() => {
           wheel.cancel(waiter.timer!)
           // Interrupted between being handed the permit and taking it: it goes on to the next.
@@ -65,18 +67,18 @@ export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerW
       })
 
     /** Takes over the permit of one that holds too much, if there is one; says whether. */
-    const takeOver = (zone: number): boolean => {
-      const holder = holders.victimFor(zone, wheel.nowMs())
+    const takeOver = (zone: number, client: number): boolean => {
+      const holder = holders.victimFor(zone, client, wheel.nowMs())
       if (holder === undefined) return false
       holders.remove(holder)
       holder.shed()
       return true
     }
 
-    /** Whether there is a place in line for one of the zone, made by shedding another where need be. */
-    const hasPlace = (zone: number): boolean => {
+    /** Whether there is a place in line, made by shedding another where need be. */
+    const hasPlace = (zone: number, client: number): boolean => {
       if (line.length < maxQueued) return true
-      const victim = line.victimFor(zone)
+      const victim = line.victimFor(zone, client)
       if (victim === undefined) return false
       line.remove(victim)
       victim.end(shed)
@@ -93,8 +95,9 @@ export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerW
       standInLine: (holder, deadlineMs) =>
         Effect.suspend((): Effect.Effect<void, Shed | WaitedTooLong> => {
           const zone = zoneOf(holder.question.name)
-          if (takeOver(zone)) return Effect.void
-          return hasPlace(zone) ? Effect.interruptible(wait(zone, deadlineMs)) : shed
+          const client = clientOf(holder.client)
+          if (takeOver(zone, client)) return Effect.void
+          return hasPlace(zone, client) ? Effect.interruptible(wait(zone, client, deadlineMs)) : shed
         })
     }
   })
@@ -104,12 +107,23 @@ class InLine extends Waiter {
   private readonly line: FairLine<InLine>
   private readonly wheel: TimerWheel["Service"]
   private readonly resume: Resume
+  private readonly takeOver: (zone: number, client: number) => boolean
+  private readonly endMs: number
 
-  constructor(line: FairLine<InLine>, wheel: TimerWheel["Service"], resume: Resume) {
+  constructor(
+    line: FairLine<InLine>,
+    wheel: TimerWheel["Service"],
+    resume: Resume,
+    takeOver: (zone: number, client: number) => boolean,
+    deadlineMs: number
+  ) {
     super()
     this.line = line
     this.wheel = wheel
     this.resume = resume
+    this.takeOver = takeOver
+    this.endMs = wheel.nowMs() + deadlineMs
+    this.arm()
   }
 
   /** It is no longer in line: it has a permit, or must go. */
@@ -119,7 +133,16 @@ class InLine extends Waiter {
   }
 
   fire(): void {
+    const hasPermit = this.takeOver(this.zone, this.client)
+    if (!hasPermit && this.wheel.nowMs() < this.endMs) {
+      this.arm()
+      return
+    }
     this.line.remove(this)
-    this.resume(waitedTooLong)
+    this.resume(hasPermit ? Effect.void : waitedTooLong)
+  }
+
+  private arm(): void {
+    this.timer = this.wheel.after(Math.min(TRY_AGAIN_MS, this.endMs - this.wheel.nowMs()), this)
   }
 }

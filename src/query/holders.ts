@@ -2,19 +2,24 @@
  * Those who hold a permit, oldest first, and who of them goes when the room is full.
  *
  * Nobody is counted while there is room. When there is none, and the oldest has waited so long that it is hardly going to
- * be answered, a zone that holds more than half of the room gives it up query by query to those of other zones.
+ * be answered, a zone or a client that holds more than half of the room gives it up query by query to those of others.
  */
-import { zoneOf } from "./zone.ts"
+import type { Peer } from "../io/peer.ts"
+import { clientOf, zoneOf } from "./kin.ts"
 
 /** A query that has waited so long for the network may be shed for another. */
 const LONG_MS = 500
-/** For so long the zone that was found to hold most is taken to be still the one. */
+/** For so long those who were found to hold most are taken to be still the ones. */
 const FOUND_FOR_MS = 50
+/** Who holds fewer does not hold most of a room, however small it is: one slow query is no crowd. */
+const CROWD = 4
 
 export const NOT_HELD = -1
 
 export interface Holder {
   readonly question: { readonly name: Uint8Array }
+  /** Who asked; undefined where nobody did. */
+  readonly client: Peer | undefined
   /** When it got its permit; below 0 while it has none. */
   heldSinceMs: number
   newer: Holder | undefined
@@ -23,11 +28,18 @@ export interface Holder {
   shed(): void
 }
 
+/** What a holder is counted to. */
+type Kin = (holder: Holder) => number
+
+const zoneOfHolder: Kin = ({ question }) => zoneOf(question.name)
+const clientOfHolder: Kin = ({ client }) => clientOf(client)
+
 export class Holders {
   length = 0
   private oldest: Holder | undefined
   private newest: Holder | undefined
-  private greedy: number | undefined
+  private greedyZone: number | undefined
+  private greedyClient: number | undefined
   private foundMs = Number.NEGATIVE_INFINITY
 
   add(holder: Holder, nowMs: number): void {
@@ -53,34 +65,41 @@ export class Holders {
     return true
   }
 
-  /** Who is to be shed for a query of `zone`; undefined where nobody has waited long or no zone holds too much. */
-  victimFor(zone: number, nowMs: number): Holder | undefined {
+  /**
+   * Who is to be shed for a query of this zone and client; undefined where nobody has waited long, or no other zone and no
+   * other client holds too much.
+   */
+  victimFor(zone: number, client: number, nowMs: number): Holder | undefined {
     if (this.oldest === undefined || nowMs - this.oldest.heldSinceMs < LONG_MS) return undefined
     if (nowMs - this.foundMs > FOUND_FOR_MS) {
       this.foundMs = nowMs
-      this.greedy = this.findGreedy()
+      this.greedyZone = this.findGreedy(zoneOfHolder)
+      this.greedyClient = this.findGreedy(clientOfHolder)
     }
-    if (this.greedy === undefined || this.greedy === zone) return undefined
+    const greedyZone = this.greedyZone === zone ? undefined : this.greedyZone
+    const greedyClient = this.greedyClient === client ? undefined : this.greedyClient
+    if (greedyZone === undefined && greedyClient === undefined) return undefined
     for (let holder = this.oldest; holder !== undefined; holder = holder.newer as Holder) {
       if (nowMs - holder.heldSinceMs < LONG_MS) return undefined
-      if (zoneOf(holder.question.name) === this.greedy) return holder
+      if (greedyZone !== undefined && zoneOfHolder(holder) === greedyZone) return holder
+      if (greedyClient !== undefined && clientOfHolder(holder) === greedyClient) return holder
     }
     return undefined
   }
 
-  /** The zone of more than half of them (Boyer and Moore's majority vote, then counted). */
-  private findGreedy(): number | undefined {
+  /** The zone, or client, of more than half of them (Boyer and Moore's majority vote, then counted). */
+  private findGreedy(kinOf: Kin): number | undefined {
     let candidate = 0
     let lead = 0
     for (let holder = this.oldest; holder !== undefined; holder = holder.newer) {
-      const zone = zoneOf(holder.question.name)
-      if (lead === 0) candidate = zone
-      lead += zone === candidate ? 1 : -1
+      const kin = kinOf(holder)
+      if (lead === 0) candidate = kin
+      lead += kin === candidate ? 1 : -1
     }
     let count = 0
     for (let holder = this.oldest; holder !== undefined; holder = holder.newer) {
-      if (zoneOf(holder.question.name) === candidate) count++
+      if (kinOf(holder) === candidate) count++
     }
-    return count * 2 > this.length ? candidate : undefined
+    return count >= CROWD && count * 2 > this.length ? candidate : undefined
   }
 }

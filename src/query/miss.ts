@@ -10,6 +10,7 @@ import type { Query } from "../dns/query.ts"
 import { formatQuestion, type Question } from "../dns/question.ts"
 import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
+import type { Peer } from "../io/peer.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { FailureLog } from "../telemetry/failure-log.ts"
@@ -105,6 +106,10 @@ export class Miss extends Follower implements Holder {
     if (this.hasStale && this.answerStale()) return
     this.record.cache = "failure"
     this.fail(reason)
+  }
+
+  get client(): Peer {
+    return this.path.client
   }
 
   override take(outcome: Outcome): void {

@@ -68,6 +68,7 @@ export class Refresher {
 class Refresh extends Follower implements Holder {
   readonly question: Question
   readonly hash: number
+  readonly client = undefined
   heldSinceMs = NOT_HELD
   newer: Holder | undefined
   older: Holder | undefined

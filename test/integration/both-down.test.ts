@@ -106,8 +106,8 @@ describe("two upstreams that are both down", () => {
           )
         }
         assert.isAtMost(backMs, 5_000)
-        assert.strictEqual(said(server, "is left"), 2)
-        assert.strictEqual(said(server, "answers again"), 1)
+        assert.isAtLeast(said(server, "is left"), 2)
+        assert.isAtLeast(said(server, "answers again"), 1)
       })
     )
   }

@@ -24,6 +24,8 @@ const nothing = (): void => {}
 const hold = (gate: Gate, ms: number, deadlineMs = 60_000) => runThrough(gate, Effect.sleep(ms), deadlineMs, nothing)
 const holdOf = (gate: Gate, name: string, ms: number, onAdmitted = nothing) =>
   runThrough(gate, Effect.sleep(ms), 60_000, onAdmitted, name)
+const holdFor = (gate: Gate, client: string, name: string, ms: number, onAdmitted = nothing) =>
+  runThrough(gate, Effect.sleep(ms), 60_000, onAdmitted, name, client)
 const begin = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
 describe("Gate", () => {
@@ -158,5 +160,94 @@ describe("Gate", () => {
         assert.isUndefined(bogus[2]!.pollUnsafe())
         yield* Fiber.interrupt(same)
       })
+  )
+
+  /** Ten queries of one party are in line when one of another comes, and is second. */
+  const takesTurns = (
+    gate: Gate,
+    many: ReadonlyArray<readonly [client: string, name: string]>,
+    [client, name]: readonly [client: string, name: string]
+  ) =>
+    Effect.gen(function* () {
+      const order: Array<string> = []
+      yield* begin(holdFor(gate, "192.0.2.9", "other.zone.example", 10))
+      for (const [from, to] of many) yield* begin(holdFor(gate, from, to, 10, () => order.push("many")))
+      yield* begin(holdFor(gate, client, name, 10, () => order.push("one")))
+      for (let i = 0; i < 12; i++) yield* TestClock.adjust(15)
+      assert.strictEqual(order.length, 11)
+      // Until there were several of them nobody could know which kind they are.
+      assert.isAtMost(order.indexOf("one"), 2)
+    })
+  const ten = Array.from({ length: 10 }, (_, i) => i)
+
+  gateTest("lets a client that asks for names all over take one turn among the others", 1, 100, (gate) =>
+    takesTurns(
+      gate,
+      ten.map((i) => ["192.0.2.1", `n.z${i}.test`]),
+      ["192.0.2.2", "www.example.test"]
+    )
+  )
+
+  gateTest("lets a zone that is asked for from everywhere take one turn among the others", 1, 100, (gate) =>
+    takesTurns(
+      gate,
+      ten.map((i) => [`198.51.100.${i}`, `n${i}.big.test`]),
+      ["192.0.2.2", "www.example.test"]
+    )
+  )
+
+  gateTest("takes all addresses of an IPv6 network of 64 bits for one client", 1, 100, (gate) =>
+    takesTurns(
+      gate,
+      ten.map((i) => [`2001:db8::${i}`, `n.z${i}.test`]),
+      ["2001:db8:0:1::1", "www.example.test"]
+    )
+  )
+
+  gateTest("sheds the latest of the client that holds most of a full line, for one of another client", 1, 3, (gate) =>
+    Effect.gen(function* () {
+      yield* begin(holdFor(gate, "192.0.2.9", "other.test", 100))
+      const many = yield* Effect.forEach([1, 2, 3], (i) =>
+        begin(Effect.exit(holdFor(gate, "192.0.2.1", `n.z${i}.test`, 1)))
+      )
+      assert.strictEqual((yield* Effect.flip(holdFor(gate, "192.0.2.1", "n.z4.test", 1)))._tag, "Shed")
+      yield* begin(holdFor(gate, "192.0.2.2", "www.example.test", 1))
+      assert.strictEqual((yield* Fiber.join(many[2]!))._tag, "Failure")
+      assert.strictEqual(gate.waiting(), 3)
+    })
+  )
+
+  gateTest(
+    "takes a permit from a client that holds most of them and has waited long, for another client",
+    4,
+    4,
+    (gate) =>
+      Effect.gen(function* () {
+        const flood = yield* Effect.forEach([1, 2, 3, 4], (i) =>
+          begin(Effect.exit(holdFor(gate, "192.0.2.1", `n.z${i}.test`, 5_000)))
+        )
+        const other = yield* begin(holdFor(gate, "192.0.2.2", "www.example.test", 1))
+        yield* TestClock.adjust(499)
+        assert.isUndefined(other.pollUnsafe())
+        for (let i = 0; i < 60; i++) yield* TestClock.adjust(5)
+        assert.isDefined(other.pollUnsafe(), "who stands in line need not wait for somebody else to come")
+        assert.strictEqual((yield* Fiber.join(flood[0]!))._tag, "Failure")
+        assert.isUndefined(flood[1]!.pollUnsafe())
+      })
+  )
+
+  gateTest("takes no permit from anybody where there are only a few: one slow query is no crowd", 2, 4, (gate) =>
+    Effect.gen(function* () {
+      const slow = yield* Effect.forEach([1, 2], (i) =>
+        begin(Effect.exit(holdFor(gate, "192.0.2.1", `n${i}.slow.test`, 2_000)))
+      )
+      const other = yield* begin(holdFor(gate, "192.0.2.2", "www.example.test", 1))
+      yield* TestClock.adjust(1_900)
+      assert.isUndefined(other.pollUnsafe())
+      yield* TestClock.adjust(200)
+      for (const fiber of slow) assert.strictEqual((yield* Fiber.join(fiber))._tag, "Success")
+      yield* TestClock.adjust(10)
+      assert.isDefined(other.pollUnsafe())
+    })
   )
 })

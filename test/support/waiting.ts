@@ -1,6 +1,7 @@
 /** What queries do at the gate and with the coalescer, as effects. */
 import { Effect } from "effect"
 import type { Question } from "../../src/dns/question.ts"
+import { TextPeer } from "../../src/io/peer.ts"
 import { type Coalescer, Follower } from "../../src/query/coalescer.ts"
 import { type Gate, Shed, type WaitedTooLong } from "../../src/query/gate.ts"
 import { type Holder, NOT_HELD } from "../../src/query/holders.ts"
@@ -14,11 +15,13 @@ export const runThrough = <A, E>(
   effect: Effect.Effect<A, E>,
   deadlineMs: number,
   onAdmitted: () => void,
-  name = "www.example.test"
+  name = "www.example.test",
+  client = "192.0.2.1"
 ): Effect.Effect<A, E | Shed | WaitedTooLong> => {
   let shed = (): void => {}
   const holder: Holder = {
     question: { name: wireName(name) },
+    client: new TextPeer({ address: client, port: 53 }),
     heldSinceMs: NOT_HELD,
     newer: undefined,
     older: undefined,
