@@ -6,10 +6,12 @@
  * zone that holds most of it is shed first.
  */
 import { Effect, Schema, Semaphore } from "effect"
+import { zoneOf } from "../dns/zone.ts"
+import { SEED } from "../io/random.ts"
 import type { Timer, TimerWheel } from "../io/timer-wheel.ts"
+import { clientOf } from "./client.ts"
 import { FairLine, Waiter } from "./fair-line.ts"
 import { type Holder, Holders } from "./holders.ts"
-import { clientOf, zoneOf } from "./kin.ts"
 
 /** Too many queries wait. Answered with SERVFAIL at once. */
 export class Shed extends Schema.TaggedError<Shed>()("Shed", {}) {}
@@ -94,7 +96,7 @@ export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerW
       isBusy: () => line.length > 0 || holders.length * 2 > maxConcurrent,
       standInLine: (holder, deadlineMs) =>
         Effect.suspend((): Effect.Effect<void, Shed | WaitedTooLong> => {
-          const zone = zoneOf(holder.question.name)
+          const zone = zoneOf(holder.question.name, SEED)
           const client = clientOf(holder.client)
           if (takeOver(zone, client)) return Effect.void
           return hasPlace(zone, client) ? Effect.interruptible(wait(zone, client, deadlineMs)) : shed

@@ -4,8 +4,10 @@
  * Nobody is counted while there is room. When there is none, and the oldest has waited so long that it is hardly going to
  * be answered, a zone or a client that holds more than half of the room gives it up query by query to those of others.
  */
+import { zoneOf } from "../dns/zone.ts"
 import type { Peer } from "../io/peer.ts"
-import { clientOf, zoneOf } from "./kin.ts"
+import { SEED } from "../io/random.ts"
+import { clientOf } from "./client.ts"
 
 /** A query that has waited so long for the network may be shed for another. */
 const LONG_MS = 500
@@ -31,7 +33,7 @@ export interface Holder {
 /** What a holder is counted to. */
 type Kin = (holder: Holder) => number
 
-const zoneOfHolder: Kin = ({ question }) => zoneOf(question.name)
+const zoneOfHolder: Kin = ({ question }) => zoneOf(question.name, SEED)
 const clientOfHolder: Kin = ({ client }) => clientOf(client)
 
 export class Holders {

@@ -134,7 +134,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
       attempt.end("answered")
       upstream.breaker.onGoodAnswer(this.nowMs)
       upstream.latency.onAnswer(attempt.waitedMs, this.nowMs)
-      this.options.budget.onAnswer()
+      this.options.budget.onAnswer(this.question.name)
       this.finish(Exit.succeed(answer), upstream)
       return
     }
@@ -190,7 +190,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
       ({ upstream }) =>
         upstream.breaker.isClosed && upstream.inFlight < this.options.maxInFlight && this.timesAsked(upstream) === 0
     )
-    if (other !== undefined && this.options.budget.takeHedge()) {
+    if (other !== undefined && this.options.budget.takeHedge(this.question.name)) {
       this.options.counters.add("upstream.hedges")
       const { overdueMs } = this
       this.start(other.upstream)
@@ -210,7 +210,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     } else if (this.nowMs < this.latestMs && upstream.transport === "tcp" && this.timesAsked(upstream) > 0) {
       // Over a stream nothing is lost: the same server has the question already.
       this.arm(this.latestMs)
-    } else if (this.nowMs >= this.latestMs || this.options.budget.takeRetry()) {
+    } else if (this.nowMs >= this.latestMs || this.options.budget.takeRetry(this.question.name)) {
       this.startRetry(upstream)
     } else {
       this.options.counters.add("upstream.withheld")
@@ -229,7 +229,10 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     if (this.mayFollow()) {
       const upstream = this.next()
       // One that was not asked yet is no repetition: it needs no room in the budget.
-      if (upstream !== undefined && (this.timesAsked(upstream) === 0 || this.options.budget.takeRetry())) {
+      if (
+        upstream !== undefined &&
+        (this.timesAsked(upstream) === 0 || this.options.budget.takeRetry(this.question.name))
+      ) {
         this.startRetry(upstream)
         return
       }

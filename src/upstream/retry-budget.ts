@@ -5,33 +5,58 @@
  * upstreams answer, lost datagrams are repaired however many there are; when they do not, no more than the burst is sent
  * on top of the questions themselves. A hedge, sent before the first attempt is overdue, takes from a purse of its own
  * that a tenth of the questions fill.
+ *
+ * No zone has more than half of the burst before its own answers bring it back: one that nobody can resolve would take what
+ * repairs the others' losses.
  */
+import { zoneOf } from "../dns/zone.ts"
+import { SEED } from "../io/random.ts"
 
 const BURST = 500
+const BURST_OF_ZONE = 250
 const HEDGE_BURST = 100
 const HEDGES_PER_QUESTION = 0.1
+/** Zones share a cell by chance: then they share the burst. */
+const CELLS = 1024
 
 export class RetryBudget {
   private retries = BURST
   private hedges = HEDGE_BURST
+  /** Retries that zones have taken and not yet answered for. */
+  private readonly owed = new Uint16Array(CELLS)
+  private owedInAll = 0
 
   onQuestion(): void {
     if (this.hedges < HEDGE_BURST) this.hedges += HEDGES_PER_QUESTION
   }
 
-  onAnswer(): void {
+  /** @param name that was asked for, in lower case */
+  onAnswer(name: Uint8Array): void {
     if (this.retries < BURST) this.retries++
+    if (this.owedInAll === 0) return
+    const cell = cellOf(name)
+    if (this.owed[cell] === 0) return
+    this.owed[cell]!--
+    this.owedInAll--
   }
 
-  takeRetry(): boolean {
-    if (this.retries < 1) return false
+  takeRetry(name: Uint8Array): boolean {
+    const cell = cellOf(name)
+    if (this.retries < 1 || this.owed[cell]! >= BURST_OF_ZONE) return false
     this.retries--
+    this.owed[cell]!++
+    this.owedInAll++
     return true
   }
 
-  takeHedge(): boolean {
-    if (this.hedges < 1) return false
+  takeHedge(name: Uint8Array): boolean {
+    if (this.hedges < 1 || this.owed[cellOf(name)]! >= BURST_OF_ZONE) return false
     this.hedges--
     return true
   }
+}
+
+const cellOf = (name: Uint8Array): number => {
+  const zone = zoneOf(name, SEED)
+  return (zone ^ (zone >>> 16)) & (CELLS - 1)
 }

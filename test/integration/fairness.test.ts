@@ -45,7 +45,9 @@ const settings = {
   DNS_SERVER_MAX_QUEUED_QUERIES: "40",
   DNS_SERVER_QUERY_TIMEOUT_SECS: "20",
   DNS_SERVER_ATTEMPT_TIMEOUT_MS: "20000",
-  DNS_SERVER_TRACE_SAMPLING: "never"
+  DNS_SERVER_TRACE_SAMPLING: "never",
+  // The upstream would hold it up.
+  DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0"
 }
 
 describe("when the room of waiting queries is full, it is taken from those who hold most of it", () => {

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Latency, MIN_PATIENCE_MS } from "../../src/upstream/latency.ts"
 import { UNKNOWN_COST } from "../../src/upstream/policy.ts"
 import { RetryBudget } from "../../src/upstream/retry-budget.ts"
+import { wireName } from "../support/messages.ts"
 
 const LIMIT = 800
 
@@ -54,12 +55,16 @@ describe("Latency", () => {
 })
 
 describe("RetryBudget", () => {
+  const names = Array.from({ length: 50 }, (_, i) => wireName(`www.z${i}.test`))
+  const nameAt = (i: number): Uint8Array => names[i % names.length]!
+  const bogus = wireName("www.bogus.test")
+
   it("spends its burst and no more while nothing is answered", () => {
     const budget = new RetryBudget()
     let retries = 0
     for (let i = 0; i < 10_000; i++) {
       budget.onQuestion()
-      if (budget.takeRetry()) retries++
+      if (budget.takeRetry(nameAt(i))) retries++
     }
     assert.strictEqual(retries, 500)
   })
@@ -69,10 +74,26 @@ describe("RetryBudget", () => {
     let withheld = 0
     for (let i = 0; i < 10_000; i++) {
       budget.onQuestion()
-      if (i % 2 === 0 && !budget.takeRetry()) withheld++
-      budget.onAnswer()
+      if (i % 2 === 0 && !budget.takeRetry(nameAt(i))) withheld++
+      budget.onAnswer(nameAt(i))
     }
     assert.strictEqual(withheld, 0)
+  })
+
+  it("gives a zone that is never answered no more than half of it, and the others what they lose", () => {
+    const budget = new RetryBudget()
+    let ofBogus = 0
+    let withheld = 0
+    for (let i = 0; i < 10_000; i++) {
+      for (let n = 0; n < 10; n++) if (budget.takeRetry(bogus)) ofBogus++
+      if (i % 2 === 0 && !budget.takeRetry(nameAt(i))) withheld++
+      budget.onAnswer(nameAt(i))
+    }
+    assert.strictEqual(ofBogus, 250)
+    assert.strictEqual(withheld, 0)
+    assert.isFalse(budget.takeHedge(bogus))
+    budget.onAnswer(bogus)
+    assert.isTrue(budget.takeRetry(bogus))
   })
 
   it("lets a tenth of the questions be hedged, and a burst", () => {
@@ -80,7 +101,7 @@ describe("RetryBudget", () => {
     let hedges = 0
     for (let i = 0; i < 10_000; i++) {
       budget.onQuestion()
-      if (budget.takeHedge()) hedges++
+      if (budget.takeHedge(nameAt(i))) hedges++
     }
     assert.approximately(hedges, 1_100, 5)
   })
