@@ -15,7 +15,7 @@ export const looped: ErrorReason = {
   text: "this server asked this itself: a forwarding loop"
 }
 const tooMany: ErrorReason = { code: ExtendedError.Other, text: "too many queries are waiting" }
-const tooLate: ErrorReason = { code: ExtendedError.NoReachableAuthority, text: "no upstream answered in time" }
+export const tooLate: ErrorReason = { code: ExtendedError.NoReachableAuthority, text: "no upstream answered in time" }
 const allDown: ErrorReason = { code: ExtendedError.NoReachableAuthority, text: "all upstreams are down" }
 export const ownFault: ErrorReason = { code: ExtendedError.Other, text: "internal error" }
 
@@ -34,6 +34,7 @@ export const failureOf = (cause: Cause.Cause<ResolveError | Shed | WaitedTooLong
         return { reason: tooMany, counter: "answers.shed" }
       case "WaitedTooLong":
       case "DeadlinePassed":
+      case "QuestionUnanswered":
         return { reason: tooLate, counter: "answers.late" }
       case "NoUpstreamAvailable":
         return { reason: allDown, counter: "answers.failed" }

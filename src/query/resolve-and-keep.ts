@@ -22,6 +22,7 @@ import {
   UpstreamsFailed
 } from "../upstream/answer.ts"
 import { ResolverPool } from "../upstream/resolver-pool.ts"
+import { tooLate } from "./reasons.ts"
 
 /** Names that are asked for one after the other to complete one answer. */
 const MAX_LEGS = 8
@@ -71,8 +72,8 @@ export const makeResolveAndKeep = Effect.gen(function* () {
         return
       }
       for (const reason of outcome.cause.reasons) {
-        if (reason._tag !== "Fail" || reason.error._tag !== "UpstreamsFailed" || !reason.error.isOfQuestion) continue
-        failures.store(question, { code: ExtendedError.CachedError, text: reason.error.message.slice(0, 200) })
+        const text = reason._tag === "Fail" ? whatToKeep(reason.error) : undefined
+        if (text !== undefined) failures.store(question, { code: ExtendedError.CachedError, text: text.slice(0, 200) })
       }
     }
   }
@@ -142,4 +143,10 @@ class Keeping implements OutcomeTaker, Abandonable {
     }
     this.taker.onOutcome(kept)
   }
+}
+
+/** What is said of a failure that is the question's own; undefined for one that is not. */
+const whatToKeep = (error: ResolveError): string | undefined => {
+  if (error._tag === "QuestionUnanswered") return tooLate.text
+  return error._tag === "UpstreamsFailed" && error.isOfQuestion ? error.message : undefined
 }

@@ -28,10 +28,16 @@ export class UpstreamsFailed extends Schema.TaggedError<UpstreamsFailed>()("Upst
 /** No upstream answered before the deadline. Answered with SERVFAIL and Extended DNS Error 22 (RFC 8914 §4.23). */
 export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("DeadlinePassed", {}) {}
 
+/**
+ * No upstream answered this question before the deadline, and one that was asked answered others well meanwhile: its own
+ * failure, which may be kept (RFC 9520 §3.2). Answered as one whose deadline passed.
+ */
+export class QuestionUnanswered extends Schema.TaggedError<QuestionUnanswered>()("QuestionUnanswered", {}) {}
+
 /** All upstreams are broken, or have all the questions they may have: none was asked. Never kept, or the first that returns is not seen. */
 export class NoUpstreamAvailable extends Schema.TaggedError<NoUpstreamAvailable>()("NoUpstreamAvailable", {}) {}
 
-export type ResolveError = UpstreamsFailed | DeadlinePassed | NoUpstreamAvailable
+export type ResolveError = UpstreamsFailed | DeadlinePassed | QuestionUnanswered | NoUpstreamAvailable
 
 export type Outcome = Exit.Exit<Answer, ResolveError>
 

@@ -27,7 +27,7 @@ export class Member implements Candidate {
   }
 
   get inFlight(): number {
-    return this.upstream.inFlight
+    return this.upstream.busyWith
   }
 
   get costMs(): number {
@@ -75,7 +75,7 @@ export const nextUpstream = (
     for (const { upstream } of ranked) {
       const { breaker } = upstream
       if (breaker.isClosed) areAllBroken = false
-      if (upstream.inFlight >= maxInFlight || history.timesAsked(upstream) !== times) continue
+      if (upstream.busyWith >= maxInFlight || history.timesAsked(upstream) !== times) continue
       if (breaker.isClosed || (times === 0 && breaker.mayTry(nowMs, false))) return upstream
     }
   }

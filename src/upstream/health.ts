@@ -25,6 +25,8 @@ const LONGEST_PAUSE_MS = 10_000
 const PAUSE_GROWTH = 1.5
 /** A query that found nobody to ask makes it urgent for so long. */
 const DEMAND_MS = 2_000
+/** Whoever finds nobody to ask so soon after another has nothing new to say. */
+const DEMAND_GRAIN_MS = 50
 /** Between two looks at what other threads have found and want, while this one watches anything. */
 const LOOK_MS = 100
 /** Questions a second by which upstreams are checked, all together. */
@@ -67,10 +69,12 @@ export class Health implements Due {
   /** A query found nobody to ask. */
   onDemand(): void {
     const { nowMs } = this
-    const { common } = this.options
-    if (nowMs - common[Common.Demand]! >= URGENT_MS / 2) common[Common.Demand] = nowMs
-    if (this.watched.size < this.options.upstreams.length) this.takeUnwatched()
+    const { common, upstreams } = this.options
+    if (nowMs - common[Common.Demand]! < DEMAND_GRAIN_MS) return
+    common[Common.Demand] = nowMs
+    if (this.watched.size < upstreams.length) this.takeUnwatched()
     this.hurry()
+    for (const { breaker } of upstreams) breaker.expectCheck(nowMs)
   }
 
   /** Looks at what other threads have done: at an upstream that is well again, at a watch lost, at queries in need. */

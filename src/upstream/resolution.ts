@@ -18,6 +18,7 @@ import {
   NoUpstreamAvailable,
   type Outcome,
   type OutcomeTaker,
+  QuestionUnanswered,
   UpstreamsFailed
 } from "./answer.ts"
 import type { AttemptFailure } from "./attempt.ts"
@@ -33,6 +34,7 @@ import { type AttemptOwner, UpstreamAttempt } from "./upstream-attempt.ts"
 
 const noUpstreamAvailable: Outcome = Exit.fail(new NoUpstreamAvailable())
 const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
+const questionUnanswered: Outcome = Exit.fail(new QuestionUnanswered())
 
 /** A retry that the budget withholds is thought of again after so long, then twice as long: answers may have come. */
 const WITHHELD_MS = 50
@@ -166,7 +168,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     const { nowMs } = this
     this.blameSilent()
     if (nowMs >= this.endMs || (this.areAllBroken && nowMs >= this.overdueMs && !this.mayFollow())) {
-      this.finish(deadlinePassed)
+      this.finish(this.attempts.some((attempt) => attempt.isItsQuestions) ? questionUnanswered : deadlinePassed)
       return
     }
     if (nowMs >= this.overdueMs) this.retry()
@@ -177,6 +179,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
   /** Silence as long as any attempt may take counts at once: the question may go on for seconds. */
   private blameSilent(): void {
     for (const attempt of this.attempts) {
+      attempt.despair()
       if (!attempt.isPending || attempt.isBlamed || attempt.waitedMs < this.longestWaitMs) continue
       attempt.isBlamed = true
       if (attempt.upstream.breaker.onFailure(this.nowMs, SILENCE)) this.options.health.suspect(attempt.upstream)
@@ -188,7 +191,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     this.mayHedge = false
     const other = this.ranked.find(
       ({ upstream }) =>
-        upstream.breaker.isClosed && upstream.inFlight < this.options.maxInFlight && this.timesAsked(upstream) === 0
+        upstream.breaker.isClosed && upstream.busyWith < this.options.maxInFlight && this.timesAsked(upstream) === 0
     )
     if (other !== undefined && this.options.budget.takeHedge(this.question.name)) {
       this.options.counters.add("upstream.hedges")

@@ -26,6 +26,8 @@ export class UpstreamAttempt implements Attempt {
   isTroubled = false
   /** Whether its silence was counted already. */
   isBlamed = false
+  /** Whether its silence is its question's own, as it seems. */
+  private isHopeless = false
   /** Milliseconds after which it is overdue. */
   readonly patienceMs: number
   private readonly owner: AttemptOwner
@@ -54,7 +56,26 @@ export class UpstreamAttempt implements Attempt {
     return this.outcome === "waiting"
   }
 
+  /** Where its upstream has answered others since it is waited for, and it is overdue: it says nothing of the upstream. */
+  despair(): void {
+    const { breaker } = this.upstream
+    if (this.isHopeless || !this.isPending || !this.isOverdue || !breaker.hasAnsweredSince(this.startedMs)) return
+    this.isHopeless = true
+    this.upstream.hopeless++
+  }
+
+  /**
+   * Whether it failed for its question's sake, as far as one can see: an error, or silence of an upstream that answered
+   * others when this one was overdue already.
+   */
+  get isItsQuestions(): boolean {
+    if (!this.isPending) return this.outcome === "error-response"
+    return this.isOverdue && this.upstream.breaker.hasAnsweredSince(this.startedMs + this.patienceMs)
+  }
+
   end(outcome: AttemptOutcome): void {
+    if (this.isHopeless) this.upstream.hopeless--
+    this.isHopeless = false
     this.endedMs = this.owner.nowMs
     this.outcome = outcome
   }

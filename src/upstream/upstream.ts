@@ -24,6 +24,8 @@ export class Upstream {
   readonly watch: Watch
   /** Exchanges under way in this thread. */
   inFlight = 0
+  /** Those of them that are silent for their questions' own sake: it answers others meanwhile. */
+  hopeless = 0
   private plainUntilMs = 0
 
   /**
@@ -53,6 +55,11 @@ export class Upstream {
   /** What the first message goes by. */
   get transport(): "udp" | "tcp" {
     return this.address.protocol === "udp" ? "udp" : "tcp"
+  }
+
+  /** Exchanges that say how busy it is: a zone that nobody can resolve has a thousand under way and tells nothing. */
+  get busyWith(): number {
+    return this.inFlight - this.hopeless
   }
 
   speaksEdns(nowMs: number): boolean {

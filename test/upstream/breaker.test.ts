@@ -71,6 +71,14 @@ describe("Breaker", () => {
     assert.isTrue(breaker.mayTry(3_500, true))
   })
 
+  it("is not tried while checks are to come, unless what is known of it is too old already", () => {
+    const breaker = opened(1_000)
+    for (const nowMs of [3_400, 5_800]) breaker.expectCheck(nowMs)
+    assert.isFalse(breaker.mayTry(8_299, true))
+    breaker.expectCheck(8_300)
+    assert.isTrue(breaker.mayTry(8_300, true))
+  })
+
   it("closes when the trial is answered, stays open when it fails or ends undecided", () => {
     const good = opened(1_000)
     good.beginTrial(2_600)

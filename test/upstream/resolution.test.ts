@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { address as addressRecord, failing, type WireBehaviour } from "../support/fake-upstream.ts"
 import { nameIn } from "../support/mirror.ts"
 import { addressesOf, rcodeOf } from "../support/server.ts"
-import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
+import { address, extendedErrorsOf, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 
 const byPacket =
   (behaviour: ReturnType<typeof failing>): WireBehaviour =>
@@ -177,6 +177,74 @@ describe("a zone that nobody can resolve", () => {
       }).pipe(Effect.scoped)
     )
   }
+})
+
+describe("a zone that all upstreams are silent about", () => {
+  const behaviour: WireBehaviour = (query, transport, count) =>
+    (nameIn(query).startsWith("bogus") ? silent : delayed(10, first))(query, transport, count)
+
+  it.effect("does not use up what an upstream may have under way", () =>
+    Effect.gen(function* () {
+      const server = yield* memoryServer({ ...ordered, DNS_SERVER_MAX_QUERIES_PER_UPSTREAM: "150" }, [
+        upstream(behaviour),
+        upstream(behaviour)
+      ])
+      for (let i = 0; i < 20; i++) yield* server.ask(fresh("good"))
+      for (let round = 0; round < 80; round++) {
+        for (let i = 0; i < 5; i++) {
+          yield* server.send(fresh("bogus"))
+          yield* server.pass(5)
+        }
+        assert.strictEqual(rcodeOf((yield* server.ask(fresh("good"))).answer), "NOERROR")
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("has its failures kept while they answer others well (RFC 9520 §3.2)", () =>
+    Effect.gen(function* () {
+      const upstreams = [upstream(behaviour), upstream(behaviour)]
+      const settings = { ...ordered, DNS_SERVER_ENABLE_CACHING: "true" }
+      const server = yield* memoryServer(settings, upstreams)
+      const bogus = { name: "bogus.example.test", edns: {} }
+      /** Fails once, while others are answered; milliseconds that the failure is kept. */
+      const failOnce = Effect.gen(function* () {
+        const { got } = yield* server.send(bogus)
+        for (let i = 0; i < 51; i++) {
+          yield* server.ask(fresh("good"))
+          yield* server.pass(90)
+        }
+        assert.strictEqual(rcodeOf(got()!), "SERVFAIL")
+        assert.deepStrictEqual(extendedErrorsOf(got()!), [22])
+        let keptMs = 0
+        for (;;) {
+          const again = yield* server.send(bogus)
+          const answer = again.got()
+          if (answer === undefined) return keptMs
+          assert.deepStrictEqual(extendedErrorsOf(answer), [13])
+          yield* server.pass(500)
+          keptMs += 500
+        }
+      })
+      const keptMs = yield* failOnce
+      assert.isTrue(keptMs > 3_500 && keptMs <= 5_500, String(keptMs))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("has none kept when they answer nobody: the first that returns would not be seen", () =>
+    Effect.gen(function* () {
+      const only = upstream(behaviour)
+      const settings = { ...ordered, DNS_SERVER_ENABLE_CACHING: "true" }
+      const server = yield* memoryServer(settings, [only])
+      for (let i = 0; i < 5; i++) yield* server.ask(fresh("good"))
+      const { got } = yield* server.send({ name: "bogus.example.test", edns: {} })
+      only.behaviour = silent
+      yield* server.pass(5_100)
+      assert.strictEqual(rcodeOf(got()!), "SERVFAIL")
+      only.behaviour = first
+      const { answer } = yield* server.ask({ name: "bogus.example.test" })
+      assert.strictEqual(rcodeOf(answer), "NOERROR")
+    }).pipe(Effect.scoped)
+  )
 })
 
 describe("an upstream that answers SERVFAIL to everything", () => {
