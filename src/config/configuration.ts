@@ -132,7 +132,8 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
     if (wrong !== undefined) say("geoDatabase", settings.geoDatabase, wrong)
   }
   // Only where somebody's name has to be looked up are they asked.
-  for (const server of settings.upstreams.some(isNamed) ? settings.bootstrap : []) {
+  const all = [...settings.upstreams, ...settings.groups.flatMap(({ upstreams }) => upstreams)]
+  for (const server of all.some(isNamed) ? settings.bootstrap : []) {
     const own = settings.listen.find(({ endpoint }) => reaches(server, endpoint))
     if (own === undefined) continue
     const listener = formatEndpoint(own.endpoint)

@@ -9,11 +9,13 @@ import { readStamp } from "./stamp.ts"
 import { DOT_PORT, HTTPS_PORT, readHost, readName, somebody, type UpstreamAddress } from "./upstream-address.ts"
 import { DNS_PORT, type Read, readEndpoint, splitScheme } from "./values.ts"
 
-const FORMS = "an address, udp://, tcp://, tls:// or https:// before one, or a stamp (sdns://)"
+const FORMS = "an address, udp://, tcp://, tls:// or https:// before one or before a name, or a stamp (sdns://)"
 
 export const readUpstreamAddress = (text: string): Read<UpstreamAddress> => {
-  const [scheme = "udp", rest] = splitScheme(text)
+  const [scheme, rest] = splitScheme(text)
   switch (scheme) {
+    case undefined:
+      return readBare(rest)
     case "udp":
     case "tcp":
       return readPlain(scheme, rest)
@@ -28,8 +30,20 @@ export const readUpstreamAddress = (text: string): Read<UpstreamAddress> => {
   }
 }
 
-const readPlain = (protocol: "udp" | "tcp", text: string): Read<UpstreamAddress> =>
-  Result.flatMap(readEndpoint(text, DNS_PORT), (endpoint) => somebody({ protocol, endpoint }))
+/** A name without a scheme is more often a slip than meant. */
+const readBare = (text: string): Read<UpstreamAddress> => {
+  const read = readEndpoint(text, DNS_PORT)
+  return Result.isSuccess(read)
+    ? somebody({ protocol: "udp", endpoint: read.success })
+    : Result.fail("an IP address, with or without a port (IPv6 as [address]:port), or a name behind udp:// or tcp://")
+}
+
+const readPlain = (protocol: "udp" | "tcp", text: string): Read<UpstreamAddress> => {
+  const endpoint = readHost(text, DNS_PORT)
+  return endpoint === undefined
+    ? Result.fail(`${protocol}:// before an IP address or a name, with or without a port`)
+    : somebody({ protocol, endpoint })
+}
 
 const readTls = (text: string): Read<UpstreamAddress> => {
   const [at, fragment] = cut(text, "#")

@@ -13,6 +13,7 @@ export const HTTPS_PORT = 443
 /** `udp`: by UDP, and by TCP what comes truncated. */
 export interface PlainAddress {
   readonly protocol: "udp" | "tcp"
+  /** Its `address` is an IP address, or a name that the bootstrap servers know. */
   readonly endpoint: Endpoint
 }
 

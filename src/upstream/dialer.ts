@@ -1,7 +1,6 @@
 /** How a connection to an upstream is opened, by its protocol. */
 import type { SecureContext } from "node:tls"
 import { Effect, type Scope } from "effect"
-import { isNamed } from "../config/upstream-address.ts"
 import type { TtlBounds } from "../dns/response.ts"
 import { SocketError } from "../io/datagram.ts"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
@@ -12,7 +11,7 @@ import { Connections, type OpenConnection } from "./connections.ts"
 import { HttpsConnection, type Manner } from "./https-connection.ts"
 import { StreamConnection } from "./stream-connection.ts"
 import type { Upstream } from "./upstream.ts"
-import { type FindName, Whereabouts } from "./whereabouts.ts"
+import type { Whereabouts } from "./whereabouts.ts"
 
 /** For name, connection and handshake together. */
 const OPEN_TIMEOUT_MS = 3_000
@@ -26,7 +25,7 @@ export interface DialOptions {
   readonly silenceMs: () => number
   /** Whom to believe; made only where somebody has to prove who he is. */
   readonly trust: () => SecureContext
-  readonly find: FindName
+  readonly whereabouts: Whereabouts
 }
 
 /** The connections to one upstream, none open yet; those that open live no longer than the scope. */
@@ -37,11 +36,8 @@ export const connectionsTo = (
   Effect.gen(function* () {
     const { wheel, onBatch, silenceMs } = options
     const { endpoint } = upstream
-    const whereabouts = isNamed(upstream.address)
-      ? yield* Whereabouts.followed(endpoint, options.find)
-      : Whereabouts.fixed(endpoint)
     const refusals = new Refusals(upstream.name, wheel.nowMs)
-    const open = opener(upstream, whereabouts, options)
+    const open = opener(upstream, options)
     return yield* Connections.make({
       wheel,
       onBatch,
@@ -56,9 +52,9 @@ export const connectionsTo = (
     })
   })
 
-const opener = (upstream: Upstream, whereabouts: Whereabouts, options: DialOptions): OpenConnection => {
+const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
   const { address, endpoint: remote } = upstream
-  const { ttl, wheel } = options
+  const { ttl, wheel, whereabouts } = options
   const manner: Manner = { method: address.protocol === "https" ? address.method : "POST" }
   const client =
     address.protocol === "tls" || address.protocol === "https"

@@ -9,7 +9,7 @@ import type { SecureContext } from "node:tls"
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import { type Policy, viewBy, type WeightedUpstream } from "../config/routes.ts"
-import { formatUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
+import { formatUpstream, isNamed, type UpstreamAddress } from "../config/upstream-address.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import { Geography } from "../io/geography.ts"
@@ -30,7 +30,7 @@ import { RetryBudget } from "./retry-budget.ts"
 import { makeRetryPlans } from "./retry-plan.ts"
 import { spotOfServer } from "./spot.ts"
 import { Upstream } from "./upstream.ts"
-import { findBy } from "./whereabouts.ts"
+import { findBy, Whereabouts } from "./whereabouts.ts"
 
 /** A connection on which nothing came in for so long is left: before the next attempt starts, which then has another. */
 const SILENCE_SHARE = 0.75
@@ -111,7 +111,12 @@ export class ResolverPool extends Context.Service<
       }
       const connections = new Map<Upstream, Connections>()
       let trust: SecureContext | undefined
+      const whereabouts = new Map<Upstream, Whereabouts>()
       for (const upstream of known.values()) {
+        const at = isNamed(upstream.address)
+          ? yield* Whereabouts.followed(upstream.endpoint, findBy(config.bootstrap))
+          : Whereabouts.fixed(upstream.endpoint)
+        whereabouts.set(upstream, at)
         const own = yield* connectionsTo(upstream, {
           wheel,
           onBatch: turn.refresh,
@@ -121,7 +126,7 @@ export class ResolverPool extends Context.Service<
             trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
             return trust
           },
-          find: findBy(config.bootstrap)
+          whereabouts: at
         })
         connections.set(upstream, own)
       }
@@ -130,6 +135,7 @@ export class ResolverPool extends Context.Service<
           ttl,
           counters,
           connections,
+          whereabouts,
           turn,
           loopOptions: [yield* LoopMark]
         }),

@@ -6,9 +6,11 @@
  * replaced lives until its exchanges are over.
  */
 import { Effect, Exit, FiberSet, Scope } from "effect"
+import { isNamed } from "../config/upstream-address.ts"
 import type { Option } from "../dns/question.ts"
 import type { TtlBounds } from "../dns/response.ts"
-import type { DatagramTransport } from "../io/datagram.ts"
+import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import type { Endpoint } from "../io/endpoint.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import { type Attempt, NetworkFailure } from "./attempt.ts"
@@ -16,6 +18,7 @@ import type { Connections } from "./connections.ts"
 import { Errand } from "./errand.ts"
 import { UdpPort } from "./udp-port.ts"
 import type { Upstream } from "./upstream.ts"
+import type { Whereabouts } from "./whereabouts.ts"
 
 const PORT_LIFE_MS = 1_000
 const DRAIN_CHECK_MS = 250
@@ -33,6 +36,7 @@ export interface ResolverOptions {
   /** Marks queries to upstreams from which they might come back. */
   readonly loopOptions: ReadonlyArray<Option>
   readonly connections: ReadonlyMap<Upstream, Connections>
+  readonly whereabouts: ReadonlyMap<Upstream, Whereabouts>
 }
 
 export class Resolver {
@@ -104,7 +108,8 @@ export class Resolver {
     const { turn } = this.options
     const open = Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.fork(this.scope)
-      const port = yield* UdpPort.open(upstream.endpoint, this.options.ttl, turn.nowMs(), turn.refresh, () =>
+      const remote = yield* this.remoteOf(upstream)
+      const port = yield* UdpPort.open(remote, this.options.ttl, turn.nowMs(), turn.refresh, () =>
         this.options.counters.add("upstream.strangers")
       ).pipe(
         Scope.provide(scope),
@@ -120,7 +125,8 @@ export class Resolver {
       Effect.catch(open, (error) =>
         Effect.sync(() => {
           this.opening.delete(upstream)
-          this.isBroken = true
+          // Where the upstream is known by a name it may be that name, or one of its addresses.
+          this.isBroken = !isNamed(upstream.address)
           // In a later turn: the errand that caused the opening may still have to be put in line.
           queueMicrotask(() => {
             for (const errand of waiting) errand.onFailure(new NetworkFailure({ message: error.message }))
@@ -129,6 +135,16 @@ export class Resolver {
       )
     )
     return waiting
+  }
+
+  /** Where to send to. Of several addresses one that does not answer makes room for the next. */
+  private remoteOf(upstream: Upstream): Effect.Effect<Endpoint, SocketError> {
+    const whereabouts = this.options.whereabouts.get(upstream)!
+    return Effect.map(whereabouts.current, ([first, ...others]) => {
+      const address = upstream.breaker.isClosed ? first! : (others[0] ?? first!)
+      if (address !== first) whereabouts.passOver(first!)
+      return { address, port: upstream.endpoint.port }
+    })
   }
 
   private readonly closeDrained: Effect.Effect<void> = Effect.suspend(() => {

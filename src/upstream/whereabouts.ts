@@ -102,6 +102,11 @@ export class Whereabouts {
     this.addresses = [address, ...this.addresses.filter((other) => other !== address)]
   }
 
+  /** The address at which nobody answers is tried last from now on. */
+  passOver(address: string): void {
+    if (this.addresses[0] === address) this.addresses = [...this.addresses.slice(1), address]
+  }
+
   private follow(find: FindName): Effect.Effect<never> {
     const name = this.remote.address
     let pauseMs = 0

@@ -79,11 +79,20 @@ describe("an upstream's address", () => {
     assert.strictEqual(formatUpstream(read("https://dns.example/q")), "https://dns.example:443/q")
   })
 
+  it("may be known by a name over UDP and TCP", () => {
+    assert.deepStrictEqual(read("udp://dns.example"), {
+      protocol: "udp",
+      endpoint: { address: "dns.example", port: 53 }
+    })
+    assert.strictEqual(formatUpstream(read("tcp://DNS.example.:5353")), "tcp://dns.example:5353")
+  })
+
   it("that is wrong says what was expected", () => {
     for (const [text, expected] of [
       ["quic://192.0.2.1", "tls://"],
       ["dns.example", "IP address"],
-      ["tcp://dns.example", "IP address"],
+      ["udp://1.2.3", "IP address or a name"],
+      ["tcp://dns example", "IP address or a name"],
       ["tls://", "IP address or a name"],
       ["tls://1.2.3", "IP address or a name"],
       ["tls://dns example", "IP address or a name"],

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { authority } from "../support/certificates.ts"
-import { type Behaviour, fakeUpstream, nameOf, reply } from "../support/fake-upstream.ts"
+import { type Behaviour, fakeUpstream, nameOf, reply, wireUpstream } from "../support/fake-upstream.ts"
 import { fileWith } from "../support/files.ts"
 import { goodAnswers } from "../support/fresh-names.ts"
 import { httpsUpstream } from "../support/https-upstream.ts"
+import { mirror } from "../support/mirror.ts"
 import { freePort } from "../support/ports.ts"
 import { startServer } from "../support/server.ts"
 import { streamUpstream } from "../support/stream-upstream.ts"
@@ -62,5 +63,43 @@ describe("an upstream with a name", () => {
         }
         assert.isAbove(named.queries.length, 0)
       })
+  )
+
+  it.live("is looked up for plain DNS too, by UDP and by TCP", () =>
+    Effect.gen(function* () {
+      const bootstrap = yield* fakeUpstream(names)
+      const plain = yield* wireUpstream(mirror)
+      for (const protocol of ["udp", "tcp"]) {
+        const server = yield* startServer({
+          DNS_SERVER_UPSTREAMS: `${protocol}://dns.test:${plain.port}`,
+          DNS_SERVER_BOOTSTRAP: bootstrap.address
+        })
+        assert.strictEqual(yield* goodAnswers(server, 10), 10)
+      }
+    })
+  )
+
+  it.live("of several addresses, one that is silent makes room for the next, over UDP", () =>
+    Effect.gen(function* () {
+      const plain = yield* wireUpstream(mirror)
+      const addresses: Behaviour = (query) => [
+        {
+          reply: reply(query, {
+            answers:
+              query.questions?.[0]?.type === "A"
+                ? ["127.0.9.9", "127.0.0.1"].map((data) => ({ name: "dns.test", type: "A", ttl: 60, data }))
+                : []
+          })
+        }
+      ]
+      const bootstrap = yield* fakeUpstream(addresses)
+      const server = yield* startServer({
+        DNS_SERVER_UPSTREAMS: `udp://dns.test:${plain.port}`,
+        DNS_SERVER_BOOTSTRAP: bootstrap.address,
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "2"
+      })
+      while ((yield* goodAnswers(server, 5)) < 5) yield* Effect.sleep(50)
+      assert.strictEqual(yield* goodAnswers(server, 10), 10)
+    })
   )
 })
