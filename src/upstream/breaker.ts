@@ -134,9 +134,9 @@ export class Breaker {
     if (Atomics.exchange(this.words, Word.State, OPEN) === CLOSED) this.onTransition("Open")
   }
 
-  /** It is about to be checked: what is still known of it holds until then, and no question need find out. */
+  /** It is about to be checked: what is still known of its silence holds until then, and no question need find out. */
   expectCheck(nowMs: number): void {
-    if (nowMs - this.times[Time.Broken]! < KNOWN_FOR_MS) this.times[Time.Broken] = nowMs
+    if (this.fault === SILENCE && nowMs - this.times[Time.Broken]! < KNOWN_FOR_MS) this.times[Time.Broken] = nowMs
   }
 
   /** It was found broken once more; one that was closed meanwhile stays so. */

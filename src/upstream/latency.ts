@@ -24,6 +24,9 @@ const LONG_AGO_MS = 1e9
 const FAULT_MS = 1_000
 /** No attempt follows another sooner: timers are coarse, and a busy machine is not a lost datagram. */
 export const MIN_PATIENCE_MS = 50
+/** Of a near server a segment that was lost is there by then: kernels send it again after some 200 ms. */
+const MIN_SILENCE_MS = 250
+const SILENCE_PATIENCES = 3
 /** No hedge follows sooner. */
 const MIN_HEDGE_MS = 20
 
@@ -79,6 +82,14 @@ export class Latency {
     const meanMs = this.answerMs
     if (meanMs < 0) return limitMs
     return Math.min(limitMs, Math.max(MIN_PATIENCE_MS, meanMs + 4 * this.cells[Estimate.Variation]!))
+  }
+
+  /**
+   * Milliseconds without a word on a connection on which questions wait, after which it may be dead: a quarter of a second
+   * at least, `limitMs` at most, and where nothing is known. Long beside what an answer takes: one slow answer, or a segment sent again, is no silence.
+   */
+  silenceMs(limitMs: number): number {
+    return Math.max(MIN_SILENCE_MS, Math.min(limitMs, SILENCE_PATIENCES * this.patienceMs(limitMs)))
   }
 
   /** Milliseconds by which nineteen of twenty answers are there, about; infinite where nothing is known. */

@@ -32,9 +32,8 @@ import { spotOfServer } from "./spot.ts"
 import { Upstream } from "./upstream.ts"
 import { findBy, Whereabouts } from "./whereabouts.ts"
 
-/** A connection on which nothing came in for so long is left: before the next attempt starts, which then has another. */
+/** A connection on which nothing came in for so long is left at last: before the next attempt, which then has another. */
 const SILENCE_SHARE = 0.75
-const MIN_SILENCE_MS = 250
 /** Questions in a row that one resolver takes of a batch at most. */
 const MAX_RUN = 32
 /** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
@@ -121,7 +120,7 @@ export class ResolverPool extends Context.Service<
           wheel,
           onBatch: turn.refresh,
           ttl,
-          silenceMs: () => Math.max(MIN_SILENCE_MS, config.attemptTimeoutMs * SILENCE_SHARE),
+          silenceMs: () => upstream.latency.silenceMs(config.attemptTimeoutMs * SILENCE_SHARE),
           trust: () => {
             trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
             return trust

@@ -35,6 +35,15 @@ describe("Latency", () => {
     assert.strictEqual(many(5_000).patienceMs(LIMIT), LIMIT)
   })
 
+  it("calls a connection silent after thrice what an answer may take, and never at once", () => {
+    const many = (ms: number): Latency => answering(Array.from({ length: 200 }, () => ms))
+    assert.strictEqual(new Latency().silenceMs(600), 600)
+    assert.strictEqual(many(5).silenceMs(600), 250)
+    assert.approximately(many(120).silenceMs(600), 360, 10)
+    assert.strictEqual(many(300).silenceMs(600), 600)
+    assert.strictEqual(many(5).silenceMs(150), 250)
+  })
+
   it("lets silence and faults raise the cost and not the wait for answers", () => {
     const latency = answering(Array.from({ length: 100 }, () => 20))
     const patience = latency.patienceMs(LIMIT)
