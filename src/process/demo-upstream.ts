@@ -21,12 +21,14 @@ interface Reply {
 
 /** What each name does; names below one do the same. */
 class Zone {
+  /** It answers nobody. */
+  isDown = false
   private hasIgnoredFlaky = false
 
   /** Undefined: no reply at all. */
   answer(query: Packet, transport: "udp" | "tcp"): Reply | undefined {
     const question = query.questions?.[0]
-    if (question === undefined) return undefined
+    if (question === undefined || this.isDown) return undefined
     const reply = (flags: number, answers: Array<StringAnswer>, delayMs = 0): Reply => ({
       packet: {
         type: "response",
@@ -50,16 +52,20 @@ class Zone {
         return reply(SERVFAIL, [])
       case "large":
         return transport === "udp" ? reply(dnsPacket.TRUNCATED_RESPONSE, []) : reply(0, addresses(question.name, 60))
-      case "silent":
-        return undefined
       default:
         return reply(NXDOMAIN, [])
     }
   }
 }
 
-/** Runs it for as long as the scope lives; returns where it listens. */
-export const runUpstream: Effect.Effect<Endpoint, never, Scope.Scope> = Effect.gen(function* () {
+export interface DemoUpstream {
+  readonly endpoint: Endpoint
+  /** Makes it fall silent, or answer again. */
+  readonly setDown: (isDown: boolean) => void
+}
+
+/** Runs it for as long as the scope lives. */
+export const runUpstream: Effect.Effect<DemoUpstream, never, Scope.Scope> = Effect.gen(function* () {
   const zone = new Zone()
   const timers = new Set<NodeJS.Timeout>()
   const later = (delayMs: number, send: () => void): void => {
@@ -105,5 +111,10 @@ export const runUpstream: Effect.Effect<Endpoint, never, Scope.Scope> = Effect.g
       udp.close()
     })
   )
-  return { address: HOST, port }
+  return {
+    endpoint: { address: HOST, port },
+    setDown: (isDown) => {
+      zone.isDown = isDown
+    }
+  }
 })

@@ -11,16 +11,16 @@ import { Listeners } from "../listener/listeners.ts"
 import { layerDatagrams } from "./datagrams.ts"
 import { ask } from "./demo-client.ts"
 import { type Collector, drawTrace, runCollector } from "./demo-traces.ts"
-import { runUpstream } from "./demo-upstream.ts"
+import { type DemoUpstream, runUpstream } from "./demo-upstream.ts"
 import { layerLogging } from "./logging.ts"
 import { standaloneLayer } from "./server.ts"
 
 /** Small enough that a handful of queries fills both. */
 const CONCURRENT = 5
 const QUEUED = 1
-/** Different questions in a row that must fail until the breaker opens, and how long it stays so. */
+/** Questions in a row that must fail until the upstream is looked at, and how long it takes to find it when it returns. */
 const BREAKER_QUESTIONS = 5
-const BREAKER_OPEN_MS = 1_000
+const RETURN_MS = 1_000
 
 const settingsFor = (upstream: Endpoint, collector: Collector) =>
   Effect.provideService(
@@ -45,7 +45,7 @@ const settingsFor = (upstream: Endpoint, collector: Collector) =>
 const numbered = (count: number, name: string): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, i) => `${i + 1}.${name}`)
 
-const walk = Effect.fnUntraced(function* (server: Endpoint, collector: Collector) {
+const walk = Effect.fnUntraced(function* (server: Endpoint, upstream: DemoUpstream, collector: Collector) {
   const title = (text: string) => Console.log(`\n── ${text}\n`)
 
   /** Asks all names at once, then shows each answer with its trace. */
@@ -76,17 +76,19 @@ const walk = Effect.fnUntraced(function* (server: Endpoint, collector: Collector
   yield* show(["broken.demo.test"])
   yield* show(["broken.demo.test"])
 
-  yield* title(`The breaker: ${BREAKER_QUESTIONS} names that get no reply open it`)
-  const silent = numbered(BREAKER_QUESTIONS, "silent.demo.test")
-  const answers = yield* Effect.forEach(silent, (name) => ask(server, name), { concurrency: "unbounded" })
+  yield* title(`The breaker: the upstream is down. ${BREAKER_QUESTIONS} questions get no reply, nor does a probe`)
+  upstream.setDown(true)
+  const lost = numbered(BREAKER_QUESTIONS, "lost.fast.demo.test")
+  const answers = yield* Effect.forEach(lost, (name) => ask(server, name), { concurrency: "unbounded" })
   const whileOpen = yield* ask(server, "open.fast.demo.test")
-  yield* Effect.sleep(BREAKER_OPEN_MS)
-  const trial = yield* ask(server, "trial.fast.demo.test")
-  yield* report(silent[0]!, answers[0]!)
-  yield* Console.log(`  …and ${silent.length - 1} more like it. Now it is open, and nobody is asked:\n`)
+  upstream.setDown(false)
+  yield* Effect.sleep(RETURN_MS)
+  const afterwards = yield* ask(server, "afterwards.fast.demo.test")
+  yield* report(lost[0]!, answers[0]!)
+  yield* Console.log(`  …and ${lost.length - 1} more like it. Now it is open, and nobody is asked:\n`)
   yield* report("open.fast.demo.test", whileOpen)
-  yield* Console.log("  A second later one query goes through as a trial, and its answer closes the breaker:\n")
-  yield* report("trial.fast.demo.test", trial)
+  yield* Console.log("  The upstream returns. Within a second a probe is answered, and closes the breaker:\n")
+  yield* report("afterwards.fast.demo.test", afterwards)
 
   yield* title(`Shedding: ${CONCURRENT} queries may wait for upstreams, ${QUEUED} in line, the rest are told at once`)
   const slow = numbered(CONCURRENT + QUEUED + 1, "slow.demo.test")
@@ -98,12 +100,14 @@ const walk = Effect.fnUntraced(function* (server: Endpoint, collector: Collector
 const demo = Effect.gen(function* () {
   const upstream = yield* runUpstream
   const collector = yield* runCollector
-  const { settings } = yield* settingsFor(upstream, collector)
+  const { settings } = yield* settingsFor(upstream.endpoint, collector)
   yield* Effect.gen(function* () {
     const [listening] = yield* Listeners
     const server = listening!.endpoint
-    yield* Console.log(`The server listens on ${formatEndpoint(server)}; its upstream is ${formatEndpoint(upstream)}.`)
-    yield* walk(server, collector)
+    yield* Console.log(
+      `The server listens on ${formatEndpoint(server)}; its upstream is ${formatEndpoint(upstream.endpoint)}.`
+    )
+    yield* walk(server, upstream, collector)
   }).pipe(
     Effect.provide(
       standaloneLayer.pipe(

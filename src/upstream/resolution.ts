@@ -291,7 +291,11 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     const { wheel } = this.options
     if (this.timer !== undefined) wheel.cancel(this.timer)
     const { nowMs } = this
-    const lastMs = nowMs < this.latestMs ? Math.min(this.latestMs, this.endMs) : this.endMs
+    let lastMs = nowMs < this.latestMs ? Math.min(this.latestMs, this.endMs) : this.endMs
+    // However early the retries went: silence is to be known when it has lasted.
+    for (const { isPending, isBlamed, startedMs } of this.attempts) {
+      if (isPending && !isBlamed) lastMs = Math.min(lastMs, startedMs + this.longestWaitMs)
+    }
     this.timer = wheel.after(Math.min(dueMs, lastMs) - nowMs, this)
   }
 

@@ -113,6 +113,22 @@ describe("when all upstreams are down", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("that is known after attempt_timeout_ms and a check, however early the retries went", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(delayed(10, first)), upstream(delayed(10, second))]
+      const settings = { ...ordered, DNS_SERVER_UPSTREAM_POLICY: "round-robin" }
+      const server = yield* memoryServer(settings, [one, two])
+      for (let i = 0; i < 100; i++) yield* server.ask(fresh())
+      one.behaviour = silent
+      two.behaviour = silent
+      for (let i = 0; i < 20; i++) yield* server.send(fresh())
+      yield* server.pass(1_500)
+      const { answer, tookMs } = yield* server.ask(fresh())
+      assert.strictEqual(rcodeOf(answer), "SERVFAIL")
+      assert.isAtMost(tookMs, 50)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("the first that returns is found within a second, by a handful of probes a second", () =>
     Effect.gen(function* () {
       const [one, two] = [upstream(silent), upstream(silent)]
