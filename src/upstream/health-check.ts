@@ -51,7 +51,7 @@ export class HealthCheck implements Due {
     this.upstream = upstream
     this.options = options
     this.left = times
-    this.timeoutMs = Math.min(attemptTimeoutMs, Math.max(MIN_TIMEOUT_MS, usualMs)) / times
+    this.timeoutMs = Math.min(attemptTimeoutMs / times, Math.max(MIN_TIMEOUT_MS, usualMs))
     this.onVerdict = onVerdict
   }
 
