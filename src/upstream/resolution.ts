@@ -22,10 +22,10 @@ import {
   UpstreamsFailed
 } from "./answer.ts"
 import type { AttemptFailure } from "./attempt.ts"
+import { blameSilent, endAll, isAnyPromising, silenceDueMs, timesAsked } from "./attempts.ts"
 import { SILENCE } from "./breaker.ts"
 import { type Member, nextUpstream, type UpstreamGroup } from "./group.ts"
 import type { Health } from "./health.ts"
-import { judge } from "./judgement.ts"
 import type { Resolver } from "./resolver.ts"
 import type { RetryBudget } from "./retry-budget.ts"
 import type { RetryPlan } from "./retry-plan.ts"
@@ -166,7 +166,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
   /** The last attempt is overdue, or a hedge is due, or all the time is over. */
   fire(): void {
     const { nowMs } = this
-    this.blameSilent()
+    blameSilent(this.attempts, this.longestWaitMs, nowMs, this.options.health)
     if (nowMs >= this.endMs || (this.areAllBroken && nowMs >= this.overdueMs && !this.mayFollow())) {
       this.finish(this.attempts.some((attempt) => attempt.isItsQuestions) ? questionUnanswered : deadlinePassed)
       return
@@ -174,16 +174,6 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     if (nowMs >= this.overdueMs) this.retry()
     else if (this.mayHedge) this.hedge()
     else this.arm(this.overdueMs)
-  }
-
-  /** Silence as long as any attempt may take counts at once: the question may go on for seconds. */
-  private blameSilent(): void {
-    for (const attempt of this.attempts) {
-      attempt.despair()
-      if (!attempt.isPending || attempt.isBlamed || attempt.waitedMs < this.longestWaitMs) continue
-      attempt.isBlamed = true
-      if (attempt.upstream.breaker.onFailure(this.nowMs, SILENCE)) this.options.health.suspect(attempt.upstream)
-    }
   }
 
   /** The first attempt is later than usual: another upstream is asked too, if the budget has room for it. */
@@ -240,7 +230,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
         return
       }
     }
-    if (this.attempts.some((attempt) => attempt.isPending && !attempt.isTroubled)) return
+    if (isAnyPromising(this.attempts)) return
     const message = this.lastError === "" ? "no upstream gave a usable answer" : this.lastError
     this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion: this.sawResponse, message })))
   }
@@ -254,9 +244,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
   }
 
   timesAsked(upstream: Upstream): number {
-    let times = 0
-    for (const attempt of this.attempts) if (attempt.upstream === upstream) times++
-    return times
+    return timesAsked(this.attempts, upstream)
   }
 
   private startRetry(upstream: Upstream): void {
@@ -291,12 +279,10 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     const { wheel } = this.options
     if (this.timer !== undefined) wheel.cancel(this.timer)
     const { nowMs } = this
-    let lastMs = nowMs < this.latestMs ? Math.min(this.latestMs, this.endMs) : this.endMs
+    const lastMs = nowMs < this.latestMs ? Math.min(this.latestMs, this.endMs) : this.endMs
     // However early the retries went: silence is to be known when it has lasted.
-    for (const { isPending, isBlamed, startedMs } of this.attempts) {
-      if (isPending && !isBlamed) lastMs = Math.min(lastMs, startedMs + this.longestWaitMs)
-    }
-    this.timer = wheel.after(Math.min(dueMs, lastMs) - nowMs, this)
+    const soonestMs = Math.min(dueMs, lastMs, silenceDueMs(this.attempts, this.longestWaitMs))
+    this.timer = wheel.after(soonestMs - nowMs, this)
   }
 
   /** @param winner who answered well */
@@ -309,14 +295,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     this.isOver = true
     this.record.endedMs = this.nowMs
     if (this.timer !== undefined) this.options.wheel.cancel(this.timer)
-    for (const attempt of this.attempts) {
-      if (judge(attempt, winner, this.nowMs, this.options.attemptTimeoutMs))
-        this.options.health.suspect(attempt.upstream)
-      if (!attempt.isPending) continue
-      if (attempt.isOverdue) this.options.counters.add("upstream.timeouts")
-      attempt.end(attempt.isTroubled ? "network-error" : attempt.isOverdue ? "timeout" : "overtaken")
-      attempt.errand?.giveUp()
-    }
+    endAll(this.attempts, winner, this.nowMs, this.options)
   }
 
   get nowMs(): number {
