@@ -43,11 +43,20 @@ export class AnswerCache extends Context.Service<
     /** The answer to the question even if its life is over, as long as nothing needed its place. */
     readonly peekStale: (question: Question, view?: number) => CachedAnswer | undefined
     /**
-     * Keeps an answer for `ttlSeconds`; 0 keeps nothing.
+     * Keeps an answer for `ttlSeconds`, of which `ageSeconds` have passed already; 0 keeps nothing. One that is older
+     * than its life is kept as a stale one.
      *
      * @param scope for how wide a part of the question's network it is good (RFC 7871 §7.3.1)
+     * @param ageSeconds counts only for an answer that is everybody's
      */
-    readonly store: (question: Question, wire: Uint8Array, ttlSeconds: number, view?: number, scope?: number) => void
+    readonly store: (
+      question: Question,
+      wire: Uint8Array,
+      ttlSeconds: number,
+      view?: number,
+      scope?: number,
+      ageSeconds?: number
+    ) => void
     /** Octets that the answers take. */
     readonly size: () => number
     /** Moves the cache's time on: to be called once for each batch of packets. A timer does when none come. */
@@ -137,11 +146,11 @@ const make = (
         const subnet = question.origin?.subnet
         return subnet === undefined ? table.lookup(key) : networks.find(key, subnet)
       },
-      store: (question, wire, ttlSeconds, view, scope = 0) => {
+      store: (question, wire, ttlSeconds, view, scope = 0, ageSeconds = 0) => {
         if (!config.enableCaching) return
         const key = keyOfQuestion(question, view)
         const subnet = question.origin?.subnet
-        if (subnet === undefined) table.store(key, wire, ttlSeconds)
+        if (subnet === undefined) table.store(key, wire, ttlSeconds, 0, ageSeconds)
         else networks.store(key, subnet, wire, ttlSeconds, scope)
       },
       size: () => table.statistics().bytes,

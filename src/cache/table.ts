@@ -124,13 +124,14 @@ export class AnswerTable {
    * Keeps the answer for the key, whose hash was taken; 0 seconds keep nothing.
    *
    * @param scope that came with an answer for one client network
+   * @param ageSeconds of its life that have passed already, all of it and more for one that is stale
    */
-  store(key: Key, answer: Uint8Array, ttlSeconds: number, scope = 0): void {
+  store(key: Key, answer: Uint8Array, ttlSeconds: number, scope = 0, ageSeconds = 0): void {
     if (ttlSeconds <= 0 || answer.length > MAX_MESSAGE_SIZE) return
     this.clock.tick()
-    const { now } = this.clock
+    const stored = (this.clock.now - Math.min(ageSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND) | 0
     const lifeTicks = Math.min(ttlSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND
-    this.coming.fill(key, answer, now, (now + lifeTicks) | 0, scope)
+    this.coming.fill(key, answer, stored, (stored + lifeTicks) | 0, scope)
     const isKept = this.shardOf(key.hash).store(this.coming)
     this.counters[isKept ? Tally.Stores : Tally.Unstored]!++
   }

@@ -6,7 +6,7 @@ import { ConfigProvider, Context, Effect, Exit, Layer, Schema, SchemaIssue } fro
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import { asksForPlace } from "./conditions.ts"
 import { wrongWithGeoFile } from "./geo-file.ts"
-import { fileKey, type SettingName, Settings, settingNames } from "./schema.ts"
+import { fileKey, type SettingName, Settings, settingInfo, settingNames } from "./schema.ts"
 import { type Gathered, type Given, gather, type Mistake } from "./sources.ts"
 import { isNamed } from "./upstream-address.ts"
 
@@ -78,7 +78,8 @@ const decodeMistakes = (
           const given = gathered.given.get(path?.[0] as SettingName)!
           const item = path?.[1]
           const value = typeof item === "number" ? given.value?.[item] : given.value
-          return { place: placeOf(path?.[0] as SettingName, given), value: shown(value), expected: message }
+          const name = path?.[0] as SettingName
+          return { place: placeOf(name, given), value: shown(name, value), expected: message }
         })
       : []
   )
@@ -86,8 +87,11 @@ const decodeMistakes = (
 const placeOf = (name: SettingName, given: Given): string =>
   given.source === "default" ? `${fileKey(name)} (${given.place})` : given.place
 
-const shown = (value: Given["value"]): string | undefined =>
-  value === undefined ? undefined : typeof value === "string" ? value : value.join(", ")
+/** A setting's value for people, without what is secret in it. */
+export const shown = (name: SettingName, value: Given["value"]): string | undefined => {
+  const text = value === undefined || typeof value === "string" ? value : value.join(", ")
+  return text === undefined ? undefined : (settingInfo[name].shown?.(text) ?? text)
+}
 
 /** Settings that are right each for itself and wrong together. */
 const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<Mistake> => {

@@ -9,6 +9,7 @@ import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effec
 import { readAuthorities } from "./authorities.ts"
 import { readLocalAnswer } from "./local-answers.ts"
 import { readErrorRcode } from "./rcodes.ts"
+import { readRedisAddress, withoutSecrets } from "./redis-address.ts"
 import { policies, readGroup, readRule, readWeightedUpstream } from "./routes.ts"
 import { type Read, readListenAddress, readNetwork, readSampling, readServerEndpoint } from "./values.ts"
 
@@ -91,6 +92,7 @@ export const Settings = Schema.Struct({
   cacheStaleSecs: number({ min: 0, max: 604_800 }),
   staleAnswer: word("when-failing", "at-once"),
   cachePrefetch: truth,
+  redisUrl: Schema.UndefinedOr(fromText(readRedisAddress)),
   maxTcpConnections: number({ min: 1, max: 100_000 }),
   maxTcpConnectionsPerClient: number({ min: 1, max: 100_000 }),
   tcpIdleTimeoutSecs: number({ min: 0.1, max: 3600, integer: false }),
@@ -115,6 +117,8 @@ export interface SettingInfo {
   /** Where the environment's name is a standard one. */
   readonly variable?: string
   readonly isList?: boolean
+  /** What may be shown of a value that holds a secret. */
+  readonly shown?: (text: string) => string
   /** What it does, for `--help` and the reference. */
   readonly meaning: string
 }
@@ -156,7 +160,8 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   },
   tlsCaFile: {
     default: undefined,
-    meaning: "certificates in PEM of authorities of your own that upstreams' certificates may be signed by"
+    meaning:
+      "certificates in PEM of authorities of your own that certificates of upstreams and of Redis may be signed by"
   },
   groups: {
     default: "",
@@ -221,6 +226,11 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
     meaning: "when that is: when-failing or slow upstreams, or at-once with a fresh one fetched behind"
   },
   cachePrefetch: { default: "true", meaning: "whether answers that are asked for are fetched anew before they expire" },
+  redisUrl: {
+    default: undefined,
+    shown: withoutSecrets,
+    meaning: "Redis in which servers share their answers: redis://host:6379, rediss://user:password@host (TLS)"
+  },
   maxTcpConnections: { default: "1000", meaning: "TCP connections at once" },
   maxTcpConnectionsPerClient: { default: "100", meaning: "TCP connections at once from one address" },
   tcpIdleTimeoutSecs: { default: "10", meaning: "seconds after which a TCP connection with nothing to do is closed" },

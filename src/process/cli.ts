@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { Console, Effect } from "effect"
-import { type Loaded, load } from "../config/configuration.ts"
+import { type Loaded, load, shown } from "../config/configuration.ts"
 import { fileKey, settingInfo, settingNames, variableName } from "../config/schema.ts"
 
 export type Command =
@@ -60,9 +60,7 @@ export const check = Effect.fnUntraced(function* (file: string | undefined) {
   const { given, warnings }: Loaded = yield* load(file)
   for (const name of settingNames) {
     const { value, place } = given.get(name)!
-    const text =
-      value === undefined || value.length === 0 ? "(none)" : typeof value === "string" ? value : value.join(", ")
-    yield* Console.log(`${fileKey(name)}: ${text}  # ${place}`)
+    yield* Console.log(`${fileKey(name)}: ${shown(name, value) || "(none)"}  # ${place}`)
   }
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)
 })

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
+import { SharedTier } from "../cache/shared-tier.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import { Geography } from "../io/geography.ts"
@@ -17,7 +18,7 @@ import { Listeners } from "../listener/listeners.ts"
 import { QueryFibers } from "../listener/query-fibers.ts"
 import { Coalescer } from "../query/coalescer.ts"
 import { Pipeline } from "../query/pipeline.ts"
-import { makeResolveAndKeep } from "../query/resolve-and-keep.ts"
+import { makeResolveThroughTier } from "../query/resolve-through-tier.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { layerTracer } from "../telemetry/export.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
@@ -52,7 +53,8 @@ export const serverLayer: Layer.Layer<
 > = Layer.merge(Listeners.layer, layerCollection).pipe(
   Layer.provide(QueryFibers.layer),
   Layer.provide(Pipeline.layer),
-  Layer.provide(Coalescer.layer(makeResolveAndKeep)),
+  Layer.provide(Coalescer.layer(makeResolveThroughTier)),
+  Layer.provide(SharedTier.layer),
   Layer.provide(ResolverPool.layer),
   Layer.provide(telemetry),
   Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark, geography)),

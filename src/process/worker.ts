@@ -10,6 +10,7 @@ import { Deferred, Effect, Layer, Schedule } from "effect"
 import { WorkerRunner } from "effect/workers"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
+import { SpeaksOfRedis } from "../cache/redis-life.ts"
 import { Configuration, decodeSettings } from "../config/configuration.ts"
 import { DescriptorMemory } from "../io/batched.ts"
 import { Descriptors } from "../io/linux/descriptors.ts"
@@ -107,6 +108,7 @@ const serve = Effect.gen(function* () {
         Layer.succeed(InheritedSockets, inherit),
         Layer.succeed(SharesPorts, true),
         Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
+        Layer.succeed(SpeaksOfRedis, number === 1),
         Layer.succeed(DescriptorMemory, descriptors)
       )
     )

@@ -197,9 +197,10 @@ export class Miss extends Follower implements Holder {
   }
 
   private answerFailure(cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>): Effect.Effect<void> {
-    if (this.hasStale && !Cause.hasDies(cause)) {
+    // One past its life may have come from the shared tier meanwhile.
+    if (!Cause.hasDies(cause) && this.answerStale()) {
       this.tools.staleness.rest(this.question)
-      if (this.answerStale()) return Effect.void
+      return Effect.void
     }
     const { counters, log } = this.tools
     const { reason, counter } = failureOf(cause)

@@ -33,6 +33,8 @@ export interface ResolutionRecord {
   readonly startedMs: number
   endedMs: number
   attempts: Array<AttemptRecord>
+  /** The answer came from the shared tier: no upstream was asked. */
+  isShared?: true
 }
 
 export interface QueryRecord {

@@ -153,7 +153,10 @@ const buildTrace = (tracer: Tracer.Tracer, turn: Turn["Service"], record: QueryR
     root,
     record.startedMs,
     record.lookedUpMs,
-    { "cache.outcome": record.cache, ...(record.refreshes ? { "strand.refreshes": true } : {}) },
+    {
+      "cache.outcome": resolution?.isShared === true ? "shared" : record.cache,
+      ...(record.refreshes ? { "strand.refreshes": true } : {})
+    },
     ""
   )
   if (record.admittedMs > 0) {
@@ -163,8 +166,12 @@ const buildTrace = (tracer: Tracer.Tracer, turn: Turn["Service"], record: QueryR
     const endedMs = resolution.endedMs === 0 ? record.endedMs : resolution.endedMs
     // An exchange that was joined began before; and its times are those of turns, which begin before what happens in them.
     const startMs = Math.max(resolution.startedMs, record.lookedUpMs, record.admittedMs)
-    const attributes = { "strand.coalesced": record.coalesced, "strand.attempts": resolution.attempts.length }
-    const resolve = span("upstream.resolve", "internal", root, startMs, endedMs, attributes, record.error)
+    const coalesced = { "strand.coalesced": record.coalesced }
+    const attributes = { ...coalesced, "strand.attempts": resolution.attempts.length }
+    const resolve =
+      resolution.isShared === true
+        ? span("cache.shared", "internal", root, startMs, endedMs, coalesced, record.error)
+        : span("upstream.resolve", "internal", root, startMs, endedMs, attributes, record.error)
     for (const attempt of resolution.attempts) attemptSpan(span, resolve, attempt, startMs, endedMs)
   }
   // Children end before their parents.

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
-import { load } from "../../src/config/configuration.ts"
+import { load, shown } from "../../src/config/configuration.ts"
 
 const loaded = (env: Record<string, string>, file?: string) =>
   load(file).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })))
@@ -49,6 +49,37 @@ describe("load", () => {
         const [mistake] = yield* mistakesIn({ ...UPSTREAM, ...asking, DNS_SERVER_GEO_DATABASE: wrong })
         assert.strictEqual(mistake?.place, "DNS_SERVER_GEO_DATABASE")
         assert.include(mistake?.expected, "MaxMind database")
+      }
+    })
+  )
+
+  it.effect("reads where Redis is, and shows nothing secret of it", () =>
+    Effect.gen(function* () {
+      const url = "rediss://strand:p%40ss@redis.example:6380/2"
+      const { settings, given } = yield* loaded({ ...UPSTREAM, DNS_SERVER_REDIS_URL: url })
+      assert.deepStrictEqual(settings.redisUrl, {
+        isEncrypted: true,
+        host: "redis.example",
+        port: 6380,
+        username: "strand",
+        password: "p@ss",
+        database: 2
+      })
+      assert.strictEqual(shown("redisUrl", given.get("redisUrl")!.value), "rediss://…@redis.example:6380/2")
+      const plain = yield* loaded({ ...UPSTREAM, DNS_SERVER_REDIS_URL: "redis://[::1]" })
+      assert.strictEqual(plain.settings.redisUrl?.host, "::1")
+      assert.strictEqual(plain.settings.redisUrl?.port, 6379)
+      for (const wrong of [
+        "redis.example:6379",
+        "http://:secret@redis.example",
+        "redis://:secret@redis.example/x",
+        "redis://:sec%ret@redis.example",
+        "redis://:secret@",
+        "redis://u:sec/ret@redis.example:99999"
+      ]) {
+        const [mistake] = yield* mistakesIn({ ...UPSTREAM, DNS_SERVER_REDIS_URL: wrong })
+        assert.include(mistake?.expected, "redis://")
+        assert.notInclude(mistake?.value, "sec")
       }
     })
   )

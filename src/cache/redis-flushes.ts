@@ -1,0 +1,78 @@
+/**
+ * Flushes by way of Redis: how they are numbered and kept there, and how they reach every server.
+ *
+ * | in Redis | what |
+ * | --- | --- |
+ * | channel `strand:flush` | a flush that somebody wishes, as text: `tree example.com` (`flush-log.ts`) |
+ * | channel `strand:flushed` | a flush with its number: `17 tree example.com` |
+ * | key `strand:{flush}:count` | the number of the last one |
+ * | list `strand:{flush}:log` | the last ones, newest first |
+ *
+ * A wish reaches all servers, and each has it entered: the first one does, for the others find it done. What is entered is
+ * published with its number. A server that was away reads the log when it comes back.
+ */
+import { Effect } from "effect"
+import { type Flush, formatFlush, MAX_FLUSHES, type NumberedFlush, readNumberedFlush } from "./flush-log.ts"
+import type { RedisConnection, RedisUnreachable } from "./redis-connection.ts"
+
+export const WISHES = "strand:flush"
+export const FLUSHES = "strand:flushed"
+export const COUNT = "strand:{flush}:count"
+const LOG = "strand:{flush}:log"
+const ONCE = "strand:{flush}:once:"
+
+/** The same wish within so long is one. A server that hears of it later has it entered again, which does no harm. */
+const ONCE_MS = 200
+
+/**
+ * The count may be lost, with all that is in Redis: it never falls behind what a server knows of. A Redis that is full takes
+ * it nevertheless (`allow-oom`).
+ */
+const ENTER = `#!lua flags=allow-oom
+if ARGV[3] ~= '0' and not redis.call('SET', KEYS[3], '', 'NX', 'PX', ARGV[3]) then return 0 end
+local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
+local entry = string.format('%d %s', number, ARGV[2])
+redis.call('SET', KEYS[1], string.format('%d', number))
+redis.call('LPUSH', KEYS[2], entry)
+redis.call('LTRIM', KEYS[2], 0, ${MAX_FLUSHES - 1})
+redis.call('PUBLISH', '${FLUSHES}', entry)
+return number`
+
+const READ = `#!lua flags=allow-oom
+local number = tonumber(redis.call('GET', KEYS[1]) or '0')
+if number < tonumber(ARGV[1]) then
+  number = tonumber(ARGV[1])
+  redis.call('SET', KEYS[1], string.format('%d', number))
+end
+return { number, redis.call('LRANGE', KEYS[2], 0, -1) }`
+
+/**
+ * Numbers the flush and publishes it.
+ *
+ * @param known the number of the last flush that this server knows of
+ * @param isWish whether other servers have it entered too
+ */
+export const enterFlush = (
+  connection: RedisConnection,
+  flush: Flush,
+  known: number,
+  isWish: boolean
+): Effect.Effect<void, RedisUnreachable> => {
+  const text = formatFlush(flush)
+  const once = isWish ? ONCE_MS : 0
+  return Effect.asVoid(connection.ask(["EVAL", ENTER, "3", COUNT, LOG, ONCE + text, String(known), text, String(once)]))
+}
+
+export interface ReadLog {
+  readonly generation: number
+  /** Newest first. */
+  readonly log: ReadonlyArray<NumberedFlush>
+}
+
+/** The log as it is now. */
+export const readFlushes = (connection: RedisConnection, known: number): Effect.Effect<ReadLog, RedisUnreachable> =>
+  Effect.map(connection.ask(["EVAL", READ, "2", COUNT, LOG, String(known)]), (reply) => {
+    const [number, log] = reply as readonly [unknown, ReadonlyArray<Buffer>]
+    const flushes = log.map((text) => readNumberedFlush(text.toString()))
+    return { generation: Number(number), log: flushes.filter((flush) => flush !== undefined) }
+  })

@@ -1,0 +1,199 @@
+/**
+ * A question's way through the shared tier: asked before the upstreams are, and given what they say.
+ *
+ * What comes from there is checked as what comes from an upstream. An answer that lives is kept here for the rest of its
+ * life. One past its life is kept as such, the upstreams are asked, and if they fail, or take longer than a client ought
+ * to wait, it is there to be given (RFC 8767 §5). Whoever has the question's answer already wants a newer one: it is
+ * taken from the tier only if somebody has asked for it anew.
+ */
+import { Effect, Exit, Option } from "effect"
+import { AnswerCache } from "../cache/answer-cache.ts"
+import { type SharedAnswer, SharedTier, type Tier } from "../cache/shared-tier.ts"
+import { Configuration } from "../config/configuration.ts"
+import { lessAge } from "../dns/ageing.ts"
+import type { Question } from "../dns/question.ts"
+import { type Due, type Timer, TimerWheel } from "../io/timer-wheel.ts"
+import { Turn } from "../io/turn.ts"
+import { Counters } from "../telemetry/counters.ts"
+import type { ResolutionRecord } from "../telemetry/record.ts"
+import { type Abandonable, type Begin, DeadlinePassed, type Outcome, type OutcomeTaker } from "../upstream/answer.ts"
+import { makeResolveAndKeep } from "./resolve-and-keep.ts"
+import { readShared } from "./shared-answer.ts"
+import { STALE_AFTER_MS } from "./staleness.ts"
+
+const late: Outcome = Exit.fail(new DeadlinePassed())
+
+/** The way by the upstreams alone where there is no shared tier. */
+export const makeResolveThroughTier = Effect.gen(function* () {
+  const askUpstreams = yield* makeResolveAndKeep
+  const tier = yield* SharedTier
+  return Option.isNone(tier) ? askUpstreams : yield* throughTier(tier.value, askUpstreams)
+})
+
+const throughTier = (tier: Tier, askUpstreams: Begin) =>
+  Effect.gen(function* () {
+    const config = yield* Configuration
+    const behind = new Set<Passage>()
+    const tools: Tools = {
+      tier,
+      askUpstreams,
+      cache: yield* AnswerCache,
+      counters: yield* Counters,
+      wheel: yield* TimerWheel,
+      turn: yield* Turn,
+      maxTtlSeconds: config.cacheMaxTtlSecs,
+      staleSeconds: config.cacheStaleSecs,
+      staleAfterMs: config.staleAnswer === "at-once" ? 0 : STALE_AFTER_MS,
+      behind
+    }
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const passage of behind) passage.abandon()
+      })
+    )
+    const begin: Begin = (question, record, taker) => {
+      // What is one client network's is found by more than a key.
+      if (question.origin?.subnet !== undefined) return askUpstreams(question, record, taker)
+      const passage = new Passage(tools, question, record, taker)
+      passage.begin()
+      return passage
+    }
+    return begin
+  })
+
+interface Tools {
+  readonly tier: Tier
+  readonly askUpstreams: Begin
+  readonly cache: AnswerCache["Service"]
+  readonly counters: Counters["Service"]
+  readonly wheel: TimerWheel["Service"]
+  readonly turn: Turn["Service"]
+  readonly maxTtlSeconds: number
+  readonly staleSeconds: number
+  /** Milliseconds that upstreams have where there is an answer past its life. */
+  readonly staleAfterMs: number
+  /** Those for which upstreams are still asked though nobody waits. */
+  readonly behind: Set<Passage>
+}
+
+/** One question's way: the tier, then the upstreams. */
+class Passage implements OutcomeTaker, Abandonable, Due {
+  private readonly tools: Tools
+  private readonly question: Question
+  private readonly record: ResolutionRecord
+  /** Undefined once it has been told, or does not want to be any more. */
+  private taker: OutcomeTaker | undefined
+  private exchange: Abandonable | undefined
+  private generation = 0
+  private timer: Timer | undefined
+
+  constructor(tools: Tools, question: Question, record: ResolutionRecord, taker: OutcomeTaker) {
+    this.tools = tools
+    this.question = question
+    this.record = record
+    this.taker = taker
+  }
+
+  begin(): void {
+    this.tools.tier.find(this.question, (found) => {
+      if (this.taker === undefined) return
+      this.tools.turn.refresh()
+      try {
+        this.onFound(found)
+      } catch (defect) {
+        this.tell(Exit.die(defect))
+      }
+    })
+  }
+
+  abandon(): void {
+    this.taker = undefined
+    this.stopTimer()
+    this.tools.behind.delete(this)
+    this.exchange?.abandon()
+  }
+
+  /** What the upstreams say. */
+  onOutcome(outcome: Outcome): void {
+    if (Exit.isSuccess(outcome)) {
+      const { wire, ttlSeconds } = outcome.value
+      this.tools.tier.keep(this.question, wire, ttlSeconds, this.generation)
+    }
+    this.tools.behind.delete(this)
+    this.tell(outcome)
+  }
+
+  /** A client waits no longer where there is something to give; what the upstreams say then is kept. */
+  fire(): void {
+    this.tools.behind.add(this)
+    this.tell(late)
+  }
+
+  private onFound(found: SharedAnswer | undefined): void {
+    if (found === undefined) {
+      this.askUpstreams()
+      return
+    }
+    const { question, record, tools } = this
+    const { cache, counters } = tools
+    const { ageSeconds } = found
+    const answer = readShared(found.wire, question, tools.maxTtlSeconds)
+    if (answer === undefined) {
+      counters.add("shared.refused")
+      this.askUpstreams()
+      return
+    }
+    const { ttlSeconds, wire } = answer
+    const remaining = ttlSeconds - ageSeconds
+    const here = this.remainingHere()
+    if (remaining <= 0) {
+      if (remaining > -tools.staleSeconds) this.askWithStale(wire, ttlSeconds, ageSeconds, here)
+      else this.askUpstreams()
+      return
+    }
+    // What is asked for again before it has expired: half of a life is a new one's.
+    if (here > 0 && (remaining <= here || ageSeconds > remaining)) {
+      this.askUpstreams()
+      return
+    }
+    counters.add("shared.hits")
+    cache.store(question, wire, ttlSeconds, question.view, 0, ageSeconds)
+    lessAge(wire, wire.length, ageSeconds)
+    record.isShared = true
+    record.endedMs = tools.turn.nowMs()
+    this.tell(Exit.succeed({ wire, ttlSeconds: remaining, continuesAt: undefined, scope: 0 }))
+  }
+
+  private askWithStale(wire: Uint8Array, ttlSeconds: number, ageSeconds: number, here: number): void {
+    const { question, tools } = this
+    tools.counters.add("shared.stale")
+    if (ttlSeconds - ageSeconds > here) tools.cache.store(question, wire, ttlSeconds, question.view, 0, ageSeconds)
+    this.askUpstreams()
+    if (this.taker === undefined) return
+    if (tools.staleAfterMs === 0) this.fire()
+    else this.timer = tools.wheel.after(tools.staleAfterMs, this)
+  }
+
+  private askUpstreams(): void {
+    this.generation = this.tools.tier.generation()
+    this.exchange = this.tools.askUpstreams(this.question, this.record, this)
+  }
+
+  /** Seconds that the answer kept here still lives; below 0 for one past its life. */
+  private remainingHere(): number {
+    const { question, tools } = this
+    return tools.cache.peekStale(question, question.view)?.remainingSeconds ?? Number.NEGATIVE_INFINITY
+  }
+
+  private tell(outcome: Outcome): void {
+    const { taker } = this
+    this.taker = undefined
+    this.stopTimer()
+    taker?.onOutcome(outcome)
+  }
+
+  private stopTimer(): void {
+    if (this.timer !== undefined) this.tools.wheel.cancel(this.timer)
+    this.timer = undefined
+  }
+}

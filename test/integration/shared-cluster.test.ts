@@ -1,0 +1,40 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { address, fakeUpstream } from "../support/fake-upstream.ts"
+import { redisServer } from "../support/redis.ts"
+import { startRedisCluster } from "../support/redis-cluster.ts"
+import { addressesOf } from "../support/server.ts"
+import { askAndShare, awaitCount, entriesOf, startSharing } from "../support/shared-servers.ts"
+
+const names = Array.from({ length: 24 }, (_, i) => `name${i}.example.test`)
+
+describe.skipIf(redisServer === undefined)("a Redis Cluster that servers share", () => {
+  it.live("has answers in all of its nodes, whichever of them a server was told of", () =>
+    Effect.gen(function* () {
+      const nodes = yield* startRedisCluster(3)
+      const upstream = yield* fakeUpstream(address("192.0.2.1", 300))
+      const first = yield* startSharing(upstream, nodes[0]!)
+      const second = yield* startSharing(upstream, nodes[2]!)
+      const asked = upstream.queries()
+      for (const name of names) yield* askAndShare(first, name)
+      for (const node of nodes) assert.isAbove((yield* entriesOf(node)).length, 0)
+      for (const name of names) assert.deepStrictEqual(addressesOf(yield* second.ask({ name })), ["192.0.2.1"])
+      assert.strictEqual(second.counters.read("shared.hits"), names.length)
+      assert.strictEqual(upstream.queries(), asked + names.length)
+      yield* nodes[1]!.command("PUBLISH", "strand:flush", "tree example.test")
+      for (const server of [first, second]) yield* awaitCount(server, "shared.flushes", 1)
+      yield* second.ask({ name: names[0]! })
+      assert.strictEqual(upstream.queries(), asked + names.length + 1)
+    })
+  )
+
+  it.live("one of whose nodes is killed costs hits, and no answer", () =>
+    Effect.gen(function* () {
+      const nodes = yield* startRedisCluster(3)
+      const upstream = yield* fakeUpstream(address("192.0.2.1", 300))
+      const server = yield* startSharing(upstream, nodes[0]!)
+      yield* nodes[1]!.kill
+      for (const name of names) assert.deepStrictEqual(addressesOf(yield* server.ask({ name })), ["192.0.2.1"], name)
+    })
+  )
+})
