@@ -39,9 +39,9 @@ export class AnswerCache extends Context.Service<
      */
     readonly findFor: (key: Key, subnet: Subnet) => CachedAnswer | undefined
     /** The same as `lookup` for a question that is no packet's. */
-    readonly peek: (question: Question, view?: number) => CachedAnswer | undefined
+    readonly peek: (question: Question) => CachedAnswer | undefined
     /** The answer to the question even if its life is over, as long as nothing needed its place. */
-    readonly peekStale: (question: Question, view?: number) => CachedAnswer | undefined
+    readonly peekStale: (question: Question) => CachedAnswer | undefined
     /**
      * Keeps an answer for `ttlSeconds`, of which `ageSeconds` have passed already; 0 keeps nothing. One that is older
      * than its life is kept as a stale one.
@@ -53,7 +53,6 @@ export class AnswerCache extends Context.Service<
       question: Question,
       wire: Uint8Array,
       ttlSeconds: number,
-      view?: number,
       scope?: number,
       ageSeconds?: number
     ) => void
@@ -120,8 +119,8 @@ const make = (
       table.hash(key)
       return key
     }
-    const keyOfQuestion = (question: Question, view = 0): Key => {
-      key.ofQuestion(question, view)
+    const keyOfQuestion = (question: Question): Key => {
+      key.ofQuestion(question)
       table.hash(key)
       return key
     }
@@ -137,18 +136,18 @@ const make = (
       keyOf,
       find: (key) => table.lookup(key),
       findFor: (key, subnet) => networks.find(key, subnet),
-      peek: (question, view) => {
+      peek: (question) => {
         table.refresh()
-        return findAlive(keyOfQuestion(question, view))
+        return findAlive(keyOfQuestion(question))
       },
-      peekStale: (question, view) => {
-        const key = keyOfQuestion(question, view)
+      peekStale: (question) => {
+        const key = keyOfQuestion(question)
         const subnet = question.origin?.subnet
         return subnet === undefined ? table.lookup(key) : networks.find(key, subnet)
       },
-      store: (question, wire, ttlSeconds, view, scope = 0, ageSeconds = 0) => {
+      store: (question, wire, ttlSeconds, scope = 0, ageSeconds = 0) => {
         if (!config.enableCaching) return
-        const key = keyOfQuestion(question, view)
+        const key = keyOfQuestion(question)
         const subnet = question.origin?.subnet
         if (subnet === undefined) table.store(key, wire, ttlSeconds, 0, ageSeconds)
         else networks.store(key, subnet, wire, ttlSeconds, scope)

@@ -39,13 +39,13 @@ export class Key {
     this.view = view
   }
 
-  ofQuestion(question: Question, view: number): void {
+  ofQuestion(question: Question): void {
     this.wire = question.name
     this.nameAt = 0
     this.nameLength = question.name.length
     this.type = question.type
     this.flags = (question.dnssecOk ? 1 : 0) | (question.checkingDisabled ? 2 : 0)
-    this.view = view
+    this.view = question.view
   }
 
   /** The same for whom `network` is filled with: to be called when it is. */

@@ -4,7 +4,7 @@
  * All of it is off the queries' way. What changes is said once: that Redis is used, that it cannot be reached, that it is
  * too slow to be used.
  */
-import { Context, Deferred, Effect, Queue, type Scope } from "effect"
+import { Deferred, Effect, Queue, type Scope } from "effect"
 import { formatRedis, type RedisAddress } from "../config/redis-address.ts"
 import { type Flush, type FlushLog, readFlush, readNumberedFlush } from "./flush-log.ts"
 import type { RedisBreaker } from "./redis-breaker.ts"
@@ -12,6 +12,7 @@ import type { RedisClock } from "./redis-clock.ts"
 import { isClusterNode, throughCluster } from "./redis-cluster.ts"
 import { clientOptions, connect, type RedisConnection, RedisUnreachable, unreachable } from "./redis-connection.ts"
 import { COUNT, enterFlush, FLUSHES, readFlushes, WISHES } from "./redis-flushes.ts"
+import { SpeaksOfRedis } from "./shared-tier.ts"
 
 const BEAT_MS = 1_000
 /** Between two trials, while queries are kept from it. */
@@ -24,11 +25,6 @@ const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
 /** Flushes that wait to be carried out; past this, the log is read. */
 const MAX_WAITING = 1_000
-
-/** Whether this thread says how Redis is, for others of the process have their own connections to it. */
-export const SpeaksOfRedis: Context.Reference<boolean> = Context.Reference("strand/cache/SpeaksOfRedis", {
-  defaultValue: () => true
-})
 
 export interface LifeOptions {
   readonly address: RedisAddress

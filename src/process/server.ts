@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
-import { SharedTier } from "../cache/shared-tier.ts"
+import { layerSharedTier } from "../cache/shared-tier-layer.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import { Geography } from "../io/geography.ts"
@@ -54,7 +54,7 @@ export const serverLayer: Layer.Layer<
   Layer.provide(QueryFibers.layer),
   Layer.provide(Pipeline.layer),
   Layer.provide(Coalescer.layer(makeResolveThroughTier)),
-  Layer.provide(SharedTier.layer),
+  Layer.provide(layerSharedTier),
   Layer.provide(ResolverPool.layer),
   Layer.provide(telemetry),
   Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark, geography)),

@@ -67,7 +67,7 @@ export const makeResolveAndKeep = Effect.gen(function* () {
     keep: (question, outcome) => {
       if (Exit.isSuccess(outcome)) {
         const { wire, ttlSeconds, scope } = outcome.value
-        cache.store(question, wire, ttlSeconds, question.view, scope)
+        cache.store(question, wire, ttlSeconds, scope)
         failures.forget(question)
         return
       }

@@ -157,7 +157,7 @@ class Passage implements OutcomeTaker, Abandonable, Due {
       return
     }
     counters.add("shared.hits")
-    cache.store(question, wire, ttlSeconds, question.view, 0, ageSeconds)
+    cache.store(question, wire, ttlSeconds, 0, ageSeconds)
     lessAge(wire, wire.length, ageSeconds)
     record.isShared = true
     record.endedMs = tools.turn.nowMs()
@@ -167,7 +167,7 @@ class Passage implements OutcomeTaker, Abandonable, Due {
   private askWithStale(wire: Uint8Array, ttlSeconds: number, ageSeconds: number, here: number): void {
     const { question, tools } = this
     tools.counters.add("shared.stale")
-    if (ttlSeconds - ageSeconds > here) tools.cache.store(question, wire, ttlSeconds, question.view, 0, ageSeconds)
+    if (ttlSeconds - ageSeconds > here) tools.cache.store(question, wire, ttlSeconds, 0, ageSeconds)
     this.askUpstreams()
     if (this.taker === undefined) return
     if (tools.staleAfterMs === 0) this.fire()
@@ -182,7 +182,7 @@ class Passage implements OutcomeTaker, Abandonable, Due {
   /** Seconds that the answer kept here still lives; below 0 for one past its life. */
   private remainingHere(): number {
     const { question, tools } = this
-    return tools.cache.peekStale(question, question.view)?.remainingSeconds ?? Number.NEGATIVE_INFINITY
+    return tools.cache.peekStale(question)?.remainingSeconds ?? Number.NEGATIVE_INFINITY
   }
 
   private tell(outcome: Outcome): void {

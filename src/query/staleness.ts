@@ -39,7 +39,7 @@ export class Staleness {
 
   /** The stale answer, if it is still there. Valid until the next lookup. */
   find(question: Question): CachedAnswer | undefined {
-    const found = this.cache.peekStale(question, question.view)
+    const found = this.cache.peekStale(question)
     return this.isUsable(found) ? found : undefined
   }
 

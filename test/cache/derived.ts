@@ -57,7 +57,7 @@ const key = new Key()
 
 /** Valid until the next one. */
 export const keyOf = (table: AnswerTable, question: Question, view = 0): Key => {
-  key.ofQuestion(question, view)
+  key.ofQuestion({ ...question, view })
   table.hash(key)
   return key
 }

@@ -50,7 +50,7 @@ const holds = (network: Subnet, other: Subnet): boolean => {
 }
 
 const lookup = (cache: AnswerCache["Service"], question: Question): number | undefined => {
-  const found = cache.peekStale(question, question.view)
+  const found = cache.peekStale(question)
   return found === undefined ? undefined : numberOf(found.wire, found.length)
 }
 
@@ -97,7 +97,7 @@ describe("answers that differ by network", () => {
           const scope = random(40) === 0 ? 0 : random(10) === 0 ? SCOPE_OF_SOURCE : 1 + random(32)
           stored.push({ subnet: whose, scope })
           const wire = numbered(name, stored.length - 1)
-          cache.store(from(name, whose), wire, 300, VIEW, scope)
+          cache.store(from(name, whose), wire, 300, scope)
         }
         assert.isAbove(hits, 100)
       }
@@ -108,7 +108,7 @@ describe("answers that differ by network", () => {
     Effect.gen(function* () {
       const cache = yield* AnswerCache
       const store = (subnet: Subnet, scope: number, number: number): void =>
-        cache.store(from("a.example", subnet), numbered("a.example", number), 300, VIEW, scope)
+        cache.store(from("a.example", subnet), numbered("a.example", number), 300, scope)
       store(ipv4(0x08010100, 24), 0, 1)
       store(ipv4(0x08020200, 24), 16, 2)
       store(ipv4(0x08020300, 24), 24, 3)
@@ -127,8 +127,8 @@ describe("answers that differ by network", () => {
     Effect.gen(function* () {
       const cache = yield* AnswerCache
       const question = from("s.example", ipv4(0x08020300, 24))
-      cache.store(question, numbered("s.example", 9), 300, VIEW, 32)
-      assert.strictEqual(cache.peekStale(question, VIEW)?.scope, 32)
+      cache.store(question, numbered("s.example", 9), 300, 32)
+      assert.strictEqual(cache.peekStale(question)?.scope, 32)
     }).pipe(Effect.provide(cacheLayer))
   )
 
@@ -137,7 +137,7 @@ describe("answers that differ by network", () => {
       const cache = yield* AnswerCache
       const networks = Array.from({ length: 50 }, (_, i) => ipv4((8 << 24) | (i << 8), 24))
       networks.forEach((subnet, i) => {
-        cache.store(from("r.example", subnet), numbered("r.example", i), 300, VIEW, 24)
+        cache.store(from("r.example", subnet), numbered("r.example", i), 300, 24)
       })
       yield* cache.resize(8 << 20)
       networks.forEach((subnet, i) => {

@@ -5,6 +5,7 @@ import { FailureCache } from "../../src/cache/failure-cache.ts"
 import { MAX_FLUSHES } from "../../src/cache/flush-log.ts"
 import type { RedisUnreachable } from "../../src/cache/redis-connection.ts"
 import { SharedTier } from "../../src/cache/shared-tier.ts"
+import { layerSharedTier } from "../../src/cache/shared-tier-layer.ts"
 import { Configuration } from "../../src/config/configuration.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { address, fakeUpstream } from "../support/fake-upstream.ts"
@@ -171,7 +172,7 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
       upstream.change("192.0.2.2")
       const settings = settingsOf({ DNS_SERVER_REDIS_URL: redis.url })
       const context = yield* Layer.build(
-        SharedTier.layer.pipe(
+        layerSharedTier.pipe(
           Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
           Layer.provide(Layer.mergeAll(Configuration.layer(settings), Counters.layer, Logger.layer([])))
         )
