@@ -3,17 +3,20 @@
  *
  * Idle, it waits for the bell. After a turn that brought something it polls again in the next turn of the event loop,
  * the bell muted, until two turns in a row were empty. When datagrams come so fast that a short pause gathers many
- * more of them for the next calls, it pauses first: never longer than `GATHER_MS`, never below the rate at which the
- * pause pays. Timers, TCP and fibers run between the turns.
+ * more of them for the next calls, it pauses first: until a batch is full at that rate, within bounds, and never below
+ * the rate at which the pause pays. Timers, TCP and fibers run between the turns.
  */
 import { Bell } from "./bell.ts"
 import type { Descriptors } from "./descriptors.ts"
 import type { Libc } from "./libc.ts"
 
-/** How long a pause gathers. */
+/** How long a pause gathers, at least and at most. */
 const GATHER_MS = 0.1
-/** Datagrams that a pause must promise to be worth it. */
+const MAX_GATHER_MS = 0.2
+/** Datagrams that the shortest pause must promise to be worth it. */
 const WORTH_GATHERING = 12
+/** And so many are gathered where the longest allows it: beyond that, a batch costs no less. */
+const ENOUGH = 45
 /** No pause after a turn that brought so many: more of them are waiting already. */
 const FULL_TURN = 48
 const EMPTY_TURNS = 2
@@ -108,7 +111,8 @@ export class Reactor {
     const elapsedMs = Math.max(nowMs - this.lastTurnMs, 0.001)
     this.lastTurnMs = nowMs
     this.rate += NEWEST * (count / elapsedMs - this.rate)
-    if (count < FULL_TURN && this.rate * GATHER_MS >= WORTH_GATHERING) Atomics.wait(this.cell, 0, 0, GATHER_MS)
+    if (count >= FULL_TURN || this.rate * GATHER_MS < WORTH_GATHERING) return
+    Atomics.wait(this.cell, 0, 0, Math.min(MAX_GATHER_MS, Math.max(GATHER_MS, ENOUGH / this.rate)))
   }
 
   /** Handles what is there, and what has come meanwhile, up to a turn's measure; returns how many messages that was. */
