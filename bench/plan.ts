@@ -19,7 +19,7 @@ export const shortScale: Scale = {
   rounds: 1,
   seconds: 2,
   sustainedSeconds: 5,
-  coldNames: 10_000,
+  coldNames: 40_000,
   mixedQueries: { before: 100_000, measured: 50_000 },
   cachedNames: 50_000
 }
