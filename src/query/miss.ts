@@ -22,7 +22,7 @@ import { type Coalescer, Follower } from "./coalescer.ts"
 import { type Gate, Shed, type WaitedTooLong } from "./gate.ts"
 import { type Holder, NOT_HELD } from "./holders.ts"
 import type { ReplyPath } from "./packet.ts"
-import { failureOf } from "./reasons.ts"
+import { failureOf, ownFault } from "./reasons.ts"
 import { newRecord } from "./record.ts"
 import type { Refresher } from "./refresher.ts"
 import { sendAnswer, sendError, sendStaleAnswer } from "./send.ts"
@@ -149,8 +149,16 @@ export class Miss extends Follower implements Holder {
       const rest = this.answer(outcome)
       return rest === Effect.void ? release : Effect.andThen(rest, release)
     } catch (defect) {
-      return Effect.andThen(this.tools.log.defect(formatQuestion(this.question), Cause.die(defect)), release)
+      return Effect.ensuring(this.answerDefect(Cause.die(defect)), release)
     }
+  }
+
+  /** What went wrong may have been the sending itself: then there is no answer yet. */
+  private answerDefect(cause: Cause.Cause<never>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.record.endedMs === 0) this.fail(ownFault)
+      return this.tools.log.defect(formatQuestion(this.question), cause)
+    })
   }
 
   override joined(resolution: ResolutionRecord, isShared: boolean): void {
