@@ -4,6 +4,9 @@
  * A hashed wheel: arming and cancelling link and unlink a node, one fiber turns it. It is driven by `Effect.sleep`, so
  * that a test's clock moves it, and sleeps without waking while nothing is armed. Timers fire up to one tick late,
  * never early.
+ *
+ * A thread that was held up finds much overdue at once, though what it waits for may be there and not read yet. It reads
+ * that first.
  */
 import { Context, Effect, Latch, Layer } from "effect"
 import { Turn } from "./turn.ts"
@@ -11,6 +14,10 @@ import { Turn } from "./turn.ts"
 /** Milliseconds between two turns. */
 const TICK_MS = 5
 const SLOTS = 1024
+/** A turn that comes so much too late was held up. */
+const HELD_UP_MS = 50
+/** Turns of the event loop in which what has come meanwhile is read, and what that brings with it. */
+const READING_TURNS = 3
 
 /** What is told that its time has come. An object rather than a function: those that wait by the thousand are one already. */
 export interface Due {
@@ -51,6 +58,7 @@ export class TimerWheel extends Context.Service<
           while (true) {
             yield* wheel.armed.await
             yield* Effect.sleep(TICK_MS)
+            if (wheel.isHeldUp) yield* readFirst
             wheel.turn()
           }
         })
@@ -63,6 +71,8 @@ export class TimerWheel extends Context.Service<
     })
   )
 }
+
+const readFirst = Effect.repeat(Effect.yieldNow, { times: READING_TURNS - 1 })
 
 class Wheel {
   /** Open while a timer is armed. */
@@ -102,6 +112,11 @@ class Wheel {
     timer.previous = undefined
     timer.next = undefined
     if (--this.count === 0) this.armed.closeUnsafe()
+  }
+
+  /** Whether the last turn was longer ago than the thread slept. */
+  get isHeldUp(): boolean {
+    return (this.time.preciseMs() / TICK_MS - this.tick - 1) * TICK_MS > HELD_UP_MS
   }
 
   /** Fires what is due, slot by slot, in the order of their ticks. After a long sleep each slot is looked at once. */

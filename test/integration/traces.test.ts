@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, fakeUpstream, silent } from "../support/fake-upstream.ts"
+import { address, fakeUpstream, silent, slow } from "../support/fake-upstream.ts"
 import { attribute, collector } from "../support/otlp-collector.ts"
 import { startServer } from "../support/server.ts"
 
@@ -9,7 +9,8 @@ describe("a trace", () => {
     Effect.gen(function* () {
       const { url, spans } = yield* collector()
       const first = yield* fakeUpstream(silent)
-      const second = yield* fakeUpstream(address("192.0.2.2"))
+      // Late enough for the first to be overdue, however its time was spread.
+      const second = yield* fakeUpstream(slow(30, address("192.0.2.2")))
       yield* Effect.scoped(
         Effect.gen(function* () {
           const server = yield* startServer({

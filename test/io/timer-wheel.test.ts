@@ -1,3 +1,6 @@
+import { createSocket } from "node:dgram"
+import { once } from "node:events"
+import { Worker } from "node:worker_threads"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -85,6 +88,33 @@ describe("TimerWheel", () => {
         assert.strictEqual(fired, 1)
         yield* TestClock.adjust(10)
         assert.strictEqual(fired, 2)
+      })
+    )
+  )
+
+  it.live("has a thread that was held up read what came meanwhile, before it finds anything overdue", () =>
+    withWheel((wheel) =>
+      Effect.gen(function* () {
+        const events: Array<string> = []
+        const socket = createSocket("udp4")
+        yield* Effect.promise(() => once(socket.bind(0, "127.0.0.1"), "listening"))
+        socket.on("message", () => events.push("read"))
+        // The wheel turns already.
+        wheel.after(10_000, { fire: () => {} })
+        yield* Effect.sleep(30)
+        // Sends while this thread stands still.
+        const sender = new Worker(
+          `const socket = require("node:dgram").createSocket("udp4")
+           socket.send("x", ${socket.address().port}, "127.0.0.1", () => socket.close())`,
+          { eval: true }
+        )
+        wheel.after(20, { fire: () => events.push("overdue") })
+        const until = performance.now() + 600
+        while (performance.now() < until) {}
+        while (events.length < 2) yield* Effect.sleep(5)
+        socket.close()
+        yield* Effect.promise(() => sender.terminate())
+        assert.deepStrictEqual(events, ["read", "overdue"])
       })
     )
   )

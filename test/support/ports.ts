@@ -3,16 +3,16 @@ import { createSocket } from "node:dgram"
 import { type AddressInfo, createServer } from "node:net"
 import { Effect } from "effect"
 
-/** A port of 127.0.0.1 at which nobody listens now, neither by UDP nor by TCP. */
+/** A port at which nobody listens now at any IPv4 address, neither by UDP nor by TCP. */
 export const freePort = Effect.promise(async () => {
   for (;;) {
     const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve))
     const { port } = server.address() as AddressInfo
     const socket = createSocket("udp4")
     const isFree = await new Promise<boolean>((resolve) => {
       socket.once("error", () => resolve(false))
-      socket.bind(port, "127.0.0.1", () => resolve(true))
+      socket.bind(port, "0.0.0.0", () => resolve(true))
     })
     socket.close()
     await new Promise((resolve) => server.close(resolve))
