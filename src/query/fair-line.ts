@@ -54,7 +54,7 @@ class Party implements InTurn<Party> {
 }
 
 /** Cells for counts: so many that it is rare to share one with somebody who has much. */
-const CELLS = 4096
+const CELLS = 65_536
 
 export class FairLine<W extends Waiter> {
   length = 0

@@ -25,6 +25,12 @@ export class RetryBudget {
   /** Retries that zones have taken and not yet answered for. */
   private readonly owed = new Uint16Array(CELLS)
   private owedInAll = 0
+  private readonly seed: number
+
+  /** @param seed by which zones share cells; nobody outside may know it */
+  constructor(seed = SEED) {
+    this.seed = seed
+  }
 
   onQuestion(): void {
     if (this.hedges < HEDGE_BURST) this.hedges += HEDGES_PER_QUESTION
@@ -34,14 +40,14 @@ export class RetryBudget {
   onAnswer(name: Uint8Array): void {
     if (this.retries < BURST) this.retries++
     if (this.owedInAll === 0) return
-    const cell = cellOf(name)
+    const cell = this.cellOf(name)
     if (this.owed[cell] === 0) return
     this.owed[cell]!--
     this.owedInAll--
   }
 
   takeRetry(name: Uint8Array): boolean {
-    const cell = cellOf(name)
+    const cell = this.cellOf(name)
     if (this.retries < 1 || this.owed[cell]! >= BURST_OF_ZONE) return false
     this.retries--
     this.owed[cell]!++
@@ -50,13 +56,13 @@ export class RetryBudget {
   }
 
   takeHedge(name: Uint8Array): boolean {
-    if (this.hedges < 1 || this.owed[cellOf(name)]! >= BURST_OF_ZONE) return false
+    if (this.hedges < 1 || this.owed[this.cellOf(name)]! >= BURST_OF_ZONE) return false
     this.hedges--
     return true
   }
-}
 
-const cellOf = (name: Uint8Array): number => {
-  const zone = zoneOf(name, SEED)
-  return (zone ^ (zone >>> 16)) & (CELLS - 1)
+  private cellOf(name: Uint8Array): number {
+    const zone = zoneOf(name, this.seed)
+    return (zone ^ (zone >>> 16)) & (CELLS - 1)
+  }
 }
