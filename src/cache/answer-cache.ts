@@ -23,12 +23,8 @@ const REFRESH = Schedule.spaced("100 millis")
 export class AnswerCache extends Context.Service<
   AnswerCache,
   {
-    /** The answer to the query, if one is kept and still lives. Valid until the next lookup. */
-    readonly lookup: (query: Query, view?: number) => CachedAnswer | undefined
     /**
      * What the query is looked up by, its hash taken. Valid until the next key is made.
-     *
-     * For who needs the hash besides, or what is past its life: see `find`.
      */
     readonly keyOf: (query: Query, view?: number) => Key
     /** The answer for the key, alive or past its life: look at `remainingSeconds`. Valid until the next lookup. */
@@ -38,8 +34,6 @@ export class AnswerCache extends Context.Service<
      * (RFC 7871 §7.3.1). The key's hash is the network's own then.
      */
     readonly findFor: (key: Key, subnet: Subnet) => CachedAnswer | undefined
-    /** The same as `lookup` for a question that is no packet's. */
-    readonly peek: (question: Question) => CachedAnswer | undefined
     /** The answer to the question even if its life is over, as long as nothing needed its place. */
     readonly peekStale: (question: Question) => CachedAnswer | undefined
     /**
@@ -56,8 +50,6 @@ export class AnswerCache extends Context.Service<
       scope?: number,
       ageSeconds?: number
     ) => void
-    /** Octets that the answers take. */
-    readonly size: () => number
     /** Moves the cache's time on: to be called once for each batch of packets. A timer does when none come. */
     readonly tick: () => void
     /** Forgets the answers to a name; says how many. */
@@ -125,21 +117,12 @@ const make = (
       return key
     }
     const networks = new Networks(table)
-    const findAlive = (key: Key): CachedAnswer | undefined => {
-      const answer = table.lookup(key)
-      return answer !== undefined && answer.remainingSeconds > 0 ? answer : undefined
-    }
     const flush = (test: NameTest): Effect.Effect<number> => alone.withPermits(1)(inSlices(() => table.flush(test)))
 
     return AnswerCache.of({
-      lookup: (query, view) => findAlive(keyOf(query, view)),
       keyOf,
       find: (key) => table.lookup(key),
       findFor: (key, subnet) => networks.find(key, subnet),
-      peek: (question) => {
-        table.refresh()
-        return findAlive(keyOfQuestion(question))
-      },
       peekStale: (question) => {
         const key = keyOfQuestion(question)
         const subnet = question.origin?.subnet
@@ -152,7 +135,6 @@ const make = (
         if (subnet === undefined) table.store(key, wire, ttlSeconds, 0, ageSeconds)
         else networks.store(key, subnet, wire, ttlSeconds, scope)
       },
-      size: () => table.statistics().bytes,
       tick: () => table.tick(),
       flushName: (name) => flush(isName(lowerCased(name, 0, name.length))),
       flushTree: (name) => flush(isAtOrBelow(lowerCased(name, 0, name.length))),

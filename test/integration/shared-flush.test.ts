@@ -26,15 +26,20 @@ const changing = Effect.gen(function* () {
   return { ...upstream, change }
 })
 
+/** A server, and what it shares its answers by. */
+const sharing = Effect.gen(function* () {
+  const redis = yield* startRedis()
+  const upstream = yield* changing
+  return { redis, upstream, server: yield* startSharing(upstream, redis) }
+})
+
 const dataOf = (server: RunningServer, name: string): Effect.Effect<string> =>
   Effect.map(server.ask({ name }), (answer) => addressesOf(answer).join())
 
 describe.skipIf(redisServer === undefined)("a flush that is published in Redis", () => {
   it.live("reaches all servers, and the tier: a name, a name and all below it, everything", () =>
     Effect.gen(function* () {
-      const redis = yield* startRedis()
-      const upstream = yield* changing
-      const first = yield* startSharing(upstream, redis)
+      const { redis, upstream, server: first } = yield* sharing
       const second = yield* startSharing(upstream, redis)
       const names = ["www.corp.test", "deep.www.corp.test", "corp.test", "other.test"]
       let flushes = 0
@@ -73,9 +78,7 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
 
   it.live("is caught up on by a server that was away, and by one that was not there", () =>
     Effect.gen(function* () {
-      const redis = yield* startRedis()
-      const upstream = yield* changing
-      const server = yield* startSharing(upstream, redis)
+      const { redis, upstream, server } = yield* sharing
       const other = yield* startSharing(upstream, redis)
       yield* askAndShare(server, "www.example.test")
       yield* askAndShare(server, "here.example.test")
@@ -103,9 +106,7 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
 
   it.live("is one of everything where there were more than the log holds", () =>
     Effect.gen(function* () {
-      const redis = yield* startRedis()
-      const upstream = yield* changing
-      const server = yield* startSharing(upstream, redis)
+      const { redis, upstream, server } = yield* sharing
       yield* askAndShare(server, "www.example.test")
       upstream.change("192.0.2.2")
       yield* redis.command(
@@ -125,9 +126,7 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
 
   it.live("still counts when Redis has lost its count", () =>
     Effect.gen(function* () {
-      const redis = yield* startRedis()
-      const upstream = yield* changing
-      const server = yield* startSharing(upstream, redis)
+      const { redis, upstream, server } = yield* sharing
       yield* redis.command("PUBLISH", "strand:flush", "name first.test")
       yield* awaitCount(server, "shared.flushes", 1)
       yield* askAndShare(server, "www.example.test")
@@ -142,9 +141,7 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
 
   it.live("reaches all threads of a server", () =>
     Effect.gen(function* () {
-      const redis = yield* startRedis()
-      const upstream = yield* changing
-      const alone = yield* startSharing(upstream, redis)
+      const { redis, upstream, server: alone } = yield* sharing
       const server = yield* startListening({
         DNS_SERVER_UPSTREAMS: upstream.address,
         DNS_SERVER_REDIS_URL: redis.url,
@@ -167,9 +164,7 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
 
   it.live("may be asked for by a server, which is told whether Redis knows of it", () =>
     Effect.gen(function* () {
-      const redis = yield* startRedis()
-      const upstream = yield* changing
-      const server = yield* startSharing(upstream, redis)
+      const { redis, upstream, server } = yield* sharing
       yield* askAndShare(server, "www.example.test")
       upstream.change("192.0.2.2")
       const settings = settingsOf({ DNS_SERVER_REDIS_URL: redis.url })

@@ -1,33 +1,19 @@
 import { constants } from "node:http2"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import { pinOf } from "../../src/io/server-identity.ts"
 import { authority } from "../support/certificates.ts"
-import { fileWith } from "../support/files.ts"
 import { goodAnswers, until } from "../support/fresh-names.ts"
 import { answerHttps, httpsUpstream, type OnRequest } from "../support/https-upstream.ts"
 import { mirrorReply } from "../support/mirror.ts"
 import { proxyTo } from "../support/proxy.ts"
-import { type RunningServer, startServer } from "../support/server.ts"
 import { streamUpstream } from "../support/stream-upstream.ts"
+import { serverTrusting } from "../support/trusting-server.ts"
 
 const trusted = authority()
 const certificate = trusted.issue({ names: ["dns.test", "127.0.0.1"] })
 
-const serverFor = (
-  upstreams: ReadonlyArray<string>,
-  settings: Record<string, string> = {}
-): Effect.Effect<RunningServer, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const file = yield* fileWith(trusted.cert)
-    return yield* startServer({
-      DNS_SERVER_UPSTREAMS: upstreams.join(","),
-      DNS_SERVER_UPSTREAM_POLICY: "ordered",
-      DNS_SERVER_TLS_CA_FILE: file,
-      DNS_SERVER_ATTEMPT_TIMEOUT_MS: "400",
-      ...settings
-    })
-  })
+const serverFor = serverTrusting(trusted)
 
 const at = ({ port }: { readonly port: number }, rest = "/dns-query"): string => `https://127.0.0.1:${port}${rest}`
 

@@ -7,12 +7,12 @@ import { digestOfSigned, pinOf } from "../../src/io/server-identity.ts"
 import { askMany } from "../support/bulk-client.ts"
 import { authority } from "../support/certificates.ts"
 import { framed } from "../support/fake-upstream.ts"
-import { fileWith } from "../support/files.ts"
 import { goodAnswers, isGood, until } from "../support/fresh-names.ts"
 import { mirrorReply } from "../support/mirror.ts"
-import { encodeQuestion, type RunningServer, startServer } from "../support/server.ts"
+import { encodeQuestion } from "../support/server.ts"
 import { stampOf } from "../support/stamps.ts"
 import { answer, listening, type OnQuery, stop, streamUpstream } from "../support/stream-upstream.ts"
+import { serverTrusting } from "../support/trusting-server.ts"
 
 const trusted = authority()
 const certificate = trusted.issue({ names: ["dns.test", "127.0.0.1"] })
@@ -20,20 +20,7 @@ const pin = pinOf(certificate.cert)
 const digestOf = (cert: string): Buffer => Buffer.from(digestOfSigned(new X509Certificate(cert).raw), "base64")
 const otherPin = pinOf(authority().cert)
 
-const serverFor = (
-  upstreams: ReadonlyArray<string>,
-  settings: Record<string, string> = {}
-): Effect.Effect<RunningServer, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const file = yield* fileWith(trusted.cert)
-    return yield* startServer({
-      DNS_SERVER_UPSTREAMS: upstreams.join(","),
-      DNS_SERVER_UPSTREAM_POLICY: "ordered",
-      DNS_SERVER_TLS_CA_FILE: file,
-      DNS_SERVER_ATTEMPT_TIMEOUT_MS: "400",
-      ...settings
-    })
-  })
+const serverFor = serverTrusting(trusted)
 
 describe("an upstream over TLS", () => {
   const ways = {

@@ -6,6 +6,7 @@ import { layerSupervisor, Supervisor } from "../../src/process/supervisor.ts"
 import { type Client, openClients } from "../support/clients.ts"
 import { awaitDescriptors, descriptorsOf } from "../support/descriptors.ts"
 import { address, failing, fakeUpstream } from "../support/fake-upstream.ts"
+import { peek } from "../support/kept.ts"
 import { asked, wireName } from "../support/messages.ts"
 import { addressesOf, encodeQuestion, rcodeOf } from "../support/server.ts"
 import { loadedOf } from "../support/settings.ts"
@@ -71,7 +72,7 @@ const askAll = (
 const assertOneTable = ({ clients, cache }: Supervised, label: string): Effect.Effect<void> =>
   Effect.gen(function* () {
     const nameOf = (i: number): string => `${label}${i}.example.test`
-    const isMissing = (_: Client, i: number): boolean => cache.peek(asked(nameOf(i))) === undefined
+    const isMissing = (_: Client, i: number): boolean => peek(cache, asked(nameOf(i))) === undefined
     for (let round = 0; round < ROUNDS && clients.some(isMissing); round++) {
       const answers = yield* askAll(clients, nameOf)
       for (const answer of answers) assert.strictEqual(rcodeOf(answer), "NOERROR")

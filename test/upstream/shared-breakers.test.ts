@@ -30,6 +30,18 @@ const breakAll = (one: MemoryServer) =>
     yield* one.pass(6_000)
   })
 
+/** Two threads and an upstream that is silent; the one that has found it out, and watches it, has died. */
+const widowed = Effect.gen(function* () {
+  const only = upstream(silent)
+  const thread = threads([only])
+  const life = yield* Scope.make()
+  const one = yield* Scope.provide(thread(1), life)
+  const other = yield* thread(2)
+  yield* breakAll(one)
+  yield* Scope.close(life, Exit.void)
+  return { only, other, thread }
+})
+
 describe("threads of one process", () => {
   it.effect("know at once what one of them has found out: an upstream is down, or back", () =>
     Effect.gen(function* () {
@@ -71,13 +83,7 @@ describe("threads of one process", () => {
 
   it.effect("go on probing when the one dies that did: those who have nobody to ask take over", () =>
     Effect.gen(function* () {
-      const only = upstream(silent)
-      const thread = threads([only])
-      const life = yield* Scope.make()
-      const one = yield* Scope.provide(thread(1), life)
-      const other = yield* thread(2)
-      yield* breakAll(one)
-      yield* Scope.close(life, Exit.void)
+      const { only, other } = yield* widowed
       only.behaviour = well
       let waitedMs = 0
       for (;;) {
@@ -92,13 +98,7 @@ describe("threads of one process", () => {
 
   it.effect("have their probing done by the successor of the one that dies, while nobody asks", () =>
     Effect.gen(function* () {
-      const only = upstream(silent)
-      const thread = threads([only])
-      const life = yield* Scope.make()
-      const one = yield* Scope.provide(thread(1), life)
-      const other = yield* thread(2)
-      yield* breakAll(one)
-      yield* Scope.close(life, Exit.void)
+      const { only, other, thread } = yield* widowed
       only.queries = 0
       only.behaviour = well
       yield* other.pass(3_000)
