@@ -27,4 +27,6 @@ export interface Exchange {
 /** An exchange with an upstream, whatever the transports it takes; its own record. */
 export interface Attempt extends Exchange, AttemptRecord {
   readonly upstream: Upstream
+  /** Attempts for the same question that this upstream has not answered. */
+  readonly silences: number
 }

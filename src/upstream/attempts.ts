@@ -14,6 +14,17 @@ export const timesAsked = (attempts: Attempts, upstream: Upstream): number => {
   return times
 }
 
+/** How many of them this upstream has not answered, if only by an error. */
+export const silencesOf = (attempts: Attempts, upstream: Upstream): number => {
+  let silences = 0
+  for (const attempt of attempts) if (attempt.upstream === upstream && attempt.isPending) silences++
+  return silences
+}
+
+/** Whether it has answered the question by an error, or by what is of no use. */
+export const hasFailed = (attempts: Attempts, upstream: Upstream): boolean =>
+  attempts.some((attempt) => attempt.upstream === upstream && !attempt.isPending)
+
 /** Whether an answer may still come of which nothing bad is known. */
 export const isAnyPromising = (attempts: Attempts): boolean =>
   attempts.some((attempt) => attempt.isPending && !attempt.isTroubled)

@@ -19,8 +19,6 @@ export { SILENCE } from "./cells.ts"
 const THRESHOLD = 5
 /** An upstream that answered well so short a time ago is not down. */
 const RECENT_MS = 500
-/** What was seen of a silent upstream this long ago says nothing of it now. Probes come more often while anybody asks. */
-const KNOWN_FOR_MS = 2_500
 /** Between two trials of one that answers with errors. */
 const BETWEEN_TRIALS_MS = 1_500
 /** A trial that nobody told the end of: whoever began it is gone, or waits for very long. */
@@ -69,19 +67,15 @@ export class Breaker {
   }
 
   /**
-   * Whether a trial would be let through now.
+   * Whether a trial would be let through now that others could be asked too.
    *
    * One that answers, if only with errors, costs next to nothing to try: a question is tried every now and then. One that
-   * is silent is not: only where there is nobody else to ask, and long after it was checked.
-   *
-   * @param isLastResort whether nobody else may be asked
+   * is silent is left to the probes.
    */
-  mayTry(nowMs: number, isLastResort: boolean): boolean {
+  mayTry(nowMs: number): boolean {
     const state = Atomics.load(this.words, Word.State)
     if (state === CLOSED || (state === HALF_OPEN && nowMs - this.times[Time.Trial]! < TRIAL_MS)) return false
-    const knownForMs = nowMs - this.times[Time.Broken]!
-    if (this.fault !== SILENCE) return knownForMs >= BETWEEN_TRIALS_MS
-    return isLastResort && knownForMs >= KNOWN_FOR_MS
+    return this.fault !== SILENCE && nowMs - this.times[Time.Broken]! >= BETWEEN_TRIALS_MS
   }
 
   /** A question is sent as a trial. Where two threads send one at the same time, either of them may end it. */
@@ -132,11 +126,6 @@ export class Breaker {
     this.times[Time.Broken] = nowMs
     this.forgetFailures()
     if (Atomics.exchange(this.words, Word.State, OPEN) === CLOSED) this.onTransition("Open")
-  }
-
-  /** It is about to be checked: what is still known of its silence holds until then, and no question need find out. */
-  expectCheck(nowMs: number): void {
-    if (this.fault === SILENCE && nowMs - this.times[Time.Broken]! < KNOWN_FOR_MS) this.times[Time.Broken] = nowMs
   }
 
   /** It was found broken once more; one that was closed meanwhile stays so. */

@@ -3,7 +3,7 @@
  *
  * ```
  *   common      when somebody found nobody to ask, and the room that is left for probes
- *   upstream 0  a cache line of its breaker and of who watches it │ a cache line of its latency
+ *   upstream 0  a cache line of its breaker and of who watches it │ one of its latency │ a question that it has answered
  *   upstream 1  …
  * ```
  *
@@ -21,14 +21,16 @@ import type { Settings } from "../config/schema.ts"
 export const SILENCE = -1
 
 const LINE_OCTETS = 64
-const OCTETS_PER_UPSTREAM = 2 * LINE_OCTETS
+/** A checksum, a type and a name. */
+const KNOWN_QUESTION_OCTETS = 5 * LINE_OCTETS
+const OCTETS_PER_UPSTREAM = 2 * LINE_OCTETS + KNOWN_QUESTION_OCTETS
 
 /** Words of an upstream's first line. */
 export const Word = { State: 0, Fault: 1, Failures: 2, Watcher: 3 } as const
 const WORDS = 4
 /** Times behind them. */
-export const Time = { LastGood: 0, Broken: 1, Trial: 2, Watched: 3 } as const
-const TIMES = 4
+export const Time = { LastGood: 0, Broken: 1, Trial: 2, Watched: 3, Noted: 4 } as const
+const TIMES = 5
 /** What is in the second line. */
 export const Estimate = { Mean: 0, Variation: 1, Cost: 2, Observed: 3 } as const
 const ESTIMATES = 4
@@ -40,6 +42,8 @@ export interface UpstreamCells {
   readonly words: Int32Array
   readonly times: Float64Array
   readonly estimates: Float64Array
+  /** `KnownQuestion`. */
+  readonly question: Uint8Array
 }
 
 /** Room for so many upstreams of which nothing is known yet. */
@@ -71,7 +75,8 @@ export const upstreamCells = (memory: SharedArrayBuffer, place: number): Upstrea
   return {
     words: new Int32Array(memory, start, WORDS),
     times: new Float64Array(memory, start + WORDS * Int32Array.BYTES_PER_ELEMENT, TIMES),
-    estimates: new Float64Array(memory, start + LINE_OCTETS, ESTIMATES)
+    estimates: new Float64Array(memory, start + LINE_OCTETS, ESTIMATES),
+    question: new Uint8Array(memory, start + 2 * LINE_OCTETS, KNOWN_QUESTION_OCTETS)
   }
 }
 

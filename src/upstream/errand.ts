@@ -1,15 +1,16 @@
 /**
  * One attempt's way over the transports: UDP, or a connection of whatever protocol; TCP where the reply came truncated,
- * without EDNS where the upstream does not know it, without the client's network where it refuses that (RFC 7766 §5,
- * RFC 6891 §7, RFC 7871 §7.3).
+ * without options or without EDNS where the upstream refuses them, without the client's network where it refuses that
+ * (RFC 7766 §5, RFC 6891 §7, RFC 7871 §7.3).
  */
 import { Rcode } from "../dns/codes.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
-import { OPTION_CLIENT_SUBNET, optionOf, SCOPE_OF_SOURCE, type Subnet } from "../dns/subnet.ts"
+import { OPTION_CLIENT_SUBNET, optionOf, SCOPE_OF_SOURCE } from "../dns/subnet.ts"
 import type { Attempt, AttemptFailure, Exchange } from "./attempt.ts"
 import type { Call } from "./connection.ts"
 import type { Connections } from "./connections.ts"
+import { EdnsLevel, type HigherLevel, lowerLevel, refusesEdns } from "./edns-support.ts"
 import type { Resolver } from "./resolver.ts"
 import type { UdpPort } from "./udp-port.ts"
 
@@ -17,23 +18,23 @@ const noOptions: ReadonlyArray<Option> = []
 
 export class Errand implements Exchange {
   readonly attempt: Attempt
-  edns: boolean
   options: ReadonlyArray<Option>
   id = 0
   private readonly resolver: Resolver
+  private level: EdnsLevel
+  /** How the levels above this one failed for this question. */
+  private higher: HigherLevel
   private port: UdpPort | undefined
   private call: Call | undefined
   private isOver = false
-  /** Whether the upstream is told the client's network. */
-  private tellsSubnet = false
 
   constructor(resolver: Resolver, attempt: Attempt) {
     this.resolver = resolver
     this.attempt = attempt
-    this.edns = attempt.upstream.speaksEdns(resolver.options.turn.nowMs())
-    this.options = attempt.upstream.isNear ? resolver.options.loopOptions : noOptions
-    const subnet = attempt.question.origin?.subnet
-    if (subnet !== undefined && this.edns) this.tell(subnet)
+    const { edns } = attempt.upstream
+    this.level = edns.levelAfter(attempt.silences, this.nowMs)
+    this.higher = this.level > edns.level(this.nowMs) ? "silent" : "not-tried"
+    this.options = this.optionsAt(this.level)
   }
 
   get question(): Question {
@@ -52,7 +53,7 @@ export class Errand implements Exchange {
   sendFrom(port: UdpPort): void {
     if (this.isOver) return
     this.port = port
-    port.ask(this, this.edns, this.options)
+    port.ask(this, this.hasEdns, this.options)
   }
 
   /** Nobody waits for it any more. */
@@ -65,21 +66,20 @@ export class Errand implements Exchange {
 
   onResponse(response: Response): void {
     if (this.isOver) return
-    const { upstream } = this.attempt
-    const isPlainError = response.rcode === Rcode.FormErr || response.rcode === Rcode.NotImp
-    if (this.edns && isPlainError && !response.hasOpt) {
-      upstream.rememberPlain(this.resolver.options.turn.nowMs())
-      this.edns = false
-      this.options = noOptions
-      this.tellsSubnet = false
-      this.start()
-      return
+    if (refusesEdns(response)) {
+      // What repeats a question goes through this once: three levels of three attempts would be nine messages.
+      const lower = this.attempt.silences > 0 ? undefined : this.lowerLevel(response)
+      if (lower !== undefined) {
+        this.level = lower
+        this.higher = "refused"
+        this.askAgain(this.optionsAt(lower))
+        return
+      }
+    } else if (response.rcode === Rcode.NoError || response.rcode === Rcode.NXDomain || response.hasOpt) {
+      this.attempt.upstream.edns.onAnswer(this.level, this.higher, this.nowMs)
     }
-    if (this.tellsSubnet && response.rcode === Rcode.Refused) {
-      this.options = this.options.filter(({ code }) => code !== OPTION_CLIENT_SUBNET)
-      this.tellsSubnet = false
-      this.call = undefined
-      this.start()
+    if (response.rcode === Rcode.Refused && this.tellsSubnet) {
+      this.askAgain(this.options.filter(({ code }) => code !== OPTION_CLIENT_SUBNET))
       return
     }
     if (response.truncated && this.call === undefined) {
@@ -88,8 +88,7 @@ export class Errand implements Exchange {
       return
     }
     this.end()
-    const isForSource = !this.tellsSubnet && this.attempt.question.origin?.subnet !== undefined
-    this.attempt.onResponse(isForSource ? { ...response, scope: SCOPE_OF_SOURCE } : response)
+    this.attempt.onResponse(this.asAsked(response))
   }
 
   onFailure(failure: AttemptFailure): void {
@@ -102,21 +101,59 @@ export class Errand implements Exchange {
     if (!this.isOver) this.attempt.onTrouble(message)
   }
 
-  private tell(subnet: Subnet): void {
-    const data = optionOf(subnet)
-    if (data === undefined) return
-    this.options = [...this.options, { code: OPTION_CLIENT_SUBNET, data }]
-    this.tellsSubnet = true
+  /** Where to ask after a refusal; undefined where it is not for EDNS that it was refused. */
+  private lowerLevel(response: Response): EdnsLevel | undefined {
+    const hasOptions = this.options.length > 0
+    if (response.hasOpt && !hasOptions && this.attempt.upstream.edns.hasWorked) return undefined
+    return lowerLevel(this.level, hasOptions)
+  }
+
+  private askAgain(options: ReadonlyArray<Option>): void {
+    this.options = options
+    this.call = undefined
+    this.start()
+  }
+
+  /** Our mark where a query might come back round, and the client's network where it is to be told. */
+  private optionsAt(level: EdnsLevel): ReadonlyArray<Option> {
+    if (level !== EdnsLevel.Options) return noOptions
+    const options = this.attempt.upstream.isNear ? this.resolver.options.loopOptions : noOptions
+    const subnet = this.question.origin?.subnet
+    const data = subnet === undefined ? undefined : optionOf(subnet)
+    return data === undefined ? options : [...options, { code: OPTION_CLIENT_SUBNET, data }]
+  }
+
+  /** What was not asked as it was meant to be is good for less than it says. */
+  private asAsked(response: Response): Response {
+    const { edns } = this.attempt.upstream
+    const isForSource = this.question.origin?.subnet !== undefined && !this.tellsSubnet
+    // Signatures were asked for, and this question alone was asked without: the next one may be answered with them.
+    const isUnsigned = this.question.dnssecOk && !this.hasEdns && edns.level(this.nowMs) !== EdnsLevel.None
+    if (!isForSource && !isUnsigned) return response
+    const scope = isForSource ? SCOPE_OF_SOURCE : response.scope
+    return { ...response, scope, ttlSeconds: isUnsigned ? 0 : response.ttlSeconds }
+  }
+
+  private get hasEdns(): boolean {
+    return this.level !== EdnsLevel.None
+  }
+
+  private get tellsSubnet(): boolean {
+    return this.options.some(({ code }) => code === OPTION_CLIENT_SUBNET)
   }
 
   private get connections(): Connections {
     return this.resolver.options.connections.get(this.attempt.upstream)!
   }
 
+  private get nowMs(): number {
+    return this.resolver.options.turn.nowMs()
+  }
+
   private goByConnection(): void {
     this.port = undefined
     this.attempt.transport = "tcp"
-    this.call = this.connections.ask(this, this.edns, this.options)
+    this.call = this.connections.ask(this, this.hasEdns, this.options)
   }
 
   private end(): void {

@@ -1,6 +1,7 @@
 /** Upstreams that see the same world, and the policy by which one of them is asked first. */
 import type { Policy } from "../config/routes.ts"
 import type { Spot } from "../dns/origin.ts"
+import type { Question } from "../dns/question.ts"
 import { type Candidate, Ranker, type Ranking, stableHash } from "./policy.ts"
 import type { Upstream } from "./upstream.ts"
 
@@ -57,29 +58,44 @@ export class UpstreamGroup {
   }
 }
 
+/** A question, and what became of it so far. */
+export interface History {
+  readonly question: Question
+  readonly timesAsked: (upstream: Upstream) => number
+  /** Whether it has answered by an error: once more it would most likely say the same. */
+  readonly hasFailed: (upstream: Upstream) => boolean
+}
+
 /**
- * The first of the ranked that was asked least often and may be asked now; one whose breaker is not closed is asked once
- * at most, as a trial, and a silent one only where all are broken.
+ * The first of the ranked that was asked least often and may be asked now; one that has answered this question by an error
+ * comes after those that were merely silent, for a datagram may have been lost. One whose breaker is not closed is asked
+ * once at most, as a trial, and a silent one only where all are broken: then there is nobody else to ask (`trials.ts`).
  *
  * @param maxInFlight questions that one upstream may have under way
  * @returns undefined where none may be asked
  */
 export const nextUpstream = (
   ranked: ReadonlyArray<Member>,
-  history: { readonly timesAsked: (upstream: Upstream) => number },
+  history: History,
   nowMs: number,
   maxInFlight: number
 ): Upstream | undefined => {
+  let best: Upstream | undefined
+  let fewest = Number.POSITIVE_INFINITY
   let areAllBroken = true
-  for (let times = 0; times < MAX_ATTEMPTS_AT_ONE; times++) {
-    for (const { upstream } of ranked) {
-      const { breaker } = upstream
-      if (breaker.isClosed) areAllBroken = false
-      if (upstream.busyWith >= maxInFlight || history.timesAsked(upstream) !== times) continue
-      if (breaker.isClosed || (times === 0 && breaker.mayTry(nowMs, false))) return upstream
-    }
+  for (const { upstream } of ranked) {
+    const { breaker } = upstream
+    if (breaker.isClosed) areAllBroken = false
+    const times = history.timesAsked(upstream)
+    if (times >= MAX_ATTEMPTS_AT_ONE || upstream.busyWith >= maxInFlight) continue
+    if (!breaker.isClosed && (times > 0 || !breaker.mayTry(nowMs))) continue
+    const rank = times > 0 && history.hasFailed(upstream) ? times + MAX_ATTEMPTS_AT_ONE : times
+    if (rank >= fewest) continue
+    fewest = rank
+    best = upstream
   }
-  if (!areAllBroken) return undefined
-  return ranked.find(({ upstream }) => history.timesAsked(upstream) === 0 && upstream.breaker.mayTry(nowMs, true))
+  if (best !== undefined || !areAllBroken) return best
+  const { name } = history.question
+  return ranked.find(({ upstream }) => history.timesAsked(upstream) === 0 && upstream.trials.mayBegin(name, nowMs))
     ?.upstream
 }

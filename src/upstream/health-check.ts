@@ -1,5 +1,6 @@
 /**
- * One check of one upstream: a question that any server can answer something to, the name servers of the root.
+ * One check of one upstream: a question that it has answered before, or one that any server can answer something to, the
+ * name servers of the root, in turn.
  *
  * It tells a broken upstream from a zone that nobody can resolve.
  */
@@ -10,20 +11,15 @@ import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { Attempt } from "./attempt.ts"
 import { SILENCE } from "./breaker.ts"
+import { questionFor } from "./known-question.ts"
 import type { Upstream } from "./upstream.ts"
 
 /** An answer gets so long at least. */
 const MIN_TIMEOUT_MS = 250
 
-const question: Question = {
-  name: Uint8Array.of(0),
-  type: Type.NS,
-  class: 1,
-  dnssecOk: false,
-  checkingDisabled: false,
-  view: 0,
-  origin: undefined
-}
+const rootServers = questionFor(Uint8Array.of(0), Type.NS)
+/** Where nothing was ever answered, EDNS may be why: the levels of it are tried in turn. */
+const LEVELS = 3
 
 export interface CheckOptions {
   readonly wheel: TimerWheel["Service"]
@@ -40,17 +36,28 @@ export class HealthCheck implements Due {
   private readonly underWay: Array<{ readonly giveUp: () => void }> = []
   private readonly timeoutMs: number
   private left: number
+  private turn: number
   private pending = 0
   private timer: Timer | undefined
   private isOver = false
 
-  /** @param times that the question is sent at most: nobody is to be called broken for one datagram */
-  constructor(upstream: Upstream, options: CheckOptions, times: number, onVerdict: (isWell: boolean) => void) {
+  /**
+   * @param times that a question is sent at most: nobody is to be called broken for one datagram
+   * @param turn how many questions it was checked by before
+   */
+  constructor(
+    upstream: Upstream,
+    options: CheckOptions,
+    times: number,
+    turn: number,
+    onVerdict: (isWell: boolean) => void
+  ) {
     const { attemptTimeoutMs } = options
     const usualMs = 2 * upstream.latency.patienceMs(attemptTimeoutMs)
     this.upstream = upstream
     this.options = options
     this.left = times
+    this.turn = turn
     this.timeoutMs = Math.min(attemptTimeoutMs / times, Math.max(MIN_TIMEOUT_MS, usualMs))
     this.onVerdict = onVerdict
   }
@@ -60,7 +67,10 @@ export class HealthCheck implements Due {
     this.pending++
     this.timer = this.options.wheel.after(this.timeoutMs, this)
     this.options.counters.add("upstream.probes")
-    const errand = this.options.begin(new Probe(this.upstream, this, this.options.wheel.nowMs()))
+    const turn = this.turn++
+    const known = turn % 2 === 0 ? this.upstream.known.read() : undefined
+    const probe = new Probe(this.upstream, this, known ?? rootServers, turn % LEVELS, this.options.wheel.nowMs())
+    const errand = this.options.begin(probe)
     if (this.isOver) errand.giveUp()
     else this.underWay.push(errand)
   }
@@ -91,7 +101,8 @@ export class HealthCheck implements Due {
 
 class Probe implements Attempt {
   readonly upstream: Upstream
-  readonly question = question
+  readonly question: Question
+  readonly silences: number
   readonly startedMs: number
   transport: Attempt["transport"]
   endedMs = 0
@@ -100,9 +111,11 @@ class Probe implements Attempt {
   private readonly check: HealthCheck
   private isOver = false
 
-  constructor(upstream: Upstream, check: HealthCheck, startedMs: number) {
+  constructor(upstream: Upstream, check: HealthCheck, question: Question, silences: number, startedMs: number) {
     this.upstream = upstream
     this.check = check
+    this.question = question
+    this.silences = silences
     this.startedMs = startedMs
     this.transport = upstream.transport
   }

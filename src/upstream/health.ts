@@ -44,6 +44,8 @@ export interface HealthOptions extends CheckOptions {
 interface Watched {
   readonly upstream: Upstream
   wasOpened: boolean
+  /** Questions that it was checked by. */
+  probes: number
   pauseMs: number
   timer: Timer | undefined
   dueMs: number
@@ -74,7 +76,6 @@ export class Health implements Due {
     common[Common.Demand] = nowMs
     if (this.watched.size < upstreams.length) this.takeUnwatched()
     this.hurry()
-    for (const { breaker } of upstreams) breaker.expectCheck(nowMs)
   }
 
   /** Looks at what other threads have done: at an upstream that is well again, at a watch lost, at queries in need. */
@@ -102,7 +103,7 @@ export class Health implements Due {
   }
 
   private begin(upstream: Upstream, wasOpened: boolean): Watched {
-    const watched: Watched = { upstream, wasOpened, pauseMs: FIRST_PAUSE_MS, timer: undefined, dueMs: 0 }
+    const watched: Watched = { upstream, wasOpened, probes: 0, pauseMs: FIRST_PAUSE_MS, timer: undefined, dueMs: 0 }
     this.watched.set(upstream, watched)
     this.lookOn()
     return watched
@@ -131,7 +132,9 @@ export class Health implements Due {
     }
     const times = watched.wasOpened ? 1 : 2
     const { nowMs } = this
-    new HealthCheck(upstream, this.options, times, (isWell) => this.onVerdict(watched, isWell, nowMs)).begin()
+    const onVerdict = (isWell: boolean) => this.onVerdict(watched, isWell, nowMs)
+    new HealthCheck(upstream, this.options, times, watched.probes, onVerdict).begin()
+    watched.probes += times
     // The next one does not wait for this one's verdict: an upstream may be far away.
     if (watched.wasOpened) this.scheduleNext(watched)
   }

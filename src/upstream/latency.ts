@@ -22,13 +22,16 @@ const HALF_LIFE_MS = 10_000
 const LONG_AGO_MS = 1e9
 /** What an error costs that another upstream did not give. */
 const FAULT_MS = 1_000
-/** No attempt follows another sooner: timers are coarse, and a busy machine is not a lost datagram. */
+/** No attempt follows another sooner: a busy machine is not a lost datagram. */
 export const MIN_PATIENCE_MS = 50
+/**
+ * So much later than the mean an answer is late at the earliest, however steady the answers are: clocks are coarse, and a
+ * thread may be held up (RFC 6298 §2, the granularity G).
+ */
+const GRANULARITY_MS = 25
 /** Of a near server a segment that was lost is there by then: kernels send it again after some 200 ms. */
 const MIN_SILENCE_MS = 250
 const SILENCE_PATIENCES = 3
-/** No hedge follows sooner. */
-const MIN_HEDGE_MS = 20
 
 export class Latency {
   private readonly cells: Float64Array
@@ -81,7 +84,7 @@ export class Latency {
   patienceMs(limitMs: number): number {
     const meanMs = this.answerMs
     if (meanMs < 0) return limitMs
-    return Math.min(limitMs, Math.max(MIN_PATIENCE_MS, meanMs + 4 * this.cells[Estimate.Variation]!))
+    return Math.min(limitMs, Math.max(MIN_PATIENCE_MS, meanMs + this.spreadMs(4)))
   }
 
   /**
@@ -96,7 +99,12 @@ export class Latency {
   get hedgeMs(): number {
     const meanMs = this.answerMs
     if (meanMs < 0) return Number.POSITIVE_INFINITY
-    return Math.max(MIN_HEDGE_MS, meanMs + 2.5 * this.cells[Estimate.Variation]!)
+    return meanMs + this.spreadMs(2.5)
+  }
+
+  /** So many times the variation, but the granularity at least. */
+  private spreadMs(variations: number): number {
+    return Math.max(GRANULARITY_MS, variations * this.cells[Estimate.Variation]!)
   }
 
   private observe(elapsedMs: number, nowMs: number): void {

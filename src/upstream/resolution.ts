@@ -22,9 +22,9 @@ import {
   UpstreamsFailed
 } from "./answer.ts"
 import type { AttemptFailure } from "./attempt.ts"
-import { blameSilent, endAll, isAnyPromising, silenceDueMs, timesAsked } from "./attempts.ts"
+import { blameSilent, endAll, hasFailed, isAnyPromising, silenceDueMs, silencesOf, timesAsked } from "./attempts.ts"
 import { SILENCE } from "./breaker.ts"
-import { type Member, nextUpstream, type UpstreamGroup } from "./group.ts"
+import { type History, type Member, nextUpstream, type UpstreamGroup } from "./group.ts"
 import type { Health } from "./health.ts"
 import type { Resolver } from "./resolver.ts"
 import type { RetryBudget } from "./retry-budget.ts"
@@ -52,7 +52,7 @@ export interface ResolutionOptions {
   readonly nextPlan: () => RetryPlan
 }
 
-export class Resolution implements AttemptOwner, Due, Abandonable {
+export class Resolution implements AttemptOwner, History, Due, Abandonable {
   readonly question: Question
   readonly options: ResolutionOptions
   private readonly resolver: Resolver
@@ -73,7 +73,6 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
   /** When the next retry is due without adaptation: then it needs no room in the budget. */
   private latestMs: number
   private mayHedge: boolean
-  private sawResponse = false
   private lastError = ""
   private isOver = false
 
@@ -129,12 +128,12 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
   onResponse(attempt: UpstreamAttempt, response: Response): void {
     if (this.isOver || !attempt.isPending) return
     const { upstream } = attempt
-    this.sawResponse = true
     attempt.rcode = response.rcode
     const answer = answerOf(response, this.question, upstream.isTrusted, this.options.failsOver)
     if (answer !== undefined) {
       attempt.end("answered")
       upstream.breaker.onGoodAnswer(this.nowMs)
+      upstream.known.note(this.question, this.nowMs)
       upstream.latency.onAnswer(attempt.waitedMs, this.nowMs)
       this.options.budget.onAnswer(this.question.name)
       this.finish(Exit.succeed(answer), upstream)
@@ -168,7 +167,7 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     const { nowMs } = this
     blameSilent(this.attempts, this.longestWaitMs, nowMs, this.options.health)
     if (nowMs >= this.endMs || (this.areAllBroken && nowMs >= this.overdueMs && !this.mayFollow())) {
-      this.finish(this.attempts.some((attempt) => attempt.isItsQuestions) ? questionUnanswered : deadlinePassed)
+      this.finish(this.isItsOwnFailure ? questionUnanswered : deadlinePassed)
       return
     }
     if (nowMs >= this.overdueMs) this.retry()
@@ -232,7 +231,12 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     }
     if (isAnyPromising(this.attempts)) return
     const message = this.lastError === "" ? "no upstream gave a usable answer" : this.lastError
-    this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion: this.sawResponse, message })))
+    this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion: this.isItsOwnFailure, message })))
+  }
+
+  /** Whether it fails for its own sake, and not for its upstreams': then the failure may be kept (RFC 9520 §3.2). */
+  private get isItsOwnFailure(): boolean {
+    return this.attempts.some((attempt) => attempt.isItsQuestions)
   }
 
   private mayFollow(): boolean {
@@ -247,6 +251,10 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
     return timesAsked(this.attempts, upstream)
   }
 
+  hasFailed(upstream: Upstream): boolean {
+    return hasFailed(this.attempts, upstream)
+  }
+
   private startRetry(upstream: Upstream): void {
     this.retries++
     this.latestMs += this.plan[this.retries] ?? Number.POSITIVE_INFINITY
@@ -257,8 +265,8 @@ export class Resolution implements AttemptOwner, Due, Abandonable {
 
   private start(upstream: Upstream): void {
     const { attemptTimeoutMs } = this.options
-    const attempt = new UpstreamAttempt(this, upstream, upstream.latency.patienceMs(attemptTimeoutMs))
-    if (!upstream.breaker.isClosed) upstream.breaker.beginTrial(this.nowMs)
+    const patienceMs = upstream.latency.patienceMs(attemptTimeoutMs)
+    const attempt = new UpstreamAttempt(this, upstream, patienceMs, silencesOf(this.attempts, upstream))
     if (this.record.attempts.length === 0) this.record.attempts = [attempt]
     else this.record.attempts.push(attempt)
     if (this.attempts.length === 0) this.attempts = [attempt]

@@ -147,15 +147,16 @@ export class ResolverPool extends Context.Service<
       })
       const seats: Array<Seat> = yield* Effect.replicateEffect(take, config.actorPoolSize)
 
-      /** A resolver that failed gives its seat to a new one; what it still carries goes on until its lease is over. */
+      /** A resolver that failed gives its seat to a new one. Its lease is over when its last exchange is. */
       const replace = Effect.fnUntraced(function* (seat: Seat) {
         const { resolver, lease } = seat
         resolver.isBroken = false
         yield* Pool.invalidate(pool, resolver)
-        yield* Scope.close(lease, Exit.void)
         const fresh = yield* take
         seat.resolver = fresh.resolver
         seat.lease = fresh.lease
+        yield* resolver.drained
+        yield* Scope.close(lease, Exit.void)
       })
 
       const runFork = yield* FiberSet.makeRuntime<DatagramTransport>()

@@ -6,7 +6,6 @@
  * replaced lives until its exchanges are over.
  */
 import { Effect, Exit, FiberSet, Scope } from "effect"
-import { isNamed } from "../config/upstream-address.ts"
 import type { Option } from "../dns/question.ts"
 import type { TtlBounds } from "../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
@@ -42,7 +41,7 @@ export interface ResolverOptions {
 export class Resolver {
   /** Exchanges under way. */
   inFlight = 0
-  /** Set when it can no longer open sockets: its place in the pool is given to a new one. */
+  /** Set when a defect was met in it: its place in the pool is given to a new one. */
   isBroken = false
   readonly options: ResolverOptions
   private readonly ports = new Map<Upstream, OpenPort>()
@@ -121,21 +120,35 @@ export class Resolver {
       this.ports.set(upstream, { port, scope })
       for (const errand of waiting) errand.sendFrom(port)
     })
+    const failed = (message: string) =>
+      Effect.sync(() => {
+        this.opening.delete(upstream)
+        // In a later turn: the errand that caused the opening may still have to be put in line.
+        queueMicrotask(() => {
+          for (const errand of waiting) errand.onFailure(new NetworkFailure({ message }))
+        })
+      })
     this.run(
-      Effect.catch(open, (error) =>
-        Effect.sync(() => {
-          this.opening.delete(upstream)
-          // Where the upstream is known by a name it may be that name, or one of its addresses.
-          this.isBroken = !isNamed(upstream.address)
-          // In a later turn: the errand that caused the opening may still have to be put in line.
-          queueMicrotask(() => {
-            for (const errand of waiting) errand.onFailure(new NetworkFailure({ message: error.message }))
-          })
+      open.pipe(
+        // Trouble on the way to this upstream alone: the sockets to the others go on.
+        Effect.catch(({ message }) => failed(message)),
+        Effect.catchDefect((defect) => {
+          this.isBroken = true
+          this.options.counters.add("defects")
+          return Effect.andThen(
+            Effect.logError("internal error while opening a socket", defect),
+            failed("internal error")
+          )
         })
       )
     )
     return waiting
   }
+
+  /** Waits until the last exchange on it is over. */
+  readonly drained: Effect.Effect<void> = Effect.suspend(() =>
+    this.inFlight === 0 ? Effect.void : Effect.delay(this.drained, DRAIN_CHECK_MS)
+  )
 
   /** Where to send to. Of several addresses one that does not answer makes room for the next. */
   private remoteOf(upstream: Upstream): Effect.Effect<Endpoint, SocketError> {

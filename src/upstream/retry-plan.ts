@@ -1,19 +1,24 @@
 /**
  * How long each attempt is waited for before the next one starts, drawn from a `Schedule`.
  *
- * Delays grow by half from attempt to attempt and are spread, so that queries that failed together do not come back
- * together. They are drawn for many queries ahead: most queries are answered before the first of them is over.
+ * Delays grow by half from attempt to attempt and are spread upwards, so that queries that failed together do not come
+ * back together, and none comes before its time. They are drawn for many queries ahead: most queries are answered before the first of them is over.
  */
-import { Duration, Effect, Pull, Schedule } from "effect"
+import { Duration, Effect, Pull, Random, Schedule } from "effect"
 
 /** Milliseconds, one for each attempt but the last. */
 export type RetryPlan = ReadonlyArray<number>
 
 const PLANS = 128
+/** The longest delay, to the shortest. */
+const SPREAD = 1.2
 
 export const retrySchedule = (attemptTimeoutMs: number, retries: number) =>
-  Schedule.exponential(Duration.millis(attemptTimeoutMs), 1.5).pipe(Schedule.jittered, (schedule) =>
-    Schedule.max([schedule, Schedule.recurs(retries)])
+  Schedule.exponential(Duration.millis(attemptTimeoutMs), 1.5).pipe(
+    Schedule.modifyDelay(({ duration }) =>
+      Effect.map(Random.nextBetween(1, SPREAD), (factor) => Duration.times(duration, factor))
+    ),
+    (schedule) => Schedule.max([schedule, Schedule.recurs(retries)])
   )
 
 const draw = (schedule: ReturnType<typeof retrySchedule>): Effect.Effect<RetryPlan> =>

@@ -30,14 +30,22 @@ export class UpstreamAttempt implements Attempt {
   private isHopeless = false
   /** Milliseconds after which it is overdue. */
   readonly patienceMs: number
+  readonly silences: number
+  /** Whether it was sent though the upstream's breaker is not closed. */
+  private readonly isTrial: boolean
   private readonly owner: AttemptOwner
 
-  constructor(owner: AttemptOwner, upstream: Upstream, patienceMs: number) {
+  constructor(owner: AttemptOwner, upstream: Upstream, patienceMs: number, silences: number) {
     this.owner = owner
     this.upstream = upstream
     this.patienceMs = patienceMs
+    this.silences = silences
     this.startedMs = owner.nowMs
     this.transport = upstream.transport
+    this.isTrial = !upstream.breaker.isClosed
+    if (!this.isTrial) return
+    upstream.trials.begin(owner.question.name, this.startedMs)
+    upstream.breaker.beginTrial(this.startedMs)
   }
 
   get question(): Question {
@@ -65,17 +73,28 @@ export class UpstreamAttempt implements Attempt {
   }
 
   /**
-   * Whether it failed for its question's sake, as far as one can see: an error, or silence of an upstream that answered
-   * others when this one was overdue already.
+   * Whether it failed for its question's sake, as far as one can see: a reply that is of no use (RFC 9520 §2), or silence
+   * of an upstream, or a broken connection to it, while it answered others.
    */
   get isItsQuestions(): boolean {
-    if (!this.isPending) return this.outcome === "error-response"
-    return this.isOverdue && this.upstream.breaker.hasAnsweredSince(this.startedMs + this.patienceMs)
+    const { breaker } = this.upstream
+    switch (this.outcome) {
+      case "error-response":
+      case "garbage":
+        return true
+      case "network-error":
+        return breaker.hasAnsweredSince(this.startedMs)
+      case "waiting":
+        return this.isOverdue && breaker.hasAnsweredSince(this.startedMs + this.patienceMs)
+      default:
+        return false
+    }
   }
 
   end(outcome: AttemptOutcome): void {
     if (this.isHopeless) this.upstream.hopeless--
     this.isHopeless = false
+    if (this.isTrial) this.upstream.trials.end(this.question.name, outcome === "answered", this.owner.nowMs)
     this.endedMs = this.owner.nowMs
     this.outcome = outcome
   }

@@ -3,11 +3,11 @@ import { formatUpstream, type UpstreamAddress } from "../config/upstream-address
 import type { Endpoint } from "../io/endpoint.ts"
 import { Breaker, type OnTransition } from "./breaker.ts"
 import { ownCells, type UpstreamCells } from "./cells.ts"
+import { EdnsSupport } from "./edns-support.ts"
+import { KnownQuestion } from "./known-question.ts"
 import { Latency } from "./latency.ts"
+import { Trials } from "./trials.ts"
 import { Watch } from "./watch.ts"
-
-/** How long an upstream that cannot read EDNS is asked without. */
-const PLAIN_FOR_MS = 600_000
 
 export class Upstream {
   readonly name: string
@@ -22,11 +22,16 @@ export class Upstream {
   readonly latency: Latency
   /** Who checks it, where it has to be checked. */
   readonly watch: Watch
+  /** What it is asked to see whether it is there. */
+  readonly known: KnownQuestion
+  /** How much of EDNS it takes. */
+  readonly edns = new EdnsSupport()
+  /** Who asks it though its breaker is not closed. */
+  readonly trials = new Trials()
   /** Exchanges under way in this thread. */
   inFlight = 0
   /** Those of them that are silent for their questions' own sake: it answers others meanwhile. */
   hopeless = 0
-  private plainUntilMs = 0
 
   /**
    * @param cells what is known of it
@@ -42,6 +47,7 @@ export class Upstream {
     this.breaker = new Breaker(cells, onTransition)
     this.latency = new Latency(cells)
     this.watch = new Watch(cells, worker)
+    this.known = new KnownQuestion(cells)
     this.address = address
     this.endpoint = address.endpoint
     this.name = formatUpstream(address)
@@ -60,14 +66,5 @@ export class Upstream {
   /** Exchanges that say how busy it is: a zone that nobody can resolve has a thousand under way and tells nothing. */
   get busyWith(): number {
     return this.inFlight - this.hopeless
-  }
-
-  speaksEdns(nowMs: number): boolean {
-    return nowMs >= this.plainUntilMs
-  }
-
-  /** It answered a query with OPT by an error without (RFC 6891 §7). */
-  rememberPlain(nowMs: number): void {
-    this.plainUntilMs = nowMs + PLAIN_FOR_MS
   }
 }

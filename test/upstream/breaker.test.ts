@@ -55,28 +55,18 @@ describe("Breaker", () => {
 
   it("is tried with a client's question while it answers with errors, every now and then", () => {
     const breaker = opened(1_000, SERVFAIL)
-    assert.isFalse(breaker.mayTry(2_499, false))
-    assert.isTrue(breaker.mayTry(2_500, false))
+    assert.isFalse(breaker.mayTry(2_499))
+    assert.isTrue(breaker.mayTry(2_500))
     breaker.beginTrial(2_500)
-    assert.isFalse(breaker.mayTry(2_500, false))
+    assert.isFalse(breaker.mayTry(2_500))
     breaker.onFailure(2_510, SERVFAIL)
-    assert.isFalse(breaker.mayTry(4_009, false))
-    assert.isTrue(breaker.mayTry(4_010, false))
+    assert.isFalse(breaker.mayTry(4_009))
+    assert.isTrue(breaker.mayTry(4_010))
   })
 
-  it("is tried while it is silent only as the last resort, and not shortly after it was checked", () => {
+  it("is left to the probes while it is silent", () => {
     const breaker = opened(1_000)
-    assert.isFalse(breaker.mayTry(9_000, false))
-    assert.isFalse(breaker.mayTry(3_499, true))
-    assert.isTrue(breaker.mayTry(3_500, true))
-  })
-
-  it("is not tried while checks are to come, unless what is known of it is too old already", () => {
-    const breaker = opened(1_000)
-    for (const nowMs of [3_400, 5_800]) breaker.expectCheck(nowMs)
-    assert.isFalse(breaker.mayTry(8_299, true))
-    breaker.expectCheck(8_300)
-    assert.isTrue(breaker.mayTry(8_300, true))
+    for (const nowMs of [1_000, 3_500, 9_000, 90_000]) assert.isFalse(breaker.mayTry(nowMs))
   })
 
   it("closes when the trial is answered, stays open when it fails or ends undecided", () => {
@@ -88,10 +78,10 @@ describe("Breaker", () => {
     bad.beginTrial(2_600)
     bad.onFailure(2_600, SILENCE)
     assert.strictEqual(bad.state, "Open")
-    const undecided = opened(1_000)
+    const undecided = opened(1_000, SERVFAIL)
     undecided.beginTrial(2_600)
     undecided.onUndecided()
-    assert.isTrue(undecided.mayTry(3_600, true))
+    assert.isTrue(undecided.mayTry(3_600))
   })
 })
 
@@ -139,19 +129,20 @@ describe("a breaker that threads have in common", () => {
     const { one, other } = shared()
     fail(one, 5, 1_000, SERVFAIL)
     one.open(1_000)
-    assert.isTrue(other.mayTry(2_500, false))
+    assert.isTrue(other.mayTry(2_500))
     one.beginTrial(2_500)
-    assert.isFalse(other.mayTry(2_500, false))
+    assert.isFalse(other.mayTry(2_500))
   })
 
   it("is tried again after a trial whose end nobody tells: the thread that began it has died", () => {
     const { one, other, said } = shared()
+    fail(one, 5, 1_000, SERVFAIL)
     one.open(1_000)
     one.beginTrial(4_000)
-    assert.isFalse(other.mayTry(8_999, true))
-    assert.isTrue(other.mayTry(9_000, true))
+    assert.isFalse(other.mayTry(8_999))
+    assert.isTrue(other.mayTry(9_000))
     other.beginTrial(9_000)
-    assert.isFalse(other.mayTry(9_000, true))
+    assert.isFalse(other.mayTry(9_000))
     other.onGoodAnswer(9_010)
     assert.isTrue(one.isClosed)
     assert.deepStrictEqual(said, ["one Open", "other Closed"])

@@ -31,15 +31,23 @@ describe("Latency", () => {
   it("comes close to what is steady, never below the floor, never above the limit", () => {
     const many = (ms: number): Latency => answering(Array.from({ length: 200 }, () => ms))
     assert.strictEqual(many(3).patienceMs(LIMIT), MIN_PATIENCE_MS)
-    assert.approximately(many(300).patienceMs(LIMIT), 300, 5)
+    assert.approximately(many(300).patienceMs(LIMIT), 325, 5)
     assert.strictEqual(many(5_000).patienceMs(LIMIT), LIMIT)
+  })
+
+  it("leaves the granularity of clocks between what is steady and what is late (RFC 6298 §2)", () => {
+    for (const ms of [1, 27, 60, 85, 140, 200, 410]) {
+      const latency = answering(Array.from({ length: 300 }, () => ms))
+      assert.isAtLeast(latency.patienceMs(LIMIT), ms + 25)
+      assert.isAtLeast(latency.hedgeMs, ms + 25)
+    }
   })
 
   it("calls a connection silent after thrice what an answer may take, and never at once", () => {
     const many = (ms: number): Latency => answering(Array.from({ length: 200 }, () => ms))
     assert.strictEqual(new Latency().silenceMs(600), 600)
     assert.strictEqual(many(5).silenceMs(600), 250)
-    assert.approximately(many(120).silenceMs(600), 360, 10)
+    assert.approximately(many(120).silenceMs(600), 435, 10)
     assert.strictEqual(many(300).silenceMs(600), 600)
     assert.strictEqual(many(5).silenceMs(150), 250)
   })

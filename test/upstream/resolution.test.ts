@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
 import { address as addressRecord, failing, type WireBehaviour } from "../support/fake-upstream.ts"
-import { nameIn } from "../support/mirror.ts"
+import { mirrorReply, nameIn } from "../support/mirror.ts"
 import { addressesOf, rcodeOf } from "../support/server.ts"
 import { address, extendedErrorsOf, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 
@@ -21,6 +21,20 @@ const first = byPacket(addressRecord("192.0.2.1"))
 const second = byPacket(addressRecord("192.0.2.2"))
 const silent: WireBehaviour = () => []
 const servfail = byPacket(failing(2))
+const question = { name: "garbage.example.test", edns: {} }
+/** Replies of one record, spoilt. */
+const spoilt =
+  (spoil: (reply: Buffer) => Buffer): WireBehaviour =>
+  (query) => [{ reply: spoil(mirrorReply(query)) }]
+const cutShort = spoilt((reply) => reply.subarray(0, reply.length - 2))
+const shortAddress = spoilt((reply) => {
+  reply.writeUInt16BE(3, reply.length - 6)
+  return reply
+})
+const moreCounted = spoilt((reply) => {
+  reply.writeUInt16BE(2, 6)
+  return reply
+})
 const upstream = (behaviour: WireBehaviour): MemoryUpstream => ({ behaviour, queries: 0 })
 
 const ordered = { DNS_SERVER_UPSTREAM_POLICY: "ordered", DNS_SERVER_ENABLE_CACHING: "false" }
@@ -80,6 +94,53 @@ describe("the next attempt", () => {
   )
 })
 
+describe("an upstream that has answered a question by an error", () => {
+  it.effect("comes after one that was merely silent about it: a datagram may have been lost", () =>
+    Effect.gen(function* () {
+      for (const fault of [servfail, byPacket(failing(5)), cutShort]) {
+        let lost = 0
+        const losesOne: WireBehaviour = (query, transport, count) =>
+          lost++ === 0 ? [] : second(query, transport, count)
+        const [wrong, losing] = [upstream(fault), upstream(losesOne)]
+        const server = yield* memoryServer(ordered, [wrong, losing])
+        const { answer } = yield* server.ask(fresh())
+        assert.deepStrictEqual(addressesOf(answer), ["192.0.2.2"])
+        assert.deepStrictEqual([wrong.queries, losing.queries], [1, 2])
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is asked again where nobody else is left", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const failsTwice: WireBehaviour = (query, transport, count) =>
+        (++asked <= 2 ? servfail : first)(query, transport, count)
+      const server = yield* memoryServer(ordered, [upstream(failsTwice)])
+      assert.deepStrictEqual(addressesOf((yield* server.ask(fresh())).answer), ["192.0.2.1"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a question that gets replies which cannot be read", () => {
+  for (const [what, fault] of [
+    ["a record that runs past the end", cutShort],
+    ["an address of three octets", shortAddress],
+    ["a record less than the header counts", moreCounted]
+  ] as const) {
+    it.effect(`fails, and the failure is kept (RFC 9520 §3.2): ${what}`, () =>
+      Effect.gen(function* () {
+        const upstreams = [upstream(fault), upstream(fault)]
+        const settings = { ...ordered, DNS_SERVER_ENABLE_CACHING: "true" }
+        const server = yield* memoryServer(settings, upstreams)
+        assert.strictEqual(rcodeOf((yield* server.ask(question)).answer), "SERVFAIL")
+        const asked = upstreams[0]!.queries + upstreams[1]!.queries
+        for (let i = 0; i < 500; i++) assert.strictEqual(rcodeOf((yield* server.ask(question)).answer), "SERVFAIL")
+        assert.strictEqual(upstreams[0]!.queries + upstreams[1]!.queries, asked)
+      }).pipe(Effect.scoped)
+    )
+  }
+})
+
 describe("when all upstreams are down", () => {
   it.effect("ten thousand questions send a bounded number of datagrams, and fail fast once that is known", () =>
     Effect.gen(function* () {
@@ -123,6 +184,8 @@ describe("when all upstreams are down", () => {
       two.behaviour = silent
       for (let i = 0; i < 20; i++) yield* server.send(fresh())
       yield* server.pass(2_000)
+      // The first one of a zone is tried all the same.
+      assert.isAtMost((yield* server.ask(fresh())).tookMs, 850)
       const { answer, tookMs } = yield* server.ask(fresh())
       assert.strictEqual(rcodeOf(answer), "SERVFAIL")
       assert.isAtMost(tookMs, 50)
@@ -143,7 +206,8 @@ describe("when all upstreams are down", () => {
         yield* server.send(fresh())
         yield* server.pass(100)
       }
-      assert.isAtMost(one.queries + two.queries, 5 * 5 + 5)
+      const trials = 2 * 2
+      assert.isAtMost(one.queries + two.queries, 5 * 5 + 5 + trials)
       two.behaviour = second
       let waitedMs = 0
       for (;;) {

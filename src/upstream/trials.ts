@@ -1,0 +1,52 @@
+/**
+ * Questions that are sent to an upstream though its breaker is not closed, because there is nobody else to ask.
+ *
+ * An upstream may be silent about most names and still answer for some: a site that has lost its way out knows its own
+ * zone. So whoever asks is let through, as long as few are under way; but one question a zone at a time, and none for a
+ * zone that was asked for in vain a moment ago, so that what cannot be resolved leaves room for what can. Where many ask,
+ * the others fail at once.
+ *
+ * One thread's own. Pure: it is told the time.
+ */
+import { zoneOf } from "../dns/zone.ts"
+import { SEED } from "../io/random.ts"
+
+const MAX_UNDER_WAY = 8
+/** No trial is waited for longer. */
+const LONGEST_MS = 10_000
+/** A zone that was asked for in vain is not tried again for so long. */
+const IN_VAIN_MS = 2_500
+/** Zones share a cell by chance: then they share the wait. */
+const CELLS = 64
+
+export class Trials {
+  private underWay = 0
+  /** Until when a zone is not tried again. */
+  private readonly untilMs = new Float64Array(CELLS)
+  private readonly seed: number
+
+  /** @param seed by which zones share cells; nobody outside may know it */
+  constructor(seed = SEED) {
+    this.seed = seed
+  }
+
+  /** @param name that is asked for, in lower case */
+  mayBegin(name: Uint8Array, nowMs: number): boolean {
+    return this.underWay < MAX_UNDER_WAY && nowMs >= this.untilMs[this.cellOf(name)]!
+  }
+
+  begin(name: Uint8Array, nowMs: number): void {
+    this.underWay++
+    this.untilMs[this.cellOf(name)] = nowMs + LONGEST_MS
+  }
+
+  end(name: Uint8Array, isAnswered: boolean, nowMs: number): void {
+    this.underWay--
+    this.untilMs[this.cellOf(name)] = isAnswered ? 0 : nowMs + IN_VAIN_MS
+  }
+
+  private cellOf(name: Uint8Array): number {
+    const zone = zoneOf(name, this.seed)
+    return (zone ^ (zone >>> 16)) & (CELLS - 1)
+  }
+}
