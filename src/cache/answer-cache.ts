@@ -34,6 +34,8 @@ export class AnswerCache extends Context.Service<
      * (RFC 7871 §7.3.1). The key's hash is the network's own then.
      */
     readonly findFor: (key: Key, subnet: Subnet) => CachedAnswer | undefined
+    /** The hash of the question's key, as `keyOf` and `findFor` leave it in the key of its query. */
+    readonly hashOf: (question: Question) => number
     /** The answer to the question even if its life is over, as long as nothing needed its place. */
     readonly peekStale: (question: Question) => CachedAnswer | undefined
     /**
@@ -123,6 +125,12 @@ const make = (
       keyOf,
       find: (key) => table.lookup(key),
       findFor: (key, subnet) => networks.find(key, subnet),
+      hashOf: (question) => {
+        const key = keyOfQuestion(question)
+        const subnet = question.origin?.subnet
+        if (subnet !== undefined) networks.find(key, subnet)
+        return key.hash
+      },
       peekStale: (question) => {
         const key = keyOfQuestion(question)
         const subnet = question.origin?.subnet

@@ -19,23 +19,27 @@ const WAKE_SLICE = 64
 
 const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
+/**
+ * Lets the follower wait for its question's exchange, the one under way or a new one, for so long at most. It may be told
+ * of the outcome before this returns.
+ */
+export type Join = (follower: Follower, deadlineMs: number) => void
+
 export class Coalescer extends Context.Service<
   Coalescer,
   {
-    /** Lets the follower wait for its question's exchange, the one under way or a new one, for so long at most. */
-    readonly join: (follower: Follower, deadlineMs: number) => void
+    readonly join: Join
   }
 >()("strand/query/Coalescer") {
-  /** @param makeBegin of what carries a question upstream and keeps what comes back */
+  /** @param makeBegin makes what carries a question upstream and keeps what comes back, given how to ask for another one */
   static readonly layer = <E, R>(
-    makeBegin: Effect.Effect<Begin, E, R>
+    makeBegin: (join: Join) => Effect.Effect<Begin, E, R>
   ): Layer.Layer<Coalescer, E, Exclude<R, Scope.Scope> | TimerWheel | Counters> =>
     Layer.effect(
       Coalescer,
       Effect.gen(function* () {
         const wheel = yield* TimerWheel
         const counters = yield* Counters
-        const begin = yield* makeBegin
         const flights: Flights = new OpenTable(
           ({ hash }) => hash,
           (flight, question) => flight.isJoinable && sameQuestion(flight.question, question)
@@ -45,17 +49,17 @@ export class Coalescer extends Context.Service<
             for (const flight of flights.values()) flight.abandon()
           })
         )
-        return Coalescer.of({
-          join: (follower, deadlineMs) => {
-            const { question, hash } = follower
-            const present = flights.get(hash, question)
-            const flight = present ?? new Flight(flights, question, hash, wheel.nowMs())
-            follower.wait(flight, wheel, deadlineMs)
-            follower.joined(flight.record, present !== undefined)
-            if (present === undefined) flight.launch(begin)
-            else counters.add("upstream.coalesced")
-          }
-        })
+        const join: Join = (follower, deadlineMs) => {
+          const { question, hash } = follower
+          const present = flights.get(hash, question)
+          const flight = present ?? new Flight(flights, question, hash, wheel.nowMs())
+          follower.wait(flight, wheel, deadlineMs)
+          follower.joined(flight.record, present !== undefined, flight.question)
+          if (present === undefined) flight.launch(begin)
+          else counters.add("upstream.coalesced")
+        }
+        const begin = yield* makeBegin(join)
+        return Coalescer.of({ join })
       })
     )
 }
@@ -156,8 +160,8 @@ export abstract class Follower {
   private flight: Flight | undefined
   private wheel: TimerWheel["Service"] | undefined
 
-  /** Told of the exchange's record, and whether another query began it. */
-  abstract joined(record: ResolutionRecord, isShared: boolean): void
+  /** Told of the exchange: its record, whether another query began it, for which question object. */
+  abstract joined(record: ResolutionRecord, isShared: boolean, exchanged: Question): void
 
   /** The outcome; the failure of a deadline is this follower's alone. */
   abstract take(outcome: Outcome): void

@@ -17,6 +17,7 @@ import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import { type Abandonable, type Begin, DeadlinePassed, type Outcome, type OutcomeTaker } from "../upstream/answer.ts"
+import type { Join } from "./coalescer.ts"
 import { makeResolveAndKeep } from "./resolve-and-keep.ts"
 import { readShared } from "./shared-answer.ts"
 import { STALE_AFTER_MS } from "./staleness.ts"
@@ -24,11 +25,12 @@ import { STALE_AFTER_MS } from "./staleness.ts"
 const late: Outcome = Exit.fail(new DeadlinePassed())
 
 /** The way by the upstreams alone where there is no shared tier. */
-export const makeResolveThroughTier = Effect.gen(function* () {
-  const askUpstreams = yield* makeResolveAndKeep
-  const tier = yield* SharedTier
-  return Option.isNone(tier) ? askUpstreams : yield* throughTier(tier.value, askUpstreams)
-})
+export const makeResolveThroughTier = (join: Join) =>
+  Effect.gen(function* () {
+    const askUpstreams = yield* makeResolveAndKeep(join)
+    const tier = yield* SharedTier
+    return Option.isNone(tier) ? askUpstreams : yield* throughTier(tier.value, askUpstreams)
+  })
 
 const throughTier = (tier: Tier, askUpstreams: Begin) =>
   Effect.gen(function* () {

@@ -37,7 +37,7 @@ const SILENCE_SHARE = 0.75
 /** Questions in a row that one resolver takes of a batch at most. */
 const MAX_RUN = 32
 /** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
-const ENDS_BEFORE_MS = 20
+export const ENDS_BEFORE_MS = 20
 /** What is above cannot be passed on in a header of four bits (RFC 6891 §6.1.3). */
 const MAX_PLAIN_RCODE = 15
 

@@ -34,7 +34,7 @@ const withCoalescer = (
       exchanges.push(taker)
       return { abandon: () => abandoned++ }
     }
-    const layer = Coalescer.layer(Effect.succeed(beginExchange)).pipe(
+    const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
       Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer))
     )
     return Effect.gen(function* () {

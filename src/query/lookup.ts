@@ -1,0 +1,98 @@
+/**
+ * The way to an answer for whoever needs one that no client waits for by itself: what is kept, the exchange that is under
+ * way for the same question, else a new one.
+ */
+import { Exit } from "effect"
+import type { AnswerCache } from "../cache/answer-cache.ts"
+import type { FailureCache } from "../cache/failure-cache.ts"
+import { lessAge } from "../dns/ageing.ts"
+import type { Question } from "../dns/question.ts"
+import { copyOf } from "../dns/wire.ts"
+import type { ResolutionRecord } from "../telemetry/record.ts"
+import {
+  type Abandonable,
+  type Answer,
+  DeadlinePassed,
+  type Outcome,
+  type OutcomeTaker,
+  UpstreamsFailed
+} from "../upstream/answer.ts"
+import { Follower, type Join } from "./coalescer.ts"
+
+const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
+
+export class Lookup {
+  private readonly cache: AnswerCache["Service"]
+  private readonly failures: FailureCache["Service"]
+  private readonly join: Join
+
+  constructor(cache: AnswerCache["Service"], failures: FailureCache["Service"], join: Join) {
+    this.cache = cache
+    this.failures = failures
+    this.join = join
+  }
+
+  /**
+   * Asks, and waits for so long at most. The taker may be told before this returns.
+   *
+   * Who asks has a permit already: none is taken here.
+   */
+  ask(question: Question, deadlineMs: number, taker: OutcomeTaker): Inquiry {
+    const inquiry = new Inquiry(question, this.cache.hashOf(question), taker)
+    const kept = this.kept(question)
+    if (kept === undefined) this.join(inquiry, deadlineMs)
+    else inquiry.take(kept)
+    return inquiry
+  }
+
+  private kept(question: Question): Outcome | undefined {
+    const found = this.cache.peekStale(question)
+    if (found !== undefined && found.remainingSeconds > 0) {
+      const wire = copyOf(found.wire, 0, found.length)
+      lessAge(wire, found.length, found.ageSeconds)
+      const answer: Answer = {
+        wire,
+        ttlSeconds: found.remainingSeconds,
+        continuesAt: undefined,
+        scope: found.scope
+      }
+      return Exit.succeed(answer)
+    }
+    const failure = this.failures.lookup(question)
+    return failure && Exit.fail(new UpstreamsFailed({ isOfQuestion: true, message: failure.text }))
+  }
+}
+
+/** One who asks. */
+export class Inquiry extends Follower implements Abandonable {
+  readonly question: Question
+  readonly hash: number
+  /** What it waits with: equal to its own question, and the one that the exchange was begun for. */
+  waitsWith: Question | undefined
+  /** Of the exchange that was begun for it; undefined where it was answered without one, or shares another's. */
+  record: ResolutionRecord | undefined
+  private readonly taker: OutcomeTaker
+
+  constructor(question: Question, hash: number, taker: OutcomeTaker) {
+    super()
+    this.question = question
+    this.hash = hash
+    this.taker = taker
+  }
+
+  override joined(record: ResolutionRecord, isShared: boolean, exchanged: Question): void {
+    this.waitsWith = exchanged
+    if (!isShared) this.record = record
+  }
+
+  override take(outcome: Outcome): void {
+    this.waitsWith = undefined
+    this.taker.onOutcome(outcome)
+  }
+
+  /** Its time is over, and the exchange's too where nobody else waits for it. */
+  override fire(): void {
+    this.abandon()
+    this.take(deadlinePassed)
+  }
+}
