@@ -19,7 +19,7 @@ const OPT_SIZE = 11
 export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + 6 + 255
 
 /** An Extended DNS Error without a text (RFC 8914 §2). */
-const BARE_ERROR_SIZE = 6
+export const BARE_ERROR_SIZE = 6
 /** An option that tells a client the scope: at most an IPv6 address (RFC 7871 §6). */
 const MAX_SUBNET_SIZE = 8 + 16
 /** What the records of a stale answer are said to live (RFC 8767 §4). */
@@ -135,6 +135,9 @@ export const writeError = (out: Uint8Array, query: Query, rcode: number, reason?
   putU32(out, 8, 0)
   return query.hasOpt ? writeOpt(out, end, query, rcode, reason) : end
 }
+
+/** Octets of an error to this query without a reason. */
+export const errorSize = (query: Query): number => query.questionEnd + (query.hasOpt ? OPT_SIZE : 0)
 
 /** QR and RA set; opcode, RD and CD as asked; AA, Z and the rest clear (RFC 1035 §4.1.1, RFC 4035 §3.2.2). */
 const replyFlags = (query: Query): number => Flag.QR | Flag.RA | (query.flags & (Flag.OpcodeMask | Flag.RD | Flag.CD))

@@ -34,11 +34,11 @@ import { Locator } from "./locator.ts"
 import { Miss, type MissTools } from "./miss.ts"
 import { makeOrigin } from "./origin.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
-import { looped, ownFault, prohibited } from "./reasons.ts"
+import { looped, ownFault } from "./reasons.ts"
 import { newRecord } from "./record.ts"
 import { Refresher } from "./refresher.ts"
 import { makeRouter, type PlaceOf } from "./router.ts"
-import { sendAnswer, sendError } from "./send.ts"
+import { sendAnswer, sendError, sendProhibited } from "./send.ts"
 import { Staleness } from "./staleness.ts"
 
 export class Pipeline extends Context.Service<
@@ -121,7 +121,7 @@ export class Pipeline extends Context.Service<
         }
         if (!mayAsk(packet.client)) {
           counters.add("queries.denied")
-          if (config.denyAction === "refuse") sendError(packet, query, Rcode.Refused, prohibited)
+          if (config.denyAction === "refuse") sendProhibited(packet, query)
           else packet.drop()
           return Effect.void
         }

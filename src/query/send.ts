@@ -1,8 +1,11 @@
 /** Answers and errors on their way to a client. */
+import { Rcode } from "../dns/codes.ts"
 import type { Query } from "../dns/query.ts"
 import {
   type AnswerMessage,
+  BARE_ERROR_SIZE,
   type ErrorReason,
+  errorSize,
   MAX_ERROR_SIZE,
   replySize,
   staleReplySize,
@@ -12,7 +15,8 @@ import {
   writeStaleAnswer
 } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
-import type { ReplyPath } from "./packet.ts"
+import type { Packet, ReplyPath } from "./packet.ts"
+import { prohibited } from "./reasons.ts"
 
 /** Sends the answer, cut to what the client takes. */
 export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
@@ -31,3 +35,16 @@ export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMes
 export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): void => {
   path.send(writeError(path.reserve(MAX_ERROR_SIZE), asked, rcode, reason))
 }
+
+const prohibitedCode: ErrorReason = { code: prohibited.code, text: "" }
+
+/**
+ * REFUSED to a client that may not ask. By UDP it may be a victim whose address somebody else wrote: what it gets is never
+ * longer than what was sent, and says why where the query's own options took as much room (RFC 5358 §3).
+ */
+export const sendProhibited = (path: Packet, asked: Query): void => {
+  if (path.transport === "tcp") sendError(path, asked, Rcode.Refused, prohibited)
+  else sendError(path, asked, Rcode.Refused, hasRoomForCode(path, asked) ? prohibitedCode : undefined)
+}
+
+const hasRoomForCode = (path: Packet, asked: Query): boolean => errorSize(asked) + BARE_ERROR_SIZE <= path.length
