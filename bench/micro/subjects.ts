@@ -11,6 +11,7 @@ import { HEADER_SIZE } from "../../src/dns/wire.ts"
 import { lookup } from "../../test/support/kept.ts"
 import type { Subject } from "./harness.ts"
 import { addresses, chain, ednsQuery, plainQuery, queryFor } from "./messages.ts"
+import { policing } from "./policy.ts"
 
 const TTL = { minSeconds: 0, maxSeconds: 86_400 }
 const out = new Uint8Array(4096)
@@ -115,6 +116,7 @@ export const subjects = Effect.gen(function* () {
     ...lookups(cache, 1000),
     ...lookups(cache, 100_000),
     { name: "lookup, not found", run: () => (lookup(cache, unknown) === undefined ? 0 : 1) },
+    ...policing(),
     ...replying(),
     ...rewriting(),
     ...compressing()

@@ -25,6 +25,15 @@ export const isForAllClients = ({ client, countries, continents }: Conditions): 
 export const asksForPlace = ({ countries, continents }: Conditions): boolean =>
   countries.length > 0 || continents.length > 0
 
+/** The same for those that mean the same clients. */
+export const conditionsKey = ({ client, countries, continents }: Conditions): string =>
+  JSON.stringify([client, [...countries].sort(), [...continents].sort()])
+
+const CONDITION = /^(client|country|continent):(.*)$/
+
+/** Whether the word would be read as one. */
+export const isCondition = (word: string): boolean => CONDITION.test(word)
+
 /** The conditions, and the words that are none. */
 export const readConditions = (
   words: ReadonlyArray<string>
@@ -34,7 +43,7 @@ export const readConditions = (
   let continents: ReadonlyArray<string> = []
   const rest: Array<string> = []
   for (const word of words) {
-    const [, kind, value] = /^(client|country|continent):(.*)$/.exec(word) ?? []
+    const [, kind, value] = CONDITION.exec(word) ?? []
     if (kind === undefined || value === undefined) {
       rest.push(word)
     } else if (kind === "client") {

@@ -6,6 +6,7 @@ import { ConfigProvider, Context, Effect, Exit, Layer, Schema, SchemaIssue } fro
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import { asksForPlace } from "./conditions.ts"
 import { wrongWithGeoFile } from "./geo-file.ts"
+import { namesWithTooMuch } from "./local-answers.ts"
 import { fileKey, type SettingName, Settings, settingInfo, settingNames } from "./schema.ts"
 import { type Gathered, type Given, gather, type Mistake } from "./sources.ts"
 import { isNamed } from "./upstream-address.ts"
@@ -134,6 +135,9 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
   } else {
     const wrong = wrongWithGeoFile(settings.geoDatabase)
     if (wrong !== undefined) say("geoDatabase", settings.geoDatabase, wrong)
+  }
+  for (const name of namesWithTooMuch(settings.localAnswers)) {
+    say("localAnswers", name, "fewer records of one type: together they do not fit into a message")
   }
   // Only where somebody's name has to be looked up are they asked.
   const all = [...settings.upstreams, ...settings.groups.flatMap(({ upstreams }) => upstreams)]

@@ -13,9 +13,11 @@ import { parseName } from "../dns/name.ts"
 import type { Spot } from "../dns/origin.ts"
 import { readSubnetPrefixes, type SubnetPrefixes } from "./client-subnet.ts"
 import { CONDITION_KEYS, type Conditions, conditionWords, isForAllClients, readConditions } from "./conditions.ts"
+import { localAnswerTextsOf } from "./local-answers.ts"
 import { readUpstreamAddress } from "./read-upstream.ts"
 import type { UpstreamAddress } from "./upstream-address.ts"
 import type { Read } from "./values.ts"
+import { splitList } from "./words.ts"
 
 export const policies = ["ordered", "round-robin", "least-busy", "fastest", "parallel", "hash", "geo"] as const
 export type Policy = (typeof policies)[number]
@@ -163,15 +165,11 @@ export const ruleTexts = (value: unknown): ReadonlyArray<string> | undefined =>
     return [...suffix, ...exceptions, ...conditions, "->", String(rule["group"] ?? ""), ...told].join(" ")
   })
 
-/** The same of local answers: texts, or maps of `name`, `ttl`, `type`, `data` and for whom they are. */
-export const localAnswerTexts = (value: unknown): ReadonlyArray<string> | undefined =>
-  everyOf(asList(value), (answer) => {
-    if (isScalar(answer)) return String(answer)
-    if (!hasOnly(answer, ["name", "ttl", "type", "data", ...CONDITION_KEYS])) return undefined
-    const conditions = conditionWords(answer)
-    const parts = [answer["name"], answer["ttl"] ?? "", answer["type"] ?? "A", answer["data"]]
-    return conditions !== undefined && parts.every(isScalar) ? [...parts, ...conditions].join(" ") : undefined
-  })
+/** The same of local answers: texts, or maps, some of which say several. */
+export const localAnswerTexts = (value: unknown): ReadonlyArray<string> | undefined => {
+  const texts = asList(value).map(localAnswerTextsOf)
+  return texts.every((each) => each !== undefined) ? texts.flat() : undefined
+}
 
 const isScalar = (value: unknown): value is string | number | boolean =>
   Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value)
@@ -179,14 +177,7 @@ const isScalar = (value: unknown): value is string | number | boolean =>
 const textOrNone = (value: unknown): string | undefined => (isScalar(value) ? String(value) : undefined)
 
 const asList = (value: unknown): ReadonlyArray<unknown> =>
-  Array.isArray(value)
-    ? value
-    : isScalar(value)
-      ? String(value)
-          .split(",")
-          .map((item) => item.trim())
-          .filter((item) => item !== "")
-      : [value]
+  Array.isArray(value) ? value : isScalar(value) ? splitList(String(value)) : [value]
 
 const hasOnly = (value: unknown, keys: ReadonlyArray<string>): value is Record<string, unknown> =>
   Predicate.isObject(value) && !Array.isArray(value) && Object.keys(value).every((key) => keys.includes(key))

@@ -11,6 +11,7 @@ import { readLocalAnswer } from "./local-answers.ts"
 import { readErrorRcode } from "./rcodes.ts"
 import { readRedisAddress, withoutSecrets } from "./redis-address.ts"
 import { policies, readGroup, readRule, readWeightedUpstream } from "./routes.ts"
+import { NO_SPECIAL_NAMES, specialNames } from "./special-names.ts"
 import { type Read, readListenAddress, readNetwork, readSampling, readServerEndpoint } from "./values.ts"
 
 /** A value that `read` makes of a text. */
@@ -71,6 +72,7 @@ export const Settings = Schema.Struct({
   groups: Schema.Array(fromText(readGroup)),
   rules: Schema.Array(fromText(readRule)),
   localAnswers: Schema.Array(fromText(readLocalAnswer)),
+  specialNames: list(word(...specialNames, NO_SPECIAL_NAMES)),
   geoDatabase: Schema.UndefinedOr(text),
   ecsTrust: Schema.Array(fromText(readNetwork)),
   upstreamPolicy: word(...policies),
@@ -178,6 +180,11 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
     default: "",
     isList: true,
     meaning: "answers of the server's own: name type data, country:DE, continent:EU or client:10.0.0.0/8 behind"
+  },
+  specialNames: {
+    default: undefined,
+    isList: true,
+    meaning: `special names that are answered here and not asked for, unless a rule or a local answer is for them: ${specialNames.join(", ")}, or none`
   },
   geoDatabase: {
     default: undefined,

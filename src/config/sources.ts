@@ -9,6 +9,8 @@ import { Config, type ConfigProvider, Effect, Option, Predicate, Result } from "
 import { Yaml } from "effect/encoding"
 import { groupTexts, localAnswerTexts, ruleTexts, upstreamTexts } from "./routes.ts"
 import { fileKey, type SettingName, settingInfo, settingNames, variableName } from "./schema.ts"
+import { DEFAULT_SPECIAL_NAMES, SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS } from "./special-names.ts"
+import { splitList } from "./words.ts"
 
 export type Source = "default" | "file" | "environment"
 
@@ -63,12 +65,7 @@ const defaultOf = (name: SettingName): Given["value"] => {
 }
 
 const split = (name: SettingName, text: string): string | ReadonlyArray<string> =>
-  settingInfo[name].isList === true
-    ? text
-        .split(",")
-        .map((item) => item.trim())
-        .filter((item) => item !== "")
-    : text.trim()
+  settingInfo[name].isList === true ? splitList(text) : text.trim()
 
 /** Defaults that follow from other settings or from the machine. */
 const withDependentDefaults = (given: Map<SettingName, Given>): Map<SettingName, Given> => {
@@ -80,6 +77,7 @@ const withDependentDefaults = (given: Map<SettingName, Given>): Map<SettingName,
   fill("bootstrap", getServers(), "the system's resolvers")
   // The system's resolvers may see different worlds: their order is the user's choice.
   fill("upstreamPolicy", usesSystemResolvers ? "ordered" : "fastest", "default")
+  fill("specialNames", usesSystemResolvers ? SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS : DEFAULT_SPECIAL_NAMES, "default")
   fill("maxQueuedQueries", given.get("maxConcurrentQueries")!.value, "as max_concurrent_queries")
   fill("workers", String(availableParallelism()), "the processors")
   fill("logFormat", process.stdout.isTTY ? "pretty" : "json", "default")

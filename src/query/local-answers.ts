@@ -5,63 +5,84 @@
  * given, as among rules; a type that they do not have has no records then. A client that none is for is answered as if
  * there were none.
  *
- * Hot path where there are any: one look into a map a query, no allocation. Where there are none, nothing.
+ * A wildcard makes all names below its own the server's: they have its records, but for those that are there themselves,
+ * by a name of their own or by one below, and what is below those (RFC 4592 §2.2). A rule for a longer suffix is like a
+ * delegation: names that go by it are not the wildcard's.
+ *
+ * Hot path where there are any: one pass over the name and one look into a map a query, or one for each label where there
+ * are wildcards; no allocation. Where there are none, nothing.
  */
-import packet, { type Answer } from "dns-packet"
-import { asksForPlace, type Conditions } from "../config/conditions.ts"
+import { asksForPlace, conditionsKey } from "../config/conditions.ts"
 import type { LocalAnswer } from "../config/local-answers.ts"
-import { Class, Type } from "../dns/codes.ts"
-import { sameName } from "../dns/name.ts"
+import { Rcode, Type } from "../dns/codes.ts"
+import { MAX_RECORDS_SIZE, OwnAnswer, type OwnRecords, ownRecords, sizeOf } from "../dns/own-answer.ts"
 import type { Query } from "../dns/query.ts"
 import type { AnswerMessage } from "../dns/reply.ts"
-import { normalise } from "../dns/response.ts"
+import { ancestorsOf, NameMap, Suffixes } from "../dns/suffixes.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
-import { hashOfName, makeMatch, narrowness, type PlaceOf } from "./router.ts"
+import { makeMatch, narrowness, type PlaceOf, type Router } from "./router.ts"
+
+type IsFor = (query: Query, client: Peer) => boolean
 
 /** The records of one name for some clients. */
 interface Variant {
-  readonly isFor: (query: Query, client: Peer) => boolean
-  readonly byType: ReadonlyMap<number, LocalMessage>
-  readonly all: LocalMessage
-  readonly none: LocalMessage
+  readonly isFor: IsFor
+  readonly byType: ReadonlyMap<number, OwnRecords>
+  readonly all: OwnRecords
+  readonly ttlSeconds: number
 }
 
-interface LocalName {
-  readonly name: Uint8Array
-  readonly variants: ReadonlyArray<Variant>
+/** A name that there is: with records, or only above one that has some. */
+interface Node {
+  variants: ReadonlyArray<Variant>
+  /** Of the wildcard right below. */
+  wildcard: ReadonlyArray<Variant>
+  /** For whom it is there: for those of any of these conditions. */
+  readonly isThereFor: Array<IsFor>
+  readonly conditions: Set<string>
 }
 
-interface LocalMessage extends AnswerMessage {
-  turn: number
-}
+/** What says the server's own answer to a query; undefined where it has none. */
+export type FindOwn = (query: Query, client: Peer) => AnswerMessage | undefined
 
-export type FindLocal = (query: Query, client: Peer) => AnswerMessage | undefined
-
-/** What says the server's own answer to a query; undefined where it has none, and then where nobody has any. */
-export const makeLocalAnswers = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): FindLocal | undefined => {
+/** What looks among the local answers; undefined where there are none. */
+export const makeLocalAnswers = (
+  answers: ReadonlyArray<LocalAnswer>,
+  placeOf: PlaceOf,
+  { suffixLengthOf }: Pick<Router, "suffixLengthOf">
+): FindOwn | undefined => {
   if (answers.length === 0) return undefined
-  const names = new Map<number, Array<LocalName>>()
-  for (const [, ofName] of grouped(answers, ({ name }) => Buffer.from(name).toString("latin1"))) {
-    const { name } = ofName[0]!
-    const variants = [...grouped(ofName, conditionsKey).values()]
-      .sort(([a], [b]) => narrowness(b!) - narrowness(a!))
-      .map((records) => variantOf(name, records, placeOf))
-    const hash = hashOfName(name, 0, name.length)
-    names.set(hash, [...(names.get(hash) ?? []), { name, variants }])
+  const nodes = nodesOf(answers, placeOf)
+  const hasWildcards = answers.some(({ name }) => isWildcard(name))
+  const own = new OwnAnswer()
+  const suffixes = new Suffixes()
+
+  const give = (query: Query, variant: Variant, zoneLength: number): AnswerMessage => {
+    const records = query.type === Type.ANY ? variant.all : variant.byType.get(query.type)
+    return records === undefined
+      ? own.deny(query, Rcode.NoError, zoneLength, variant.ttlSeconds)
+      : own.give(query, records)
   }
+
   return (query, client) => {
-    const { wire, nameLength } = query
-    const here = names.get(hashOfName(wire, HEADER_SIZE, HEADER_SIZE + nameLength))
-    if (here === undefined) return undefined
-    for (const { name, variants } of here) {
-      if (name.length !== nameLength || !sameName(wire, HEADER_SIZE, name, 0, nameLength)) continue
-      for (const variant of variants) {
-        if (!variant.isFor(query, client)) continue
-        const message = query.type === Type.ANY ? variant.all : (variant.byType.get(query.type) ?? variant.none)
-        message.turn = (message.turn + 1) & 0xffff
-        return message
-      }
+    const { nameLength, wire } = query
+    suffixes.read(wire, HEADER_SIZE, nameLength)
+    const exact = variantFor(nodes.find(wire, suffixes, 0)?.variants, query, client)
+    if (exact !== undefined) return give(query, exact, nameLength)
+    if (!hasWildcards) return undefined
+    /** The longest suffix that there is (RFC 4592 §3.3.1). */
+    let encloser = -1
+    for (let i = 0; i < suffixes.count; i++) {
+      const node = nodes.find(wire, suffixes, i)
+      if (node === undefined || !isThere(node, query, client)) continue
+      if (encloser < 0) encloser = i
+      const wildcard = i === 0 ? undefined : variantFor(node.wildcard, query, client)
+      if (wildcard === undefined) continue
+      const zoneLength = suffixes.lengthOf(i)
+      if (suffixLengthOf(query, client) > zoneLength) return undefined
+      if (i === encloser) return give(query, wildcard, zoneLength)
+      return own.deny(query, encloser === 0 ? Rcode.NoError : Rcode.NXDomain, zoneLength, wildcard.ttlSeconds)
     }
     return undefined
   }
@@ -70,38 +91,60 @@ export const makeLocalAnswers = (answers: ReadonlyArray<LocalAnswer>, placeOf: P
 /** Whether what is answered depends on where clients are. */
 export const answerByPlace = (answers: ReadonlyArray<LocalAnswer>): boolean => answers.some(asksForPlace)
 
-const variantOf = (name: Uint8Array, answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): Variant => {
-  const byType = [...grouped(answers, ({ type }) => type)].map(
-    ([type, ofType]) => [type, messageOf(name, type, ofType)] as const
-  )
+const variantFor = (variants: ReadonlyArray<Variant> | undefined, query: Query, client: Peer): Variant | undefined => {
+  if (variants === undefined) return undefined
+  for (const variant of variants) if (variant.isFor(query, client)) return variant
+  return undefined
+}
+
+const isThere = ({ isThereFor }: Node, query: Query, client: Peer): boolean => {
+  for (const isFor of isThereFor) if (isFor(query, client)) return true
+  return false
+}
+
+const isWildcard = (name: Uint8Array): boolean => name[0] === 1 && name[1] === 0x2a
+
+/** All names that there are by the answers: their own and those above. */
+const nodesOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): NameMap<Node> => {
+  const nodes = new NameMap<Node>()
+  const nodeOf = (name: Uint8Array): Node => {
+    const found = nodes.get(name)
+    if (found !== undefined) return found
+    const node: Node = { variants: [], wildcard: [], isThereFor: [], conditions: new Set() }
+    nodes.set(name, node)
+    return node
+  }
+  for (const ofName of grouped(answers, ({ name }) => Buffer.from(name).toString("latin1")).values()) {
+    const { name } = ofName[0]!
+    const byConditions = grouped(ofName, conditionsKey)
+    const variants = [...byConditions.values()]
+      .sort(([a], [b]) => narrowness(b!) - narrowness(a!))
+      .map((records) => variantOf(records, placeOf))
+    const ancestors = ancestorsOf(name)
+    nodeOf(name).variants = variants
+    if (isWildcard(name)) nodeOf(ancestors[0]!).wildcard = variants
+    for (const [key, [answer]] of byConditions) {
+      const isFor = makeMatch(answer!, placeOf)
+      for (const each of [name, ...ancestors]) {
+        const { conditions, isThereFor } = nodeOf(each)
+        if (!conditions.has(key)) isThereFor.push(isFor)
+        conditions.add(key)
+      }
+    }
+  }
+  return nodes
+}
+
+const variantOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): Variant => {
+  const byType = grouped(answers, ({ type }) => type)
   return {
     isFor: makeMatch(answers[0]!, placeOf),
-    byType: new Map(byType),
-    all: messageOf(name, Type.ANY, answers),
-    none: messageOf(name, Type.A, [])
+    byType: new Map([...byType].map(([type, ofType]) => [type, ownRecords(ofType)] as const)),
+    // Those of one type are as good an answer to ANY as all (RFC 8482 §4.1).
+    all: ownRecords(sizeOf(answers) <= MAX_RECORDS_SIZE ? answers : [...byType.values()][0]!),
+    ttlSeconds: Math.min(...answers.map(({ ttlSeconds }) => ttlSeconds))
   }
 }
-
-/** A message as `writeAnswer` takes it: its question is overwritten by the client's. */
-const messageOf = (name: Uint8Array, type: number, answers: ReadonlyArray<LocalAnswer>): LocalMessage => {
-  const records: Array<Answer> = answers.map(({ record }) => record)
-  const text = Buffer.from(name)
-  const question = { name, type, class: Class.IN, dnssecOk: false, checkingDisabled: false, view: 0, origin: undefined }
-  const body = packet.encode({ type: "response", answers: records })
-  // dns-packet knows no question but by text: ours is put between the header and the records.
-  const encoded = Buffer.concat([
-    body.subarray(0, HEADER_SIZE),
-    text,
-    Buffer.of(type >>> 8, type, 0, Class.IN),
-    body.subarray(HEADER_SIZE)
-  ])
-  encoded.writeUInt16BE(1, 4)
-  const { wire } = normalise(encoded, encoded.length, question, { minSeconds: 0, maxSeconds: 0x7fffffff })!
-  return { wire: wire.slice(), length: wire.length, ageSeconds: 0, turn: 0, scope: 0 }
-}
-
-const conditionsKey = ({ client, countries, continents }: Conditions): string =>
-  JSON.stringify([client, [...countries].sort(), [...continents].sort()])
 
 const grouped = <A, K>(items: ReadonlyArray<A>, keyOf: (item: A) => K): Map<K, Array<A>> => {
   const groups = new Map<K, Array<A>>()

@@ -1,5 +1,5 @@
 /**
- * What happens to a packet, in this order: read, admit, answer from the cache; else wait for a permit, share the
+ * What happens to a packet, in this order: read, admit, answer what is the server's own, or from the cache; else wait for a permit, share the
  * exchange of an equal question or begin one, answer.
  *
  * Hot path up to the cache hit: nothing there waits, so the packet's fiber is over when it returns. Whatever goes wrong
@@ -39,6 +39,7 @@ import { newRecord } from "./record.ts"
 import { Refresher } from "./refresher.ts"
 import { makeRouter, type PlaceOf } from "./router.ts"
 import { sendAnswer, sendError, sendProhibited } from "./send.ts"
+import { makeSpecialNames } from "./special-names.ts"
 import { Staleness } from "./staleness.ts"
 
 export class Pipeline extends Context.Service<
@@ -88,8 +89,9 @@ export class Pipeline extends Context.Service<
       const isByPlace = config.rules.some(asksForPlace) || answerByPlace(config.localAnswers)
       const locator = new Locator(config.ecsTrust, yield* Geography, isByPlace)
       const placeOf: PlaceOf = (query, client) => locator.placeOf(query, client)
-      const findLocal = makeLocalAnswers(config.localAnswers, placeOf)
-      const viewOf = makeRouter(config.groups, config.rules, placeOf)
+      const router = makeRouter(config.groups, config.rules, placeOf)
+      const findLocal = makeLocalAnswers(config.localAnswers, placeOf, router)
+      const findSpecial = makeSpecialNames(config.specialNames, config, router)
       const originOf = makeOrigin(config, locator)
       const gate = yield* makeGate(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
       const deadlineMs = config.queryTimeoutSecs * 1000
@@ -136,7 +138,7 @@ export class Pipeline extends Context.Service<
           return log.loop(packet.client.address)
         }
         locator.note(query, packet.client)
-        const own = findLocal?.(query, packet.client)
+        const own = findLocal?.(query, packet.client) ?? findSpecial?.(query, packet.client)
         if (own !== undefined) {
           counters.add("answers.local")
           counters.add("answers.sent")
@@ -145,7 +147,7 @@ export class Pipeline extends Context.Service<
         }
         const isPicked = traces.picks()
         const startedMs = isPicked ? turn.preciseMs() : turn.nowMs()
-        const view = viewOf(query, packet.client)
+        const view = router.viewOf(query, packet.client)
         const origin = originOf(query, packet.client, view)
         const key = cache.keyOf(query, view)
         const found = origin?.subnet === undefined ? cache.find(key) : cache.findFor(key, origin.subnet)

@@ -5,12 +5,14 @@
  * country, then those with a continent, those for all clients last. A rule whose exception holds, or whose network or
  * place does not, is passed over as if it were not there.
  *
- * Hot path where there are rules: no allocation, some comparisons for each label of the name.
+ * Hot path where there are rules: no allocation, one pass over the name and a look into a map for each of its labels.
  */
 import { asksForPlace, type Conditions } from "../config/conditions.ts"
 import { type Group, type Rule, viewBy } from "../config/routes.ts"
-import { LOWER, sameName } from "../dns/name.ts"
+import { Type } from "../dns/codes.ts"
+import { sameName } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"
+import { NameMap, Suffixes } from "../dns/suffixes.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
 import { nowhere, type Place } from "../io/place.ts"
@@ -29,8 +31,18 @@ export const COMMON_VIEW = 0
 /** Where those who ask are. */
 export type PlaceOf = (query: Query, client: Peer) => Place
 
+export interface Router {
+  /** The view of a query by its name and its client. */
+  readonly viewOf: (query: Query, client: Peer) => number
+  /** Octets of the suffix of the rule that a query goes by; 1 for a rule for all names, 0 where it goes by none. */
+  readonly suffixLengthOf: (query: Query, client: Peer) => number
+}
+
 /**
- * What says the view of a query by its name and its client.
+ * What says where a query goes.
+ *
+ * A DS record stands in the zone above the name that it is for (RFC 4035 §3.1.4.1): a question for one goes where the
+ * name above goes. For the root's there is nothing above.
  *
  * @param placeOf asked only where a rule's suffix fits that has a country or a continent
  */
@@ -38,11 +50,11 @@ export const makeRouter = (
   groups: ReadonlyArray<Group>,
   rules: ReadonlyArray<Rule>,
   placeOf: PlaceOf = () => nowhere
-): ((query: Query, client: Peer) => number) => {
-  if (rules.length === 0) return () => COMMON_VIEW
+): Router => {
+  if (rules.length === 0) return { viewOf: () => COMMON_VIEW, suffixLengthOf: () => 0 }
   const byName = new Map(groups.map((group) => [group.name, group] as const))
   const narrowestFirst = [...rules].sort((a, b) => narrowness(b) - narrowness(a))
-  const routes = new Map<number, Array<Route>>()
+  const routes = new NameMap<Array<Route>>()
   for (const rule of narrowestFirst) {
     const { suffix, except } = rule
     const group = byName.get(rule.group)
@@ -52,29 +64,27 @@ export const makeRouter = (
       mayUse: makeMatch(rule, placeOf),
       view: group === undefined ? COMMON_VIEW : viewBy(rule, group)
     }
-    const hash = hashOfName(suffix, 0, suffix.length)
-    const same = routes.get(hash)
-    if (same === undefined) routes.set(hash, [route])
+    const same = routes.get(suffix)
+    if (same === undefined) routes.set(suffix, [route])
     else same.push(route)
   }
-  return (query, client) => {
-    const { wire, nameLength } = query
-    const end = HEADER_SIZE + nameLength
-    for (let at = HEADER_SIZE; at < end; at += wire[at]! + 1) {
-      const here = routes.get(hashOfName(wire, at, end))
+  const suffixes = new Suffixes()
+  const routeOf = (query: Query, client: Peer): Route | undefined => {
+    const { wire } = query
+    suffixes.read(wire, HEADER_SIZE, query.nameLength)
+    const first = query.type === Type.DS && suffixes.count > 1 ? 1 : 0
+    for (let i = first; i < suffixes.count; i++) {
+      const here = routes.find(wire, suffixes, i)
       if (here === undefined) continue
       for (const route of here) {
-        if (
-          end - at === route.suffix.length &&
-          sameName(wire, at, route.suffix, 0, end - at) &&
-          route.mayUse(query, client) &&
-          !isExcepted(route, wire, end)
-        ) {
-          return route.view
-        }
+        if (route.mayUse(query, client) && !isExcepted(route, wire, suffixes, first)) return route
       }
     }
-    return COMMON_VIEW
+    return undefined
+  }
+  return {
+    viewOf: (query, client) => routeOf(query, client)?.view ?? COMMON_VIEW,
+    suffixLengthOf: (query, client) => routeOf(query, client)?.suffix.length ?? 0
   }
 }
 
@@ -95,19 +105,12 @@ export const makeMatch = (conditions: Conditions, placeOf: PlaceOf): ((query: Qu
   }
 }
 
-const isExcepted = ({ except }: Route, wire: Uint8Array, end: number): boolean => {
+/** Whether the name, without the `first` labels, is at or below an exception. */
+const isExcepted = ({ except }: Route, wire: Uint8Array, suffixes: Suffixes, first: number): boolean => {
   for (const name of except) {
-    const from = end - name.length
-    let at = HEADER_SIZE
-    while (at < from) at += wire[at]! + 1
-    if (at === from && sameName(wire, at, name, 0, name.length)) return true
+    for (let i = first; i < suffixes.count && suffixes.lengthOf(i) >= name.length; i++) {
+      if (suffixes.lengthOf(i) === name.length && sameName(wire, suffixes.startOf(i), name, 0, name.length)) return true
+    }
   }
   return false
-}
-
-/** FNV-1a of an uncompressed name, letters in lower case. */
-export const hashOfName = (wire: Uint8Array, start: number, end: number): number => {
-  let hash = 0x811c9dc5
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ LOWER[wire[at]!]!, 0x01000193)
-  return hash
 }
