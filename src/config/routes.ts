@@ -110,6 +110,7 @@ export const readRule = (text: string): Read<Rule> => {
   for (const word of rest) {
     const name = parseName((word.startsWith("!") ? word.slice(1) : word).toLowerCase())
     if (name === undefined) return Result.fail(`a name, not ${word}`)
+    if (/^!?\*(\.|$)/.test(word)) return Result.fail(`a name without *, for it means all below it, not ${word}`)
     if (word.startsWith("!")) except.push(name)
     else if (suffix === undefined) suffix = name
     else return Result.fail("one suffix a rule")

@@ -40,7 +40,6 @@ interface Node {
   wildcard: ReadonlyArray<Variant>
   /** For whom it is there: for those of any of these conditions. */
   readonly isThereFor: Array<IsFor>
-  readonly conditions: Set<string>
 }
 
 /** What says the server's own answer to a query; undefined where it has none. */
@@ -104,14 +103,18 @@ const isThere = ({ isThereFor }: Node, query: Query, client: Peer): boolean => {
 
 const isWildcard = (name: Uint8Array): boolean => name[0] === 1 && name[1] === 0x2a
 
+const NONE: ReadonlyArray<Variant> = []
+
 /** All names that there are by the answers: their own and those above. */
 const nodesOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): NameMap<Node> => {
   const nodes = new NameMap<Node>()
+  const conditions = new Map<Node, Set<string>>()
   const nodeOf = (name: Uint8Array): Node => {
     const found = nodes.get(name)
     if (found !== undefined) return found
-    const node: Node = { variants: [], wildcard: [], isThereFor: [], conditions: new Set() }
+    const node: Node = { variants: NONE, wildcard: NONE, isThereFor: [] }
     nodes.set(name, node)
+    conditions.set(node, new Set())
     return node
   }
   for (const ofName of grouped(answers, ({ name }) => Buffer.from(name).toString("latin1")).values()) {
@@ -126,9 +129,10 @@ const nodesOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): NameMap
     for (const [key, [answer]] of byConditions) {
       const isFor = makeMatch(answer!, placeOf)
       for (const each of [name, ...ancestors]) {
-        const { conditions, isThereFor } = nodeOf(each)
-        if (!conditions.has(key)) isThereFor.push(isFor)
-        conditions.add(key)
+        const node = nodeOf(each)
+        const known = conditions.get(node)!
+        if (!known.has(key)) node.isThereFor.push(isFor)
+        known.add(key)
       }
     }
   }
@@ -136,12 +140,15 @@ const nodesOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): NameMap
 }
 
 const variantOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): Variant => {
-  const byType = grouped(answers, ({ type }) => type)
+  const byType = new Map(
+    [...grouped(answers, ({ type }) => type)].map(([type, ofType]) => [type, ownRecords(ofType)] as const)
+  )
+  const [first] = byType.values()
   return {
     isFor: makeMatch(answers[0]!, placeOf),
-    byType: new Map([...byType].map(([type, ofType]) => [type, ownRecords(ofType)] as const)),
+    byType,
     // Those of one type are as good an answer to ANY as all (RFC 8482 §4.1).
-    all: ownRecords(sizeOf(answers) <= MAX_RECORDS_SIZE ? answers : [...byType.values()][0]!),
+    all: byType.size === 1 || sizeOf(answers) > MAX_RECORDS_SIZE ? first! : ownRecords(answers),
     ttlSeconds: Math.min(...answers.map(({ ttlSeconds }) => ttlSeconds))
   }
 }

@@ -51,6 +51,7 @@ export const makeSpecialNames = (
   }
   const there = new NameMap<true>()
   for (const name of [...localAnswers.map((answer) => answer.name), ...rules.map(({ suffix }) => suffix)]) {
+    if (!endings.mayEnd(name, name.length)) continue
     for (const each of [name, ...ancestorsOf(name)]) there.set(each, true)
   }
   const suffixes = new Suffixes()
@@ -79,7 +80,7 @@ class Endings {
     this.seen[placeOf(name, name.length)] = 1
   }
 
-  /** @param end where the name ends in a message: at least a header lies before it */
+  /** @param end where the name ends */
   mayEnd(wire: Uint8Array, end: number): boolean {
     return this.seen[placeOf(wire, end)] === 1
   }

@@ -24,6 +24,11 @@ describe("readRule", () => {
     assert.include(wrong(". -> a told"), "ecs=24/56")
     assert.include(wrong("-> a"), "a country")
     assert.include(wrong("country:DE country:AT -> a"), "| between several")
+    // It would match nothing but the name of the asterisk itself.
+    for (const text of ["*.corp.example -> a", "* -> a", "corp.example !*.public.corp.example -> a"]) {
+      assert.include(wrong(text), "a name without *, for it means all below it", text)
+    }
+    assert.doesNotThrow(() => rule("x.*.corp.example -> a"))
   })
 
   it("tells answers to those who are told of clients from all others of the group", () => {
