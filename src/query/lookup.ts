@@ -1,5 +1,5 @@
 /**
- * The way to an answer for whoever needs one that no client waits for by itself: what is kept, the exchange that is under
+ * The way to an answer for whoever needs one that no client waits for by itself: what is answered here, what is kept, the exchange that is under
  * way for the same question, else a new one.
  */
 import { Exit } from "effect"
@@ -25,11 +25,19 @@ export class Lookup {
   private readonly cache: AnswerCache["Service"]
   private readonly failures: FailureCache["Service"]
   private readonly join: Join
+  private readonly special: (question: Question) => Answer | undefined
 
-  constructor(cache: AnswerCache["Service"], failures: FailureCache["Service"], join: Join) {
+  /** @param special what is answered here and asked of nobody */
+  constructor(
+    cache: AnswerCache["Service"],
+    failures: FailureCache["Service"],
+    join: Join,
+    special: (question: Question) => Answer | undefined
+  ) {
     this.cache = cache
     this.failures = failures
     this.join = join
+    this.special = special
   }
 
   /**
@@ -46,6 +54,8 @@ export class Lookup {
   }
 
   private kept(question: Question): Outcome | undefined {
+    const special = this.special(question)
+    if (special !== undefined) return Exit.succeed(special)
     const found = this.cache.peekStale(question)
     if (found !== undefined && found.remainingSeconds > 0) {
       const wire = copyOf(found.wire, 0, found.length)

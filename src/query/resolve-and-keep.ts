@@ -17,6 +17,7 @@ import { Aliases } from "./aliases.ts"
 import type { Join } from "./coalescer.ts"
 import { Lookup } from "./lookup.ts"
 import { tooLate } from "./reasons.ts"
+import { makeSpecialLinks } from "./special-links.ts"
 
 /**
  * Answers go to the cache; of failures only those that are the question's own (RFC 9520 §3.2).
@@ -29,8 +30,9 @@ export const makeResolveAndKeep = (join: Join) =>
     const cache = yield* AnswerCache
     const failures = yield* FailureCache
     const { nowMs } = yield* TimerWheel
-    const { queryTimeoutSecs } = yield* Configuration
-    const aliases = new Aliases(new Lookup(cache, failures, join), queryTimeoutSecs * 1000 - ENDS_BEFORE_MS, nowMs)
+    const config = yield* Configuration
+    const lookup = new Lookup(cache, failures, join, makeSpecialLinks(config))
+    const aliases = new Aliases(lookup, config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS, nowMs)
 
     const tools: Tools = {
       begin: pool.begin,

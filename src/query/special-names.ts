@@ -25,7 +25,7 @@ import type { FindOwn } from "./local-answers.ts"
 import type { Router } from "./router.ts"
 
 /** As RFC 6303 §3 has it. */
-const TTL_SECONDS = 10_800
+export const TTL_SECONDS = 10_800
 
 interface Zone {
   /** Undefined for a name above one that is special. */
@@ -126,7 +126,7 @@ class SpecialAnswers {
       case "loopback":
         return this.loopback(query, zoneLength)
       case "loopback-reverse":
-        return (query.type === Type.PTR || query.type === Type.ANY) && isLoopbackReverse(query)
+        return (query.type === Type.PTR || query.type === Type.ANY) && isLoopbackReverse(query, zoneLength)
           ? this.own.give(query, this.ptr)
           : this.empty(query, zoneLength)
       case "empty":
@@ -159,10 +159,11 @@ class SpecialAnswers {
   }
 }
 
-/** Of a name in a zone of this kind. */
-const isLoopbackReverse = (query: Query): boolean =>
-  query.nameLength === LOOPBACK_REVERSE_IPV6_LENGTH ||
-  (query.nameLength === LOOPBACK_REVERSE.length && isOrIsAboveLoopbackReverse(query))
+/** Whether it is the name of 127.0.0.1, or of ::1, which is a zone of its own. */
+const isLoopbackReverse = (query: Query, zoneLength: number): boolean =>
+  zoneLength === LOOPBACK_REVERSE_IPV6_LENGTH
+    ? query.nameLength === zoneLength
+    : query.nameLength === LOOPBACK_REVERSE.length && isOrIsAboveLoopbackReverse(query)
 
 const isOrIsAboveLoopbackReverse = ({ nameLength, wire }: Query): boolean =>
   nameLength <= LOOPBACK_REVERSE.length &&

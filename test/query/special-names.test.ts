@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket, type Question } from "dns-packet"
 import { Effect } from "effect"
 import { telling } from "../support/client-subnet.ts"
-import { address as addressRecord, fakeUpstream } from "../support/fake-upstream.ts"
+import { address as addressRecord, fakeUpstream, nameOf, reply } from "../support/fake-upstream.ts"
 import { addressesOf, rcodeOf, startServer } from "../support/server.ts"
 import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
 
@@ -48,6 +48,8 @@ describe("special names", () => {
         ["1.1.64.100.in-addr.arpa", "64.100.in-addr.arpa"],
         ["1.1.127.100.in-addr.arpa", "127.100.in-addr.arpa"],
         ["9.9.9.127.in-addr.arpa", "127.in-addr.arpa"],
+        // As long as the name of ::1, and not that.
+        [`${"x".repeat(55)}.127.in-addr.arpa`, "127.in-addr.arpa"],
         ["1.0.0.0.in-addr.arpa", "0.in-addr.arpa"],
         ["7.2.0.192.in-addr.arpa", "2.0.192.in-addr.arpa"],
         [`${nibbles("fd00aa")}.ip6.arpa`, "d.f.ip6.arpa"],
@@ -232,6 +234,62 @@ describe("special names", () => {
       assert.deepStrictEqual(addressesOf(yield* some.ask("1.2.3.10.in-addr.arpa")), [UPSTREAM])
       const none = yield* serverWith({ DNS_SERVER_SPECIAL_NAMES: "none" })
       assert.deepStrictEqual(addressesOf(yield* none.ask("a.onion")), [UPSTREAM])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that a CNAME of an upstream's leads to are answered here too, unless a rule names them", () =>
+    Effect.gen(function* () {
+      const links: Readonly<Record<string, string>> = {
+        "a.example": "hidden.onion",
+        "b.example": "app.localhost",
+        "c.example": "7.1.168.192.in-addr.arpa",
+        "d.example": "tor.onion"
+      }
+      const upstream: MemoryUpstream = {
+        behaviour: (wire) => {
+          const query = packet.decode(wire)
+          const name = nameOf(query)
+          const target = links[name]
+          return [
+            {
+              reply: reply(query, {
+                answers: [
+                  target === undefined
+                    ? { name, type: "A", ttl: 60, data: UPSTREAM }
+                    : { name, type: "CNAME", ttl: 60, data: target }
+                ]
+              })
+            }
+          ]
+        },
+        queries: 0
+      }
+      const server = yield* memoryServer(
+        {
+          DNS_SERVER_UPSTREAMS: address(0),
+          DNS_SERVER_GROUPS: `site=${address(0)}`,
+          DNS_SERVER_RULES: "tor.onion client:10.0.0.0/8 -> site"
+        },
+        [upstream]
+      )
+      const ask = (name: string) => Effect.map(server.ask({ name }), ({ answer }) => answer)
+      for (let times = 0; times < 2; times++) {
+        for (const name of ["a.example", "c.example"]) {
+          const answer = yield* ask(name)
+          assert.strictEqual(rcodeOf(answer), "NXDOMAIN", name)
+          assert.deepStrictEqual(
+            answer.answers!.map((record) => ("data" in record ? record.data : "")),
+            [links[name]!]
+          )
+        }
+        assert.strictEqual(soaOf(yield* ask("a.example"))?.zone, "onion")
+        const loopback = yield* ask("b.example")
+        assert.deepStrictEqual(addressesOf(loopback), ["127.0.0.1"])
+        assert.strictEqual(loopback.answers!.at(-1)!.name, "app.localhost")
+      }
+      assert.strictEqual(upstream.queries, 3)
+      assert.deepStrictEqual(addressesOf(yield* ask("d.example")), [UPSTREAM])
+      assert.strictEqual(upstream.queries, 5)
     }).pipe(Effect.scoped)
   )
 

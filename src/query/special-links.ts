@@ -1,0 +1,45 @@
+/**
+ * Special names that CNAMEs of upstreams lead to: answered here, as when a client asks for them.
+ *
+ * Links are shared by all clients, so that a rule that names one is for it whatever its conditions: it is asked for.
+ */
+import type { Settings } from "../config/schema.ts"
+import { Query, readQuery } from "../dns/query.ts"
+import { type Question, writeQuery } from "../dns/question.ts"
+import { copyOf } from "../dns/wire.ts"
+import { TextPeer } from "../io/peer.ts"
+import type { Answer } from "../upstream/answer.ts"
+import { makeRouter } from "./router.ts"
+import { makeSpecialNames, TTL_SECONDS } from "./special-names.ts"
+
+const anybody = new TextPeer({ address: "0.0.0.0", port: 0 })
+/** Room for a question without options. */
+const QUERY_SIZE = 300
+
+/** What says the answer to a link's question; undefined where it has to be asked for. */
+export const makeSpecialLinks = (
+  settings: Pick<Settings, "groups" | "localAnswers" | "rules" | "specialNames">
+): ((question: Question) => Answer | undefined) => {
+  const rules = settings.rules.map((rule) => ({
+    ...rule,
+    client: undefined,
+    countries: [],
+    continents: [],
+    except: []
+  }))
+  const find = makeSpecialNames(settings.specialNames, settings, makeRouter(settings.groups, rules))
+  if (find === undefined) return () => undefined
+  const query = new Query()
+  const wire = new Uint8Array(QUERY_SIZE)
+  return (question) => {
+    readQuery(query, wire, writeQuery(wire, 0, question, 0, false, []))
+    const found = find(query, anybody)
+    if (found === undefined) return undefined
+    return {
+      wire: copyOf(found.wire, 0, found.length),
+      ttlSeconds: TTL_SECONDS,
+      continuesAt: undefined,
+      scope: 0
+    }
+  }
+}
