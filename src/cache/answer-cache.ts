@@ -3,12 +3,13 @@
  *
  * Hot path: a lookup reads the name where it stands in the packet, and allocates nothing.
  */
-import { Clock, Context, Effect, Layer, Schedule, type Scope, Semaphore } from "effect"
+import { Clock, Context, Effect, FiberSet, Layer, Schedule, type Scope, Semaphore } from "effect"
 import { Configuration } from "../config/configuration.ts"
-import { lowerCased } from "../dns/name.ts"
+import { lowerCased, MAX_NAME_LENGTH } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"
-import type { Question } from "../dns/question.ts"
+import { type Question, writeQuestion } from "../dns/question.ts"
 import type { Subnet } from "../dns/subnet.ts"
+import { HEADER_SIZE } from "../dns/wire.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { isAtOrBelow, isName, type NameTest } from "./flush.ts"
 import { Key } from "./key.ts"
@@ -19,6 +20,11 @@ import { AnswerTable, type CachedAnswer, type TableStatistics } from "./table.ts
 const MIB = 1024 * 1024
 /** How often time is moved on when no packets come. */
 const REFRESH = Schedule.spaced("100 millis")
+/**
+ * A writer that holds a shard is done within microseconds; one that died there is found out within seconds. Until then
+ * what is to go from the shard is tried again.
+ */
+const INSIST = { schedule: Schedule.spaced("10 millis"), times: 1_000, until: (isGone: boolean) => isGone }
 
 export class AnswerCache extends Context.Service<
   AnswerCache,
@@ -40,7 +46,7 @@ export class AnswerCache extends Context.Service<
     readonly peekStale: (question: Question) => CachedAnswer | undefined
     /**
      * Keeps an answer for `ttlSeconds`, of which `ageSeconds` have passed already; 0 keeps nothing. One that is older
-     * than its life is kept as a stale one.
+     * than its life is kept as a stale one. One that finds no room supersedes what is there.
      *
      * @param scope for how wide a part of the question's network it is good (RFC 7871 §7.3.1)
      * @param ageSeconds counts only for an answer that is everybody's
@@ -52,6 +58,15 @@ export class AnswerCache extends Context.Service<
       scope?: number,
       ageSeconds?: number
     ) => void
+    /**
+     * Forgets what is kept for the question: there is a newer answer, which may not be kept (RFC 8767 §4). Of what is
+     * kept for client networks, all that is older and for the question's own.
+     *
+     * @param scope that came with the newer answer
+     */
+    readonly supersede: (question: Question, scope?: number) => void
+    /** How many flushes have begun: what was asked for before the last one may not be kept after it. */
+    readonly flushes: () => number
     /** Moves the cache's time on: to be called once for each batch of packets. A timer does when none come. */
     readonly tick: () => void
     /** Forgets the answers to a name; says how many. */
@@ -119,6 +134,21 @@ const make = (
       return key
     }
     const networks = new Networks(table)
+    const run = yield* FiberSet.makeRuntime<never>()
+    /** A header and a question. */
+    const message = new Uint8Array(HEADER_SIZE + MAX_NAME_LENGTH + 4)
+    /** Whether what was there is gone. */
+    const forget = (question: Question, scope: number): boolean => {
+      const key = keyOfQuestion(question)
+      const bare = message.subarray(0, writeQuestion(message, question, HEADER_SIZE))
+      const subnet = question.origin?.subnet
+      return subnet === undefined ? table.remove(key, bare) : networks.mark(key, subnet, bare, scope)
+    }
+    const supersede = (question: Question, scope = 0): void => {
+      if (!config.enableCaching || forget(question, scope)) return
+      const again = Effect.sync(() => forget(question, scope))
+      run(Effect.repeat(again, INSIST))
+    }
     const flush = (test: NameTest): Effect.Effect<number> => alone.withPermits(1)(inSlices(() => table.flush(test)))
 
     return AnswerCache.of({
@@ -140,9 +170,14 @@ const make = (
         if (!config.enableCaching) return
         const key = keyOfQuestion(question)
         const subnet = question.origin?.subnet
-        if (subnet === undefined) table.store(key, wire, ttlSeconds, 0, ageSeconds)
-        else networks.store(key, subnet, wire, ttlSeconds, scope)
+        const isKept =
+          subnet === undefined
+            ? table.store(key, wire, ttlSeconds, 0, ageSeconds)
+            : networks.store(key, subnet, wire, ttlSeconds, scope)
+        if (!isKept && ttlSeconds > 0) supersede(question, scope)
       },
+      supersede,
+      flushes: () => table.flushes,
       tick: () => table.tick(),
       flushName: (name) => flush(isName(lowerCased(name, 0, name.length))),
       flushTree: (name) => flush(isAtOrBelow(lowerCased(name, 0, name.length))),

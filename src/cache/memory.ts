@@ -46,7 +46,9 @@ export const Header = {
   Epoch: 16,
   ClockLock: 17,
   /** Time in ticks, as all threads see it. */
-  Ticks: 18
+  Ticks: 18,
+  /** Counts flushes of any kind, each as it begins. */
+  Flushes: 19
 } as const
 const CLOCK_AT = 128
 const COUNTERS_AT = 256
@@ -137,6 +139,7 @@ export class TableMemory {
     next.header.set(this.header.subarray(Header.HashKey, Header.SumKey + 2), Header.HashKey)
     next.header[Header.Epoch] = this.header[Header.Epoch]!
     next.header[Header.Ticks] = this.header[Header.Ticks]!
+    next.header[Header.Flushes] = this.header[Header.Flushes]!
     next.clock.set(this.clock)
     next.counters.set(this.counters)
     return next

@@ -3,6 +3,9 @@
  *
  * An answer is kept under the network that its scope makes of the question's, octet for octet, and looked for under the
  * question's network and every wider one of a scope that was seen; one for everybody is kept as any other answer is.
+ *
+ * Answers with which others were superseded and which may not be kept themselves leave a mark: whatever is older than it,
+ * under whatever network that it holds, is not given any more (RFC 8767 §4).
  */
 import { isForAll, prefixOf, type Subnet, widen, writeScope } from "../dns/subnet.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
@@ -20,47 +23,70 @@ export class Networks {
   }
 
   /**
-   * The answer for clients of the network, one that is alive before one that is not. Valid until the next lookup.
+   * The answer for clients of the network: one that is alive, the longest scope first; else the one that was stored last.
+   * Valid until the next lookup.
    *
    * @param key of the question as it is for everybody, its hash taken; its hash is the network's own afterwards
    */
   find(key: Key, subnet: Subnet): CachedAnswer | undefined {
     const common = key.hash
-    /** The prefix at which an answer past its life was found first. */
+    /** The prefix at which the youngest answer past its life was found. */
     let stale = -1
-    let prefix = OWN
-    for (;;) {
+    let youngest = Number.POSITIVE_INFINITY
+    let marked = Number.POSITIVE_INFINITY
+    for (let prefix = OWN; ; prefix = this.nextPrefix(common, subnet, prefix)) {
       const found = this.lookup(key, subnet, prefix)
       if (found !== undefined) {
-        if (found.remainingSeconds > 0 || prefix === 0) {
-          const isBest = found.remainingSeconds > 0 || stale < 0
+        const { ageSeconds } = found
+        if (isMark(found)) {
+          marked = Math.min(marked, ageSeconds)
+        } else if (found.remainingSeconds > 0 && ageSeconds <= marked) {
           this.restore(key, subnet)
-          return isBest ? found : this.findAgain(key, subnet, stale)
+          return found
+        } else if (ageSeconds < youngest) {
+          stale = prefix
+          youngest = ageSeconds
         }
-        if (stale < 0) stale = prefix
       }
       if (prefix === 0) break
-      prefix = this.nextPrefix(common, subnet, prefix)
     }
-    return this.findAgain(key, subnet, stale)
+    return this.findAgain(key, subnet, youngest < marked ? stale : -1)
   }
 
   /** @param key of the question as it is for everybody, its hash taken */
-  store(key: Key, subnet: Subnet, wire: Uint8Array, ttlSeconds: number, scope: number): void {
-    if (!isForAll(subnet, scope)) {
-      const common = key.hash
-      writeScope(subnet, scope, key.network)
-      const prefix = prefixOf(key.network)
-      if (prefix > 0) {
-        this.scopes ??= new Scopes()
-        this.scopes.note(common, prefix)
-      }
-      key.forNetwork()
-      this.table.hash(key)
-      // The network has to fit behind it.
-      if (wire.length + NETWORK_SIZE > MAX_MESSAGE_SIZE) return
+  store(key: Key, subnet: Subnet, wire: Uint8Array, ttlSeconds: number, scope: number): boolean {
+    this.enter(key, subnet, scope)
+    // The network has to fit behind it.
+    const fits = isForAll(subnet, scope) || wire.length + NETWORK_SIZE <= MAX_MESSAGE_SIZE
+    return fits && this.table.store(key, wire, ttlSeconds, scope)
+  }
+
+  /**
+   * Leaves a mark where an answer of that scope would be kept, and at the network itself: another thread may know nothing
+   * of the scope.
+   *
+   * @param key of the question as it is for everybody, its hash taken
+   * @param question a message that has no more than a header and the question
+   */
+  mark(key: Key, subnet: Subnet, question: Uint8Array, scope: number): boolean {
+    this.enter(key, subnet, scope)
+    const isMarked = this.table.mark(key, question, scope)
+    this.restore(key, subnet)
+    return this.table.mark(key, question, scope) && isMarked
+  }
+
+  /** Makes the key the one under which an answer of that scope is kept, and notes the scope. */
+  private enter(key: Key, subnet: Subnet, scope: number): void {
+    if (isForAll(subnet, scope)) return
+    const common = key.hash
+    writeScope(subnet, scope, key.network)
+    const prefix = prefixOf(key.network)
+    if (prefix > 0) {
+      this.scopes ??= new Scopes()
+      this.scopes.note(common, prefix)
     }
-    this.table.store(key, wire, ttlSeconds, scope)
+    key.forNetwork()
+    this.table.hash(key)
   }
 
   /** From the network itself to wider ones, down to 0 for everybody. */
@@ -94,6 +120,9 @@ export class Networks {
     this.table.hash(key)
   }
 }
+
+/** What was superseded by an answer that may not be kept has a life of no seconds there. */
+const isMark = ({ ageSeconds, remainingSeconds }: CachedAnswer): boolean => ageSeconds + remainingSeconds === 0
 
 /** The network as it was asked for, whatever its prefix. */
 const OWN = 129

@@ -95,6 +95,19 @@ export class Shard {
     return fits
   }
 
+  /**
+   * Forgets the entry with the same key, if there is one.
+   *
+   * @returns whether there is none any more: it may be there while another writer holds the shard
+   */
+  remove(entry: Entry): boolean {
+    if (!this.lock.take()) return false
+    const present = this.isFlushed ? 0 : this.find(entry)
+    if (present !== 0) this.forget(present)
+    this.lock.release()
+    return true
+  }
+
   /** Forgets the entry of this slot. Only for the holder of the lock. */
   forget(slotAt: number): void {
     if (this.slots.isLive(slotAt)) this.census.remove(unitOf(this.words[slotAt]!))

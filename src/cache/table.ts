@@ -125,15 +125,47 @@ export class AnswerTable {
    *
    * @param scope that came with an answer for one client network
    * @param ageSeconds of its life that have passed already, all of it and more for one that is stale
+   * @returns whether it is kept: not while another writer holds its shard, nor where it is too large
    */
-  store(key: Key, answer: Uint8Array, ttlSeconds: number, scope = 0, ageSeconds = 0): void {
-    if (ttlSeconds <= 0 || answer.length > MAX_MESSAGE_SIZE) return
+  store(key: Key, answer: Uint8Array, ttlSeconds: number, scope = 0, ageSeconds = 0): boolean {
+    if (ttlSeconds <= 0 || answer.length > MAX_MESSAGE_SIZE) return false
     this.clock.tick()
     const stored = (this.clock.now - Math.min(ageSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND) | 0
     const lifeTicks = Math.min(ttlSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND
     this.coming.fill(key, answer, stored, (stored + lifeTicks) | 0, scope)
     const isKept = this.shardOf(key.hash).store(this.coming)
     this.counters[isKept ? Tally.Stores : Tally.Unstored]!++
+    return isKept
+  }
+
+  /**
+   * Forgets the answer for the key, whose hash was taken.
+   *
+   * @param question a message that has no more than a header and the key's question
+   * @returns whether it is gone: it may be there while another writer holds its shard
+   */
+  remove(key: Key, question: Uint8Array): boolean {
+    this.coming.fill(key, question, 0, 0, 0)
+    return this.shardOf(key.hash).remove(this.coming)
+  }
+
+  /**
+   * Puts a mark in the answer's place: a message without life, found as one of 0 seconds in all. So answers under wider
+   * and narrower networks, which nobody can list, are known to be older than what was heard last.
+   *
+   * @param question a message that has no more than a header and the key's question
+   * @returns whether it is there: not while another writer holds its shard
+   */
+  mark(key: Key, question: Uint8Array, scope: number): boolean {
+    this.clock.tick()
+    const { now } = this.clock
+    this.coming.fill(key, question, now, now, scope)
+    return this.shardOf(key.hash).store(this.coming)
+  }
+
+  /** Flushes that any thread has begun. */
+  get flushes(): number {
+    return Atomics.load(this.memory.header, Header.Flushes)
   }
 
   /** Moves the time on, cheaply: once for each batch of packets. */
@@ -152,11 +184,13 @@ export class AnswerTable {
    * @returns how many answers
    */
   flush(test: NameTest): Generator<void, number> {
+    Atomics.add(this.memory.header, Header.Flushes, 1)
     return flushNames(this.shards, test)
   }
 
   /** Voids all that is kept, at once: what was sealed before is never served again. Its room is used as stores come. */
   flushAll(): void {
+    Atomics.add(this.memory.header, Header.Flushes, 1)
     Atomics.add(this.memory.header, Header.Epoch, 1)
   }
 

@@ -1,14 +1,18 @@
 /**
  * A question's way through the resolver pool, and what is kept of the outcome.
  *
+ * An answer that is whole and may not be kept supersedes what is (RFC 8767 §4). What was asked for before a flush is not
+ * kept after it.
+ *
  * An answer that stops at a CNAME whose target the upstream does not speak of is completed before (`aliases.ts`).
  */
 import { Effect, Exit } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { Configuration } from "../config/configuration.ts"
-import { ExtendedError } from "../dns/codes.ts"
+import { ExtendedError, Rcode } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
+import { u16 } from "../dns/wire.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import type { Abandonable, Begin, Outcome, OutcomeTaker, ResolveError } from "../upstream/answer.ts"
@@ -37,13 +41,20 @@ export const makeResolveAndKeep = (join: Join) =>
     const tools: Tools = {
       begin: pool.begin,
       aliases,
-      keep: (question, outcome) => {
+      flushes: cache.flushes,
+      keep: (question, outcome, flushes) => {
+        const isFlushed = cache.flushes() !== flushes
         if (Exit.isSuccess(outcome)) {
           const { wire, ttlSeconds, scope } = outcome.value
-          cache.store(question, wire, ttlSeconds, scope)
+          if (ttlSeconds <= 0) {
+            if (isFinal(wire)) cache.supersede(question, scope)
+          } else if (!isFlushed) {
+            cache.store(question, wire, ttlSeconds, scope)
+          }
           failures.forget(question)
           return
         }
+        if (isFlushed) return
         for (const reason of outcome.cause.reasons) {
           const text = reason._tag === "Fail" ? whatToKeep(reason.error) : undefined
           if (text !== undefined)
@@ -62,8 +73,10 @@ export const makeResolveAndKeep = (join: Join) =>
 interface Tools {
   readonly begin: Begin
   readonly aliases: Aliases
+  /** Flushes that have begun: to be taken before asking, for `keep`. */
+  readonly flushes: () => number
   /** @param outcome of the question, or of all its legs */
-  readonly keep: (question: Question, outcome: Outcome) => void
+  readonly keep: (question: Question, outcome: Outcome, flushes: number) => void
 }
 
 /** Stands between an exchange and who is told of it. */
@@ -72,6 +85,7 @@ class Keeping implements OutcomeTaker, Abandonable {
   private readonly question: Question
   private readonly record: ResolutionRecord
   private readonly taker: OutcomeTaker
+  private readonly flushes: number
   private underWay: Abandonable | undefined
 
   constructor(tools: Tools, question: Question, record: ResolutionRecord, taker: OutcomeTaker) {
@@ -79,6 +93,7 @@ class Keeping implements OutcomeTaker, Abandonable {
     this.question = question
     this.record = record
     this.taker = taker
+    this.flushes = tools.flushes()
   }
 
   begin(): void {
@@ -104,12 +119,22 @@ class Keeping implements OutcomeTaker, Abandonable {
   private conclude(outcome: Outcome): void {
     let kept = outcome
     try {
-      this.tools.keep(this.question, outcome)
+      this.tools.keep(this.question, outcome, this.flushes)
     } catch (defect) {
       kept = Exit.die(defect)
     }
     this.taker.onOutcome(kept)
   }
+}
+
+/**
+ * Whether the message says what is at the name, so that nothing older is to be given any more: NOERROR, NXDOMAIN
+ * (RFC 8767 §4), or a DNAME that makes the name too long (RFC 6672 §2.2). Any other rcode, even one that is passed on to
+ * clients, says nothing of it.
+ */
+export const isFinal = (wire: Uint8Array): boolean => {
+  const rcode = u16(wire, 2) & 0xf
+  return rcode === Rcode.NoError || rcode === Rcode.NXDomain || rcode === Rcode.YXDomain
 }
 
 /** What is said of a failure that is the question's own; undefined for one that is not. */

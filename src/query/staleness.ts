@@ -22,7 +22,7 @@ export class Staleness {
   private readonly cache: AnswerCache["Service"]
   private readonly turn: Turn["Service"]
   private readonly staleSeconds: number
-  /** Questions for which no fresh answer came, and until when they are not asked again. */
+  /** Questions for which no fresh answer came, and when that was. */
   private readonly resting = new Map<string, number>()
 
   constructor(cache: AnswerCache["Service"], turn: Turn["Service"], config: Configuration["Service"]) {
@@ -43,15 +43,19 @@ export class Staleness {
     return this.isUsable(found) ? found : undefined
   }
 
-  /** Whether it was tried in vain a moment ago. */
+  /** Whether it was tried in vain a moment ago; not where an answer has come since, late or to another thread. */
   isResting(question: Question): boolean {
-    return this.resting.size > 0 && (this.resting.get(questionKey(question)) ?? 0) > this.turn.nowMs()
+    if (this.resting.size === 0) return false
+    const restsMs = this.turn.nowMs() - (this.resting.get(questionKey(question)) ?? Number.NEGATIVE_INFINITY)
+    if (restsMs >= REST_MS) return false
+    const found = this.cache.peekStale(question)
+    return found === undefined || found.ageSeconds * 1000 >= restsMs
   }
 
   rest(question: Question): void {
     const key = questionKey(question)
     this.resting.delete(key)
-    this.resting.set(key, this.turn.nowMs() + REST_MS)
+    this.resting.set(key, this.turn.nowMs())
     if (this.resting.size > MAX_RESTING) this.resting.delete(this.resting.keys().next().value!)
   }
 }

@@ -74,7 +74,7 @@ describe("a store that ends between any two of its writes", () => {
     /** What is kept of each name. */
     const kept = Array.from({ length: 350 }, (_, i) => answerTo(questionOf(i), 300))
     const questions = kept.map((_, i) => questionOf(i))
-    const put = (table: AnswerTable, number: number, answer: Uint8Array): void =>
+    const put = (table: AnswerTable, number: number, answer: Uint8Array): boolean =>
       store(table, questions[number]!, answer)
 
     /** Checks all that is served: as it was stored last, or as the store that ended would have stored it. */

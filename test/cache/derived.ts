@@ -62,8 +62,13 @@ export const keyOf = (table: AnswerTable, question: Question, view = 0): Key => 
   return key
 }
 
-export const store = (table: AnswerTable, question: Question, answer: Uint8Array, ttlSeconds = 3_600, view = 0): void =>
-  table.store(keyOf(table, question, view), answer, ttlSeconds)
+export const store = (
+  table: AnswerTable,
+  question: Question,
+  answer: Uint8Array,
+  ttlSeconds = 3_600,
+  view = 0
+): boolean => table.store(keyOf(table, question, view), answer, ttlSeconds)
 
 /** What the table has, alive or not. */
 export const find = (table: AnswerTable, question: Question, view = 0): CachedAnswer | undefined =>
