@@ -55,8 +55,10 @@ export interface Response {
   readonly hasOpt: boolean
   /** The smallest TTL of all records, brought into the bounds; the upper bound where there is no record. */
   readonly ttlSeconds: number
-  /** Bits of the client's network on which it depends (RFC 7871 §6); 0 where it does not. */
+  /** Bits of the client's network on which it depends (RFC 7871 §6); 0 where it does not, or does not say. */
   readonly scope: number
+  /** Whether it says so. */
+  readonly hasSubnet: boolean
 }
 
 /** Types whose data holds names, by RFC 1035 and its early successors; all else is opaque (RFC 3597 §4). */
@@ -112,8 +114,8 @@ export const normalise = (
   }
   if (at < 0) return undefined
   const subnet = question.origin?.subnet
-  const scope = subnet === undefined ? 0 : scopeIn(wire, opt, subnet)
-  if (scope < 0) return undefined
+  const scope = subnet === undefined ? UNSAID : scopeIn(wire, opt, subnet)
+  if (scope === MALFORMED) return undefined
   const flags = u16(wire, 2)
   const rewritten = end(flags)
   return {
@@ -122,7 +124,8 @@ export const normalise = (
     truncated: (flags & Flag.TC) !== 0,
     hasOpt: opt.isThere,
     ttlSeconds: Math.min(smallestTtl, ttl.maxSeconds),
-    scope
+    scope: Math.max(scope, 0),
+    hasSubnet: scope !== UNSAID
   }
 }
 
@@ -134,16 +137,19 @@ interface Opt {
   optionsEnd: number
 }
 
-/** Without a word on it an answer is for everybody (RFC 7871 §7.3). */
+/** No scopes: the option is for another network or not well-formed; there is none. */
+const MALFORMED = -1
+const UNSAID = -2
+
 const scopeIn = (wire: Uint8Array, { optionsAt, optionsEnd }: Opt, subnet: Subnet): number => {
   for (let at = optionsAt; at + 4 <= optionsEnd; ) {
     const length = u16(wire, at + 2)
     const next = at + 4 + length
-    if (next > optionsEnd) return -1
+    if (next > optionsEnd) return MALFORMED
     if (u16(wire, at) === OPTION_CLIENT_SUBNET) return readScope(wire, at + 4, length, subnet)
     at = next
   }
-  return 0
+  return UNSAID
 }
 
 /**

@@ -54,23 +54,21 @@ export class Lookup {
   }
 
   private kept(question: Question): Outcome | undefined {
-    const special = this.special(question)
-    if (special !== undefined) return Exit.succeed(special)
-    const found = this.cache.peekStale(question)
-    if (found !== undefined && found.remainingSeconds > 0) {
-      const wire = copyOf(found.wire, 0, found.length)
-      lessAge(wire, found.length, found.ageSeconds)
-      const answer: Answer = {
-        wire,
-        ttlSeconds: found.remainingSeconds,
-        continuesAt: undefined,
-        scope: found.scope
-      }
-      return Exit.succeed(answer)
-    }
+    const answer = this.special(question) ?? findAlive(this.cache, question)
+    if (answer !== undefined) return Exit.succeed(answer)
     const failure = this.failures.lookup(question)
     return failure && Exit.fail(new UpstreamsFailed({ isOfQuestion: true, message: failure.text }))
   }
+}
+
+/** The answer that is kept and alive, as one that came a moment ago. */
+export const findAlive = (cache: AnswerCache["Service"], question: Question): Answer | undefined => {
+  const found = cache.peekStale(question)
+  if (found === undefined || found.remainingSeconds <= 0) return undefined
+  const { ageSeconds, length, remainingSeconds, scope } = found
+  const wire = copyOf(found.wire, 0, length)
+  lessAge(wire, length, ageSeconds)
+  return { wire, ttlSeconds: remainingSeconds, continuesAt: undefined, scope }
 }
 
 /** One who asks. */

@@ -18,6 +18,7 @@ import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import { type Abandonable, type Begin, DeadlinePassed, type Outcome, type OutcomeTaker } from "../upstream/answer.ts"
 import type { Join } from "./coalescer.ts"
+import { fewNetworksAtOnce } from "./network-slots.ts"
 import { makeResolveAndKeep } from "./resolve-and-keep.ts"
 import { readShared } from "./shared-answer.ts"
 import { STALE_AFTER_MS } from "./staleness.ts"
@@ -27,7 +28,7 @@ const late: Outcome = Exit.fail(new DeadlinePassed())
 /** The way by the upstreams alone where there is no shared tier. */
 export const makeResolveThroughTier = (join: Join) =>
   Effect.gen(function* () {
-    const askUpstreams = yield* makeResolveAndKeep(join)
+    const askUpstreams = yield* fewNetworksAtOnce(yield* makeResolveAndKeep(join))
     const tier = yield* SharedTier
     return Option.isNone(tier) ? askUpstreams : yield* throughTier(tier.value, askUpstreams)
   })

@@ -46,6 +46,7 @@ export const counterMeanings = {
   "upstream.strangers": "datagrams that were no reply to what was asked",
   "upstream.truncated": "replies that were asked for again by TCP",
   "upstream.coalesced": "queries that shared the exchange of an equal one",
+  "upstream.queued": "exchanges that waited for those of the same question for other client networks",
   "tcp.accepted": "connections accepted",
   "tcp.refused": "connections closed because there were too many",
   "tcp.expired": "connections closed because they were idle, unfinished or did not read",

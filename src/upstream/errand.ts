@@ -6,7 +6,7 @@
 import { Rcode } from "../dns/codes.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
-import { OPTION_CLIENT_SUBNET, optionOf, SCOPE_OF_SOURCE } from "../dns/subnet.ts"
+import { OPTION_CLIENT_SUBNET, optionOf, prefixOf, SCOPE_OF_SOURCE } from "../dns/subnet.ts"
 import type { Attempt, AttemptFailure, Exchange } from "./attempt.ts"
 import type { Call } from "./connection.ts"
 import type { Connections } from "./connections.ts"
@@ -126,12 +126,22 @@ export class Errand implements Exchange {
   /** What was not asked as it was meant to be is good for less than it says. */
   private asAsked(response: Response): Response {
     const { edns } = this.attempt.upstream
-    const isForSource = this.question.origin?.subnet !== undefined && !this.tellsSubnet
+    const scope = this.scopeOf(response)
     // Signatures were asked for, and this question alone was asked without: the next one may be answered with them.
     const isUnsigned = this.question.dnssecOk && !this.hasEdns && edns.level(this.nowMs) !== EdnsLevel.None
-    if (!isForSource && !isUnsigned) return response
-    const scope = isForSource ? SCOPE_OF_SOURCE : response.scope
+    if (scope === response.scope && !isUnsigned) return response
     return { ...response, scope, ttlSeconds: isUnsigned ? 0 : response.ttlSeconds }
+  }
+
+  /** Without a word on it an answer is for the network that asked, unless the upstream knows nothing of networks. */
+  private scopeOf({ hasSubnet, rcode, scope }: Response): number {
+    const subnet = this.question.origin?.subnet
+    if (subnet === undefined) return scope
+    if (!this.tellsSubnet) return SCOPE_OF_SOURCE
+    const { subnets } = this.attempt.upstream
+    const isAnswer = rcode === Rcode.NoError || rcode === Rcode.NXDomain
+    if (hasSubnet || (isAnswer && prefixOf(subnet) > 0)) subnets.onAnswer(hasSubnet, this.nowMs)
+    return hasSubnet || subnets.areUnknown ? scope : SCOPE_OF_SOURCE
   }
 
   private get hasEdns(): boolean {

@@ -6,6 +6,7 @@ import { ownCells, type UpstreamCells } from "./cells.ts"
 import { EdnsSupport } from "./edns-support.ts"
 import { KnownQuestion } from "./known-question.ts"
 import { Latency } from "./latency.ts"
+import { SubnetSupport } from "./subnet-support.ts"
 import { Trials } from "./trials.ts"
 import { Watch } from "./watch.ts"
 
@@ -26,6 +27,8 @@ export class Upstream {
   readonly known: KnownQuestion
   /** How much of EDNS it takes. */
   readonly edns = new EdnsSupport()
+  /** Whether it takes account of clients' networks. */
+  readonly subnets = new SubnetSupport()
   /** Who asks it though its breaker is not closed. */
   readonly trials = new Trials()
   /** Exchanges under way in this thread. */

@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process"
 import { assert, describe, it } from "@effect/vitest"
+import packet from "dns-packet"
 import { Effect } from "effect"
 import { type SubnetOption, subnetIn, telling, tellingBack, toldIn } from "../support/client-subnet.ts"
 import { wireUpstream } from "../support/fake-upstream.ts"
-import { startServer } from "../support/server.ts"
+import { startListening } from "../support/process.ts"
+import { ask, startServer } from "../support/server.ts"
 import { findTool } from "../support/tools.ts"
 
 const kdig = findTool("kdig")
@@ -41,6 +43,46 @@ describe("EDNS Client Subnet over real sockets", () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live("asks one question for four networks at once, by each of two threads, and answers all of them", () =>
+    Effect.gen(function* () {
+      const underWay = new Set<string>()
+      let most = 0
+      const inner = tellingBack([], ({ source }) => source)
+      const upstream = yield* wireUpstream((query, ...rest) => {
+        const { address } = subnetIn(packet.decode(query))!
+        underWay.add(address)
+        most = Math.max(most, underWay.size)
+        const until = new Promise<void>((resolve) => {
+          setTimeout(() => {
+            underWay.delete(address)
+            resolve()
+          }, 40)
+        })
+        return inner(query, ...rest).map((reaction) => ({ ...reaction, until }))
+      })
+      const server = yield* startListening({
+        DNS_SERVER_UPSTREAMS: "192.0.2.1",
+        DNS_SERVER_GROUPS: `told=${upstream.address}`,
+        DNS_SERVER_RULES: ". -> told ecs",
+        DNS_SERVER_ECS_TRUST: "127.0.0.0/8",
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "30",
+        DNS_SERVER_WORKERS: "2"
+      })
+      const networks = Array.from({ length: 120 }, (_, i) => `8.8.${i}.0`)
+      const answers = yield* Effect.forEach(
+        networks,
+        (network) =>
+          ask(server.port, { name: "many.example", type: "TXT", edns: telling(network, 24), timeoutMs: 30_000 }),
+        { concurrency: "unbounded" }
+      )
+      for (const [i, answer] of answers.entries()) {
+        assert.strictEqual(toldIn(answer), `1:0808${i.toString(16).padStart(2, "0")}/24`)
+      }
+      assert.isAtMost(most, 8)
+      assert.isAbove(most, 1)
+    }).pipe(Effect.scoped)
+  )
 
   it.live.skipIf(kdig === undefined)("is what kdig understands", () =>
     Effect.gen(function* () {

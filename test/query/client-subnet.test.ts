@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
 import { type SubnetOption, subnetIn, telling, tellingBack, toldIn } from "../support/client-subnet.ts"
-import { reply, type WireBehaviour } from "../support/fake-upstream.ts"
+import { nameOf, reply, type WireBehaviour } from "../support/fake-upstream.ts"
 import { publicAddress } from "../support/geolite.ts"
 import { seeded } from "../support/messages.ts"
 import { rcodeOf } from "../support/server.ts"
@@ -168,17 +168,77 @@ describe("answers by client network", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("of no scope are everybody's", () =>
+  it.effect("of scope 0 are everybody's", () =>
     Effect.gen(function* () {
-      for (const scopeOf of [() => 0, () => undefined]) {
-        const seen: Array<SubnetOption | undefined> = []
-        const server = yield* serverBefore(tellingBack(seen, scopeOf))
-        for (const from of ["8.8.8.8", "9.9.9.9", "192.168.1.1", "2a00::1"]) {
-          const { answer } = yield* server.ask({ name: "g.told.example", type: "TXT", from })
-          assert.strictEqual(toldIn(answer), "1:080808/24")
-        }
-        assert.strictEqual(seen.length, 1)
+      const seen: Array<SubnetOption | undefined> = []
+      const server = yield* serverBefore(tellingBack(seen, () => 0))
+      for (const from of ["8.8.8.8", "9.9.9.9", "192.168.1.1", "2a00::1"]) {
+        const { answer } = yield* server.ask({ name: "g.told.example", type: "TXT", from })
+        assert.strictEqual(toldIn(answer), "1:080808/24")
       }
+      assert.strictEqual(seen.length, 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "that say no scope are the asking network's alone, from an upstream that says scopes (RFC 7871 §7.2.1)",
+    () =>
+      Effect.gen(function* () {
+        // A forger who does not see the question, or a server that has lost the option: both look like this.
+        const server = yield* serverBefore((query, ...rest) => {
+          const isBare = nameOf(packet.decode(query)).startsWith("bare")
+          return tellingBack([], ({ source }) => (isBare ? undefined : source))(query, ...rest)
+        })
+        const ask = (name: string, from: string) =>
+          Effect.map(server.ask({ name: `${name}.told.example`, type: "TXT", from }), ({ answer }) => toldIn(answer))
+        yield* ask("whole", "8.8.8.8")
+        for (let i = 0; i < 30; i++) yield* ask(`bare${i}`, "8.8.8.8")
+        for (let i = 0; i < 30; i++) assert.strictEqual(yield* ask(`bare${i}`, "9.9.9.9"), "1:090909/24")
+        for (const from of ["8.8.8.8", "8.8.8.9"]) assert.strictEqual(yield* ask("bare7", from), "1:080808/24")
+        assert.strictEqual(server.counters.read("cache.hits"), 2)
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("that say no scope are everybody's when the upstream has never said one, and no longer when it does", () =>
+    Effect.gen(function* () {
+      let knows = false
+      const server = yield* serverBefore(tellingBack([], ({ source }) => (knows ? source : undefined)))
+      const ask = (name: string, from: string) =>
+        Effect.map(server.ask({ name: `${name}.told.example`, type: "TXT", from }), ({ answer }) => toldIn(answer))
+      for (let i = 0; i < 4; i++) {
+        assert.strictEqual(yield* ask(`n${i}`, "8.8.8.8"), "1:080808/24")
+        assert.strictEqual(yield* ask(`n${i}`, "9.9.9.9"), "1:090909/24", "not concluded from so few")
+      }
+      for (let i = 4; i < 6; i++) yield* ask(`n${i}`, "8.8.8.8")
+      yield* ask("common", "8.8.8.8")
+      for (const from of ["9.9.9.9", "2a00::1"]) assert.strictEqual(yield* ask("common", from), "1:080808/24")
+      knows = true
+      yield* ask("scoped", "8.8.8.8")
+      knows = false
+      yield* ask("after", "8.8.8.8")
+      assert.strictEqual(yield* ask("after", "9.9.9.9"), "1:090909/24")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that are errors, or for those who are not told of, say nothing of whether an upstream knows scopes", () =>
+    Effect.gen(function* () {
+      const server = yield* serverBefore(
+        (query, transport, count) => {
+          const asked = packet.decode(query)
+          if (asked.questions![0]!.name.startsWith("error")) return [{ reply: reply(asked, { rcode: 9 }) }]
+          return tellingBack([], () => undefined)(query, transport, count)
+        },
+        { DNS_SERVER_FAILOVER_RCODES: "SERVFAIL" }
+      )
+      const ask = (name: string, from: string, edns = {}) =>
+        Effect.map(server.ask({ name: `${name}.told.example`, type: "TXT", from, edns }), ({ answer }) => answer)
+      for (let i = 0; i < 20; i++) {
+        yield* ask(`error${i}`, "8.8.8.8")
+        yield* ask(`out${i}`, "8.8.8.8", telling("0.0.0.0", 0))
+        yield* ask(`private${i}`, "10.0.0.1")
+      }
+      yield* ask("k", "8.8.8.8")
+      assert.strictEqual(toldIn(yield* ask("k", "9.9.9.9")), "1:090909/24")
     }).pipe(Effect.scoped)
   )
 
@@ -197,6 +257,33 @@ describe("answers by client network", () => {
         ["1:080808/24", "1:080808/24", "1:090909/24", "1:090909/24", "1:080809/24"]
       )
       assert.strictEqual(seen.length, 3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("are asked for by four networks at once; the others wait their turn, and look for an answer first", () =>
+    Effect.gen(function* () {
+      for (const [scope, asked] of [
+        [24, 40],
+        [0, 4],
+        [8, 4]
+      ] as const) {
+        const inner = tellingBack([], () => scope)
+        const server = yield* serverBefore((...args) =>
+          inner(...args).map((reaction) => ({ ...reaction, delayMs: 20 }))
+        )
+        const waiting = yield* Effect.forEach(
+          Array.from({ length: 40 }, (_, i) => `8.8.${i}.1`),
+          (from) => server.send({ name: "many.told.example", type: "TXT", from })
+        )
+        yield* server.pass(600)
+        for (const [i, { got }] of waiting.entries()) {
+          const told = toldIn(got()!)
+          if (scope === 24) assert.strictEqual(told, `1:0808${i.toString(16).padStart(2, "0")}/24`)
+          else assert.match(told, /^1:08080[0-3]\/24$/)
+        }
+        assert.strictEqual(server.counters.read("upstream.attempts"), asked)
+        assert.strictEqual(server.counters.read("upstream.queued"), 36)
+      }
     }).pipe(Effect.scoped)
   )
 
