@@ -64,11 +64,11 @@ export class FlushLog {
    * Takes the whole log as Redis has it.
    *
    * @param generation the number of the last flush
-   * @param log newest first
+   * @param log newest first; what is numbered above that was not entered there by a server
    * @returns the flushes that were not known, oldest first; one of everything where some are forgotten
    */
   adopt(generation: number, log: ReadonlyArray<NumberedFlush>): ReadonlyArray<Flush> {
-    const missed = log.filter(({ number }) => number > this.generation).reverse()
+    const missed = log.filter(({ number }) => number > this.generation && number <= generation).reverse()
     const isWhole = missed.length === generation - this.generation
     this.generation = Math.max(this.generation, generation)
     if (isWhole) {

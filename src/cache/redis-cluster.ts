@@ -12,6 +12,7 @@ import {
   RedisUnreachable,
   unreachable
 } from "./redis-connection.ts"
+import { ReplyLimit } from "./redis-reply-limit.ts"
 
 /** Finding out where slots are, and connecting to all nodes. */
 const DISCOVERY_MS = 5_000
@@ -40,7 +41,8 @@ export const throughCluster = (
       }),
       (made) => Effect.sync(() => made.destroy())
     )
-    yield* Effect.tryPromise({ try: () => cluster.connect(), catch: unreachable }).pipe(
+    const limit = yield* ReplyLimit.make
+    yield* Effect.tryPromise({ try: () => limit.run(() => cluster.connect()), catch: unreachable }).pipe(
       Effect.timeoutOrElse({
         duration: DISCOVERY_MS,
         orElse: () => Effect.fail(new RedisUnreachable({ message: "the cluster does not say where its slots are" }))
@@ -48,7 +50,10 @@ export const throughCluster = (
     )
     const send = (args: ReadonlyArray<RedisArgument>): Promise<unknown> => {
       const key = keyOf(args)
-      return key === undefined ? seed.send(args) : cluster.sendCommand(key, false, [...args], asBuffers)
+      if (key === undefined) return seed.send(args)
+      const reply = cluster.sendCommand<unknown>(key, false, [...args], asBuffers)
+      reply.then(limit.onWhole, limit.onWhole)
+      return reply
     }
     return {
       ...seed,

@@ -9,8 +9,9 @@ import { getCACertificates } from "node:tls"
 import { NodeRedis } from "@effect/platform-node"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Schema, Scope } from "effect"
 import type { Redis } from "effect/persistence"
-import { RESP_TYPES, type RedisClientOptions } from "redis"
+import { ErrorReply, RESP_TYPES, type RedisClientOptions } from "redis"
 import type { RedisAddress } from "../config/redis-address.ts"
+import { ReplyLimit } from "./redis-reply-limit.ts"
 
 const CONNECT_TIMEOUT_MS = 2_000
 /** A connection on which nothing moves for so long is none any more; a heartbeat a second moves it. */
@@ -64,7 +65,8 @@ export const clientOptions = (address: RedisAddress, authorities: ReadonlyArray<
 /** Connects, and says who it is, for as long as the scope lives. */
 export const connect = (options: RedisClientOptions): Effect.Effect<RedisConnection, RedisUnreachable, Scope.Scope> =>
   Effect.gen(function* () {
-    const context = yield* built(options)
+    const limit = yield* ReplyLimit.make
+    const context = yield* built(options, limit)
     const { client, use } = Context.get(context, NodeRedis.NodeRedis)
     yield* Effect.addFinalizer(() => Effect.sync(() => client.destroy()))
     const ended = yield* Deferred.make<never, RedisUnreachable>()
@@ -72,18 +74,28 @@ export const connect = (options: RedisClientOptions): Effect.Effect<RedisConnect
       Deferred.doneUnsafe(ended, Effect.fail(unreachable(cause ?? new Error("the connection was closed"))))
     }
     client.on("error", end).on("end", () => end())
+    const send = (args: ReadonlyArray<RedisArgument>): Promise<unknown> => {
+      const reply = client.sendCommand(args, asBuffers)
+      reply.then(limit.onWhole, limit.onWhole)
+      return reply
+    }
     return {
-      send: (args) => client.sendCommand(args, asBuffers),
+      send,
       ask: (args) =>
         Effect.mapError(
-          use((client) => client.sendCommand(args, asBuffers)),
+          use(() => send(args)),
           unreachable
         ),
-      subscribe: (channel, onMessage) =>
-        Effect.mapError(
-          use((client) => client.subscribe(channel, onMessage)),
+      subscribe: (channel, onMessage) => {
+        const onWhole = (text: string): void => {
+          limit.onWhole()
+          onMessage(text)
+        }
+        return Effect.mapError(
+          use((client) => client.subscribe(channel, onWhole)),
           unreachable
-        ),
+        )
+      },
       ping: () => Promise.resolve(),
       ended: Deferred.await(ended)
     }
@@ -96,7 +108,8 @@ export const connect = (options: RedisClientOptions): Effect.Effect<RedisConnect
  * the silence.
  */
 const built = (
-  options: RedisClientOptions
+  options: RedisClientOptions,
+  limit: ReplyLimit
 ): Effect.Effect<Context.Context<NodeRedis.NodeRedis>, RedisUnreachable, Scope.Scope> =>
   Effect.gen(function* () {
     const own = yield* Effect.acquireRelease(Scope.make(), (scope) => Effect.forkDetach(Scope.close(scope, Exit.void)))
@@ -105,14 +118,21 @@ const built = (
       Effect.provide(Logger.layer([])),
       Effect.mapError(unreachable)
     )
-    const fiber = yield* Effect.forkDetach(building)
+    const fiber = limit.run(() => Effect.runFork(building))
     return yield* Effect.onInterrupt(Fiber.join(fiber), () => Effect.sync(() => fiber.interruptUnsafe()))
   })
+
+/** Whether it is an error that Redis answered with: of that kind, if one is said. */
+export const isReply = (error: unknown, kind = ""): error is Error =>
+  error instanceof ErrorReply && error.message.startsWith(kind)
+
+/** What Redis says, for people: it may say anything, at any length. */
+export const oneLine = (text: string): string => text.slice(0, 200).replaceAll(/[^\x20-\x7e]/g, "?")
 
 /** Why there is no Redis, in one line without anything secret. */
 export const unreachable = (error: unknown): RedisUnreachable => {
   const cause = (error as Redis.RedisError).cause ?? error
   const causes = cause instanceof AggregateError ? cause.errors : [cause]
   const texts = causes.map((each) => (each instanceof Error ? each.message || each.name : String(each)))
-  return new RedisUnreachable({ message: texts.join("; ") })
+  return new RedisUnreachable({ message: texts.map(oneLine).join("; ") })
 }

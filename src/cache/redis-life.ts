@@ -6,12 +6,12 @@
  */
 import { Deferred, Effect, Queue, type Scope } from "effect"
 import { formatRedis, type RedisAddress } from "../config/redis-address.ts"
-import { type Flush, type FlushLog, readFlush, readNumberedFlush } from "./flush-log.ts"
+import { type Flush, type FlushLog, type NumberedFlush, readFlush, readNumberedFlush } from "./flush-log.ts"
 import type { RedisBreaker } from "./redis-breaker.ts"
 import type { RedisClock } from "./redis-clock.ts"
 import { isClusterNode, throughCluster } from "./redis-cluster.ts"
 import { clientOptions, connect, type RedisConnection, RedisUnreachable, unreachable } from "./redis-connection.ts"
-import { COUNT, enterFlush, FLUSHES, readFlushes, WISHES } from "./redis-flushes.ts"
+import { askForCount, enterFlush, FLUSHES, MAX_FLUSH_TEXT, readFlushes, WISHES } from "./redis-flushes.ts"
 import { SpeaksOfRedis } from "./shared-tier.ts"
 
 const BEAT_MS = 1_000
@@ -23,8 +23,10 @@ const DEAD_MS = 3_000
 const SLOW_MS = 5_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
-/** Flushes that wait to be carried out; past this, the log is read. */
+/** Flushes, or wishes for them, that wait; what comes past this is not heard. The count tells that flushes were missed. */
 const MAX_WAITING = 1_000
+/** Flushes that are carried out one by one when several wait; more of them are one of everything, which is done at once. */
+const MAX_WALKS = 16
 
 export interface LifeOptions {
   readonly address: RedisAddress
@@ -51,7 +53,8 @@ export const keepConnected = (
     return { firstTried: Deferred.await(tried) }
   })
 
-type News = { readonly wish: Flush } | { readonly entered: string } | "missed"
+/** A flush that was entered, or that some were missed. */
+type News = NumberedFlush | "missed"
 
 class Life {
   private readonly options: LifeOptions
@@ -94,27 +97,40 @@ class Life {
           options.use(undefined)
         })
       )
+      const wishes = yield* Queue.dropping<Flush>(MAX_WAITING)
       const news = yield* Queue.dropping<News>(MAX_WAITING)
       yield* connection.subscribe(WISHES, (text) => {
-        const wish = readFlush(text)
-        if (wish !== undefined) Queue.offerUnsafe(news, { wish })
+        const wish = text.length > MAX_FLUSH_TEXT ? undefined : readFlush(text)
+        if (wish !== undefined) Queue.offerUnsafe(wishes, wish)
       })
-      yield* connection.subscribe(FLUSHES, (entered) => void Queue.offerUnsafe(news, { entered }))
+      yield* connection.subscribe(FLUSHES, (text) => {
+        const entered = text.length > MAX_FLUSH_TEXT ? undefined : readNumberedFlush(text)
+        if (entered !== undefined) Queue.offerUnsafe(news, entered)
+      })
       yield* this.catchUp(connection)
       options.use(connection)
-      const listening = Effect.forever(Effect.flatMap(Queue.take(news), (what) => this.hear(connection, what)))
-      return yield* Effect.raceAllFirst([connection.ended, this.beat(connection, news), listening])
+      const entering = Effect.forever(
+        Effect.flatMap(Queue.take(wishes), (wish) => enterFlush(connection, wish, options.log.generation, true))
+      )
+      const hearing = Effect.forever(Effect.flatMap(Queue.takeAll(news), (what) => this.hear(connection, what)))
+      return yield* Effect.raceAllFirst([connection.ended, this.beat(connection, news), entering, hearing])
     }).pipe(Effect.ensuring(Effect.sync(this.onTried)))
   }
 
-  private hear(connection: RedisConnection, news: News): Effect.Effect<void, RedisUnreachable> {
+  /** Carries out what was entered. Where much was, or what is known is not all, the log says what to do. */
+  private hear(connection: RedisConnection, news: ReadonlyArray<News>): Effect.Effect<void, RedisUnreachable> {
     const { forget, log } = this.options
-    if (news === "missed") return this.catchUp(connection)
-    if ("wish" in news) return enterFlush(connection, news.wish, log.generation, true)
-    const entered = readNumberedFlush(news.entered)
-    if (entered === undefined || entered.number <= log.generation) return Effect.void
-    // What is noted as known has to be done, even if the connection ends meanwhile.
-    return log.add(entered) ? Effect.uninterruptible(forget(entered.flush)) : this.catchUp(connection)
+    if (news.length > MAX_WALKS) return this.catchUp(connection)
+    return Effect.forEach(
+      news,
+      (entered) => {
+        if (entered === "missed") return this.catchUp(connection)
+        if (entered.number <= log.generation) return Effect.void
+        // What is noted as known has to be done, even if the connection ends meanwhile.
+        return log.add(entered) ? Effect.uninterruptible(forget(entered.flush)) : this.catchUp(connection)
+      },
+      { discard: true }
+    )
   }
 
   /** Reads what was flushed while nobody told. */
@@ -122,7 +138,11 @@ class Life {
     const { forget, log } = this.options
     return Effect.flatMap(readFlushes(connection, log.generation), (read) =>
       Effect.uninterruptible(
-        Effect.suspend(() => Effect.forEach(log.adopt(read.generation, read.log), forget, { discard: true }))
+        Effect.suspend(() => {
+          const missed = log.adopt(read.generation, read.log)
+          const flushes: ReadonlyArray<Flush> = missed.length > MAX_WALKS ? [{ kind: "all" }] : missed
+          return Effect.forEach(flushes, forget, { discard: true })
+        })
       )
     )
   }
@@ -136,7 +156,7 @@ class Life {
       const sentMs = performance.now()
       const { count, time, tookMs } = yield* Effect.tryPromise({
         try: async () => {
-          const asked = [connection.send(["GET", COUNT]), connection.send(["TIME"]), connection.ping()]
+          const asked = [connection.send(askForCount), connection.send(["TIME"]), connection.ping()]
           const [count, time] = await Promise.all(asked)
           return { count, time, tookMs: performance.now() - sentMs }
         },
@@ -147,9 +167,11 @@ class Life {
           orElse: () => Effect.fail(new RedisUnreachable({ message: "it does not answer" }))
         })
       )
-      const [seconds, micros] = time as ReadonlyArray<Buffer>
-      clock.set(Number(seconds) * 1000 + Number(micros) / 1000, sentMs + tookMs)
-      if (Number(count ?? 0) !== log.generation) Queue.offerUnsafe(news, "missed")
+      const [seconds, micros] = Array.isArray(time) ? (time as ReadonlyArray<unknown>) : []
+      const wallMs = Number(seconds) * 1000 + Number(micros) / 1000
+      if (!Number.isFinite(wallMs)) return yield* new RedisUnreachable({ message: "it does not tell the time" })
+      clock.set(wallMs, sentMs + tookMs)
+      if (Number(count) !== log.generation) Queue.offerUnsafe(news, "missed")
       breaker.endTrial(tookMs <= this.options.patienceMs)
       if (breaker.isClosed) {
         shutSinceMs = performance.now()

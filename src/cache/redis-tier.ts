@@ -1,5 +1,5 @@
 /** The shared tier over Redis, put together from its parts. */
-import { Effect, type Scope } from "effect"
+import { Effect, FiberSet, type Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { RedisAddress } from "../config/redis-address.ts"
 import type { Question } from "../dns/question.ts"
@@ -15,12 +15,18 @@ import { enterFlush } from "./redis-flushes.ts"
 import { redisKeyOf } from "./redis-key.ts"
 import { keepConnected } from "./redis-life.ts"
 import { RedisLookups, RedisPatience } from "./redis-lookups.ts"
+import { RedisRefusals } from "./redis-refusals.ts"
 import { RedisWrites } from "./redis-writes.ts"
-import { decodeEntry, encodeEntry } from "./shared-entry.ts"
-import type { SharedAnswer, Tier } from "./shared-tier.ts"
+import { decodeEntry, encodeEntry, encodeSuperseded } from "./shared-entry.ts"
+import { NOTHING, type SharedFind, SpeaksOfRedis, type Tier, UNKNOWN } from "./shared-tier.ts"
 
 /** The server starts without Redis when it has not come up by then. */
 const START_MS = 250
+/**
+ * Seconds by which stamps of other servers may be ahead of Redis's clock as it is known here: what is known of it is late
+ * by the time of a heartbeat, three seconds at most. What is further ahead has no age that anybody could know.
+ */
+const AHEAD_SECONDS = 5
 /** What waits to be written when the server stops gets so long. */
 const LAST_WRITES_MS = 300
 
@@ -39,8 +45,13 @@ export const makeRedisTier = (
     const log = new FlushLog()
     let connection: RedisConnection | undefined
     const usable = (): RedisConnection | undefined => (breaker.isClosed ? connection : undefined)
-    const lookups = new RedisLookups(breaker, counters, patienceMs)
-    const writes = new RedisWrites(counters, usable)
+    const speaks = yield* SpeaksOfRedis
+    const run = yield* FiberSet.makeRuntime<never>()
+    const say = (line: string, isOver: boolean): void => {
+      if (speaks) run(isOver ? Effect.logInfo(line) : Effect.logWarning(line))
+    }
+    const lookups = new RedisLookups(breaker, counters, patienceMs, new RedisRefusals("give answers", say))
+    const writes = new RedisWrites(counters, usable, new RedisRefusals("take answers", say))
 
     const forgetAnswers = (flush: Flush): Effect.Effect<unknown> => {
       switch (flush.kind) {
@@ -72,38 +83,51 @@ export const makeRedisTier = (
     yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(writes.writeAll, LAST_WRITES_MS)))
     yield* Effect.ignore(Effect.timeout(firstTried, START_MS))
 
-    /** What the value of a key says; undefined where it may not be used. */
-    const read = (question: Question, value: Buffer | undefined): SharedAnswer | undefined => {
-      if (value === undefined) return undefined
+    const keyOf = (question: Question): Buffer => redisKeyOf(question, fingerprintOf(question.view))
+
+    /** What the value of a key says; nothing where it may not be used. */
+    const read = (question: Question, value: Buffer): SharedFind => {
       const entry = decodeEntry(value)
-      if (entry === undefined || log.isVoid(entry.generation, question.name)) {
+      const ageSeconds = entry === undefined ? 0 : clock.nowSeconds() - entry.storedSeconds
+      if (entry === undefined || ageSeconds < -AHEAD_SECONDS || log.isVoid(entry.generation, question.name)) {
         counters.add("shared.refused")
-        return undefined
+        return NOTHING
       }
-      return { wire: entry.wire, ageSeconds: Math.max(0, clock.nowSeconds() - entry.storedSeconds) }
+      const age = Math.max(0, ageSeconds)
+      return entry.wire.length === 0
+        ? { kind: "superseded", ageSeconds: age }
+        : { kind: "answer", wire: entry.wire, ageSeconds: age }
     }
 
     return {
       find: (question, take) => {
         const open = usable()
         if (open === undefined) {
-          take(undefined)
+          take(UNKNOWN)
           return
         }
-        const key = redisKeyOf(question, fingerprintOf(question.view))
-        lookups.find(open, key, (value) => take(read(question, value)))
+        lookups.find(open, keyOf(question), (value) => take(Buffer.isBuffer(value) ? read(question, value) : value))
       },
       generation: () => log.generation,
       keep: (question, wire, ttlSeconds, generation) => {
-        if (ttlSeconds <= 0) return
         if (!writes.hasRoom()) {
           counters.add("shared.dropped")
+          return false
+        }
+        const value = encodeEntry({ generation, storedSeconds: clock.nowSeconds(), wire })
+        writes.add(keyOf(question), value, (ttlSeconds + config.cacheStaleSecs) * 1000)
+        return true
+      },
+      supersede: (question, generation) => {
+        if (!writes.hasRoom()) {
+          writes.remove(keyOf(question))
           return
         }
-        const key = redisKeyOf(question, fingerprintOf(question.view))
-        const value = encodeEntry({ generation, storedSeconds: clock.nowSeconds(), wire })
-        writes.add(key, value, (ttlSeconds + config.cacheStaleSecs) * 1000)
+        // As long as any server may have what was superseded.
+        const lifeMs = (config.cacheMaxTtlSecs + config.cacheStaleSecs) * 1000
+        writes.add(keyOf(question), encodeSuperseded(generation, clock.nowSeconds()), lifeMs)
       },
+      forget: (question) => writes.remove(keyOf(question)),
       flush: (flush) =>
         Effect.suspend(() =>
           connection === undefined

@@ -7,17 +7,28 @@
  * | 4 | when it was stored: seconds since 1970 by Redis's clock |
  * | 12 – 65,535 | the answer, octet for octet as this server keeps it; how long it lives is what its records say |
  *
+ * Without an answer it says that what was known before was superseded, by an answer that may not be kept.
+ *
  * Integers in network order.
  */
 import { copyOctets, HEADER_SIZE, MAX_MESSAGE_SIZE, putU32, u32 } from "../dns/wire.ts"
 
 const STAMP_SIZE = 8
+/** Octets of the longest one. */
+export const MAX_ENTRY_SIZE = STAMP_SIZE + MAX_MESSAGE_SIZE
+
+const EMPTY = new Uint8Array(0)
 
 export interface SharedEntry {
   readonly generation: number
   readonly storedSeconds: number
+  /** Empty where it says that what was known before was superseded. */
   readonly wire: Uint8Array
 }
+
+/** What says that all that was stored before was superseded. */
+export const encodeSuperseded = (generation: number, storedSeconds: number): Buffer =>
+  encodeEntry({ generation, storedSeconds, wire: EMPTY })
 
 export const encodeEntry = ({ generation, storedSeconds, wire }: SharedEntry): Buffer => {
   const octets = Buffer.allocUnsafe(STAMP_SIZE + wire.length)
@@ -30,6 +41,6 @@ export const encodeEntry = ({ generation, storedSeconds, wire }: SharedEntry): B
 /** Undefined where it is too short or too long to be one. The answer in it is looked at by who uses it. */
 export const decodeEntry = (octets: Uint8Array): SharedEntry | undefined => {
   const length = octets.length - STAMP_SIZE
-  if (length < HEADER_SIZE || length > MAX_MESSAGE_SIZE) return undefined
+  if (length !== 0 && (length < HEADER_SIZE || length > MAX_MESSAGE_SIZE)) return undefined
   return { generation: u32(octets, 0), storedSeconds: u32(octets, 4), wire: octets.subarray(STAMP_SIZE) }
 }

@@ -9,25 +9,35 @@ import type { Question } from "../dns/question.ts"
 import type { Flush } from "./flush-log.ts"
 import type { RedisUnreachable } from "./redis-connection.ts"
 
-/** An answer from the shared tier, not looked at yet. */
-export interface SharedAnswer {
-  readonly wire: Uint8Array
-  /** Seconds since it was stored. */
-  readonly ageSeconds: number
-}
+/** What the shared tier has for a question. */
+export type SharedFind =
+  /** An answer, not looked at yet. */
+  | { readonly kind: "answer"; readonly wire: Uint8Array; readonly ageSeconds: number }
+  /** The word that so long ago an answer superseded what there was, and might not be kept itself. */
+  | { readonly kind: "superseded"; readonly ageSeconds: number }
+  /** Nothing, or nothing that anybody may use. */
+  | { readonly kind: "nothing" }
+  /** It is not known: it did not say, or not in time. */
+  | { readonly kind: "unknown" }
+
+export const NOTHING: SharedFind = { kind: "nothing" }
+export const UNKNOWN: SharedFind = { kind: "unknown" }
 
 export interface Tier {
   /**
-   * Gives the answer to the question; undefined where there is none, or none in time: after some milliseconds at the
-   * latest, or before this returns.
+   * Says what there is for the question: after some milliseconds at the latest, or before this returns.
    *
    * @param take must not throw
    */
-  readonly find: (question: Question, take: (found: SharedAnswer | undefined) => void) => void
+  readonly find: (question: Question, take: (found: SharedFind) => void) => void
   /** What is asked for from now on belongs to this generation: to be taken before asking, for `keep`. */
   readonly generation: () => number
-  /** Keeps an answer that was just asked for, behind the query's back. */
-  readonly keep: (question: Question, wire: Uint8Array, ttlSeconds: number, generation: number) => void
+  /** Keeps an answer that was just asked for, behind the query's back; says whether it is going to try. */
+  readonly keep: (question: Question, wire: Uint8Array, ttlSeconds: number, generation: number) => boolean
+  /** Replaces an answer that is there by the word that it was superseded, for other servers to hear; behind the query's back. */
+  readonly supersede: (question: Question, generation: number) => void
+  /** Deletes what is there, if anything is. */
+  readonly forget: (question: Question) => void
   /** Has all servers forget, this one and the tier included. Done when Redis knows of it; the servers hear of it then. */
   readonly flush: (flush: Flush) => Effect.Effect<void, RedisUnreachable>
 }

@@ -3,12 +3,13 @@
  *
  * What comes from there is checked as what comes from an upstream. An answer that lives is kept here for the rest of its
  * life. One past its life is kept as such, the upstreams are asked, and if they fail, or take longer than a client ought
- * to wait, it is there to be given (RFC 8767 §5). Whoever has the question's answer already wants a newer one: it is
+ * to wait, it is there to be given (RFC 8767 §5). An answer that may not be kept supersedes what is there: other servers
+ * find the word of that, and forget what they have. Whoever has the question's answer already wants a newer one: it is
  * taken from the tier only if somebody has asked for it anew.
  */
 import { Effect, Exit, Option } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
-import { type SharedAnswer, SharedTier, type Tier } from "../cache/shared-tier.ts"
+import { type SharedFind, SharedTier, type Tier, UNKNOWN } from "../cache/shared-tier.ts"
 import { Configuration } from "../config/configuration.ts"
 import { lessAge } from "../dns/ageing.ts"
 import type { Question } from "../dns/question.ts"
@@ -16,12 +17,22 @@ import { type Due, type Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
-import { type Abandonable, type Begin, DeadlinePassed, type Outcome, type OutcomeTaker } from "../upstream/answer.ts"
+import {
+  type Abandonable,
+  type Answer,
+  type Begin,
+  DeadlinePassed,
+  type Outcome,
+  type OutcomeTaker
+} from "../upstream/answer.ts"
 import type { Join } from "./coalescer.ts"
 import { fewNetworksAtOnce } from "./network-slots.ts"
-import { makeResolveAndKeep } from "./resolve-and-keep.ts"
+import { isFinal, makeResolveAndKeep } from "./resolve-and-keep.ts"
 import { readShared } from "./shared-answer.ts"
 import { STALE_AFTER_MS } from "./staleness.ts"
+
+/** Exchanges at most for which nobody waits any more: no permit is held for them. What is more is given up. */
+const MAX_BEHIND = 1_000
 
 const late: Outcome = Exit.fail(new DeadlinePassed())
 
@@ -87,6 +98,8 @@ class Passage implements OutcomeTaker, Abandonable, Due {
   /** Undefined once it has been told, or does not want to be any more. */
   private taker: OutcomeTaker | undefined
   private exchange: Abandonable | undefined
+  /** What the tier has. */
+  private found: SharedFind = UNKNOWN
   private generation = 0
   private timer: Timer | undefined
 
@@ -118,27 +131,43 @@ class Passage implements OutcomeTaker, Abandonable, Due {
 
   /** What the upstreams say. */
   onOutcome(outcome: Outcome): void {
-    if (Exit.isSuccess(outcome)) {
-      const { wire, ttlSeconds } = outcome.value
-      this.tools.tier.keep(this.question, wire, ttlSeconds, this.generation)
-    }
+    if (Exit.isSuccess(outcome)) this.keep(outcome.value)
     this.tools.behind.delete(this)
     this.tell(outcome)
   }
 
   /** A client waits no longer where there is something to give; what the upstreams say then is kept. */
   fire(): void {
-    this.tools.behind.add(this)
+    const { behind } = this.tools
+    if (behind.size < MAX_BEHIND) behind.add(this)
+    else this.exchange?.abandon()
     this.tell(late)
   }
 
-  private onFound(found: SharedAnswer | undefined): void {
-    if (found === undefined) {
+  /** What is older goes: there, and in the tier. */
+  private keep({ wire, ttlSeconds }: Answer): void {
+    const { found, generation, question, tools } = this
+    const { tier } = tools
+    if (ttlSeconds > 0) {
+      if (!tier.keep(question, wire, ttlSeconds, generation) && found.kind === "answer") tier.forget(question)
+    } else if (isFinal(wire)) {
+      if (found.kind === "answer") tier.supersede(question, generation)
+      else if (found.kind === "unknown") tier.forget(question)
+    }
+  }
+
+  private onFound(found: SharedFind): void {
+    this.found = found
+    const { question, record, tools } = this
+    const { cache, counters } = tools
+    if (found.kind === "superseded") {
+      const here = cache.peekStale(question)
+      if (here !== undefined && here.ageSeconds >= found.ageSeconds) cache.supersede(question)
+    }
+    if (found.kind !== "answer") {
       this.askUpstreams()
       return
     }
-    const { question, record, tools } = this
-    const { cache, counters } = tools
     const { ageSeconds } = found
     const answer = readShared(found.wire, question, tools.maxTtlSeconds)
     if (answer === undefined) {

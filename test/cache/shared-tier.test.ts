@@ -4,7 +4,7 @@ import { FlushLog, formatFlush, MAX_FLUSHES, readFlush, readNumberedFlush } from
 import { fingerprintsOf } from "../../src/cache/group-fingerprint.ts"
 import { RedisBreaker } from "../../src/cache/redis-breaker.ts"
 import { redisKeyOf } from "../../src/cache/redis-key.ts"
-import { decodeEntry, encodeEntry } from "../../src/cache/shared-entry.ts"
+import { decodeEntry, encodeEntry, encodeSuperseded } from "../../src/cache/shared-entry.ts"
 import { readGroup, viewBy } from "../../src/config/routes.ts"
 import type { Question } from "../../src/dns/question.ts"
 import { wireName } from "../support/messages.ts"
@@ -99,7 +99,16 @@ describe("an entry of the shared tier", () => {
       })
   )
 
-  it("is none where it is too short to hold a header", () => {
+  it("that holds no answer says that what was there is superseded", () => {
+    const read = decodeEntry(encodeSuperseded(7, 9))!
+    assert.deepStrictEqual([read.generation, read.storedSeconds, read.wire.length], [7, 9, 0])
+  })
+
+  it("is none where it is too short to hold a header, or longer than any answer", () => {
+    assert.isUndefined(decodeEntry(new Uint8Array(7)))
+    assert.isUndefined(decodeEntry(new Uint8Array(9)))
+    assert.isUndefined(decodeEntry(new Uint8Array(65_544)))
+    assert.isDefined(decodeEntry(new Uint8Array(65_543)))
     assert.isUndefined(decodeEntry(new Uint8Array(19)))
     assert.isDefined(decodeEntry(new Uint8Array(20)))
   })
@@ -151,6 +160,15 @@ describe("a flush", () => {
     assert.deepStrictEqual(log.adopt(9, ["9 name a.test", "8 name b.test"].map(numbered)), [{ kind: "all" }])
     assert.isTrue(log.isVoid(7, other))
     assert.isFalse(log.isVoid(9, other))
+  })
+
+  it("that stands in the log with a number above the count was entered by nobody", () => {
+    const log = new FlushLog()
+    assert.deepStrictEqual(log.adopt(0, ["7 all", "3 name a.test"].map(numbered)), [])
+    assert.isFalse(log.isVoid(0, other))
+    assert.deepStrictEqual(log.adopt(1, ["7 all", "1 name other.test"].map(numbered)).map(formatFlush), [
+      "name other.test"
+    ])
   })
 
   it("is forgotten with all that is older than it when there are many", () => {

@@ -4,7 +4,7 @@ import { address, fakeUpstream } from "../support/fake-upstream.ts"
 import { redisServer } from "../support/redis.ts"
 import { startRedisCluster } from "../support/redis-cluster.ts"
 import { addressesOf } from "../support/server.ts"
-import { askAndShare, awaitCount, entriesOf, startSharing } from "../support/shared-servers.ts"
+import { askAndShare, awaitCount, entriesOf, olderBy, rewrite, startSharing } from "../support/shared-servers.ts"
 
 const names = Array.from({ length: 24 }, (_, i) => `name${i}.example.test`)
 
@@ -25,6 +25,32 @@ describe.skipIf(redisServer === undefined)("a Redis Cluster that servers share",
       for (const server of [first, second]) yield* awaitCount(server, "shared.flushes", 1)
       yield* second.ask({ name: names[0]! })
       assert.strictEqual(upstream.queries(), asked + names.length + 1)
+    })
+  )
+
+  it.live("loses what was superseded in whichever node it is, and reads values no further than an answer is long", () =>
+    Effect.gen(function* () {
+      const nodes = yield* startRedisCluster(3)
+      let ttl = 300
+      const upstream = yield* fakeUpstream((...args) => address("192.0.2.1", ttl)(...args))
+      const first = yield* startSharing(upstream, nodes[0]!)
+      const old = Array.from({ length: 12 }, (_, i) => `old${i}-.example.test`)
+      for (const name of [...old, "large.example.test"]) yield* askAndShare(first, name)
+      for (const node of nodes) {
+        yield* rewrite(node, "old.example.test", olderBy(301))
+        for (const [key] of yield* entriesOf(node)) {
+          if (key.includes("large")) yield* node.command("SETRANGE", key, String(100 << 20), "x")
+        }
+      }
+      const second = yield* startSharing(upstream, nodes[1]!)
+      yield* second.ask({ name: "large.example.test" })
+      yield* awaitCount(second, "shared.refused", 1)
+      yield* awaitCount(second, "shared.writes", 1)
+      ttl = 0
+      for (const name of old) assert.deepStrictEqual(addressesOf(yield* second.ask({ name })), ["192.0.2.1"])
+      yield* awaitCount(second, "shared.writes", 13)
+      const lengths = (yield* Effect.forEach(nodes, entriesOf)).flat().map(([, value]) => value.length)
+      assert.strictEqual(lengths.filter((length) => length === 8).length, 12)
     })
   )
 

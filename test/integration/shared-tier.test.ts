@@ -151,8 +151,11 @@ describe.skipIf(redisServer === undefined)("a Redis that servers share", () => {
         return copy
       }
       const damaged: Record<string, Buffer> = {
-        nothing: Buffer.alloc(0),
-        "a stamp alone": stamp,
+        "less than a stamp": stamp.subarray(0, 7),
+        "a stamp and no header": whole.subarray(0, 19),
+        "more than an answer can be": Buffer.concat([whole, Buffer.alloc(65_536)]),
+        "a stamp from the future": olderBy(-3_600)(whole),
+        "a stamp from long ago, as a number below 0": olderBy(-(2 ** 31))(whole),
         "half of it": whole.subarray(0, whole.length - 3),
         "a text": Buffer.from("what is this that stands here and is no answer"),
         "another id": Buffer.concat([stamp, changed(0, 1)]),

@@ -33,8 +33,15 @@ export interface AskOptions {
 const choice = process.env["DNS_SERVER_DATAGRAMS"]
 export const datagramsOfRun: Record<string, string> = choice === undefined ? {} : { DNS_SERVER_DATAGRAMS: choice }
 
-/** Starts the server with these settings over the defaults; listens on a free port unless told otherwise. */
-export const startServer = (settings: Record<string, string>): Effect.Effect<RunningServer, never, Scope.Scope> =>
+/**
+ * Starts the server with these settings over the defaults; listens on a free port unless told otherwise.
+ *
+ * @param lines where its log's go
+ */
+export const startServer = (
+  settings: Record<string, string>,
+  lines: Array<string> = []
+): Effect.Effect<RunningServer, never, Scope.Scope> =>
   Effect.gen(function* () {
     const environment = { DNS_SERVER_LISTEN: "127.0.0.1:0", ...datagramsOfRun, ...settings }
     const loaded = yield* load(undefined).pipe(
@@ -46,7 +53,7 @@ export const startServer = (settings: Record<string, string>): Effect.Effect<Run
           Layer.mergeAll(
             Configuration.layer(loaded.settings),
             layerDatagrams(loaded.settings.datagrams),
-            Logger.layer([])
+            Logger.layer([Logger.make(({ message }) => lines.push(String([message].flat()[0])))])
           )
         )
       )

@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Option } from "effect"
+import { AnswerCache } from "../../src/cache/answer-cache.ts"
+import { FailureCache } from "../../src/cache/failure-cache.ts"
+import { SharedTier, type Tier } from "../../src/cache/shared-tier.ts"
+import { Configuration } from "../../src/config/configuration.ts"
+import { TimerWheel } from "../../src/io/timer-wheel.ts"
+import { Turn } from "../../src/io/turn.ts"
+import { makeResolveThroughTier } from "../../src/query/resolve-through-tier.ts"
+import { Counters } from "../../src/telemetry/counters.ts"
+import { ResolverPool } from "../../src/upstream/resolver-pool.ts"
+import { asked, message, record, wireName, question as wireQuestion } from "../support/messages.ts"
+import { settingsOf } from "../support/settings.ts"
+
+/** It has an answer to everything, past its life. */
+const tier: Tier = {
+  find: ({ name, type }, take) => {
+    const answers = [record(name, type, 10, [192, 0, 2, 1])]
+    const wire = message({ id: 0, flags: 0x8180, questions: [wireQuestion(name, type)], answers })
+    take({ kind: "answer", wire, ageSeconds: 100 })
+  },
+  generation: () => 0,
+  keep: () => true,
+  supersede: () => {},
+  forget: () => {},
+  flush: () => Effect.void
+}
+
+describe("exchanges for which nobody waits any more, a stale answer being there", () => {
+  it.effect("go on behind, a thousand of them; those that are more are given up", () =>
+    Effect.gen(function* () {
+      let begun = 0
+      let abandoned = 0
+      const pool = ResolverPool.of({
+        begin: () => {
+          begun++
+          return { abandon: () => abandoned++ }
+        },
+        resolve: () => Effect.never
+      })
+      const context = yield* Layer.build(
+        Layer.mergeAll(AnswerCache.layer, FailureCache.layer, Layer.provideMerge(TimerWheel.layer, Turn.layer)).pipe(
+          Layer.provideMerge(
+            Layer.mergeAll(
+              Counters.layer,
+              Configuration.layer(settingsOf({ DNS_SERVER_STALE_ANSWER: "at-once" })),
+              Layer.succeed(ResolverPool, pool),
+              Layer.succeed(SharedTier, Option.some(tier))
+            )
+          )
+        )
+      )
+      const begin = yield* Effect.provideContext(
+        makeResolveThroughTier(() => {}),
+        context
+      )
+      let told = 0
+      for (let i = 0; i < 1_500; i++) {
+        const question = { ...asked("www.example.test"), name: wireName(`n${i}.test`) }
+        begin(question, { startedMs: 0, endedMs: 0, attempts: [] }, { onOutcome: () => told++ })
+      }
+      assert.deepStrictEqual([told, begun, abandoned], [1_500, 1_500, 500])
+    }).pipe(Effect.scoped)
+  )
+})
