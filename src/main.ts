@@ -12,6 +12,7 @@ import { formatEndpoint } from "./io/endpoint.ts"
 import { Listeners } from "./listener/listeners.ts"
 import { check, help, readCommand, version } from "./process/cli.ts"
 import { layerDatagrams } from "./process/datagrams.ts"
+import { guardStandardStreams } from "./process/line-writer.ts"
 import { layerLogging } from "./process/logging.ts"
 import { hangups, reloadOnHangup } from "./process/reload.ts"
 import { standaloneLayer } from "./process/server.ts"
@@ -55,8 +56,8 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       })
       yield* Effect.addFinalizer(() =>
         Effect.logInfo("shutting down", counters.snapshot(), {
-          "milliseconds of hits": latencies.quantiles("hit"),
-          "milliseconds of misses": latencies.quantiles("miss")
+          hits_ms: latencies.quantiles("hit"),
+          misses_ms: latencies.quantiles("miss")
         })
       )
       return yield* reloadOnHangup({ signals, file, loaded, resizeCache })
@@ -83,6 +84,8 @@ const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Erro
       return run(command.file)
   }
 }).pipe(Effect.tapError((error) => Console.error(error.message)))
+
+guardStandardStreams()
 
 // A second signal ends the process at once; the first lets what is in flight finish.
 let signals = 0

@@ -7,6 +7,7 @@ import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import { asksForPlace } from "./conditions.ts"
 import { wrongWithGeoFile } from "./geo-file.ts"
 import { namesWithTooMuch } from "./local-answers.ts"
+import { otlpOf } from "./otlp.ts"
 import { fileKey, type SettingName, Settings, settingInfo, settingNames } from "./schema.ts"
 import { type Gathered, type Given, gather, type Mistake } from "./sources.ts"
 import { isNamed } from "./upstream-address.ts"
@@ -63,7 +64,8 @@ export const load = Effect.fnUntraced(function* (file: string | undefined) {
     ...(Exit.isSuccess(decoded) ? contradictions(decoded.value, gathered) : decodeMistakes(decoded, gathered))
   ]
   if (Exit.isFailure(decoded) || mistakes.length > 0) return yield* new ConfigurationError({ mistakes })
-  return { settings: decoded.value, given: gathered.given, warnings: gathered.warnings } satisfies Loaded
+  const warnings = [...gathered.warnings, ...otlpWarnings(decoded.value, gathered)]
+  return { settings: decoded.value, given: gathered.given, warnings } satisfies Loaded
 })
 
 /** Settings that were found to be right, read again from what was written: in another thread. */
@@ -88,6 +90,13 @@ const decodeMistakes = (
 const placeOf = (name: SettingName, given: Given): string =>
   given.source === "default" ? `${fileKey(name)} (${given.place})` : given.place
 
+/** What the environment says of traces for many programs at once, and means nothing here. */
+const otlpWarnings = (settings: Settings, gathered: Gathered): ReadonlyArray<string> =>
+  otlpOf(settings).doubts.map(({ name, expected, instead }) => {
+    const given = gathered.given.get(name)!
+    return `${placeOf(name, given)}: ${shown(name, given.value)}: expected ${expected}; ${instead}`
+  })
+
 /** A setting's value for people, without what is secret in it. */
 export const shown = (name: SettingName, value: Given["value"]): string | undefined => {
   const text = value === undefined || typeof value === "string" ? value : value.join(", ")
@@ -102,6 +111,10 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
   }
   if (settings.cacheMinTtlSecs > settings.cacheMaxTtlSecs) {
     say("cacheMinTtlSecs", String(settings.cacheMinTtlSecs), `at most cache_max_ttl_secs (${settings.cacheMaxTtlSecs})`)
+  }
+  for (const { name, expected } of otlpOf(settings).doubts) {
+    const given = gathered.given.get(name)!
+    if (given.source === "file") say(name, shown(name, given.value) ?? "", expected)
   }
   const bound = settings.listen.flatMap(({ protocols, endpoint }) =>
     protocols.map((protocol) => `${protocol}://${formatEndpoint(endpoint)}`)

@@ -8,6 +8,7 @@
 import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { readAuthorities } from "./authorities.ts"
 import { readLocalAnswer } from "./local-answers.ts"
+import { shownUrl } from "./otlp.ts"
 import { readErrorRcode } from "./rcodes.ts"
 import { readRedisAddress, withoutSecrets } from "./redis-address.ts"
 import { policies, readGroup, readRule, readWeightedUpstream } from "./routes.ts"
@@ -49,11 +50,6 @@ const word = <const Words extends ReadonlyArray<string>>(...words: Words) =>
 const truth = fromText(
   (text): Read<boolean> =>
     text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("true or false")
-)
-
-const httpUrl = fromText(
-  (text): Read<string> =>
-    /^https?:$/.test(URL.parse(text)?.protocol ?? "") ? Result.succeed(text) : Result.fail("an http:// or https:// URL")
 )
 
 const text = fromText((value): Read<string> => (value === "" ? Result.fail("a text") : Result.succeed(value)))
@@ -105,9 +101,16 @@ export const Settings = Schema.Struct({
   slowQueryMs: number({ min: 1, max: 60_000 }),
   logLevel: word("trace", "debug", "info", "warn", "error", "fatal", "none"),
   logFormat: word("pretty", "json"),
-  otelEndpoint: Schema.UndefinedOr(httpUrl),
-  otelProtocol: word("http/protobuf", "http/json"),
-  otelServiceName: text
+  // What these mean is read in `otlp.ts`: nothing in them stops the server.
+  otelSdkDisabled: text,
+  otelTracesExporter: text,
+  otelEndpoint: Schema.UndefinedOr(text),
+  otelTracesEndpoint: Schema.UndefinedOr(text),
+  otelProtocol: text,
+  otelTracesProtocol: Schema.UndefinedOr(text),
+  otelTimeout: Schema.UndefinedOr(text),
+  otelTracesTimeout: Schema.UndefinedOr(text),
+  otelServiceName: Schema.UndefinedOr(text)
 })
 
 export type Settings = typeof Settings.Type
@@ -251,17 +254,49 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   slowQueryMs: { default: "1000", meaning: "milliseconds from which a query counts as slow and is traced" },
   logLevel: { default: "info", meaning: "trace, debug, info, warn, error, fatal, none" },
   logFormat: { default: undefined, meaning: "pretty or json; by default pretty on a terminal" },
+  otelSdkDisabled: {
+    default: "false",
+    variable: "OTEL_SDK_DISABLED",
+    meaning: "true: no trace leaves the server, whatever else is set"
+  },
+  otelTracesExporter: { default: "otlp", variable: "OTEL_TRACES_EXPORTER", meaning: "otlp, or none for no traces" },
   otelEndpoint: {
     default: undefined,
     variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    shown: shownUrl,
     meaning: "where traces go by OTLP over HTTP, such as http://localhost:4318; nowhere by default"
+  },
+  otelTracesEndpoint: {
+    default: undefined,
+    variable: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    shown: shownUrl,
+    meaning: "the same for traces alone, used as it is: http://localhost:4318/v1/traces"
   },
   otelProtocol: {
     default: "http/protobuf",
     variable: "OTEL_EXPORTER_OTLP_PROTOCOL",
     meaning: "http/protobuf or http/json"
   },
-  otelServiceName: { default: "strand", variable: "OTEL_SERVICE_NAME", meaning: "the service's name in traces" }
+  otelTracesProtocol: {
+    default: undefined,
+    variable: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    meaning: "the same for traces alone"
+  },
+  otelTimeout: {
+    default: undefined,
+    variable: "OTEL_EXPORTER_OTLP_TIMEOUT",
+    meaning: "milliseconds that one export may take; 3000 by default"
+  },
+  otelTracesTimeout: {
+    default: undefined,
+    variable: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    meaning: "the same for traces alone"
+  },
+  otelServiceName: {
+    default: undefined,
+    variable: "OTEL_SERVICE_NAME",
+    meaning: "the service's name in traces; by default what OTEL_RESOURCE_ATTRIBUTES says, else strand"
+  }
 }
 
 export const settingNames = Object.keys(settingInfo) as ReadonlyArray<SettingName>

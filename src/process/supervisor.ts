@@ -16,6 +16,7 @@ import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
 import { placesFor, upstreamMemory } from "../upstream/cells.ts"
 import { type ChangeRefused, Changes } from "./changes.ts"
 import { bindListeningSockets } from "./listening-sockets.ts"
+import { LogOutput } from "./logging.ts"
 import type { ListeningAt, SharedMemory, WorkerData } from "./worker-protocol.ts"
 import { WorkerSlot } from "./worker-slot.ts"
 
@@ -80,6 +81,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const { settings } = loaded
     const cache = yield* AnswerCache
     const counters = yield* Counters
+    const log = yield* LogOutput
     const sockets =
       libc === undefined || settings.datagrams === "portable"
         ? undefined
@@ -119,7 +121,8 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
           changes.lost(number)
         },
         onReady: () => changes.catchUp(slot, bornWith),
-        onAcknowledged: (message) => changes.hear(number, message)
+        onAcknowledged: (message) => changes.hear(number, message),
+        onLog: log.write
       })
       slots.push(slot)
     }

@@ -5,6 +5,7 @@
  * all have, they are told to commit, and when one refuses, to abandon it.
  */
 import type { Endpoint } from "../io/endpoint.ts"
+import type { LogEntry } from "./log-entry.ts"
 
 export type Change =
   /** The answers' table has moved. */
@@ -31,6 +32,8 @@ export type FromWorker =
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "prepared"; readonly id: number; readonly refusal: string | undefined }
   | { readonly kind: "committed"; readonly id: number }
+  /** A line for the log, which the supervisor writes. */
+  | { readonly kind: "log"; readonly entry: LogEntry }
 
 export type Acknowledgement = Extract<FromWorker, { readonly id: number }>
 

@@ -11,6 +11,7 @@ import { Deferred, Effect, Schedule } from "effect"
 import { Worker, type WorkerError } from "effect/workers"
 import { Descriptors, descriptorMemory } from "../io/linux/descriptors.ts"
 import { isStuck, type Look, lineMsOf } from "./watchdog.ts"
+import type { LogEntry } from "./log-entry.ts"
 import type { Acknowledgement, FromWorker, ListeningAt, ToWorker, WorkerData } from "./worker-protocol.ts"
 
 /** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
@@ -21,8 +22,8 @@ const LOOK_MS = 250
 const SHORT_LIFE_MS = 1_000
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 5_000
-/** A thread that was told to stop gets so long beyond the time for its queries. */
-const STOP_GRACE_MS = 2_000
+/** A thread that was told to stop gets so long beyond the time for its queries: telemetry has three seconds of it. */
+const STOP_GRACE_MS = 4_000
 
 export type SlotState = "starting" | "ready" | "stopped"
 
@@ -36,6 +37,7 @@ export interface SlotOptions {
   readonly onEnd: () => void
   readonly onReady: () => Effect.Effect<void>
   readonly onAcknowledged: (message: Acknowledgement) => void
+  readonly onLog: (entry: LogEntry) => void
 }
 
 export class WorkerSlot {
@@ -160,6 +162,9 @@ export class WorkerSlot {
       case "prepared":
       case "committed":
         this.options.onAcknowledged(message)
+        return Effect.void
+      case "log":
+        this.options.onLog(message.entry)
         return Effect.void
     }
   }

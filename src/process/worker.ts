@@ -20,7 +20,7 @@ import { Counters } from "../telemetry/counters.ts"
 import { Latencies } from "../telemetry/latencies.ts"
 import { SharedUpstreams } from "../upstream/cells.ts"
 import { layerDatagrams } from "./datagrams.ts"
-import { layerLogging } from "./logging.ts"
+import { layerEntries } from "./logging.ts"
 import { serverLayer } from "./server.ts"
 import { shareOf } from "./shares.ts"
 import { type Change, type FromWorker, PULSE_MS, type ToWorker, type WorkerData } from "./worker-protocol.ts"
@@ -54,6 +54,8 @@ const serve = Effect.gen(function* () {
   const supervisor = yield* platform.start<FromWorker, ToWorker>()
   const say = (message: FromWorker): Effect.Effect<void> => supervisor.send(0, message)
   const stopped = yield* Deferred.make<void>()
+  // The same way as all else that is said: what a line tells of has its place among the messages.
+  const log = layerEntries(settings, (entry) => supervisor.sendUnsafe(0, { kind: "log", entry }), number)
 
   const running = Effect.gen(function* () {
     const cache = yield* AnswerCache
@@ -114,11 +116,12 @@ const serve = Effect.gen(function* () {
     )
   )
   yield* Effect.scoped(Effect.provide(running, server)).pipe(
-    Effect.catch((error) => say({ kind: "failed", message: error.message }))
+    Effect.catch((error) => say({ kind: "failed", message: error.message })),
+    Effect.provide(log)
   )
 })
 
-const program = serve.pipe(Effect.provide(Layer.mergeAll(NodeWorkerRunner.layer, layerLogging(settings))))
+const program = serve.pipe(Effect.provide(NodeWorkerRunner.layer))
 
 // Ends this thread, not the process: what is left of its event loop has nothing more to say.
 Effect.runCallback(program, { onExit: (exit) => process.exit(exit._tag === "Success" ? 0 : 1) })

@@ -51,7 +51,7 @@ export const counterMeanings = {
   "tcp.refused": "connections closed because there were too many",
   "tcp.expired": "connections closed because they were idle, unfinished or did not read",
   "traces.sampled": "traces exported",
-  "traces.dropped": "traces not exported because the collector was slow or gone",
+  "traces.dropped": "traces not exported because the collector was slow or gone, or there were too many",
   "workers.ended": "worker threads that ended",
   defects: "queries in which this server failed by a fault of its own"
 } as const
@@ -63,7 +63,10 @@ const places = Object.fromEntries(names.map((name, place) => [name, place])) as 
 
 /** Room for the counters of so many threads: each adds to a row of its own, and needs no lock. */
 export const counterMemory = (threads: number): SharedArrayBuffer =>
-  new SharedArrayBuffer(threads * names.length * Float64Array.BYTES_PER_ELEMENT)
+  new SharedArrayBuffer(COMMON_OCTETS + threads * names.length * Float64Array.BYTES_PER_ELEMENT)
+
+/** What all threads know together stands before the rows: whether the collector is gone, and what was dropped before. */
+const COMMON_OCTETS = 16
 
 export class Counters extends Context.Service<
   Counters,
@@ -73,6 +76,10 @@ export class Counters extends Context.Service<
     readonly read: (name: CounterName) => number
     /** All that are not zero. */
     readonly snapshot: () => Partial<Record<CounterName, number>>
+    /** The collector takes no traces; says whether this is the first thread that finds it out. */
+    readonly collectorWent: () => boolean
+    /** It takes them again: how many were dropped meanwhile, for the first that finds it out. */
+    readonly collectorReturned: () => number | undefined
   }
 >()("strand/telemetry/Counters") {
   /** The counters of a server of one thread. */
@@ -81,7 +88,9 @@ export class Counters extends Context.Service<
   /** @param row this thread's, from 0 */
   static readonly layerOver = (memory: SharedArrayBuffer, row: number): Layer.Layer<Counters> =>
     Layer.sync(Counters, () => {
-      const all = new Float64Array(memory)
+      const all = new Float64Array(memory, COMMON_OCTETS)
+      const isGone = new Int32Array(memory, 0, 1)
+      const droppedBefore = new Float64Array(memory, 8, 1)
       const own = all.subarray(row * names.length, (row + 1) * names.length)
       const read = (name: CounterName): number => {
         let sum = 0
@@ -93,6 +102,13 @@ export class Counters extends Context.Service<
           own[places[name]]! += count
         },
         read,
+        collectorWent: () => {
+          if (Atomics.compareExchange(isGone, 0, 0, 1) !== 0) return false
+          droppedBefore[0] = read("traces.dropped")
+          return true
+        },
+        collectorReturned: () =>
+          Atomics.compareExchange(isGone, 0, 1, 0) === 1 ? read("traces.dropped") - droppedBefore[0]! : undefined,
         snapshot: () => Object.fromEntries(names.map((name) => [name, read(name)]).filter(([, count]) => count !== 0))
       })
     })

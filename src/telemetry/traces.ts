@@ -6,6 +6,7 @@
  */
 import { Cause, Context, Effect, Exit, Layer, Option, Tracer } from "effect"
 import { Configuration } from "../config/configuration.ts"
+import { otlpOf } from "../config/otlp.ts"
 import type { Sampling } from "../config/values.ts"
 import { rcodeName, typeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
@@ -39,7 +40,7 @@ export class Traces extends Context.Service<
       const sample = makeSampler(config.traceSampling, turn.nowMs)
       const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, turn.nowMs)
       // Without a collector nobody would see them.
-      const isOff = config.traceSampling.kind === "never" || config.otelEndpoint === undefined
+      const isOff = config.traceSampling.kind === "never" || otlpOf(config).target === undefined
       const waiting: Array<QueryRecord> = []
       let isScheduled = false
 
@@ -65,7 +66,6 @@ export class Traces extends Context.Service<
           const isNotable = record.error !== "" || record.endedMs - record.startedMs >= config.slowQueryMs
           if (!isPicked && !(isNotable && notable())) return
           if (waiting.length >= MAX_WAITING) return counters.add("traces.dropped")
-          counters.add("traces.sampled")
           waiting.push(record)
           schedule()
         }
