@@ -10,8 +10,8 @@ import { NodeWorker } from "@effect/platform-node"
 import { Deferred, Effect, Schedule } from "effect"
 import { Worker, type WorkerError } from "effect/workers"
 import { Descriptors, descriptorMemory } from "../io/linux/descriptors.ts"
-import { isStuck, type Look, lineMsOf } from "./watchdog.ts"
 import type { LogEntry } from "./log-entry.ts"
+import { isStuck, type Look, lineMsOf } from "./watchdog.ts"
 import type { Acknowledgement, FromWorker, ListeningAt, ToWorker, WorkerData } from "./worker-protocol.ts"
 
 /** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */

@@ -82,7 +82,8 @@ const layerProvider = (target: OtlpTarget) =>
             // What would be tried again later keeps no process.
             agent.createConnection = () => new Socket().destroy()
             agent.destroy()
-            if (droppedAtTheEnd > 0) yield* Effect.logWarning(`${to} did not take the last traces`, { dropped: droppedAtTheEnd })
+            if (droppedAtTheEnd > 0)
+              yield* Effect.logWarning(`${to} did not take the last traces`, { dropped: droppedAtTheEnd })
           })
       )
     })

@@ -12,20 +12,29 @@ export interface Started {
   readonly output: () => string
 }
 
-/** Runs `dist/main.js` with these arguments and nothing else in its environment; it is killed when the scope closes. */
-export const start = (environment: Record<string, string>, args: ReadonlyArray<string> = []) =>
+/**
+ * Runs `dist/main.js` with these arguments and nothing else in its environment; it is killed when the scope closes.
+ *
+ * @param stdout a descriptor that is its standard output; by default it is read, and is in `output`
+ */
+export const start = (
+  environment: Record<string, string>,
+  args: ReadonlyArray<string> = [],
+  stdout: number | "pipe" = "pipe"
+) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       let output = ""
       const child = spawn(process.execPath, ["dist/main.js", ...args], {
-        env: { PATH: process.env["PATH"], DNS_SERVER_LOG_FORMAT: "json", ...datagramsOfRun, ...environment }
+        env: { PATH: process.env["PATH"], DNS_SERVER_LOG_FORMAT: "json", ...datagramsOfRun, ...environment },
+        stdio: ["pipe", stdout, "pipe"]
       })
       const exit = new Promise<number | null>((resolve) => child.on("exit", resolve))
       const collect = (chunk: Buffer): void => {
         output += chunk.toString()
       }
-      child.stdout.on("data", collect)
-      child.stderr.on("data", collect)
+      child.stdout?.on("data", collect)
+      child.stderr?.on("data", collect)
       return { child, exit, output: () => output }
     }),
     ({ child, exit }) =>
