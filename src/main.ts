@@ -55,9 +55,14 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
         workers: settings.workers
       })
       yield* Effect.addFinalizer(() =>
-        Effect.logInfo("shutting down", counters.snapshot(), {
-          hits_ms: latencies.quantiles("hit"),
-          misses_ms: latencies.quantiles("miss")
+        Effect.gen(function* () {
+          yield* Effect.logInfo("shutting down", counters.snapshot(), {
+            hits_ms: latencies.quantiles("hit"),
+            misses_ms: latencies.quantiles("miss")
+          })
+          for (const { upstream, outcomes } of counters.upstreams()) {
+            yield* Effect.logInfo(`attempts at ${upstream}`, outcomes)
+          }
         })
       )
       return yield* reloadOnHangup({ signals, file, loaded, resizeCache })

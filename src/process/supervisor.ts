@@ -58,7 +58,7 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
       const rows = settings.workers + 1
       const memory: SharedMemory = {
         answers: TableMemory.create(settings.cacheSizeMb * MIB, clock).buffer,
-        counters: counterMemory(rows),
+        counters: counterMemory(rows, placesFor(settings)),
         latencies: latencyMemory(rows),
         upstreams: upstreamMemory(placesFor(settings)),
         pulses: new SharedArrayBuffer(settings.workers * Int32Array.BYTES_PER_ELEMENT)

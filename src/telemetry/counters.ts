@@ -2,6 +2,7 @@
  * What happened, counted: cells that are added to with plain arithmetic and read when somebody asks.
  */
 import { Context, Layer } from "effect"
+import { tallyOctets, UpstreamTallies, type UpstreamTally } from "./upstream-tallies.ts"
 
 /** Every counter, and what it counts. */
 export const counterMeanings = {
@@ -40,6 +41,8 @@ export const counterMeanings = {
   "upstream.cleared": "upstreams that were suspect and found well",
   "upstream.opened": "upstreams found broken: their breaker opened",
   "upstream.closed": "broken upstreams found well again: their breaker closed",
+  "upstream.answered": "attempts that gave the answer",
+  "upstream.overtaken": "attempts that were not overdue when another gave the answer",
   "upstream.timeouts": "attempts that no reply came to in time",
   "upstream.errors": "attempts that ended in a network error",
   "upstream.rejected": "attempts that ended in an error of the upstream's or in garbage",
@@ -61,12 +64,32 @@ export type CounterName = keyof typeof counterMeanings
 const names = Object.keys(counterMeanings) as ReadonlyArray<CounterName>
 const places = Object.fromEntries(names.map((name, place) => [name, place])) as Record<CounterName, number>
 
-/** Room for the counters of so many threads: each adds to a row of its own, and needs no lock. */
-export const counterMemory = (threads: number): SharedArrayBuffer =>
-  new SharedArrayBuffer(COMMON_OCTETS + threads * names.length * Float64Array.BYTES_PER_ELEMENT)
+/**
+ * What stands before the rows: whether the collector is gone, how many threads and upstreams there is room for, what was
+ * dropped before the collector went.
+ */
+const Head = { IsGone: 0, Threads: 1, Upstreams: 2 } as const
+const HEAD_WORDS = 4
+const DROPPED_BEFORE_AT = HEAD_WORDS * Int32Array.BYTES_PER_ELEMENT
+const ROWS_AT = DROPPED_BEFORE_AT + Float64Array.BYTES_PER_ELEMENT
 
-/** What all threads know together stands before the rows: whether the collector is gone, and what was dropped before. */
-const COMMON_OCTETS = 16
+/** Where nobody says how many there are. */
+const USUAL_UPSTREAMS = 32
+
+/**
+ * Room for the counters of so many threads: each adds to a row of its own, and needs no lock.
+ *
+ * @param upstreams that are counted apart
+ */
+export const counterMemory = (threads: number, upstreams = USUAL_UPSTREAMS): SharedArrayBuffer => {
+  const memory = new SharedArrayBuffer(talliesAt(threads) + tallyOctets(threads, upstreams))
+  const head = new Int32Array(memory, 0, HEAD_WORDS)
+  head[Head.Threads] = threads
+  head[Head.Upstreams] = upstreams
+  return memory
+}
+
+const talliesAt = (threads: number): number => ROWS_AT + threads * names.length * Float64Array.BYTES_PER_ELEMENT
 
 export class Counters extends Context.Service<
   Counters,
@@ -76,6 +99,10 @@ export class Counters extends Context.Service<
     readonly read: (name: CounterName) => number
     /** All that are not zero. */
     readonly snapshot: () => Partial<Record<CounterName, number>>
+    /** Registers an upstream: what becomes of the attempts at it is counted by it, and in the totals. */
+    readonly tallyOf: (place: number, upstream: string) => UpstreamTally
+    /** What became of the attempts at each upstream, of all threads together. */
+    readonly upstreams: UpstreamTallies["table"]
     /** The collector takes no traces; says whether this is the first thread that finds it out. */
     readonly collectorWent: () => boolean
     /** It takes them again: how many were dropped meanwhile, for the first that finds it out. */
@@ -88,27 +115,34 @@ export class Counters extends Context.Service<
   /** @param row this thread's, from 0 */
   static readonly layerOver = (memory: SharedArrayBuffer, row: number): Layer.Layer<Counters> =>
     Layer.sync(Counters, () => {
-      const all = new Float64Array(memory, COMMON_OCTETS)
-      const isGone = new Int32Array(memory, 0, 1)
-      const droppedBefore = new Float64Array(memory, 8, 1)
+      const head = new Int32Array(memory, 0, HEAD_WORDS)
+      const threads = head[Head.Threads]!
+      const all = new Float64Array(memory, ROWS_AT, threads * names.length)
+      const tallies = new UpstreamTallies(memory, talliesAt(threads), threads, head[Head.Upstreams]!, row)
+      const droppedBefore = new Float64Array(memory, DROPPED_BEFORE_AT, 1)
       const own = all.subarray(row * names.length, (row + 1) * names.length)
       const read = (name: CounterName): number => {
         let sum = 0
         for (let place = places[name]; place < all.length; place += names.length) sum += all[place]!
         return sum
       }
+      const add = (name: CounterName, count = 1): void => {
+        own[places[name]]! += count
+      }
       return Counters.of({
-        add: (name, count = 1) => {
-          own[places[name]]! += count
-        },
+        add,
         read,
+        tallyOf: (place, upstream) => tallies.tallyOf(place, upstream, add),
+        upstreams: () => tallies.table(),
         collectorWent: () => {
-          if (Atomics.compareExchange(isGone, 0, 0, 1) !== 0) return false
+          if (Atomics.compareExchange(head, Head.IsGone, 0, 1) !== 0) return false
           droppedBefore[0] = read("traces.dropped")
           return true
         },
         collectorReturned: () =>
-          Atomics.compareExchange(isGone, 0, 1, 0) === 1 ? read("traces.dropped") - droppedBefore[0]! : undefined,
+          Atomics.compareExchange(head, Head.IsGone, 1, 0) === 1
+            ? read("traces.dropped") - droppedBefore[0]!
+            : undefined,
         snapshot: () => Object.fromEntries(names.map((name) => [name, read(name)]).filter(([, count]) => count !== 0))
       })
     })

@@ -1,5 +1,4 @@
 /** The attempts of one question together, in the order in which they began. Most questions have one. */
-import type { Counters } from "../telemetry/counters.ts"
 import { SILENCE } from "./breaker.ts"
 import type { Health } from "./health.ts"
 import { judge } from "./judgement.ts"
@@ -57,12 +56,11 @@ export const endAll = (
   attempts: Attempts,
   winner: Upstream | undefined,
   nowMs: number,
-  options: { readonly attemptTimeoutMs: number; readonly health: Health; readonly counters: Counters["Service"] }
+  options: { readonly attemptTimeoutMs: number; readonly health: Health }
 ): void => {
   for (const attempt of attempts) {
     if (judge(attempt, winner, nowMs, options.attemptTimeoutMs)) options.health.suspect(attempt.upstream)
     if (!attempt.isPending) continue
-    if (attempt.isOverdue) options.counters.add("upstream.timeouts")
     attempt.end(attempt.isTroubled ? "network-error" : attempt.isOverdue ? "timeout" : "overtaken")
     attempt.errand?.giveUp()
   }

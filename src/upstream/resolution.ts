@@ -140,7 +140,6 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
       return
     }
     attempt.end("error-response")
-    this.options.counters.add("upstream.rejected")
     this.goOn()
   }
 
@@ -149,7 +148,6 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     const isGarbage = failure._tag === "GarbageReceived"
     if (!isGarbage) this.lastError = failure.message
     attempt.end(isGarbage ? "garbage" : "network-error")
-    this.options.counters.add(isGarbage ? "upstream.rejected" : "upstream.errors")
     if (attempt.upstream.breaker.onFailure(this.nowMs, SILENCE)) this.options.health.suspect(attempt.upstream)
     this.goOn()
   }
@@ -205,7 +203,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     } else if (this.nowMs >= this.latestMs || this.options.budget.takeRetry(this.question.name)) {
       this.startRetry(upstream)
     } else {
-      this.options.counters.add("upstream.withheld")
+      upstream.tally.withheld()
       this.arm(this.nowMs + this.withheldMs)
       this.withheldMs *= 2
     }

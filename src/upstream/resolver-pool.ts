@@ -89,7 +89,8 @@ export class ResolverPool extends Context.Service<
           (to) => {
             counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
             say(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${name} answers again`))
-          }
+          },
+          counters.tallyOf(known.size, name)
         )
         known.set(name, upstream)
         return upstream

@@ -1,6 +1,7 @@
 /** A server that queries are forwarded to: its address, and what all resolvers of all threads know of it together. */
 import { formatUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import type { Endpoint } from "../io/endpoint.ts"
+import { noTally, type UpstreamTally } from "../telemetry/upstream-tallies.ts"
 import { Breaker, type OnTransition } from "./breaker.ts"
 import { ownCells, type UpstreamCells } from "./cells.ts"
 import { EdnsSupport } from "./edns-support.ts"
@@ -31,6 +32,8 @@ export class Upstream {
   readonly subnets = new SubnetSupport()
   /** Who asks it though its breaker is not closed. */
   readonly trials = new Trials()
+  /** What becomes of the attempts at it. */
+  readonly tally: UpstreamTally
   /** Exchanges under way in this thread. */
   inFlight = 0
   /** Those of them that are silent for their questions' own sake: it answers others meanwhile. */
@@ -45,8 +48,10 @@ export class Upstream {
     trustAuthenticData: boolean,
     cells: UpstreamCells = ownCells(),
     worker = 1,
-    onTransition: OnTransition = () => {}
+    onTransition: OnTransition = () => {},
+    tally: UpstreamTally = noTally
   ) {
+    this.tally = tally
     this.breaker = new Breaker(cells, onTransition)
     this.latency = new Latency(cells)
     this.watch = new Watch(cells, worker)

@@ -1,0 +1,137 @@
+/**
+ * What became of the attempts at each upstream: cells in shared memory, a row a thread, read when somebody asks.
+ *
+ * The outcomes are few and fixed, and so are the upstreams once they are registered: nothing that a client or an upstream
+ * sends makes a new cell. An upstream's name stands in the memory beside its cells, for whoever reads them.
+ *
+ * Hot path of a miss: counting is an addition to one cell, and one to the total.
+ */
+import { Rcode } from "../dns/codes.ts"
+import type { CounterName } from "./counters.ts"
+import type { AttemptOutcome } from "./record.ts"
+
+/** Every outcome, and the counter of all upstreams together that it is part of. */
+const totals = {
+  answered: "upstream.answered",
+  overtaken: "upstream.overtaken",
+  timeout: "upstream.timeouts",
+  "network-error": "upstream.errors",
+  garbage: "upstream.rejected",
+  FORMERR: "upstream.rejected",
+  SERVFAIL: "upstream.rejected",
+  NOTIMP: "upstream.rejected",
+  REFUSED: "upstream.rejected",
+  /** Another rcode that is an error. */
+  "other-error": "upstream.rejected",
+  /** No error and no answer: a referral, CNAMEs in a circle, too long for TCP. */
+  unusable: "upstream.rejected",
+  /** A retry that was put off. */
+  withheld: "upstream.withheld"
+} as const satisfies Record<string, CounterName>
+
+export type OutcomeName = keyof typeof totals
+export const outcomeNames = Object.keys(totals) as ReadonlyArray<OutcomeName>
+const cellOf = Object.fromEntries(outcomeNames.map((name, cell) => [name, cell])) as Record<OutcomeName, number>
+
+const NAME_OCTETS = 128
+const CELLS = outcomeNames.length
+
+export const tallyOctets = (threads: number, upstreams: number): number =>
+  upstreams * (NAME_OCTETS + threads * CELLS * Float64Array.BYTES_PER_ELEMENT)
+
+/** What is counted of one upstream by one thread. */
+export interface UpstreamTally {
+  /** An attempt ended so; `rcode` is what it said, where it said something. */
+  readonly ended: (outcome: AttemptOutcome, rcode: number) => void
+  readonly withheld: () => void
+}
+
+/** Of an upstream that nobody counts. */
+export const noTally: UpstreamTally = { ended: () => {}, withheld: () => {} }
+
+export class UpstreamTallies {
+  private readonly names: Uint8Array
+  private readonly cells: Float64Array
+  private readonly threads: number
+  private readonly upstreams: number
+  private readonly row: number
+
+  /** @param start of `tallyOctets` in the memory; `row` is this thread's */
+  constructor(memory: SharedArrayBuffer, start: number, threads: number, upstreams: number, row: number) {
+    this.names = new Uint8Array(memory, start, upstreams * NAME_OCTETS)
+    this.cells = new Float64Array(memory, start + upstreams * NAME_OCTETS, upstreams * threads * CELLS)
+    this.threads = threads
+    this.upstreams = upstreams
+    this.row = row
+  }
+
+  /**
+   * Registers the upstream at a place, the same in every thread; past the last place only the totals are counted.
+   *
+   * @param addTotal counts for all upstreams together
+   */
+  tallyOf(place: number, name: string, addTotal: (name: CounterName) => void): UpstreamTally {
+    if (place < this.upstreams) {
+      const start = place * NAME_OCTETS
+      new TextEncoder().encodeInto(name, this.names.subarray(start, start + NAME_OCTETS - 1))
+    }
+    const own = this.ownCells(place)
+    const add = (outcome: OutcomeName): void => {
+      own[cellOf[outcome]]! += 1
+      addTotal(totals[outcome])
+    }
+    return {
+      ended: (outcome, rcode) => {
+        if (outcome !== "waiting") add(outcome === "error-response" ? errorOf(rcode) : outcome)
+      },
+      withheld: () => add("withheld")
+    }
+  }
+
+  /** All that are not zero, of all threads together, by upstream. */
+  table(): ReadonlyArray<{ readonly upstream: string; readonly outcomes: Partial<Record<OutcomeName, number>> }> {
+    const rows = []
+    for (let place = 0; place < this.upstreams; place++) {
+      const upstream = this.nameAt(place)
+      if (upstream === "") continue
+      const counts = outcomeNames.map((name) => [name, this.sumOf(place, name)] as const)
+      rows.push({ upstream, outcomes: Object.fromEntries(counts.filter(([, count]) => count !== 0)) })
+    }
+    return rows
+  }
+
+  private sumOf(place: number, name: OutcomeName): number {
+    let sum = 0
+    for (let row = 0; row < this.threads; row++) sum += this.cells[(place * this.threads + row) * CELLS + cellOf[name]]!
+    return sum
+  }
+
+  private nameAt(place: number): string {
+    const octets = this.names.slice(place * NAME_OCTETS, (place + 1) * NAME_OCTETS)
+    return Buffer.from(octets.subarray(0, octets.indexOf(0))).toString("utf8")
+  }
+
+  private ownCells(place: number): Float64Array {
+    if (place >= this.upstreams) return new Float64Array(CELLS)
+    const start = (place * this.threads + this.row) * CELLS
+    return this.cells.subarray(start, start + CELLS)
+  }
+}
+
+const errorOf = (rcode: number): OutcomeName => {
+  switch (rcode) {
+    case Rcode.NoError:
+    case Rcode.NXDomain:
+      return "unusable"
+    case Rcode.FormErr:
+      return "FORMERR"
+    case Rcode.ServFail:
+      return "SERVFAIL"
+    case Rcode.NotImp:
+      return "NOTIMP"
+    case Rcode.Refused:
+      return "REFUSED"
+    default:
+      return "other-error"
+  }
+}
