@@ -58,6 +58,7 @@ export const ExtendedError = {
   Other: 0,
   StaleAnswer: 3,
   CachedError: 13,
+  Blocked: 15,
   Prohibited: 18,
   StaleNXDomainAnswer: 19,
   NoReachableAuthority: 22,

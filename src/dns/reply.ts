@@ -16,7 +16,7 @@ export const MAX_UDP_SIZE = 1232
 /** An OPT without options: root, type, size, rcode and flags, length (RFC 6891 §6.1.2). */
 const OPT_SIZE = 11
 /** An error's reply at most: header, question, OPT with an Extended DNS Error and a short text. */
-export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + 6 + 255
+export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + 6 + 255 + 6
 
 /** An Extended DNS Error without a text (RFC 8914 §2). */
 export const BARE_ERROR_SIZE = 6
@@ -27,9 +27,11 @@ export const STALE_TTL_SECONDS = 30
 
 /** Why an error is given, for people (RFC 8914). */
 export interface ErrorReason {
-  readonly code: (typeof ExtendedError)[keyof typeof ExtendedError]
+  readonly code: number
   /** ASCII, at most 255 octets. */
   readonly text: string
+  /** The failure is one that was kept: Cached Error is said besides. */
+  readonly isKept?: boolean
 }
 
 const stale: ErrorReason = { code: ExtendedError.StaleAnswer, text: "" }
@@ -66,6 +68,29 @@ export const replySize = (answer: AnswerMessage): number => answer.length + OPT_
 export const writeAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
   const end = writeRecords(out, query, answer, limit - (query.hasOpt ? OPT_SIZE + subnetSize(query) : 0))
   return query.hasOpt ? writeOpt(out, end, query, Rcode.NoError, undefined, answer.scope) : end
+}
+
+/** Octets that `writeExplainedAnswer` needs at most. */
+export const explainedReplySize = (answer: AnswerMessage, reason: ErrorReason): number =>
+  replySize(answer) + BARE_ERROR_SIZE + reason.text.length
+
+/**
+ * The same with a reason; its text is left out where it does not fit (RFC 8914 §3).
+ *
+ * @param out at least `min(explainedReplySize(answer, reason), limit)` octets
+ */
+export const writeExplainedAnswer = (
+  out: Uint8Array,
+  query: Query,
+  answer: AnswerMessage,
+  limit: number,
+  reason: ErrorReason
+): number => {
+  if (!query.hasOpt) return writeAnswer(out, query, answer, limit)
+  const room = limit - OPT_SIZE - subnetSize(query) - BARE_ERROR_SIZE
+  const end = writeRecords(out, query, answer, room)
+  const said = end + reason.text.length <= room ? reason : { ...reason, text: "" }
+  return writeOpt(out, end, query, Rcode.NoError, said, answer.scope)
 }
 
 /** Octets that `writeStaleAnswer` needs at most for this answer. */
@@ -164,6 +189,12 @@ const writeOpt = (
     putU16(out, end + 4, reason.code)
     end += 6
     for (let i = 0; i < reason.text.length; i++) out[end++] = reason.text.charCodeAt(i)
+    if (reason.isKept === true) {
+      putU16(out, end, OPTION_EXTENDED_ERROR)
+      putU16(out, end + 2, 2)
+      putU16(out, end + 4, ExtendedError.CachedError)
+      end += BARE_ERROR_SIZE
+    }
   }
   if (query.subnetOption !== undefined && rcode === Rcode.NoError)
     end = writeSubnet(out, end, query.subnetOption, Math.max(scope, query.leastScope))

@@ -6,8 +6,10 @@
  */
 import { Class, Flag, Rcode, Type } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
+import { readExtendedError } from "./extended-error.ts"
 import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
 import { type Question, writeQuestion } from "./question.ts"
+import type { ErrorReason } from "./reply.ts"
 import { OPTION_CLIENT_SUBNET, readScope, type Subnet } from "./subnet.ts"
 import { copyOctets, copyOf, HEADER_SIZE, MAX_MESSAGE_SIZE, putU16, putU32, u8, u16, u32 } from "./wire.ts"
 
@@ -59,6 +61,8 @@ export interface Response {
   readonly scope: number
   /** Whether it says so. */
   readonly hasSubnet: boolean
+  /** Why, where the upstream said so (RFC 8914). */
+  readonly extendedError?: ErrorReason | undefined
 }
 
 /** Types whose data holds names, by RFC 1035 and its early successors; all else is opaque (RFC 3597 §4). */
@@ -125,7 +129,8 @@ export const normalise = (
     hasOpt: opt.isThere,
     ttlSeconds: Math.min(smallestTtl, ttl.maxSeconds),
     scope: Math.max(scope, 0),
-    hasSubnet: scope !== UNSAID
+    hasSubnet: scope !== UNSAID,
+    extendedError: readExtendedError(wire, opt.optionsAt, opt.optionsEnd)
   }
 }
 

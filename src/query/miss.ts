@@ -25,7 +25,7 @@ import type { ReplyPath } from "./packet.ts"
 import { failureOf, ownFault } from "./reasons.ts"
 import { newRecord } from "./record.ts"
 import type { Refresher } from "./refresher.ts"
-import { sendAnswer, sendError, sendStaleAnswer } from "./send.ts"
+import { sendAnswer, sendError, sendExplainedAnswer, sendStaleAnswer } from "./send.ts"
 import { STALE_AFTER_MS, type Staleness } from "./staleness.ts"
 
 const shed = Exit.fail(new Shed())
@@ -170,12 +170,13 @@ export class Miss extends Follower implements Holder {
   private answer(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<void> {
     if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
     const { record, tools } = this
-    const { wire, scope } = outcome.value
+    const { wire, scope, extendedError } = outcome.value
     tools.counters.add("answers.sent")
     fresh.wire = wire
     fresh.length = wire.length
     fresh.scope = scope
-    sendAnswer(this.path, this.asked, fresh)
+    if (extendedError === undefined) sendAnswer(this.path, this.asked, fresh)
+    else sendExplainedAnswer(this.path, this.asked, fresh, extendedError)
     record.rcode = u16(wire, 2) & 0xf
     record.endedMs = this.isPicked ? tools.turn.preciseMs() : tools.turn.nowMs()
     tools.latencies.record("miss", record.endedMs - record.startedMs, 1)
@@ -211,19 +212,20 @@ export class Miss extends Follower implements Holder {
       return Effect.void
     }
     const { counters, log } = this.tools
-    const { reason, counter } = failureOf(cause)
+    const { reason, counter, detail } = failureOf(cause)
     if (counter !== undefined) counters.add(counter)
-    this.fail(reason)
+    this.fail(reason, detail)
     return Cause.hasDies(cause)
       ? log.defect(formatQuestion(this.question), cause)
-      : log.failure(formatQuestion(this.question), this.record, reason.text)
+      : log.failure(formatQuestion(this.question), this.record, detail)
   }
 
-  private fail(reason: ErrorReason): void {
+  /** @param detail for the trace */
+  private fail(reason: ErrorReason, detail = reason.text): void {
     const { record, tools } = this
     sendError(this.path, this.asked, Rcode.ServFail, reason)
     record.rcode = Rcode.ServFail
-    record.error = reason.text
+    record.error = detail
     record.endedMs = tools.turn.preciseMs()
     tools.traces.finish(record, this.isPicked)
   }

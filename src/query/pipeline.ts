@@ -12,7 +12,7 @@ import type { Key } from "../cache/key.ts"
 import type { CachedAnswer } from "../cache/table.ts"
 import { asksForPlace } from "../config/conditions.ts"
 import { Configuration } from "../config/configuration.ts"
-import { ExtendedError, Rcode } from "../dns/codes.ts"
+import { Rcode } from "../dns/codes.ts"
 import type { Origin } from "../dns/origin.ts"
 import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
@@ -168,7 +168,7 @@ export class Pipeline extends Context.Service<
         const known = failures.lookup(miss.question)
         if (known !== undefined) {
           counters.add("cache.failures")
-          miss.failAgain({ code: ExtendedError.CachedError, text: known.text })
+          miss.failAgain(known)
           return Effect.void
         }
         counters.add("cache.misses")

@@ -10,17 +10,17 @@ import { Effect, Exit } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { Configuration } from "../config/configuration.ts"
-import { ExtendedError, Rcode } from "../dns/codes.ts"
+import { Rcode } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
 import { u16 } from "../dns/wire.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
-import type { Abandonable, Begin, Outcome, OutcomeTaker, ResolveError } from "../upstream/answer.ts"
+import type { Abandonable, Begin, Outcome, OutcomeTaker } from "../upstream/answer.ts"
 import { ENDS_BEFORE_MS, ResolverPool } from "../upstream/resolver-pool.ts"
 import { Aliases } from "./aliases.ts"
 import type { Join } from "./coalescer.ts"
 import { Lookup } from "./lookup.ts"
-import { tooLate } from "./reasons.ts"
+import { reasonToKeep } from "./reasons.ts"
 import { makeSpecialLinks } from "./special-links.ts"
 
 /**
@@ -56,9 +56,8 @@ export const makeResolveAndKeep = (join: Join) =>
         }
         if (isFlushed) return
         for (const reason of outcome.cause.reasons) {
-          const text = reason._tag === "Fail" ? whatToKeep(reason.error) : undefined
-          if (text !== undefined)
-            failures.store(question, { code: ExtendedError.CachedError, text: text.slice(0, 200) })
+          const kept = reason._tag === "Fail" ? reasonToKeep(reason.error) : undefined
+          if (kept !== undefined) failures.store(question, kept)
         }
       }
     }
@@ -135,10 +134,4 @@ class Keeping implements OutcomeTaker, Abandonable {
 export const isFinal = (wire: Uint8Array): boolean => {
   const rcode = u16(wire, 2) & 0xf
   return rcode === Rcode.NoError || rcode === Rcode.NXDomain || rcode === Rcode.YXDomain
-}
-
-/** What is said of a failure that is the question's own; undefined for one that is not. */
-const whatToKeep = (error: ResolveError): string | undefined => {
-  if (error._tag === "QuestionUnanswered") return tooLate.text
-  return error._tag === "UpstreamsFailed" && error.isOfQuestion ? error.message : undefined
 }

@@ -6,12 +6,14 @@ import {
   BARE_ERROR_SIZE,
   type ErrorReason,
   errorSize,
+  explainedReplySize,
   MAX_ERROR_SIZE,
   replySize,
   staleReplySize,
   udpLimit,
   writeAnswer,
   writeError,
+  writeExplainedAnswer,
   writeStaleAnswer
 } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
@@ -23,6 +25,18 @@ export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage)
   const limit = path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
   const out = path.reserve(Math.min(replySize(answer), limit))
   path.send(writeAnswer(out, asked, answer, limit))
+}
+
+/** The same for an answer with a reason. */
+export const sendExplainedAnswer = (
+  path: ReplyPath,
+  asked: Query,
+  answer: AnswerMessage,
+  reason: ErrorReason
+): void => {
+  const limit = path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
+  const out = path.reserve(Math.min(explainedReplySize(answer, reason), limit))
+  path.send(writeExplainedAnswer(out, asked, answer, limit, reason))
 }
 
 /** The same for an answer past its life. */

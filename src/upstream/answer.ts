@@ -3,6 +3,7 @@ import { type Exit, Schema } from "effect"
 import { Flag, Rcode } from "../dns/codes.ts"
 import { interpret } from "../dns/meaning.ts"
 import type { Question } from "../dns/question.ts"
+import type { ErrorReason } from "../dns/reply.ts"
 import type { Response } from "../dns/response.ts"
 import { putU16, u16 } from "../dns/wire.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
@@ -16,13 +17,18 @@ export interface Answer {
   readonly continuesAt: Uint8Array | undefined
   /** Bits of the client's network for which it is good (RFC 7871 §7.3.1); 0 for everybody. */
   readonly scope: number
+  /** What a trusted upstream says of why the answer is as it is (RFC 8914); not kept. */
+  readonly extendedError?: ErrorReason
 }
 
 /** Every upstream that was asked failed or refused. Answered with SERVFAIL (RFC 8914 §4.23, Network Error, or §4.1). */
 export class UpstreamsFailed extends Schema.TaggedError<UpstreamsFailed>()("UpstreamsFailed", {
   /** Whether an upstream said so itself, so that the failure is the question's and may be kept (RFC 9520 §3.2). */
   isOfQuestion: Schema.Boolean,
-  message: Schema.String
+  /** For the log and the trace: it may name addresses. */
+  message: Schema.String,
+  /** What a trusted upstream said of why. */
+  extendedError: Schema.optional(Schema.Struct({ code: Schema.Number, text: Schema.String }))
 }) {}
 
 /** No upstream answered before the deadline. Answered with SERVFAIL and Extended DNS Error 22 (RFC 8914 §4.23). */

@@ -6,13 +6,17 @@
  * §3.1). One state machine a question, driven by what its attempts are told and by one timer.
  */
 import { Exit } from "effect"
+import { Rcode } from "../dns/codes.ts"
+import { isOfPolicy } from "../dns/extended-error.ts"
 import type { Question } from "../dns/question.ts"
+import type { ErrorReason } from "../dns/reply.ts"
 import type { Response } from "../dns/response.ts"
 import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import {
   type Abandonable,
+  type Answer,
   answerOf,
   DeadlinePassed,
   NoUpstreamAvailable,
@@ -74,6 +78,8 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
   private latestMs: number
   private mayHedge: boolean
   private lastError = ""
+  /** What a trusted upstream said of its error. */
+  private extendedError: ErrorReason | undefined
   private isOver = false
 
   constructor(
@@ -136,10 +142,11 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
       upstream.known.note(this.question, this.nowMs)
       upstream.latency.onAnswer(attempt.waitedMs, this.nowMs)
       this.options.budget.onAnswer(this.question.name)
-      this.finish(Exit.succeed(answer), upstream)
+      this.finish(Exit.succeed(explained(answer, response, upstream)), upstream)
       return
     }
     attempt.end("error-response")
+    if (upstream.isTrusted) this.extendedError ??= response.extendedError
     this.goOn()
   }
 
@@ -229,7 +236,8 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     }
     if (isAnyPromising(this.attempts)) return
     const message = this.lastError === "" ? "no upstream gave a usable answer" : this.lastError
-    this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion: this.isItsOwnFailure, message })))
+    const { extendedError, isItsOwnFailure: isOfQuestion } = this
+    this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion, message, extendedError })))
   }
 
   /** Whether it fails for its own sake, and not for its upstreams': then the failure may be kept (RFC 9520 §3.2). */
@@ -311,3 +319,10 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
 
 /** What an array of attempts is before the first: arrays that grow from nothing take room for many. */
 const none: Array<UpstreamAttempt> = []
+
+/** What a trusted upstream says of an answer is passed on where the answer is an error, or a policy's. */
+const explained = (answer: Answer, { extendedError, rcode }: Response, { isTrusted }: Upstream): Answer => {
+  if (extendedError === undefined || !isTrusted) return answer
+  const isError = rcode !== Rcode.NoError && rcode !== Rcode.NXDomain
+  return isError || isOfPolicy(extendedError.code) ? { ...answer, extendedError } : answer
+}

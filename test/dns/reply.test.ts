@@ -1,13 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   type AnswerMessage,
+  explainedReplySize,
   MAX_ERROR_SIZE,
   MAX_UDP_SIZE,
   replySize,
   udpLimit,
   writeAnswer,
-  writeError
+  writeError,
+  writeExplainedAnswer
 } from "../../src/dns/reply.ts"
+import { extendedErrorsOf } from "../support/memory-server.ts"
 import {
   answerMessage,
   decode,
@@ -210,5 +213,42 @@ describe("writeError", () => {
     const options = option(15, octets(0, 22, Buffer.from("no upstream")))
     assert.deepStrictEqual(reply.slice(33), opt({ size: MAX_UDP_SIZE, options }))
     assert.strictEqual(refused(query(), 2, reason).length, 33)
+  })
+})
+
+describe("writeExplainedAnswer", () => {
+  const reason = { code: 15, text: "a list of advertisements" }
+  const explained = (packet: Uint8Array, limit = 65_535): Uint8Array => {
+    const out = new Uint8Array(Math.min(explainedReplySize(plain, reason), limit))
+    return out.slice(0, writeExplainedAnswer(out, read(packet).query, plain, limit, reason))
+  }
+  const extended = (wire: Uint8Array): ReadonlyArray<string> => extendedErrorsOf(decode(wire))
+  const withOpt = query({ additionals: [opt()] })
+
+  it("says why behind the answer", () => {
+    const reply = explained(withOpt)
+    assert.deepStrictEqual(addresses(reply), ["192.0.2.1"])
+    assert.deepStrictEqual(extended(reply), ["15 a list of advertisements"])
+  })
+
+  it("leaves the text out where it does not fit, and cuts no record for it (RFC 8914 §3)", () => {
+    const whole = explained(withOpt).length
+    for (const limit of [whole - 1, whole - reason.text.length]) {
+      const reply = explained(withOpt, limit)
+      assert.deepStrictEqual(addresses(reply), ["192.0.2.1"])
+      assert.deepStrictEqual(extended(reply), ["15"])
+      assert.strictEqual(flagsOf(reply) & 0x0200, 0)
+    }
+  })
+
+  it("says nothing to a client without EDNS", () => {
+    assert.deepStrictEqual(explained(query()), answered(query(), plain))
+  })
+})
+
+describe("the reason of a failure that was kept", () => {
+  it("is what the upstream said, and that it was kept", () => {
+    const reply = refused(query({ additionals: [opt()] }), 2, { code: 6, text: "bogus", isKept: true })
+    assert.deepStrictEqual(extendedErrorsOf(decode(reply)), ["6 bogus", "13"])
   })
 })

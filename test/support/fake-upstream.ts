@@ -35,6 +35,7 @@ export const reply = (
   options: {
     readonly answers?: Array<Answer>
     readonly authorities?: Array<Answer>
+    readonly additionals?: Array<Answer>
     readonly rcode?: number
     readonly flags?: number
     readonly id?: number
@@ -50,7 +51,8 @@ export const reply = (
     flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | (options.flags ?? 0) | (options.rcode ?? 0),
     questions,
     answers: options.answers ?? [],
-    authorities: options.authorities ?? []
+    authorities: options.authorities ?? [],
+    additionals: options.additionals ?? []
   })
   return encoded
 }

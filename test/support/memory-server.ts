@@ -128,10 +128,20 @@ const noStreams = Layer.succeed(StreamTransport, {
 
 export const nameAndRcode = (answer: DecodedPacket): string => `${answer.questions![0]!.name} ${rcodeOf(answer)}`
 
-/** The code and text of the Extended DNS Error (RFC 8914), `22 no upstream …`; empty where there is none. */
-export const extendedErrorOf = (answer: DecodedPacket): string => {
+/** The code and text of the first Extended DNS Error (RFC 8914), `22 no upstream …`; empty where there is none. */
+export const extendedErrorOf = (answer: DecodedPacket): string => extendedErrorsOf(answer)[0] ?? ""
+
+export const extendedErrorsOf = (answer: DecodedPacket): ReadonlyArray<string> => {
   const opt = answer.additionals?.find((record) => record.type === "OPT")
   const options = (opt?.type === "OPT" ? opt.options : []) as ReadonlyArray<{ code: number; data?: Buffer }>
-  const data = options.find(({ code }) => code === 15)?.data
-  return data === undefined ? "" : `${data.readUInt16BE(0)} ${data.toString("utf8", 2)}`
+  return options.flatMap(({ code, data }) =>
+    code === 15 && data !== undefined ? [`${data.readUInt16BE(0)} ${data.toString("utf8", 2)}`.trimEnd()] : []
+  )
+}
+
+/** An OPT that says so. */
+export const sayingWhy = (code: number, text: string | Buffer): Answer => {
+  const data = Buffer.concat([Buffer.of(code >> 8, code & 0xff), Buffer.from(text as string)])
+  const opt = { name: ".", type: "OPT", udpPayloadSize: 1232, flags: 0, options: [{ code: 15, data }] }
+  return opt as unknown as Answer
 }

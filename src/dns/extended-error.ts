@@ -1,0 +1,41 @@
+/** Extended DNS Errors as others send them (RFC 8914). */
+import { ExtendedError, OPTION_EXTENDED_ERROR } from "./codes.ts"
+import type { ErrorReason } from "./reply.ts"
+import { u8, u16 } from "./wire.ts"
+
+/** Octets of a text that is passed on at most: it has to fit beside an answer. */
+const MAX_TEXT = 120
+
+/**
+ * The first Extended DNS Error among the options `wire[at, end)`. Its text is kept where it is short and printable ASCII:
+ * it goes to clients and logs.
+ *
+ * @returns undefined where there is none, or it does not lie inside the options
+ */
+export const readExtendedError = (wire: Uint8Array, start: number, end: number): ErrorReason | undefined => {
+  for (let at = start; at + 4 <= end; ) {
+    const next = at + 4 + u16(wire, at + 2)
+    if (next > end) return undefined
+    if (u16(wire, at) === OPTION_EXTENDED_ERROR && next - at >= 6) {
+      return { code: u16(wire, at + 4), text: printable(wire, at + 6, next) }
+    }
+    at = next
+  }
+  return undefined
+}
+
+/** A NUL at its end does not count (RFC 8914 §2). */
+const printable = (wire: Uint8Array, start: number, next: number): string => {
+  const end = next > start && u8(wire, next - 1) === 0 ? next - 1 : next
+  if (end - start > MAX_TEXT) return ""
+  let text = ""
+  for (let at = start; at < end; at++) {
+    const octet = u8(wire, at)
+    if (octet < 0x20 || octet > 0x7e) return ""
+    text += String.fromCharCode(octet)
+  }
+  return text
+}
+
+/** Whether an answer is what it is for somebody's policy: Blocked, Censored, Filtered, Prohibited (RFC 8914 §4.16). */
+export const isOfPolicy = (code: number): boolean => code >= ExtendedError.Blocked && code <= ExtendedError.Prohibited
