@@ -4,7 +4,8 @@ import "./process/node-version.ts"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { AnswerCache } from "./cache/answer-cache.ts"
-import { Configuration, type ConfigurationError, type Loaded, load } from "./config/configuration.ts"
+import { Configuration, type ConfigurationError, type Loaded, load, shown } from "./config/configuration.ts"
+import { fileKey } from "./config/schema.ts"
 import { formatUpstream } from "./config/upstream-address.ts"
 import type { BatchedUnavailable } from "./io/batched.ts"
 import type { SocketError } from "./io/datagram.ts"
@@ -37,6 +38,10 @@ const servedAlone = Effect.gen(function* () {
 })
 const servedByWorkers: Effect.Effect<Served, never, Supervisor> = Effect.map(Supervisor, (supervisor) => supervisor)
 
+/** Every setting as it was written, without what is secret in it. */
+const shownSettings = ({ given }: Loaded): Record<string, string | undefined> =>
+  Object.fromEntries([...given].map(([name, { value }]) => [fileKey(name), shown(name, value)]))
+
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
 const run = Effect.fnUntraced(function* (file: string | undefined) {
   const loaded = yield* load(file)
@@ -48,6 +53,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       const counters = yield* Counters
       const latencies = yield* Latencies
       for (const warning of warnings) yield* Effect.logWarning(warning)
+      yield* Effect.logDebug("configuration", shownSettings(loaded))
       yield* Effect.logInfo(`strand ${version} answers`, {
         listening: listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
         upstreams: settings.upstreams.map(formatUpstream),

@@ -20,6 +20,7 @@ import { Coalescer } from "../query/coalescer.ts"
 import { Pipeline } from "../query/pipeline.ts"
 import { makeResolveThroughTier } from "../query/resolve-through-tier.ts"
 import { Counters } from "../telemetry/counters.ts"
+import { layerEventLog } from "../telemetry/event-log.ts"
 import { layerTracer } from "../telemetry/export.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
 import { Latencies } from "../telemetry/latencies.ts"
@@ -58,7 +59,8 @@ export const serverLayer: Layer.Layer<
   Layer.provide(ResolverPool.layer),
   Layer.provide(telemetry),
   Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark, geography)),
-  Layer.provide(Turn.layer)
+  Layer.provide(Turn.layer),
+  Layer.provide(layerEventLog)
 )
 
 /** A server of one thread, with all that is its own. */

@@ -10,8 +10,10 @@ import { otlpOf } from "../config/otlp.ts"
 import type { Sampling } from "../config/values.ts"
 import { rcodeName, typeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
+import { formatQuestion } from "../dns/question.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "./counters.ts"
+import { EventLog } from "./event-log.ts"
 import type { AttemptOutcome, AttemptRecord, QueryRecord } from "./record.ts"
 
 /** Failed and slow queries that are traced a second at most: an outage must not become a flood of traces. */
@@ -37,6 +39,7 @@ export class Traces extends Context.Service<
       const counters = yield* Counters
       const tracer = yield* Tracer.Tracer
       const turn = yield* Turn
+      const { trace } = yield* EventLog
       const sample = makeSampler(config.traceSampling, turn.nowMs)
       const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, turn.nowMs)
       // Without a collector nobody would see them.
@@ -62,6 +65,7 @@ export class Traces extends Context.Service<
       return Traces.of({
         picks: isOff ? () => false : sample,
         finish: (record, isPicked) => {
+          if (trace !== undefined && record.cache !== "hit") trace(...lineOf(record))
           if (isOff) return
           const isNotable = record.error !== "" || record.endedMs - record.startedMs >= config.slowQueryMs
           if (!isPicked && !(isNotable && notable())) return
@@ -73,6 +77,20 @@ export class Traces extends Context.Service<
     })
   )
 }
+
+/** A query that was not answered from the cache alone, for the log at the level `trace`. */
+const lineOf = (record: QueryRecord): readonly [message: string, fields: Record<string, unknown>] => [
+  `query: ${formatQuestion(record.question)}`,
+  {
+    client: record.client.address,
+    transport: record.transport,
+    cache: record.cache,
+    rcode: rcodeName(record.rcode),
+    milliseconds: Math.round(record.endedMs - record.startedMs),
+    attempts: record.resolution?.attempts.map(({ upstream, outcome }) => `${upstream.name} ${outcome}`),
+    reason: record.error
+  }
+]
 
 /** A rate is kept second by second: the first N of each are picked. */
 const makeSampler = (sampling: Sampling, nowMs: () => number): (() => boolean) => {

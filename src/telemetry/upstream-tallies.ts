@@ -7,8 +7,9 @@
  * Hot path of a miss: counting is an addition to one cell, and one to the total.
  */
 import { Rcode } from "../dns/codes.ts"
+import type { Question } from "../dns/question.ts"
 import type { CounterName } from "./counters.ts"
-import type { AttemptOutcome } from "./record.ts"
+import type { AttemptRecord } from "./record.ts"
 
 /** Every outcome, and the counter of all upstreams together that it is part of. */
 const totals = {
@@ -39,15 +40,15 @@ const CELLS = outcomeNames.length
 export const tallyOctets = (threads: number, upstreams: number): number =>
   upstreams * (NAME_OCTETS + threads * CELLS * Float64Array.BYTES_PER_ELEMENT)
 
-/** What is counted of one upstream by one thread. */
-export interface UpstreamTally {
-  /** An attempt ended so; `rcode` is what it said, where it said something. */
-  readonly ended: (outcome: AttemptOutcome, rcode: number) => void
-  readonly withheld: () => void
+export interface EndedAttempt extends Omit<AttemptRecord, "upstream"> {
+  readonly question: Question
 }
 
-/** Of an upstream that nobody counts. */
-export const noTally: UpstreamTally = { ended: () => {}, withheld: () => {} }
+/** What is counted of one upstream by one thread. */
+export interface UpstreamTally {
+  readonly ended: (attempt: EndedAttempt) => void
+  readonly withheld: () => void
+}
 
 export class UpstreamTallies {
   private readonly names: Uint8Array
@@ -81,7 +82,7 @@ export class UpstreamTallies {
       addTotal(totals[outcome])
     }
     return {
-      ended: (outcome, rcode) => {
+      ended: ({ outcome, rcode }) => {
         if (outcome !== "waiting") add(outcome === "error-response" ? errorOf(rcode) : outcome)
       },
       withheld: () => add("withheld")

@@ -66,6 +66,11 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
       const socket = yield* client === undefined ? dial(destination) : client.dial(destination)
       if (socket.destroyed) return yield* refused(remote, "the connection was closed as soon as it was there")
       whereabouts.prefer(socket.remoteAddress)
+      const { note } = upstream.observer
+      if (note !== undefined) {
+        note("a connection was opened", { to: socket.remoteAddress })
+        yield* Effect.addFinalizer(() => Effect.sync(() => note("a connection was closed")))
+      }
       return address.protocol === "https"
         ? new HttpsConnection(socket, { owner, ttl, address, manner })
         : new StreamConnection(socket, { owner, ttl, lifetime, isEncrypted: client !== undefined })

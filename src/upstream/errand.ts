@@ -3,7 +3,7 @@
  * without options or without EDNS where the upstream refuses them, without the client's network where it refuses that
  * (RFC 7766 §5, RFC 6891 §7, RFC 7871 §7.3).
  */
-import { Rcode } from "../dns/codes.ts"
+import { Rcode, rcodeName } from "../dns/codes.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
 import { OPTION_CLIENT_SUBNET, optionOf, prefixOf, SCOPE_OF_SOURCE } from "../dns/subnet.ts"
@@ -70,6 +70,7 @@ export class Errand implements Exchange {
       // What repeats a question goes through this once: three levels of three attempts would be nine messages.
       const lower = this.attempt.silences > 0 ? undefined : this.lowerLevel(response)
       if (lower !== undefined) {
+        this.attempt.upstream.observer.note?.("less of EDNS is tried", { rcode: rcodeName(response.rcode) })
         this.level = lower
         this.higher = "refused"
         this.askAgain(this.optionsAt(lower))

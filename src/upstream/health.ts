@@ -65,6 +65,7 @@ export class Health implements Due {
   /** The upstream failed often enough to be looked at. */
   suspect(upstream: Upstream): void {
     if (this.watched.has(upstream) || !upstream.watch.claim(this.nowMs)) return
+    upstream.observer.note?.("suspect: it is checked")
     this.check(this.begin(upstream, false))
   }
 
@@ -142,6 +143,7 @@ export class Health implements Due {
   private onVerdict(watched: Watched, isWell: boolean, sinceMs: number): void {
     const { upstream } = watched
     if (this.watched.get(upstream) !== watched) return
+    upstream.observer.note?.(isWell ? "checked: it answers" : "checked: it does not answer")
     const { breaker } = upstream
     if (isWell) {
       if (!watched.wasOpened) this.options.counters.add("upstream.cleared")

@@ -210,7 +210,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     } else if (this.nowMs >= this.latestMs || this.options.budget.takeRetry(this.question.name)) {
       this.startRetry(upstream)
     } else {
-      upstream.tally.withheld()
+      upstream.observer.withheld()
       this.arm(this.nowMs + this.withheldMs)
       this.withheldMs *= 2
     }

@@ -17,6 +17,7 @@ import { TimerWheel } from "../io/timer-wheel.ts"
 import { trustIn } from "../io/tls.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
+import { EventLog } from "../telemetry/event-log.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import type { Answer, Begin, ResolveError } from "./answer.ts"
 import { commonCells, placesFor, SharedUpstreams, SILENCE, upstreamCells, upstreamMemory } from "./cells.ts"
@@ -24,6 +25,7 @@ import type { Connections } from "./connections.ts"
 import { connectionsTo } from "./dialer.ts"
 import { Member, UpstreamGroup } from "./group.ts"
 import { Health } from "./health.ts"
+import { observe } from "./observer.ts"
 import { Resolution, type ResolutionOptions } from "./resolution.ts"
 import { Resolver } from "./resolver.ts"
 import { RetryBudget } from "./retry-budget.ts"
@@ -71,6 +73,7 @@ export class ResolverPool extends Context.Service<
       const turn = yield* Turn
       const scope = yield* Effect.scope
       const geography = yield* Geography
+      const events = yield* EventLog
       const ttl = { minSeconds: config.cacheMinTtlSecs, maxSeconds: config.cacheMaxTtlSecs }
       const say = yield* FiberSet.makeRuntime<never>()
       const shared = yield* SharedUpstreams
@@ -90,7 +93,7 @@ export class ResolverPool extends Context.Service<
             counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
             say(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${name} answers again`))
           },
-          counters.tallyOf(known.size, name)
+          observe(name, counters.tallyOf(known.size, name), events.debug)
         )
         known.set(name, upstream)
         return upstream

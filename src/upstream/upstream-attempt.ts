@@ -97,7 +97,7 @@ export class UpstreamAttempt implements Attempt {
     if (this.isTrial) this.upstream.trials.end(this.question.name, outcome === "answered", this.owner.nowMs)
     this.endedMs = this.owner.nowMs
     this.outcome = outcome
-    this.upstream.tally.ended(outcome, this.rcode)
+    this.upstream.observer.ended(this)
   }
 
   onResponse(response: Response): void {

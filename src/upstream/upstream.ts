@@ -1,12 +1,12 @@
 /** A server that queries are forwarded to: its address, and what all resolvers of all threads know of it together. */
 import { formatUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import type { Endpoint } from "../io/endpoint.ts"
-import { noTally, type UpstreamTally } from "../telemetry/upstream-tallies.ts"
 import { Breaker, type OnTransition } from "./breaker.ts"
 import { ownCells, type UpstreamCells } from "./cells.ts"
 import { EdnsSupport } from "./edns-support.ts"
 import { KnownQuestion } from "./known-question.ts"
 import { Latency } from "./latency.ts"
+import { type UpstreamObserver, unobserved } from "./observer.ts"
 import { SubnetSupport } from "./subnet-support.ts"
 import { Trials } from "./trials.ts"
 import { Watch } from "./watch.ts"
@@ -32,8 +32,8 @@ export class Upstream {
   readonly subnets = new SubnetSupport()
   /** Who asks it though its breaker is not closed. */
   readonly trials = new Trials()
-  /** What becomes of the attempts at it. */
-  readonly tally: UpstreamTally
+  /** Who watches what becomes of the attempts at it. */
+  readonly observer: UpstreamObserver
   /** Exchanges under way in this thread. */
   inFlight = 0
   /** Those of them that are silent for their questions' own sake: it answers others meanwhile. */
@@ -49,9 +49,9 @@ export class Upstream {
     cells: UpstreamCells = ownCells(),
     worker = 1,
     onTransition: OnTransition = () => {},
-    tally: UpstreamTally = noTally
+    observer: UpstreamObserver = unobserved
   ) {
-    this.tally = tally
+    this.observer = observer
     this.breaker = new Breaker(cells, onTransition)
     this.latency = new Latency(cells)
     this.watch = new Watch(cells, worker)

@@ -1,0 +1,36 @@
+/** Who watches what becomes of an upstream: its counters, and whoever reads the log for a fault. */
+import { rcodeName } from "../dns/codes.ts"
+import { formatQuestion } from "../dns/question.ts"
+import type { Say } from "../telemetry/event-log.ts"
+import type { EndedAttempt, UpstreamTally } from "../telemetry/upstream-tallies.ts"
+
+export interface UpstreamObserver extends UpstreamTally {
+  /** Something worth knowing happened to the upstream; undefined where nobody reads it. */
+  readonly note: Say | undefined
+}
+
+export const unobserved: UpstreamObserver = { ended: () => {}, withheld: () => {}, note: undefined }
+
+/** @param debug says what happens, where that is wanted */
+export const observe = (upstream: string, tally: UpstreamTally, debug: Say | undefined): UpstreamObserver => {
+  if (debug === undefined) return { ...tally, note: undefined }
+  return {
+    withheld: tally.withheld,
+    ended: (attempt) => {
+      tally.ended(attempt)
+      if (!isOrdinary(attempt)) debug(`an attempt failed: ${attempt.outcome}`, fieldsOf(upstream, attempt))
+    },
+    note: (what, fields) => debug(what, { upstream, ...fields })
+  }
+}
+
+const isOrdinary = ({ outcome }: EndedAttempt): boolean =>
+  outcome === "answered" || outcome === "overtaken" || outcome === "waiting"
+
+const fieldsOf = (upstream: string, { question, transport, startedMs, endedMs, rcode }: EndedAttempt) => ({
+  upstream,
+  question: formatQuestion(question),
+  transport,
+  milliseconds: Math.round(endedMs - startedMs),
+  rcode: rcode < 0 ? undefined : rcodeName(rcode)
+})
