@@ -5,7 +5,8 @@
  * on every file system. A new one is taken when it has stopped changing and can be read; until then the one before serves,
  * and what is wrong is said once. It lies in the memory of each thread that looks places up.
  */
-import { readFile, stat } from "node:fs/promises"
+import { constants } from "node:fs"
+import { open, stat } from "node:fs/promises"
 import { Context, Effect, Layer, Semaphore } from "effect"
 import { GeoDatabase } from "./geo-database.ts"
 import { nowhere, type Place } from "./place.ts"
@@ -135,13 +136,24 @@ class FollowedFile {
   }
 
   private readonly open: Effect.Effect<GeoDatabase, string> = Effect.suspend(() =>
-    Effect.flatMap(Effect.tryPromise({ try: () => readFile(this.file), catch: messageOf }), (octets) =>
+    Effect.flatMap(Effect.tryPromise({ try: () => readRegular(this.file), catch: messageOf }), (octets) =>
       Effect.try({
         try: () => new GeoDatabase(octets),
         catch: (cause) => `it is no MaxMind database, or not all of one (${messageOf(cause)})`
       })
     )
   )
+}
+
+/** A pipe or a device has no end, and who waits for one to be opened keeps the process from ending. */
+const readRegular = async (file: string): Promise<Buffer> => {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    if (!(await handle.stat()).isFile()) throw new Error("it is no regular file")
+    return await handle.readFile()
+  } finally {
+    await handle.close()
+  }
 }
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

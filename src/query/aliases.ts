@@ -108,6 +108,7 @@ const joined = (question: Question, head: Answer, outcome: Outcome, depth: numbe
     wire,
     ttlSeconds: Math.min(head.ttlSeconds, tail.ttlSeconds),
     continuesAt: undefined,
-    scope: Math.max(head.scope, tail.scope)
+    scope: Math.max(head.scope, tail.scope),
+    extendedError: tail.extendedError ?? head.extendedError
   })
 }

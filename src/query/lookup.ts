@@ -57,7 +57,10 @@ export class Lookup {
     const answer = this.special(question) ?? findAlive(this.cache, question)
     if (answer !== undefined) return Exit.succeed(answer)
     const failure = this.failures.lookup(question)
-    return failure && Exit.fail(new UpstreamsFailed({ isOfQuestion: true, message: failure.text }))
+    if (failure === undefined) return undefined
+    const { code, text, isKept } = failure
+    const extendedError = isKept === true ? { code, text } : undefined
+    return Exit.fail(new UpstreamsFailed({ isOfQuestion: true, message: text, extendedError }))
   }
 }
 

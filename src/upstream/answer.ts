@@ -18,7 +18,7 @@ export interface Answer {
   /** Bits of the client's network for which it is good (RFC 7871 §7.3.1); 0 for everybody. */
   readonly scope: number
   /** What a trusted upstream says of why the answer is as it is (RFC 8914); not kept. */
-  readonly extendedError?: ErrorReason
+  readonly extendedError?: ErrorReason | undefined
 }
 
 /** Every upstream that was asked failed or refused. Answered with SERVFAIL (RFC 8914 §4.23, Network Error, or §4.1). */

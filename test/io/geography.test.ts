@@ -1,4 +1,5 @@
-import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -50,6 +51,24 @@ describe("Geography", () => {
           writeFileSync(file, geoDatabase({ "192.0.0.0/16": city("AT", "EU", 48, 16) }))
           yield* look
           assert.strictEqual(country(), "AT")
+        }),
+      inCountry("DE")
+    )
+  )
+
+  it.live("waits for no pipe and reads no device in the file's place: it says so, and stays with what it has", () =>
+    following(
+      ({ file, country, lines, look }) =>
+        Effect.gen(function* () {
+          unlinkSync(file)
+          assert.strictEqual(spawnSync("mkfifo", [file]).status, 0)
+          yield* look
+          assert.include(lines.at(-1), "it is no regular file")
+          unlinkSync(file)
+          symlinkSync("/dev/zero", file)
+          yield* look
+          assert.include(lines.at(-1), "it is no regular file")
+          assert.strictEqual(country(), "DE")
         }),
       inCountry("DE")
     )

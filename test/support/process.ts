@@ -48,7 +48,7 @@ export const start = (
 export const startListening = (environment: Record<string, string>, args: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
     const started = yield* start({ DNS_SERVER_LISTEN: "127.0.0.1:0", ...environment }, args)
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 1000; i++) {
       const port = /udp:\/\/127\.0\.0\.1:(\d+)/.exec(started.output())?.[1]
       if (port !== undefined) return { ...started, port: Number(port) } satisfies Started
       yield* Effect.sleep(50)

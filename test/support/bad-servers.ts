@@ -1,16 +1,16 @@
-/** Collectors of traces that behave badly, on real sockets. */
+/** Servers that behave badly whatever they are taken for, on real sockets: collectors, Redis, upstreams. */
 import { spawn } from "node:child_process"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 
-export interface BadCollector {
+export interface BadServer {
   readonly url: string
   /** Connections that asked something. */
   readonly asked: () => number
 }
 
 /** Accepts, and does this with each connection once something was asked. */
-const collectorThat = (answers: (socket: Socket) => void): Effect.Effect<BadCollector, never, Scope.Scope> =>
+const serverThat = (answers: (socket: Socket) => void): Effect.Effect<BadServer, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.promise(async () => {
@@ -37,11 +37,11 @@ const collectorThat = (answers: (socket: Socket) => void): Effect.Effect<BadColl
     ({ server, asked }) => ({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked })
   )
 
-export const silentCollector = collectorThat(() => {})
+export const silentServer = serverThat(() => {})
 
 /** Sends octet after octet, for minutes: of its headers, or of the answer behind them. */
-export const drippingCollector = (what: "headers" | "body") =>
-  collectorThat((socket) => {
+export const drippingServer = (what: "headers" | "body") =>
+  serverThat((socket) => {
     socket.write(what === "body" ? "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" : "HTTP/1.1 200 OK\r\nx-drip: ")
     const timer = setInterval(() => socket.write("x"), 200)
     socket.on("close", () => clearInterval(timer))
@@ -54,7 +54,7 @@ server.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => console.log(serv
 `
 
 /** Does not even accept: a connection to it is never there. */
-export const refusingToAccept: Effect.Effect<BadCollector, never, Scope.Scope> = Effect.map(
+export const refusingToAccept: Effect.Effect<BadServer, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(
     Effect.promise(async () => {
       const child = spawn(process.execPath, ["-e", LISTENER], { stdio: ["ignore", "pipe", "ignore"] })
