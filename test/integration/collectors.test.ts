@@ -49,7 +49,7 @@ const behaviours: ReadonlyArray<readonly [name: string, start: Effect.Effect<Bad
 /** Three seconds, and what a busy machine adds to the rest of the end: the collectors go on for minutes. */
 const END_WITHIN_MS = 20_000
 /** Servers are started as processes: on a busy machine that takes its time. */
-const TEST_MS = 120_000
+const TEST_MS = 240_000
 
 for (const workers of ["1", "2"]) {
   describe(`a server of ${workers} worker${workers === "1" ? "" : "s"} with a collector that`, () => {
