@@ -5,10 +5,14 @@
  * that a test's clock moves it, and sleeps without waking while nothing is armed. Timers fire up to one tick late,
  * never early.
  *
+ * What throws when its time has come is reported, and the others have their turn all the same.
+ *
  * A thread that was held up finds much overdue at once, though what it waits for may be there and not read yet. It reads
  * that first.
  */
 import { Context, Effect, Latch, Layer } from "effect"
+import { runGuarded } from "./guard.ts"
+import { Incidents } from "./incidents.ts"
 import { Turn } from "./turn.ts"
 
 /** Milliseconds between two turns. */
@@ -18,11 +22,14 @@ const SLOTS = 1024
 const HELD_UP_MS = 50
 /** Turns of the event loop in which what has come meanwhile is read, and what that brings with it. */
 const READING_TURNS = 3
+/** Who calls, as the log says it. */
+const BORDER = "a timer"
 
 /** What is told that its time has come. An object rather than a function: those that wait by the thousand are one already. */
 export interface Due {
-  /** Must not throw. */
   fire(): void
+  /** Ends what `fire` could not, since it threw: who says so reports it too. */
+  onDefect?(thrown: unknown): void
 }
 
 /** A timer that is armed; `cancel` takes it. */
@@ -52,7 +59,7 @@ export class TimerWheel extends Context.Service<
     TimerWheel,
     Effect.gen(function* () {
       const turn = yield* Turn
-      const wheel = new Wheel(turn)
+      const wheel = new Wheel(turn, yield* Incidents)
       yield* Effect.forkScoped(
         Effect.gen(function* () {
           while (true) {
@@ -78,13 +85,15 @@ class Wheel {
   /** Open while a timer is armed. */
   readonly armed = Latch.makeUnsafe(false)
   private readonly time: Turn["Service"]
+  private readonly incidents: Incidents
   /** Each slot is a ring around a node of its own. */
   private readonly slots: ReadonlyArray<Timer> = Array.from({ length: SLOTS }, () => ring(new Timer(undefined)))
   private count = 0
   private tick: number
 
-  constructor(time: Turn["Service"]) {
+  constructor(time: Turn["Service"], incidents: Incidents) {
     this.time = time
+    this.incidents = incidents
     this.tick = this.currentTick()
   }
 
@@ -133,13 +142,22 @@ class Wheel {
         if (timer.dueTick <= now) {
           const target = timer.target!
           this.cancel(timer)
-          target.fire()
+          this.fire(target)
           // What fires may cancel its neighbours: go on from the ring's head where the next one has gone.
           timer = next.next === undefined ? slot.next! : next
         } else {
           timer = next
         }
       }
+    }
+  }
+
+  private fire(target: Due): void {
+    try {
+      target.fire()
+    } catch (thrown) {
+      if (target.onDefect === undefined) this.incidents.onDefect(BORDER, thrown)
+      else runGuarded(this.incidents, BORDER, () => target.onDefect?.(thrown))
     }
   }
 

@@ -23,6 +23,7 @@ import { Counters } from "../telemetry/counters.ts"
 import { layerEventLog } from "../telemetry/event-log.ts"
 import { layerTracer } from "../telemetry/export.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
+import { layerIncidents } from "../telemetry/incidents.ts"
 import { Latencies } from "../telemetry/latencies.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
@@ -60,7 +61,7 @@ export const serverLayer: Layer.Layer<
   Layer.provide(telemetry),
   Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark, geography)),
   Layer.provide(Turn.layer),
-  Layer.provide(layerEventLog)
+  Layer.provide(Layer.mergeAll(layerEventLog, layerIncidents))
 )
 
 /** A server of one thread, with all that is its own. */

@@ -55,8 +55,9 @@ export const counterMeanings = {
   "tcp.expired": "connections closed because they were idle, unfinished or did not read",
   "traces.sampled": "traces exported",
   "traces.dropped": "traces not exported because the collector was slow or gone, or there were too many",
+  "descriptors.exhausted": "connections and sockets for which no file descriptor was left",
   "workers.ended": "worker threads that ended",
-  defects: "queries in which this server failed by a fault of its own"
+  defects: "faults of this server's own: queries answered SERVFAIL for one, timers and events of sockets that met one"
 } as const
 
 export type CounterName = keyof typeof counterMeanings

@@ -13,6 +13,8 @@ export class FailureLog extends Context.Service<
     readonly failure: (question: string, record: QueryRecord, reason: string) => Effect.Effect<void>
     /** A fault of this server: the whole cause. */
     readonly defect: (what: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
+    /** The same where no query is known: what the network, a timer or a signal called threw. */
+    readonly border: (caller: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
     /** Said once. */
     readonly loop: (client: string) => Effect.Effect<void>
   }
@@ -54,6 +56,10 @@ export class FailureLog extends Context.Service<
         defect: (what, cause) => {
           counters.add("defects")
           return limited((note) => Effect.logError(`internal error while answering ${what}`, cause, note))
+        },
+        border: (caller, cause) => {
+          counters.add("defects")
+          return limited((note) => Effect.logError(`internal error behind a call of ${caller}`, cause, note))
         },
         loop: (client) => {
           if (saidLoop) return Effect.void

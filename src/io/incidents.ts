@@ -1,0 +1,25 @@
+/**
+ * What sockets and timers have to tell those above them that belongs to no query: a throw behind a border, and that the
+ * process has run out of descriptors. Telemetry counts and logs it (`telemetry/incidents.ts`).
+ */
+import { Context } from "effect"
+
+export interface Incidents {
+  /**
+   * Something that the network, a timer or a signal called threw: a fault of this program.
+   *
+   * @param border who called, as the log says it: `a timer`
+   */
+  readonly onDefect: (border: string, thrown: unknown) => void
+  /**
+   * The kernel had no descriptor left (EMFILE, ENFILE).
+   *
+   * @param what could not be opened, as the log says it: `a connection that a client made`
+   */
+  readonly onExhausted: (what: string) => void
+}
+
+/** Without telemetry, as in a test of one part, nobody is told. */
+export const Incidents: Context.Reference<Incidents> = Context.Reference<Incidents>("strand/io/Incidents", {
+  defaultValue: () => ({ onDefect: () => {}, onExhausted: () => {} })
+})

@@ -1,0 +1,34 @@
+/** What sockets and timers report, counted and logged. */
+import { Cause, Effect, Layer } from "effect"
+import { Incidents } from "../io/incidents.ts"
+import { Counters } from "./counters.ts"
+import { FailureLog } from "./failure-log.ts"
+
+/** Between two lines that say that no descriptor is left. */
+const SAY_AGAIN_MS = 60_000
+
+export const layerIncidents: Layer.Layer<never, never, Counters> = Layer.effect(
+  Incidents,
+  Effect.gen(function* () {
+    const counters = yield* Counters
+    const log = yield* FailureLog
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    let saidMs = Number.NEGATIVE_INFINITY
+    return {
+      onDefect: (border, thrown) => {
+        runFork(log.border(border, Cause.die(thrown)))
+      },
+      onExhausted: (what) => {
+        counters.add("descriptors.exhausted")
+        const nowMs = performance.now()
+        if (nowMs - saidMs < SAY_AGAIN_MS) return
+        saidMs = nowMs
+        runFork(
+          Effect.logError(
+            `no file descriptor was left for ${what}: raise the limit (ulimit -n, systemd's LimitNOFILE) or lower max_tcp_connections`
+          )
+        )
+      }
+    }
+  })
+).pipe(Layer.provide(FailureLog.layer))
