@@ -4,6 +4,7 @@
  *
  * Bounded in everything: queries under way, octets that wait to be read by the client, time.
  */
+import { NO_OCTETS } from "../dns/wire.ts"
 import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
 import type { Peer } from "../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../io/stream-transport.ts"
@@ -43,12 +44,16 @@ export interface TcpClientOptions {
   readonly onBatch: () => void
   readonly onBatchEnd: () => void
   readonly onClose: () => void
+  /** Told what was thrown where nobody else would catch it. */
+  readonly onDefect: (thrown: unknown) => void
 }
 
 export class TcpClient {
   readonly handler: StreamHandler
-  /** When it last did anything. */
+  /** When it last had to do with a well-formed query: asked one, was sent an answer to one. Nothing else keeps it. */
   activeMs: number
+  /** When octets came last. */
+  private receivedMs = 0
   /** When the message that is arriving began; 0 where none is. */
   private frameSinceMs = 0
   /** When the write under way began; 0 where none is. */
@@ -64,17 +69,23 @@ export class TcpClient {
   private isReading = false
   private ready: Array<Frames> = []
   private readyOctets = 0
+  /** Whether the answer to a well-formed query is among what waits to be read. */
+  private hasAnswer = false
   private isScheduled = false
   private readonly frames = new FrameReader()
   private readonly socket: StreamSocket
   /** Octets of the write under way. */
   private writing = 0
+  /** To whom it is counted. */
+  readonly whose: string
   private readonly options: TcpClientOptions
 
-  constructor(socket: StreamSocket, options: TcpClientOptions) {
+  constructor(socket: StreamSocket, whose: string, options: TcpClientOptions) {
     this.socket = socket
+    this.whose = whose
     this.options = options
     this.activeMs = options.nowMs()
+    this.receivedMs = this.activeMs
     this.handler = {
       onData: (chunk) => this.receive(chunk),
       onEnd: () => {
@@ -103,7 +114,8 @@ export class TcpClient {
     const { idleMs, receiveMs, sendMs } = this.options.times
     if (this.writeSinceMs > 0 && nowMs - this.writeSinceMs >= sendMs) return true
     if (this.frameSinceMs > 0 && !this.isPaused && nowMs - this.frameSinceMs >= receiveMs) return true
-    return this.isIdle && this.frameSinceMs === 0 && nowMs - this.activeMs >= idleMs
+    // A message that began in time may come to its end.
+    return this.isIdle && (this.frameSinceMs > 0 ? this.frameSinceMs : nowMs) - this.activeMs >= idleMs
   }
 
   destroy(): void {
@@ -117,11 +129,22 @@ export class TcpClient {
     this.closeWhenDone()
   }
 
-  /** A query is over; its answer stands, so many octets long, where `reserveMessage` said; -1 where it gets none. */
-  answer(length: number): void {
+  /** A message that came is a query, well-formed and of a client that may ask. */
+  noteQuery(): void {
+    this.activeMs = this.receivedMs
+  }
+
+  /**
+   * A query is over; its answer stands, so many octets long, where `reserveMessage` said; -1 where it gets none.
+   *
+   * @param isWellFormed whether it was one that `noteQuery` was told of
+   */
+  answer(length: number, isWellFormed: boolean): void {
     this.underWay--
     if (this.socket.isDestroyed) return
+    if (isWellFormed) this.activeMs = Math.max(this.activeMs, this.options.nowMs())
     if (length >= 0) {
+      this.hasAnswer ||= isWellFormed
       const last = this.ready.at(-1)
       const frames = frameOf(length, last)
       if (frames !== last) this.ready.push(frames)
@@ -130,10 +153,17 @@ export class TcpClient {
     }
     if (this.isReading || this.isScheduled) return
     this.isScheduled = true
-    queueMicrotask(() => {
-      this.isScheduled = false
+    queueMicrotask(this.goOnLater)
+  }
+
+  private readonly goOnLater = (): void => {
+    this.isScheduled = false
+    try {
       this.goOn()
-    })
+    } catch (thrown) {
+      this.options.onDefect(thrown)
+      this.socket.destroy()
+    }
   }
 
   private get isSending(): boolean {
@@ -155,8 +185,8 @@ export class TcpClient {
 
   private receive(chunk: Buffer): number {
     const before = this.begun
-    this.activeMs = this.options.nowMs()
-    if (!this.frames.isInsideFrame) this.frameSinceMs = this.activeMs
+    this.receivedMs = this.options.nowMs()
+    if (!this.frames.isInsideFrame) this.frameSinceMs = this.receivedMs
     this.frames.append(chunk)
     this.goOn()
     return this.begun - before
@@ -179,10 +209,12 @@ export class TcpClient {
       const message = this.frames.next()
       if (message === undefined) break
       // The next message begins where this one ended.
-      this.frameSinceMs = this.activeMs
+      this.frameSinceMs = this.receivedMs
       this.underWay++
       this.begun++
-      this.options.start(new TcpPacket(message, this.peer, this))
+      const packet = new TcpPacket(message, this.peer, this)
+      this.options.start(packet)
+      packet.forgetMessage()
     }
     this.isReading = false
     this.options.onBatchEnd()
@@ -210,10 +242,9 @@ export class TcpClient {
       }
       const batch = count === this.ready.length ? this.ready : this.ready.slice(0, count)
       this.ready = count === this.ready.length ? [] : this.ready.slice(count)
-      this.activeMs = this.options.nowMs()
       const octets = batch.length === 1 ? octetsOf(batch[0]!) : Buffer.concat(batch.map(octetsOf), size)
       if (!this.socket.write(octets)) {
-        this.writeSinceMs = this.activeMs
+        this.writeSinceMs = this.options.nowMs()
         this.writing = size
         return
       }
@@ -224,7 +255,8 @@ export class TcpClient {
   private written(): void {
     this.writeSinceMs = 0
     this.count(-this.writing)
-    this.activeMs = this.options.nowMs()
+    if (this.hasAnswer) this.activeMs = this.options.nowMs()
+    if (this.ready.length === 0) this.hasAnswer = false
     this.goOn()
   }
 
@@ -236,12 +268,17 @@ export class TcpClient {
 
 const lengthOf = ({ start, end }: Frames): number => end - start
 
-/** Its message is its own: it is the way back for later too. */
+/**
+ * The way back for later too: then it holds nothing of the message any more, however large that was. What an answer
+ * needs of a query is copied out of it (`Query.detach`).
+ */
 class TcpPacket implements Packet {
   readonly transport = "tcp"
-  readonly wire: Uint8Array
-  readonly length: number
+  wire: Uint8Array
+  length: number
   readonly client: Peer
+  private isWellFormed = false
+  private isOver = false
   private readonly connection: TcpClient
 
   constructor(message: Uint8Array, client: Peer, connection: TcpClient) {
@@ -251,19 +288,36 @@ class TcpPacket implements Packet {
     this.connection = connection
   }
 
+  /** The message is valid until the pipeline suspends or returns: it has. */
+  forgetMessage(): void {
+    this.wire = NO_OCTETS
+    this.length = 0
+  }
+
+  noteQuery(): void {
+    this.isWellFormed = true
+    this.connection.noteQuery()
+  }
+
   reserve(size: number): Uint8Array {
     return reserveMessage(size)
   }
 
   send(length: number): void {
-    this.connection.answer(length)
+    this.end(length)
   }
 
   drop(): void {
-    this.connection.answer(-1)
+    this.end(-1)
   }
 
   keepPath(): ReplyPath {
     return this
+  }
+
+  private end(length: number): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.connection.answer(length, this.isWellFormed)
   }
 }

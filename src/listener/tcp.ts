@@ -3,6 +3,9 @@
 import { Effect, Schedule, type Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { BindTarget, SocketError } from "../io/datagram.ts"
+import { runGuarded } from "../io/guard.ts"
+import { Incidents } from "../io/incidents.ts"
+import type { Peer } from "../io/peer.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../io/stream-transport.ts"
 import { Turn } from "../io/turn.ts"
 import type { Packet } from "../query/packet.ts"
@@ -17,7 +20,8 @@ const SWEEP_MS = 250
 /** The connections of all listeners: the limits are theirs together. */
 export class TcpClients {
   readonly clients = new Set<TcpClient>()
-  readonly byAddress = new Map<string, number>()
+  /** How many each client has: an IPv4 address, or an IPv6 /64. */
+  readonly byClient = new Map<string, number>()
   readonly unread: Unread = { octets: 0 }
 }
 
@@ -44,7 +48,8 @@ export const listenTcp = (
     const transport = yield* StreamTransport
     const { preciseMs: nowMs } = yield* Turn
     const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
-    const { clients, byAddress } = everyone
+    const incidents = yield* Incidents
+    const { clients, byClient } = everyone
     const own = new Set<TcpClient>()
     const times = {
       idleMs: config.tcpIdleTimeoutSecs * 1000,
@@ -52,14 +57,14 @@ export const listenTcp = (
       sendMs: config.tcpSendTimeoutSecs * 1000
     }
 
-    const isFull = (address: string): boolean =>
-      clients.size >= config.maxTcpConnections || (byAddress.get(address) ?? 0) >= config.maxTcpConnectionsPerClient
+    const isFull = (whose: string): boolean =>
+      clients.size >= config.maxTcpConnections || (byClient.get(whose) ?? 0) >= config.maxTcpConnectionsPerClient
 
     const accept = (socket: StreamSocket): StreamHandler | undefined => {
-      const { address } = socket.peer
-      if (isFull(address)) {
+      const whose = clientKey(socket.peer)
+      if (isFull(whose)) {
         counters.add("tcp.refused")
-        const ofWhom = clients.size >= config.maxTcpConnections ? undefined : address
+        const ofWhom = clients.size >= config.maxTcpConnections ? undefined : whose
         const longestIdle = longestIdleOf(clients, ofWhom)
         if (longestIdle === undefined) {
           socket.destroy()
@@ -68,22 +73,23 @@ export const listenTcp = (
         longestIdle.destroy()
       }
       counters.add("tcp.accepted")
-      byAddress.set(address, (byAddress.get(address) ?? 0) + 1)
+      byClient.set(whose, (byClient.get(whose) ?? 0) + 1)
       const onClose = (): void => {
         clients.delete(client)
         own.delete(client)
-        const left = (byAddress.get(address) ?? 1) - 1
-        if (left > 0) byAddress.set(address, left)
-        else byAddress.delete(address)
+        const left = (byClient.get(whose) ?? 1) - 1
+        if (left > 0) byClient.set(whose, left)
+        else byClient.delete(whose)
       }
-      const client: TcpClient = new TcpClient(socket, {
+      const client: TcpClient = new TcpClient(socket, whose, {
         start,
         nowMs,
         times,
         unreadInAll: everyone.unread,
         onBatch: fibers.beginBatch,
         onBatchEnd: fibers.endBatch,
-        onClose
+        onClose,
+        onDefect: (thrown) => incidents.onDefect("a client's connection", thrown)
       })
       clients.add(client)
       own.add(client)
@@ -93,9 +99,11 @@ export const listenTcp = (
     const sweep = Effect.sync(() => {
       const now = nowMs()
       for (const client of own) {
-        if (!client.isExpired(now)) continue
-        counters.add("tcp.expired")
-        client.destroy()
+        runGuarded(incidents, "a look at the connections", () => {
+          if (!client.isExpired(now)) return
+          counters.add("tcp.expired")
+          client.destroy()
+        })
       }
     })
     yield* Effect.addFinalizer(() =>
@@ -115,10 +123,15 @@ export const listenTcp = (
     }
   })
 
-const longestIdleOf = (clients: ReadonlySet<TcpClient>, address: string | undefined): TcpClient | undefined => {
+const words = new Uint32Array(4)
+
+/** By what a client's connections are counted: its IPv4 address, IPv4-mapped IPv6 too, or its IPv6 /64. */
+const clientKey = (peer: Peer): string => (peer.readWords(words) ? `${words[3]}` : `${words[0]}:${words[1]}`)
+
+const longestIdleOf = (clients: ReadonlySet<TcpClient>, whose: string | undefined): TcpClient | undefined => {
   let found: TcpClient | undefined
   for (const client of clients) {
-    if (!client.isIdle || (address !== undefined && client.peer.address !== address)) continue
+    if (!client.isIdle || (whose !== undefined && client.whose !== whose)) continue
     if (found === undefined || client.activeMs < found.activeMs) found = client
   }
   return found

@@ -12,6 +12,7 @@ import {
   type ReturnPath,
   type SocketError
 } from "../io/datagram.ts"
+import { Incidents } from "../io/incidents.ts"
 import type { Peer } from "../io/peer.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -26,25 +27,32 @@ export const listenUdp = (
     const transport = yield* DatagramTransport
     const fibers = yield* QueryFibers
     const counters = yield* Counters
+    const incidents = yield* Incidents
     const packets: Array<{ readonly packet: UdpPacket; readonly handling: Effect.Effect<unknown> }> = []
     const receive = (batch: ReadonlyArray<Datagram>, count: number): void => {
       fibers.beginBatch()
       for (let i = 0; i < count; i++) {
-        const datagram = batch[i]!
-        // Nothing can be sent to port 0: whoever wrote it there wants no answer (RFC 768), or harm.
-        if (datagram.isTruncated || datagram.peer.port === 0) {
-          counters.add("queries.dropped")
-          continue
+        try {
+          take(batch[i]!, i)
+        } catch (thrown) {
+          incidents.onDefect("a datagram", thrown)
         }
-        if (i === packets.length) {
-          const packet = new UdpPacket(socket)
-          packets.push({ packet, handling: fibers.handling(packet) })
-        }
-        const { packet, handling } = packets[i]!
-        packet.datagram = datagram
-        fibers.start(handling)
       }
       fibers.endBatch()
+    }
+    const take = (datagram: Datagram, i: number): void => {
+      // Nothing can be sent to port 0: whoever wrote it there wants no answer (RFC 768), or harm.
+      if (datagram.isTruncated || datagram.peer.port === 0) {
+        counters.add("queries.dropped")
+        return
+      }
+      while (i >= packets.length) {
+        const packet = new UdpPacket(socket)
+        packets.push({ packet, handling: fibers.handling(packet) })
+      }
+      const { packet, handling } = packets[i]!
+      packet.datagram = datagram
+      fibers.start(handling)
     }
     const socket: DatagramSocket = yield* transport.bind(local, {
       onBatch: receive,
@@ -85,6 +93,8 @@ class UdpPacket implements Packet {
   }
 
   drop(): void {}
+
+  noteQuery(): void {}
 
   keepPath(): ReplyPath {
     return new UdpReplyPath(this.socket, this.datagram.keepPath())

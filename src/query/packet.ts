@@ -20,6 +20,8 @@ export interface Packet extends ReplyPath {
   /** The message is `wire[0, length)`. */
   readonly wire: Uint8Array
   readonly length: number
+  /** It is a query: well-formed, and of a client that may ask. */
+  readonly noteQuery: () => void
   /** A way back for an answer that comes later. */
   readonly keepPath: () => ReplyPath
 }

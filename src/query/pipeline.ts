@@ -132,6 +132,7 @@ export class Pipeline extends Context.Service<
           sendError(packet, query, verdict)
           return Effect.void
         }
+        packet.noteQuery()
         if (carriesOurMark(query)) {
           counters.add("queries.looped")
           sendError(packet, query, Rcode.Refused, looped)
@@ -209,6 +210,7 @@ export class Pipeline extends Context.Service<
             (cause) => {
               // Still the packet that was read: what waits has its own copy and its own way to fail.
               if (query.wire === packet.wire) sendError(packet, query, Rcode.ServFail, ownFault)
+              else packet.drop()
               return log.defect("a packet", cause)
             }
           )
