@@ -7,6 +7,7 @@
  */
 import { Context, Effect, Exit, Layer, type Scope } from "effect"
 import { type Question, sameQuestion } from "../dns/question.ts"
+import { Incidents } from "../io/incidents.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { type Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -40,6 +41,7 @@ export class Coalescer extends Context.Service<
       Effect.gen(function* () {
         const wheel = yield* TimerWheel
         const counters = yield* Counters
+        const incidents = yield* Incidents
         const flights: Flights = new OpenTable(
           ({ hash }) => hash,
           (flight, question) => flight.isJoinable && sameQuestion(flight.question, question)
@@ -52,7 +54,7 @@ export class Coalescer extends Context.Service<
         const join: Join = (follower, deadlineMs) => {
           const { question, hash } = follower
           const present = flights.get(hash, question)
-          const flight = present ?? new Flight(flights, question, hash, wheel.nowMs())
+          const flight = present ?? new Flight(flights, question, hash, wheel.nowMs(), incidents)
           follower.wait(flight, wheel, deadlineMs)
           follower.joined(flight.record, present !== undefined, flight.question)
           if (present === undefined) flight.launch(begin)
@@ -72,12 +74,14 @@ class Flight implements OutcomeTaker {
   readonly hash: number
   readonly record: ResolutionRecord
   private readonly flights: Flights
+  private readonly incidents: Incidents
   private exchange: Abandonable | undefined
   /** In the order in which they came, in a ring: who leaves takes only itself out. */
   private first: Follower | undefined
   private count = 0
 
-  constructor(flights: Flights, question: Question, hash: number, startedMs: number) {
+  constructor(flights: Flights, question: Question, hash: number, startedMs: number, incidents: Incidents) {
+    this.incidents = incidents
     this.record = { startedMs, endedMs: 0, attempts: [] }
     this.flights = flights
     this.question = question
@@ -90,7 +94,11 @@ class Flight implements OutcomeTaker {
 
   launch(begin: Begin): void {
     this.flights.add(this)
-    this.exchange = begin(this.question, this.record, this)
+    try {
+      this.exchange = begin(this.question, this.record, this)
+    } catch (defect) {
+      this.onOutcome(Exit.die(defect))
+    }
   }
 
   onOutcome(outcome: Outcome): void {
@@ -144,7 +152,11 @@ class Flight implements OutcomeTaker {
       }
       const { first } = this
       first.leave()
-      first.take(outcome)
+      try {
+        first.take(outcome)
+      } catch (thrown) {
+        this.incidents.onDefect("an exchange's outcome", thrown)
+      }
     }
   }
 }

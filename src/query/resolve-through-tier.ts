@@ -131,8 +131,13 @@ class Passage implements OutcomeTaker, Abandonable, Due {
 
   /** What the upstreams say. */
   onOutcome(outcome: Outcome): void {
-    if (Exit.isSuccess(outcome)) this.keep(outcome.value)
     this.tools.behind.delete(this)
+    try {
+      if (Exit.isSuccess(outcome)) this.keep(outcome.value)
+    } catch (defect) {
+      this.tell(Exit.die(defect))
+      return
+    }
     this.tell(outcome)
   }
 

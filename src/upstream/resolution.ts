@@ -167,6 +167,11 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     this.goOn()
   }
 
+  /** Who called is the network or a timer: the question gets no answer, and whoever waits for it SERVFAIL. */
+  onDefect(thrown: unknown): void {
+    if (!this.isOver) this.finish(Exit.die(thrown))
+  }
+
   /** The last attempt is overdue, or a hedge is due, or all the time is over. */
   fire(): void {
     const { nowMs } = this

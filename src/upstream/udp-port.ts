@@ -5,12 +5,14 @@
  * (RFC 5452 §9.1). What does not match is counted and dropped, and never ends the wait.
  */
 import { Effect, type Scope } from "effect"
+import { Rcode } from "../dns/codes.ts"
 import { type Option, writeQuery } from "../dns/question.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
-import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
-import { u16 } from "../dns/wire.ts"
+import { matchReply, normalise, ReplyMatch, type Response, type TtlBounds } from "../dns/response.ts"
+import { NO_OCTETS, u16 } from "../dns/wire.ts"
 import { type Datagram, type DatagramSocket, DatagramTransport, type SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"
+import { Incidents } from "../io/incidents.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { randomU16 } from "../io/random.ts"
 import { type Exchange, GarbageReceived } from "./attempt.ts"
@@ -33,7 +35,10 @@ export class UdpPort {
   private readonly onStranger: () => void
   private socket: DatagramSocket | undefined
 
-  private constructor(ttl: TtlBounds, nowMs: number, onStranger: () => void) {
+  private readonly incidents: Incidents
+
+  private constructor(ttl: TtlBounds, nowMs: number, onStranger: () => void, incidents: Incidents) {
+    this.incidents = incidents
     this.ttl = ttl
     this.openedMs = nowMs
     this.onStranger = onStranger
@@ -48,7 +53,7 @@ export class UdpPort {
   ): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
     return Effect.gen(function* () {
       const transport = yield* DatagramTransport
-      const port = new UdpPort(ttl, nowMs, onStranger)
+      const port = new UdpPort(ttl, nowMs, onStranger, yield* Incidents)
       port.socket = yield* transport.connect(remote, {
         onBatch: (batch, count) => {
           onBatch()
@@ -84,17 +89,34 @@ export class UdpPort {
     this.exchanges.delete(exchange)
   }
 
-  private receive({ payload, length, isTruncated }: Datagram): void {
-    const id = length < 2 ? -1 : u16(payload, 0)
-    const exchange = this.exchanges.get(id, id)
-    const match = exchange === undefined ? ReplyMatch.Stranger : matchReply(payload, length, id, exchange.question)
-    if (exchange === undefined || match === ReplyMatch.Stranger) {
-      this.onStranger()
-      return
+  private receive(datagram: Datagram): void {
+    let exchange: Waiting | undefined
+    try {
+      const { payload, length } = datagram
+      const id = length < 2 ? -1 : u16(payload, 0)
+      exchange = this.exchanges.get(id, id)
+      const match = exchange === undefined ? ReplyMatch.Stranger : matchReply(payload, length, id, exchange.question)
+      if (exchange === undefined || match === ReplyMatch.Stranger) {
+        this.onStranger()
+        return
+      }
+      this.exchanges.delete(exchange)
+      const response = datagram.isTruncated ? cutOff : normalise(payload, length, exchange.question, this.ttl)
+      if (response === undefined) exchange.onFailure(new GarbageReceived())
+      else exchange.onResponse(response)
+    } catch (thrown) {
+      this.incidents.onDefect("a datagram of an upstream", thrown)
+      exchange?.onFailure(new GarbageReceived())
     }
-    this.exchanges.delete(exchange)
-    const response = isTruncated ? undefined : normalise(payload, length, exchange.question, this.ttl)
-    if (response === undefined) exchange.onFailure(new GarbageReceived())
-    else exchange.onResponse(response)
   }
+}
+
+/** One that there was no room for: to be asked for by TCP, as one that the upstream cut itself. */
+const cutOff: Response = {
+  wire: NO_OCTETS,
+  rcode: Rcode.NoError,
+  truncated: true,
+  hasOpt: false,
+  ttlSeconds: 0,
+  scope: 0
 }

@@ -13,6 +13,8 @@ export interface AttemptOwner {
   readonly onResponse: (attempt: UpstreamAttempt, response: Response) => void
   readonly onFailure: (attempt: UpstreamAttempt, failure: AttemptFailure) => void
   readonly onTrouble: (attempt: UpstreamAttempt, message: string) => void
+  /** One of these calls threw: a fault of this program. */
+  readonly onDefect: (thrown: unknown) => void
 }
 
 export class UpstreamAttempt implements Attempt {
@@ -101,14 +103,26 @@ export class UpstreamAttempt implements Attempt {
   }
 
   onResponse(response: Response): void {
-    this.owner.onResponse(this, response)
+    try {
+      this.owner.onResponse(this, response)
+    } catch (thrown) {
+      this.owner.onDefect(thrown)
+    }
   }
 
   onFailure(failure: AttemptFailure): void {
-    this.owner.onFailure(this, failure)
+    try {
+      this.owner.onFailure(this, failure)
+    } catch (thrown) {
+      this.owner.onDefect(thrown)
+    }
   }
 
   onTrouble(message: string): void {
-    this.owner.onTrouble(this, message)
+    try {
+      this.owner.onTrouble(this, message)
+    } catch (thrown) {
+      this.owner.onDefect(thrown)
+    }
   }
 }
