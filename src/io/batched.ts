@@ -5,6 +5,7 @@
 import { Context, Deferred, Effect, Layer, Schema } from "effect"
 import { DatagramTransport, type SocketError } from "./datagram.ts"
 import { makeDatagrams, Shared } from "./datagram-batched.ts"
+import { Incidents } from "./incidents.ts"
 import { Descriptors } from "./linux/descriptors.ts"
 import { type Libc, libc } from "./linux/libc.ts"
 import { StreamShared } from "./linux/stream-socket.ts"
@@ -57,18 +58,19 @@ export const layerOver = (
   Layer.effectContext(
     Effect.gen(function* () {
       const descriptors = new Descriptors(yield* DescriptorMemory)
+      const incidents = yield* Incidents
       if (library === undefined) {
         return yield* new BatchedUnavailable({ message: "needs 64-bit Linux and the optional dependency koffi" })
       }
       const shared = yield* Effect.acquireRelease(
-        Effect.sync(() => new Shared(library, descriptors)),
+        Effect.sync(() => new Shared(library, descriptors, incidents)),
         ({ reactor }) => Effect.sync(() => reactor.close())
       )
       const transport = makeDatagrams(shared)
       shared.merges = yield* Effect.catchTag(trial(transport), "SocketError", (error) =>
         Effect.fail(new BatchedUnavailable({ message: error.message }))
       )
-      const streams = new StreamShared(library, shared.reactor, shared.args, descriptors)
+      const streams = new StreamShared(library, shared.reactor, shared.args, descriptors, incidents)
       return Context.make(DatagramTransport, transport).pipe(Context.add(StreamTransport, makeStreams(streams)))
     })
   )

@@ -13,6 +13,8 @@ import type {
   SocketError
 } from "./datagram.ts"
 import type { Endpoint } from "./endpoint.ts"
+import { reportExhaustion } from "./exhaustion.ts"
+import type { Incidents } from "./incidents.ts"
 import type { Descriptors } from "./linux/descriptors.ts"
 import { Errno, type Libc } from "./linux/libc.ts"
 import { type Drained, Reactor } from "./linux/reactor.ts"
@@ -33,14 +35,16 @@ export class Shared {
   readonly received: ReceiveArena
   readonly args: Arguments
   readonly descriptors: Descriptors
+  readonly incidents: Incidents
   /** Whether the kernel cuts apart what is sent as one message. */
   merges = true
   private readonly spare: Array<SendArena> = []
 
-  constructor(library: Libc, descriptors: Descriptors) {
+  constructor(library: Libc, descriptors: Descriptors, incidents: Incidents) {
     this.libc = library
     this.descriptors = descriptors
-    this.reactor = new Reactor(library, descriptors)
+    this.incidents = incidents
+    this.reactor = new Reactor(library, descriptors, incidents)
     this.received = new ReceiveArena(library)
     this.args = new Arguments(library)
   }
@@ -60,6 +64,8 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   readonly isShared = true
   merges: boolean
   private arena: SendArena | undefined
+  /** Whether the last `drain` found nothing at all, not even an error. */
+  private wasEmpty = false
   private readonly shared: Shared
   private readonly handler: DatagramHandler
 
@@ -93,11 +99,13 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   drain(): number {
     const { received } = this.shared
     let total = 0
+    this.wasEmpty = false
     for (let batch = 0; batch < MAX_BATCHES; batch++) {
       const count = received.receive(this.fd)
       if (count < 0) {
         const errno = this.shared.libc.errno()
         if (errno !== Errno.EAGAIN && errno !== Errno.EINTR) this.onSendError(errno)
+        else this.wasEmpty = total === 0
         break
       }
       total += count
@@ -106,6 +114,15 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
     }
     return total
   }
+
+  /** An error of the network's is taken by receiving; one that stays would be told again without end. */
+  onBroken(isHungUp: boolean): void {
+    if (!isHungUp && !this.wasEmpty) return
+    this.stopReceiving()
+    this.handler.onError(new Error("the socket is broken"))
+  }
+
+  onDefect(): void {}
 
   flush(): void {
     const arena = this.arena
@@ -135,7 +152,7 @@ const acquire = (
   handler: DatagramHandler
 ): Effect.Effect<BatchedSocket, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.map(open, (fd) => {
+    Effect.map(reportExhaustion("a UDP socket")(open), (fd) => {
       shared.descriptors.opened(fd)
       return new BatchedSocket(shared, fd, handler)
     }),
@@ -152,7 +169,8 @@ const openConnected = (shared: Shared, remote: Endpoint, draws: number): Effect.
   Effect.catchTag(
     openConnectedSocket(shared.libc, shared.args, remote, draws > 0 ? randomPort() : 0),
     "SocketError",
-    (error) => (draws > 0 ? openConnected(shared, remote, draws - 1) : Effect.fail(error))
+    (error) =>
+      draws > 0 && error.isExhaustion !== true ? openConnected(shared, remote, draws - 1) : Effect.fail(error)
   )
 
 /** Datagrams over what the thread shares. */

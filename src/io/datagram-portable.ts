@@ -1,7 +1,8 @@
 /**
  * Datagrams by `node:dgram`: runs wherever Node does, one datagram a system call.
  *
- * Limits: a reply from a socket bound to a wildcard address leaves from the address that the kernel chooses.
+ * Limits: Node does not tell at which address a datagram came in, so that the reply from a socket that is bound to all of
+ * them would leave from the one that the kernel chooses, and clients would not know it. Wildcard addresses are refused.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import { Effect, Layer, type Scope } from "effect"
@@ -15,7 +16,10 @@ import {
   type ReturnPath,
   SocketError
 } from "./datagram.ts"
-import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "./endpoint.ts"
+import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "./endpoint.ts"
+import { isExhaustion, reportExhaustion } from "./exhaustion.ts"
+import { guarded } from "./guard.ts"
+import { Incidents } from "./incidents.ts"
 import { TextPeer } from "./peer.ts"
 import { MAX_PORT_DRAWS, randomPort } from "./random.ts"
 
@@ -25,6 +29,8 @@ const SEND_BUFFER = 1 << 20
 /** Octets that may wait in the process when the kernel takes no more. */
 const MAX_UNSENT = 4 << 20
 const SLAB_SIZE = 64 << 10
+/** Who calls, as the log says it. */
+const BORDER = "a socket"
 
 /** Addresses are literal: they need no look-up, and no turn of the event loop for one. */
 const literal = (
@@ -46,7 +52,20 @@ const create = (endpoint: Endpoint, isShared: boolean): Socket => {
 }
 
 const failure = (endpoint: Endpoint, cause: Error): SocketError =>
-  new SocketError({ endpoint: formatEndpoint(endpoint), message: cause.message })
+  new SocketError({
+    endpoint: formatEndpoint(endpoint),
+    message: cause.message,
+    isExhaustion: isExhaustion(cause)
+  })
+
+const wildcardRefused = (endpoint: Endpoint): SocketError =>
+  new SocketError({
+    endpoint: formatEndpoint(endpoint),
+    message:
+      `listen: ${formatEndpoint(endpoint)} is all addresses, and datagrams that go the portable way (datagrams: portable, ` +
+      "or no koffi) cannot be answered from the address that was asked: list the addresses one by one, as 192.0.2.1:53, " +
+      `or listen there by TCP only, as tcp://${formatEndpoint(endpoint)}`
+  })
 
 class PortableSocket implements DatagramSocket {
   readonly local: Endpoint
@@ -60,7 +79,7 @@ class PortableSocket implements DatagramSocket {
   /** A send on a connected socket may report the ICMP error that the one before it met. */
   private readonly onSent: (error: Error | null) => void
 
-  constructor(socket: Socket, connected: boolean, handler: DatagramHandler) {
+  constructor(socket: Socket, connected: boolean, handler: DatagramHandler, incidents: Incidents) {
     this.socket = socket
     this.connected = connected
     this.handler = handler
@@ -68,19 +87,26 @@ class PortableSocket implements DatagramSocket {
     this.local = { address, port }
     const datagram = new PortableDatagram()
     this.batch = [datagram]
+    const remote = connected ? socket.remoteAddress() : undefined
     socket.on("message", (payload: Buffer, peer: RemoteInfo) => {
+      // It came from anybody while the socket was bound and not connected yet.
+      if (remote !== undefined && (peer.port !== remote.port || peer.address !== remote.address)) return
       datagram.payload = payload
       datagram.length = payload.length
       datagram.from = peer
-      handler.onBatch(this.batch, 1)
+      try {
+        handler.onBatch(this.batch, 1)
+      } catch (thrown) {
+        incidents.onDefect(BORDER, thrown)
+      }
     })
-    socket.on("error", handler.onError)
+    socket.on("error", guarded(incidents, BORDER, handler.onError))
     socket.on("close", () => {
       this.isClosed = true
     })
-    this.onSent = (error) => {
+    this.onSent = guarded(incidents, BORDER, (error: Error | null) => {
       if (error !== null) handler.onError(error)
-    }
+    })
   }
 
   reserve(): Uint8Array {
@@ -139,6 +165,17 @@ const acquire = (
   open: (socket: Socket) => void,
   handler: DatagramHandler
 ): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> =>
+  Effect.flatMap(Incidents, (incidents) => acquireTold(endpoint, ready, open, handler, incidents)).pipe(
+    reportExhaustion("a UDP socket")
+  )
+
+const acquireTold = (
+  endpoint: BindTarget,
+  ready: "listening" | "connect",
+  open: (socket: Socket) => void,
+  handler: DatagramHandler,
+  incidents: Incidents
+): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<{ readonly socket: Socket; readonly datagrams: PortableSocket }, SocketError>((resume) => {
       const socket = create(endpoint, endpoint.isShared === true)
@@ -149,7 +186,9 @@ const acquire = (
       socket.once("error", fail)
       socket.once(ready, () => {
         socket.off("error", fail)
-        resume(Effect.succeed({ socket, datagrams: new PortableSocket(socket, ready === "connect", handler) }))
+        resume(
+          Effect.succeed({ socket, datagrams: new PortableSocket(socket, ready === "connect", handler, incidents) })
+        )
       })
       open(socket)
       return Effect.sync(() => socket.close())
@@ -175,7 +214,7 @@ const connectFrom = (
     handler
   ).pipe(
     Effect.catchTag("SocketError", (error) =>
-      draws > 0 ? connectFrom(remote, handler, draws - 1) : Effect.fail(error)
+      draws > 0 && error.isExhaustion !== true ? connectFrom(remote, handler, draws - 1) : Effect.fail(error)
     )
   )
 
@@ -183,6 +222,7 @@ export const layer: Layer.Layer<DatagramTransport> = Layer.succeed(DatagramTrans
   name: "portable",
   bind: (local: BindTarget, handler) => {
     const { address, port, fd } = local
+    if (isWildcard(local)) return Effect.fail(wildcardRefused(local))
     return acquire(local, "listening", (socket) => socket.bind(fd === undefined ? { address, port } : { fd }), handler)
   },
   connect: (remote, handler) => connectFrom(remote, handler, MAX_PORT_DRAWS)

@@ -58,7 +58,9 @@ export interface DatagramSocket {
 /** A socket could not be opened: the port is taken, the address is not ours, or no descriptor is left. */
 export class SocketError extends Schema.TaggedError<SocketError>()("SocketError", {
   endpoint: Schema.String,
-  message: Schema.String
+  message: Schema.String,
+  /** No descriptor was left: another port would not help. */
+  isExhaustion: Schema.optionalKey(Schema.Boolean)
 }) {}
 
 /** Where to receive: an address, or a socket that somebody else has bound to it. */

@@ -13,7 +13,7 @@ import type { Incidents } from "./incidents.ts"
  * @param onThrow ends what cannot go on after a throw, a connection for one
  */
 export const guarded =
-  <Arguments extends ReadonlyArray<never>>(
+  <Arguments extends ReadonlyArray<unknown>>(
     incidents: Incidents,
     border: string,
     callback: (...args: Arguments) => unknown,

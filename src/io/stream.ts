@@ -3,13 +3,18 @@ import { connect, createServer, isIPv6, type LookupFunction, type Server, type S
 import { Effect, type Scope } from "effect"
 import { type BindTarget, SocketError } from "./datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "./endpoint.ts"
+import { isExhaustion, reportExhaustion } from "./exhaustion.ts"
 import type { StreamListener } from "./stream-transport.ts"
 
 /** Connections that wait in the kernel to be accepted. */
 export const BACKLOG = 1024
 
 const failure = (endpoint: Endpoint, cause: Error): SocketError =>
-  new SocketError({ endpoint: formatEndpoint(endpoint), message: messageOf(cause) })
+  new SocketError({
+    endpoint: formatEndpoint(endpoint),
+    message: messageOf(cause),
+    isExhaustion: isExhaustion(cause)
+  })
 
 /** Where several addresses were tried, the text is in what each of them came to. */
 const messageOf = (cause: Error): string =>
@@ -124,4 +129,4 @@ export const establish = <A extends Socket>(
     }),
     (socket) => Effect.sync(() => socket.destroy()),
     { interruptible: true }
-  )
+  ).pipe(reportExhaustion("a connection to an upstream"))

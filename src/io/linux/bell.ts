@@ -28,8 +28,10 @@ const EVENT_DATA = process.arch === "x64" ? 4 : 8
 const EPOLL_CLOEXEC = SOCK_CLOEXEC
 
 export class Bell {
-  /** After `poll`: descriptors that can be read, `ready[0, returned)`. */
+  /** After `poll`: descriptors that something can be done with, `ready[0, returned)`. */
   readonly ready = new Int32Array(MAX_READY)
+  /** What the kernel says of each of them, as epoll_ctl(2) has it. */
+  readonly said = new Uint32Array(MAX_READY)
   private readonly libc: Libc
   private readonly descriptors: Descriptors
   private readonly memory = new ArrayBuffer(MAX_READY * EVENT_SIZE)
@@ -72,7 +74,10 @@ export class Bell {
   /** Fills `ready`; returns how many there are. Never waits. */
   poll(): number {
     const count = this.libc.epoll_wait(this.sockets, this.address, MAX_READY, 0)
-    for (let i = 0; i < count; i++) this.ready[i] = this.events.getInt32(i * EVENT_SIZE + EVENT_DATA, true)
+    for (let i = 0; i < count; i++) {
+      this.said[i] = this.events.getUint32(i * EVENT_SIZE, true)
+      this.ready[i] = this.events.getInt32(i * EVENT_SIZE + EVENT_DATA, true)
+    }
     return count
   }
 

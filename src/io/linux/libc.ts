@@ -106,6 +106,8 @@ export const EPOLL_CTL_DEL = 2
 export const EPOLL_CTL_MOD = 3
 export const EPOLLIN = 1
 export const EPOLLOUT = 4
+export const EPOLLERR = 8
+export const EPOLLHUP = 0x10
 export const IPPROTO_TCP = 6
 export const TCP_NODELAY = 1
 export const SHUT_WR = 1
@@ -119,6 +121,8 @@ export const Errno = {
   EIO: 5,
   EAGAIN: 11,
   EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
   EMSGSIZE: 90,
   EOPNOTSUPP: 95,
   ECONNABORTED: 103

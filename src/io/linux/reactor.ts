@@ -5,10 +5,14 @@
  * the bell muted, until two turns in a row were empty. When datagrams come so fast that a short pause gathers many
  * more of them for the next calls, it pauses first: until a batch is full at that rate, within bounds, and never below
  * the rate at which the pause pays. Timers, TCP and fibers run between the turns.
+ *
+ * What a socket throws is reported, and the others have their turn all the same.
  */
+import { runGuarded } from "../guard.ts"
+import type { Incidents } from "../incidents.ts"
 import { Bell } from "./bell.ts"
 import type { Descriptors } from "./descriptors.ts"
-import type { Libc } from "./libc.ts"
+import { EPOLLERR, EPOLLHUP, type Libc } from "./libc.ts"
 
 /** How long a pause gathers, at least and at most. */
 const GATHER_MS = 0.1
@@ -24,6 +28,8 @@ const EMPTY_TURNS = 2
 const MAX_ROUNDS = 16
 /** Weight of the newest turn in the estimate of the rate. */
 const NEWEST = 0.2
+/** Who calls, as the log says it. */
+const BORDER = "a socket"
 
 export interface Drained {
   readonly fd: number
@@ -33,11 +39,23 @@ export interface Drained {
   readonly drain: () => number
   /** Sends what waits to be sent. */
   readonly flush: () => void
+  /**
+   * The socket is broken, or closed on both sides: EPOLLERR, EPOLLHUP. The kernel says so whatever is watched for, and
+   * goes on saying so until something is done about it. Told after `drain`.
+   *
+   * @param isHungUp whether both sides are closed
+   */
+  readonly onBroken: (isHungUp: boolean) => void
+  /** Ends what cannot go on after one of these calls threw. */
+  readonly onDefect: () => void
 }
 
 export class Reactor {
   private readonly bell: Bell
+  private readonly incidents: Incidents
   private readonly sockets = new Map<number, Drained>()
+  /** Sockets that came in this round: what was said before of their descriptors is of others, closed meanwhile. */
+  private readonly newcomers = new Set<Drained>()
   private dirty: Array<Drained> = []
   private isInTurn = false
   private isLooping = false
@@ -50,12 +68,14 @@ export class Reactor {
   private rate = 0
   private readonly cell = new Int32Array(new SharedArrayBuffer(4))
 
-  constructor(libc: Libc, descriptors: Descriptors) {
+  constructor(libc: Libc, descriptors: Descriptors, incidents: Incidents) {
+    this.incidents = incidents
     this.bell = new Bell(libc, descriptors, () => this.wake())
   }
 
   add(socket: Drained): void {
     this.sockets.set(socket.fd, socket)
+    if (this.isInTurn) this.newcomers.add(socket)
     this.bell.add(socket.fd)
   }
 
@@ -126,14 +146,32 @@ export class Reactor {
       for (let i = 0; i < ready; i++) {
         const socket = this.sockets.get(this.bell.ready[i]!)
         if (socket === undefined) continue
-        const came = socket.drain()
+        const came = this.serve(socket, this.bell.said[i]!)
         count += came
         if (socket.isShared || came > 1) this.gathered += came
       }
       this.isInTurn = false
+      if (this.newcomers.size > 0) this.newcomers.clear()
       this.flush()
     }
     return count
+  }
+
+  /** Returns how many messages came. */
+  private serve(socket: Drained, said: number): number {
+    try {
+      const came = socket.drain()
+      if ((said & (EPOLLERR | EPOLLHUP)) !== 0 && !this.newcomers.has(socket)) socket.onBroken((said & EPOLLHUP) !== 0)
+      return came
+    } catch (thrown) {
+      this.report(socket, thrown)
+      return 0
+    }
+  }
+
+  private report(socket: Drained, thrown: unknown): void {
+    this.incidents.onDefect(BORDER, thrown)
+    runGuarded(this.incidents, BORDER, () => socket.onDefect())
   }
 
   private readonly flushScheduled = (): void => {
@@ -145,6 +183,12 @@ export class Reactor {
     if (this.dirty.length === 0) return
     const dirty = this.dirty
     this.dirty = []
-    for (const socket of dirty) socket.flush()
+    for (const socket of dirty) {
+      try {
+        socket.flush()
+      } catch (thrown) {
+        this.report(socket, thrown)
+      }
+    }
   }
 }

@@ -2,16 +2,18 @@
 import { getSystemErrorMap } from "node:util"
 import { Effect } from "effect"
 import { SocketError } from "../datagram.ts"
-import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "../endpoint.ts"
+import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "../endpoint.ts"
 import {
   AF_INET,
   AF_INET6,
+  Errno,
   IP_PKTINFO,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_RECVPKTINFO,
   IPV6_V6ONLY,
   type Libc,
+  MSG_DONTWAIT,
   SO_RCVBUF,
   SO_REUSEADDR,
   SO_REUSEPORT,
@@ -60,6 +62,11 @@ export class Arguments {
     return this.libc.connect(fd, this.address, writeSocketAddress(this.octets, 0, endpoint))
   }
 
+  /** Forgets what waits in a connected socket: it may have come from anybody, while the socket was bound only. */
+  discardReceived(fd: number): void {
+    while (this.libc.recv(fd, this.address, 1, MSG_DONTWAIT) >= 0) {}
+  }
+
   /** Where the socket is bound to. */
   localEndpoint(fd: number): Endpoint {
     this.view.setUint32(ADDRESS_ROOM, ADDRESS_ROOM, true)
@@ -67,8 +74,6 @@ export class Arguments {
     return { address: addressAt(this.octets, 0), port: portAt(this.octets, 0) }
   }
 }
-
-const isWildcard = (endpoint: Endpoint): boolean => endpoint.address === "0.0.0.0" || endpoint.address === "::"
 
 /** Opens a socket and takes it through `steps`, each a call that returns 0; closes it where one fails. */
 const open = (
@@ -81,9 +86,11 @@ const open = (
     const domain = isIPv6Endpoint(endpoint) ? AF_INET6 : AF_INET
     const fd = libc.socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if (fd >= 0 && steps(fd)) return Effect.succeed(fd)
-    const message = `${describeErrno(libc.errno())} ${formatEndpoint(endpoint)}`
+    const errno = libc.errno()
+    const message = `${describeErrno(errno)} ${formatEndpoint(endpoint)}`
     if (fd >= 0) libc.close(fd)
-    return Effect.fail(new SocketError({ endpoint: formatEndpoint(endpoint), message }))
+    const isExhaustion = errno === Errno.EMFILE || errno === Errno.ENFILE
+    return Effect.fail(new SocketError({ endpoint: formatEndpoint(endpoint), message, isExhaustion }))
   })
 
 /** A UDP socket bound to `local`; `shared` lets others of this process bind to it too and share what comes. */
@@ -113,7 +120,9 @@ export const openConnectedSocket = (
   open(libc, remote, SOCK_DGRAM, (fd) => {
     prepare(args, fd, remote)
     const local = { address: isIPv6Endpoint(remote) ? "::" : "0.0.0.0", port }
-    return args.bind(fd, local) === 0 && args.connect(fd, remote) === 0
+    if (args.bind(fd, local) !== 0 || args.connect(fd, remote) !== 0) return false
+    args.discardReceived(fd)
+    return true
   })
 
 /** A TCP socket that listens at `local`; `shared` lets others of this process listen there too. */

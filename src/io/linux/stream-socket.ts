@@ -2,8 +2,9 @@
  * Clients' connections on sockets of our own, polled with the datagrams: what Node spends on a stream, an event and a
  * buffer of 64 KiB for each read, is most of what a query by TCP costs (docs/performance.md).
  */
-import { copyOf } from "../../dns/wire.ts"
 import type { Endpoint } from "../endpoint.ts"
+import { guarded } from "../guard.ts"
+import type { Incidents } from "../incidents.ts"
 import { type Peer, TextPeer } from "../peer.ts"
 import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
 import type { Descriptors } from "./descriptors.ts"
@@ -28,7 +29,7 @@ import { ADDRESS_ROOM, addressAt, portAt } from "./socket-address.ts"
 const CHUNK = 66 << 10
 /** Connections accepted before others have their turn. */
 const MAX_ACCEPTED = 64
-/** Pause after the process has run out of descriptors. */
+/** Pause in accepting, after the process has run out of descriptors or memory. */
 const EXHAUSTED_MS = 100
 
 /** What all connections of a thread share. */
@@ -37,13 +38,17 @@ export class StreamShared {
   readonly reactor: Reactor
   readonly args: Arguments
   readonly descriptors: Descriptors
+  readonly incidents: Incidents
   readonly chunk: Uint8Array
   readonly chunkAddress: number
+  private room = new ArrayBuffer(CHUNK)
+  private roomUsed = 0
   private readonly address = new ArrayBuffer(ADDRESS_ROOM + 4)
   private readonly addressOctets = new Uint8Array(this.address)
   private readonly addressAddress: number
 
-  constructor(libc: Libc, reactor: Reactor, args: Arguments, descriptors: Descriptors) {
+  constructor(libc: Libc, reactor: Reactor, args: Arguments, descriptors: Descriptors, incidents: Incidents) {
+    this.incidents = incidents
     this.libc = libc
     this.reactor = reactor
     this.args = args
@@ -52,6 +57,21 @@ export class StreamShared {
     this.chunk = new Uint8Array(memory)
     this.chunkAddress = libc.addressOf(memory)
     this.addressAddress = libc.addressOf(this.address)
+  }
+
+  /**
+   * A copy of what was read. Such copies share memory with each other only: most are done with at once, and a query that
+   * waits for long beside one would keep it.
+   */
+  takeChunk(length: number): Buffer {
+    if (this.roomUsed + length > this.room.byteLength) {
+      this.room = new ArrayBuffer(Math.max(CHUNK, length))
+      this.roomUsed = 0
+    }
+    const copy = Buffer.from(this.room, this.roomUsed, length)
+    this.roomUsed += length
+    copy.set(length === CHUNK ? this.chunk : this.chunk.subarray(0, length))
+    return copy
   }
 
   /** The next connection that waits at the listener; a number below 0 where there is none. */
@@ -86,28 +106,38 @@ export class BatchedListener implements Drained {
   }
 
   drain(): number {
-    const { libc, args, reactor } = this.shared
+    const { libc, args, incidents } = this.shared
     for (let count = 0; count < MAX_ACCEPTED; count++) {
       const fd = this.shared.accept(this.fd)
       if (fd < 0) {
         const errno = libc.errno()
         // What ended before it was accepted is passed over (accept(2)).
         if (errno === Errno.ECONNABORTED || errno === Errno.EINTR) continue
-        if (errno !== Errno.EAGAIN) this.rest(reactor)
+        if (errno === Errno.EMFILE || errno === Errno.ENFILE) incidents.onExhausted("a client's TCP connection")
+        if (errno !== Errno.EAGAIN) this.rest()
         return count
       }
       args.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
       const socket = new BatchedStream(this.shared, fd, new TextPeer(this.shared.accepted))
-      const handler = this.onConnection(socket)
-      if (handler !== undefined) socket.attach(handler)
+      const welcome = (): void => {
+        const handler = this.onConnection(socket)
+        if (handler !== undefined) socket.attach(handler)
+      }
+      guarded(incidents, "a new connection", welcome, () => socket.destroy())()
     }
     return MAX_ACCEPTED
   }
 
   flush(): void {}
 
+  /** What is wrong is told by `accept`. */
+  onBroken(): void {}
+
+  onDefect(): void {}
+
   /** No descriptor is left: what waits in the kernel goes on waiting for a moment. */
-  private rest(reactor: Reactor): void {
+  private rest(): void {
+    const { reactor } = this.shared
     reactor.remove(this)
     setTimeout(() => {
       if (!this.isStopped) reactor.add(this)
@@ -146,12 +176,11 @@ export class BatchedStream implements StreamSocket, Drained {
   drain(): number {
     if (this.unwritten !== undefined) this.writeOn()
     if (this.isDestroyed || this.isPaused || this.hasPeerEnded) return 0
-    const { libc, chunk, chunkAddress } = this.shared
+    const { libc, chunkAddress } = this.shared
     const length = libc.recv(this.fd, chunkAddress, CHUNK, MSG_DONTWAIT)
     if (length > 0) {
-      const copy = copyOf(chunk, 0, length)
       if (this.isEnded) return 1
-      return this.handler?.onData(Buffer.from(copy.buffer, copy.byteOffset, length)) ?? 1
+      return this.handler?.onData(this.shared.takeChunk(length)) ?? 1
     }
     if (length === 0) this.peerEnded()
     else if (libc.errno() !== Errno.EAGAIN && libc.errno() !== Errno.EINTR) this.destroy()
@@ -159,6 +188,16 @@ export class BatchedStream implements StreamSocket, Drained {
   }
 
   flush(): void {}
+
+  /** Where it is read, reading finds out what is wrong; else nobody would, and nobody is there to be answered. */
+  onBroken(): void {
+    if (this.isPaused || this.hasPeerEnded) this.destroy()
+  }
+
+  /** How far its messages were read is not known any more. */
+  onDefect(): void {
+    this.destroy()
+  }
 
   write(octets: Uint8Array): boolean {
     const sent = this.send(octets)

@@ -5,6 +5,7 @@ import { Effect, type Scope } from "effect"
 import { vi } from "vitest"
 import * as Batched from "../../../src/io/batched.ts"
 import { DatagramTransport } from "../../../src/io/datagram.ts"
+import type { Incidents } from "../../../src/io/incidents.ts"
 import { Descriptors } from "../../../src/io/linux/descriptors.ts"
 import { EPOLL_CTL_MOD, EPOLLIN, type Libc, libc } from "../../../src/io/linux/libc.ts"
 import { type Drained, Reactor } from "../../../src/io/linux/reactor.ts"
@@ -88,10 +89,12 @@ const withReactor = (
           while (library.recv(fd, library.addressOf(octets), 16, 0) > 0) count++
           return count
         },
-        flush: () => {}
+        flush: () => {},
+        onBroken: () => {},
+        onDefect: () => {}
       }
       const reactor = yield* Effect.acquireRelease(
-        Effect.sync(() => new Reactor(watched, new Descriptors(undefined))),
+        Effect.sync(() => new Reactor(watched, new Descriptors(undefined), silent)),
         (made) =>
           Effect.sync(() => {
             made.close()
@@ -113,6 +116,8 @@ const withReactor = (
       })
     })
   )
+
+const silent: Incidents = { onDefect: () => {}, onExhausted: () => {} }
 
 const untilTrue = (isTrue: () => boolean): Effect.Effect<void> =>
   Effect.gen(function* () {

@@ -1,0 +1,20 @@
+/** Descriptors that ran out, of this process (EMFILE) or of the whole system (ENFILE). */
+import { Effect } from "effect"
+import type { SocketError } from "./datagram.ts"
+import { Incidents } from "./incidents.ts"
+
+/** Whether an error of Node's is that. */
+export const isExhaustion = (cause: Error): boolean =>
+  "code" in cause && (cause.code === "EMFILE" || cause.code === "ENFILE")
+
+/**
+ * Reports it where no socket could be opened for want of a descriptor.
+ *
+ * @param what was to be opened, as the log says it: `a UDP socket`
+ */
+export const reportExhaustion =
+  (what: string) =>
+  <A, R>(open: Effect.Effect<A, SocketError, R>): Effect.Effect<A, SocketError, R> =>
+    Effect.tapError(open, (error) =>
+      error.isExhaustion === true ? Effect.map(Incidents, ({ onExhausted }) => onExhausted(what)) : Effect.void
+    )
