@@ -6,10 +6,19 @@ import type { DatagramTransport } from "../io/datagram.ts"
 import * as PortableDatagrams from "../io/datagram-portable.ts"
 import * as PortableStreams from "../io/stream-portable.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
+import { Counters } from "../telemetry/counters.ts"
+import { layerIncidents } from "../telemetry/incidents.ts"
 
 const portable = Layer.mergeAll(PortableDatagrams.layer, PortableStreams.layer)
 
+/** @param counters where what happens to sockets is counted: by default, those of a server of one thread */
 export const layerDatagrams = (
+  choice: Settings["datagrams"],
+  counters: Layer.Layer<Counters> = Counters.layer
+): Layer.Layer<DatagramTransport | StreamTransport, Batched.BatchedUnavailable> =>
+  Layer.provide(layerOf(choice), Layer.provide(layerIncidents, counters))
+
+const layerOf = (
   choice: Settings["datagrams"]
 ): Layer.Layer<DatagramTransport | StreamTransport, Batched.BatchedUnavailable> => {
   switch (choice) {

@@ -31,6 +31,7 @@ const settings = shareOf(whole, workers)
 
 const inherited = new Map(sockets)
 const notes = new Descriptors(descriptors)
+const counters = Counters.layerOver(memory.counters, number - 1)
 /** From here on it is closed by whoever listens at it, or noted again. */
 const inherit = (name: string): number | undefined => {
   const fd = inherited.get(name)
@@ -99,9 +100,9 @@ const serve = Effect.gen(function* () {
     Layer.provideMerge(AnswerCache.layerOver(memory.answers, number)),
     Layer.provide(
       Layer.mergeAll(
-        Counters.layerOver(memory.counters, number - 1),
+        counters,
         Latencies.layerOver(memory.latencies, number - 1),
-        layerDatagrams(settings.datagrams)
+        layerDatagrams(settings.datagrams, counters)
       )
     ),
     Layer.provide(Configuration.layer(settings)),
