@@ -13,6 +13,7 @@ import { formatEndpoint } from "./io/endpoint.ts"
 import { Listeners } from "./listener/listeners.ts"
 import { check, help, readCommand, version } from "./process/cli.ts"
 import { layerDatagrams } from "./process/datagrams.ts"
+import { descriptorLimit, descriptorsOpen, fitToDescriptors } from "./process/descriptor-limit.ts"
 import { guardStandardStreams } from "./process/line-writer.ts"
 import { layerLogging } from "./process/logging.ts"
 import { hangups, reloadOnHangup } from "./process/reload.ts"
@@ -45,7 +46,8 @@ const shownSettings = ({ given }: Loaded): Record<string, string | undefined> =>
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
 const run = Effect.fnUntraced(function* (file: string | undefined) {
   const loaded = yield* load(file)
-  const { settings, warnings } = loaded
+  const fitted = fitToDescriptors(loaded, descriptorLimit(), descriptorsOpen())
+  const { settings, warnings } = fitted
   const signals = yield* hangups
   const serve = <R>(served: Effect.Effect<Served, never, R>) =>
     Effect.gen(function* () {
@@ -75,8 +77,8 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
     })
   const server: Effect.Effect<never, SocketError | BatchedUnavailable | WorkersFailed> =
     settings.workers === 1
-      ? Effect.scoped(Effect.provide(Effect.scoped(serve(servedAlone)), layerAlone(loaded)))
-      : Effect.scoped(Effect.provide(Effect.scoped(serve(servedByWorkers)), layerSupervisor(loaded)))
+      ? Effect.scoped(Effect.provide(Effect.scoped(serve(servedAlone)), layerAlone(fitted)))
+      : Effect.scoped(Effect.provide(Effect.scoped(serve(servedByWorkers)), layerSupervisor(fitted)))
   return yield* Effect.provide(server, layerLogging(settings))
 }, Effect.scoped)
 

@@ -1,0 +1,97 @@
+/**
+ * What the server may open and what it would need: said at the start, where the one is less than the other.
+ *
+ * Where descriptors run out, it is clients' TCP connections that must not take the last ones: without sockets to
+ * upstreams nobody would be answered. So there are fewer connections then, and, where even that is not enough, fewer
+ * resolvers.
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import type { Loaded } from "../config/configuration.ts"
+import type { SettingName, Settings } from "../config/schema.ts"
+
+/** Descriptors of a thread's own: its event loop, its timers, what wakes it. */
+const PER_WORKER = 14
+/** Files that are read now and then, exports of traces, connections to Redis and to the bootstrap's servers. */
+const OTHERS = 8
+/** A resolver's socket to an upstream, and the one before it, on which answers are still awaited. */
+const PER_RESOLVER = 2
+/** Connections to one upstream that a thread has at once. */
+const CONNECTIONS_PER_UPSTREAM = 8
+
+/** Descriptors that this process may have open; undefined where the system does not say. */
+export const descriptorLimit = (): number | undefined => {
+  try {
+    const line = /^Max open files\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))
+    return line === null ? undefined : line[1] === "unlimited" ? Number.POSITIVE_INFINITY : Number(line[1])
+  } catch {
+    // No Linux: nothing is known, and nothing is said.
+    return undefined
+  }
+}
+
+/** Descriptors that this process has open. */
+export const descriptorsOpen = (): number => {
+  try {
+    return readdirSync("/proc/self/fd").length
+  } catch {
+    return 0
+  }
+}
+
+/** What is to be opened besides what is open, for these settings. */
+interface Needs {
+  /** Without which nothing goes: threads, listeners. */
+  readonly fixed: number
+  readonly toUpstreams: number
+  readonly tcpClients: number
+}
+
+const needsOf = (settings: Settings): Needs => {
+  const { workers } = settings
+  const listeners = settings.listen.reduce((count, { protocols }) => count + protocols.length, 0)
+  // Of several threads each has duplicates of what the supervisor has bound for it.
+  const listening = workers === 1 ? listeners : 2 * listeners * workers
+  return {
+    fixed: OTHERS + PER_WORKER * workers + listening,
+    toUpstreams: upstreamsIn(settings) * (settings.actorPoolSize * PER_RESOLVER + workers * CONNECTIONS_PER_UPSTREAM),
+    tcpClients: settings.maxTcpConnections
+  }
+}
+
+const upstreamsIn = ({ upstreams, groups }: Settings): number =>
+  groups.reduce((count, group) => count + group.upstreams.length, upstreams.length)
+
+/**
+ * The configuration as it is kept to: with fewer connections and resolvers where the limit asks for it, and a warning.
+ *
+ * @param limit on descriptors
+ * @param open descriptors that are open already
+ */
+export const fitToDescriptors = (loaded: Loaded, limit: number | undefined, open: number): Loaded => {
+  const { settings } = loaded
+  const needs = needsOf(settings)
+  const needed = open + needs.fixed + needs.toUpstreams + needs.tcpClients
+  if (limit === undefined || limit >= needed) return loaded
+  const { workers } = settings
+  const free = Math.max(0, limit - open - needs.fixed)
+  const tcpClients = Math.max(workers, Math.min(needs.tcpClients, Math.max(free - needs.toUpstreams, free >> 1)))
+  const perResolver = upstreamsIn(settings) * PER_RESOLVER
+  const resolvers = Math.max(workers, Math.min(settings.actorPoolSize, Math.floor((free - tcpClients) / perResolver)))
+  const fewer: Array<readonly [SettingName, number, string]> = []
+  if (tcpClients < settings.maxTcpConnections) fewer.push(["maxTcpConnections", tcpClients, "max_tcp_connections"])
+  if (resolvers < settings.actorPoolSize) fewer.push(["actorPoolSize", resolvers, "actor_pool_size"])
+  const kept = fewer.map(([, count, key]) => `${key}: ${count}`).join(", ")
+  return {
+    settings: { ...settings, maxTcpConnections: tcpClients, actorPoolSize: resolvers },
+    given: new Map([
+      ...loaded.given,
+      ...fewer.map(([name, count]) => [name, { ...loaded.given.get(name)!, value: String(count) }] as const)
+    ]),
+    warnings: [
+      ...loaded.warnings,
+      `${needed} file descriptors may be needed (max_tcp_connections: ${settings.maxTcpConnections}, actor_pool_size: ` +
+        `${settings.actorPoolSize}, upstreams: ${upstreamsIn(settings)}, workers: ${workers}), and this process may open ${limit}: ` +
+        `raise the limit (ulimit -n ${needed}, systemd: LimitNOFILE=${needed}) or lower these settings; until then ${kept}`
+    ]
+  }
+}
