@@ -3,11 +3,11 @@ import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, type Layer, type Scope } from "effect"
 import * as Batched from "../../src/io/batched.ts"
-import type { Endpoint } from "../../src/io/endpoint.ts"
 import { libc } from "../../src/io/linux/libc.ts"
 import * as Portable from "../../src/io/stream-portable.ts"
-import { type StreamHandler, type StreamSocket, StreamTransport } from "../../src/io/stream-transport.ts"
+import { StreamTransport } from "../../src/io/stream-transport.ts"
 import { payload } from "../support/inbox.ts"
+import { client, type Seen, Server } from "../support/stream-server.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 /** More than the buffers of both ends hold. */
@@ -25,103 +25,6 @@ const ways: ReadonlyArray<Way> = [
 
 const hasIPv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"))
 const loopbacks = [LOOPBACK, ...(hasIPv6 ? [{ address: "::1", port: 0 }] : [])]
-
-/** What a server sees of one connection. */
-class Seen implements StreamHandler {
-  readonly socket: StreamSocket
-  readonly events: Array<"end" | "written" | "close"> = []
-  private readonly chunks: Array<Buffer> = []
-  private readonly onChange: () => void
-
-  constructor(socket: StreamSocket, onChange: () => void) {
-    this.socket = socket
-    this.onChange = onChange
-  }
-
-  get octets(): Buffer {
-    return Buffer.concat(this.chunks)
-  }
-
-  onData = (chunk: Buffer): number => {
-    this.chunks.push(chunk)
-    this.onChange()
-    return 0
-  }
-
-  onEnd = (): void => this.note("end")
-
-  onWritten = (): void => this.note("written")
-
-  onClose = (): void => this.note("close")
-
-  private note(event: "end" | "written" | "close"): void {
-    this.events.push(event)
-    this.onChange()
-  }
-}
-
-/** A listener and the connections that came to it. */
-class Server {
-  readonly connections: Array<Seen> = []
-  endpoint: Endpoint = LOOPBACK
-  stop = (): void => {}
-  isWelcoming = true
-  private watchers: Array<() => void> = []
-
-  static at(transport: StreamTransport["Service"], local: Endpoint): Effect.Effect<Server, unknown, Scope.Scope> {
-    return Effect.gen(function* () {
-      const server = new Server()
-      const listener = yield* transport.listen(local, (socket) => server.accept(socket))
-      server.endpoint = listener.endpoint
-      server.stop = listener.stop
-      yield* Effect.addFinalizer(() =>
-        Effect.sync(() => {
-          for (const { socket } of server.connections) socket.destroy()
-        })
-      )
-      return server
-    })
-  }
-
-  /** Waits until `test` holds; it is tried whenever something has happened here. */
-  until(test: () => boolean): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      const look = (): void => {
-        if (!test()) return
-        this.watchers = this.watchers.filter((watcher) => watcher !== look)
-        resume(Effect.void)
-      }
-      this.watchers.push(look)
-      look()
-    })
-  }
-
-  private accept(socket: StreamSocket): StreamHandler | undefined {
-    if (!this.isWelcoming) {
-      socket.destroy()
-      return undefined
-    }
-    const seen = new Seen(socket, () => this.notify())
-    this.connections.push(seen)
-    this.notify()
-    return seen
-  }
-
-  private notify(): void {
-    for (const watcher of [...this.watchers]) watcher()
-  }
-}
-
-/** A client that Node connects. */
-const client = ({ address, port }: Endpoint): Effect.Effect<Socket, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.callback<Socket>((resume) => {
-      const socket = connect({ host: address, port, allowHalfOpen: true })
-      socket.on("error", () => {})
-      socket.once("connect", () => resume(Effect.succeed(socket)))
-    }),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
 
 /** All that comes until the server shuts its side; read from now on. */
 const everything = (socket: Socket): Effect.Effect<Fiber.Fiber<Buffer>> =>
