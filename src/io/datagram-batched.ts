@@ -152,7 +152,7 @@ const acquire = (
   handler: DatagramHandler
 ): Effect.Effect<BatchedSocket, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.map(reportExhaustion("a UDP socket")(open), (fd) => {
+    Effect.map(reportExhaustion(shared.incidents, "a UDP socket")(open), (fd) => {
       shared.descriptors.opened(fd)
       return new BatchedSocket(shared, fd, handler)
     }),

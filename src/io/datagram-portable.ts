@@ -160,21 +160,11 @@ class PortableDatagram implements Datagram {
 
 /** A socket for as long as the scope lives; `open` starts it and must end in one of the two events named. */
 const acquire = (
+  incidents: Incidents,
   endpoint: BindTarget,
   ready: "listening" | "connect",
   open: (socket: Socket) => void,
   handler: DatagramHandler
-): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> =>
-  Effect.flatMap(Incidents, (incidents) => acquireTold(endpoint, ready, open, handler, incidents)).pipe(
-    reportExhaustion("a UDP socket")
-  )
-
-const acquireTold = (
-  endpoint: BindTarget,
-  ready: "listening" | "connect",
-  open: (socket: Socket) => void,
-  handler: DatagramHandler,
-  incidents: Incidents
 ): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<{ readonly socket: Socket; readonly datagrams: PortableSocket }, SocketError>((resume) => {
@@ -198,14 +188,19 @@ const acquireTold = (
         socket.removeAllListeners("message")
         socket.close(() => resume(Effect.void))
       })
-  ).pipe(Effect.map(({ datagrams }) => datagrams))
+  ).pipe(
+    reportExhaustion(incidents, "a UDP socket"),
+    Effect.map(({ datagrams }) => datagrams)
+  )
 
 const connectFrom = (
+  incidents: Incidents,
   remote: Endpoint,
   handler: DatagramHandler,
   draws: number
 ): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> =>
   acquire(
+    incidents,
     remote,
     "connect",
     (socket) => {
@@ -214,16 +209,20 @@ const connectFrom = (
     handler
   ).pipe(
     Effect.catchTag("SocketError", (error) =>
-      draws > 0 && error.isExhaustion !== true ? connectFrom(remote, handler, draws - 1) : Effect.fail(error)
+      draws > 0 && error.isExhaustion !== true ? connectFrom(incidents, remote, handler, draws - 1) : Effect.fail(error)
     )
   )
 
-export const layer: Layer.Layer<DatagramTransport> = Layer.succeed(DatagramTransport, {
-  name: "portable",
-  bind: (local: BindTarget, handler) => {
-    const { address, port, fd } = local
-    if (isWildcard(local)) return Effect.fail(wildcardRefused(local))
-    return acquire(local, "listening", (socket) => socket.bind(fd === undefined ? { address, port } : { fd }), handler)
-  },
-  connect: (remote, handler) => connectFrom(remote, handler, MAX_PORT_DRAWS)
-})
+export const layer: Layer.Layer<DatagramTransport> = Layer.effect(
+  DatagramTransport,
+  Effect.map(Incidents, (incidents) => ({
+    name: "portable",
+    bind: (local, handler) => {
+      const { address, port, fd } = local
+      if (isWildcard(local)) return Effect.fail(wildcardRefused(local))
+      const target = fd === undefined ? { address, port } : { fd }
+      return acquire(incidents, local, "listening", (socket) => socket.bind(target), handler)
+    },
+    connect: (remote, handler) => connectFrom(incidents, remote, handler, MAX_PORT_DRAWS)
+  }))
+)

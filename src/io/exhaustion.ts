@@ -1,7 +1,7 @@
 /** Descriptors that ran out, of this process (EMFILE) or of the whole system (ENFILE). */
 import { Effect } from "effect"
 import type { SocketError } from "./datagram.ts"
-import { Incidents } from "./incidents.ts"
+import type { Incidents } from "./incidents.ts"
 
 /** Whether an error of Node's is that. */
 export const isExhaustion = (cause: Error): boolean =>
@@ -13,8 +13,10 @@ export const isExhaustion = (cause: Error): boolean =>
  * @param what was to be opened, as the log says it: `a UDP socket`
  */
 export const reportExhaustion =
-  (what: string) =>
+  (incidents: Incidents, what: string) =>
   <A, R>(open: Effect.Effect<A, SocketError, R>): Effect.Effect<A, SocketError, R> =>
     Effect.tapError(open, (error) =>
-      error.isExhaustion === true ? Effect.map(Incidents, ({ onExhausted }) => onExhausted(what)) : Effect.void
+      Effect.sync(() => {
+        if (error.isExhaustion === true) incidents.onExhausted(what)
+      })
     )

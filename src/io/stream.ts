@@ -4,6 +4,7 @@ import { Effect, type Scope } from "effect"
 import { type BindTarget, SocketError } from "./datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "./endpoint.ts"
 import { isExhaustion, reportExhaustion } from "./exhaustion.ts"
+import { Incidents } from "./incidents.ts"
 import type { StreamListener } from "./stream-transport.ts"
 
 /** Connections that wait in the kernel to be accepted. */
@@ -106,6 +107,16 @@ export const establish = <A extends Socket>(
   open: () => A,
   check: (socket: A) => string | undefined = () => undefined
 ): Effect.Effect<A, SocketError, Scope.Scope> =>
+  Effect.flatMap(Incidents, (incidents) =>
+    reportExhaustion(incidents, "a connection to an upstream")(establishOnce(remote, event, open, check))
+  )
+
+const establishOnce = <A extends Socket>(
+  remote: Endpoint,
+  event: "connect" | "secureConnect",
+  open: () => A,
+  check: (socket: A) => string | undefined
+): Effect.Effect<A, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<A, SocketError>((resume) => {
       const socket = open()
@@ -129,4 +140,4 @@ export const establish = <A extends Socket>(
     }),
     (socket) => Effect.sync(() => socket.destroy()),
     { interruptible: true }
-  ).pipe(reportExhaustion("a connection to an upstream"))
+  )
