@@ -124,9 +124,18 @@ export const listenTcp = (
   })
 
 const words = new Uint32Array(4)
+/** The first ten bits of fe80::/10. */
+const LINK_LOCAL = 0xfe80 >>> 6
 
-/** By what a client's connections are counted: its IPv4 address, IPv4-mapped IPv6 too, or its IPv6 /64. */
-const clientKey = (peer: Peer): string => (peer.readWords(words) ? `${words[3]}` : `${words[0]}:${words[1]}`)
+/**
+ * By what a client's connections are counted: its IPv4 address, IPv4-mapped IPv6 too, or its IPv6 /64, of which one host
+ * has all. Link-local addresses are all of one /64: there each counts for itself.
+ */
+const clientKey = (peer: Peer): string => {
+  if (peer.readWords(words)) return `${words[3]}`
+  const isLinkLocal = words[0]! >>> 22 === LINK_LOCAL
+  return isLinkLocal ? words.join(":") : `${words[0]}:${words[1]}`
+}
 
 const longestIdleOf = (clients: ReadonlySet<TcpClient>, whose: string | undefined): TcpClient | undefined => {
   let found: TcpClient | undefined

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { TimerWheel } from "../../src/io/timer-wheel.ts"
 import { Turn } from "../../src/io/turn.ts"
-import { Coalescer } from "../../src/query/coalescer.ts"
+import { Coalescer, Follower } from "../../src/query/coalescer.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import type { Answer, Begin, OutcomeTaker, ResolveError } from "../../src/upstream/answer.ts"
+import { Reported } from "../support/incidents.ts"
 import { asked, WWW } from "../support/messages.ts"
 import { follow } from "../support/waiting.ts"
 
@@ -160,4 +161,59 @@ describe("Coalescer", () => {
       assert.strictEqual(begun(), 2)
     })
   )
+})
+
+describe("an exchange that throws when it is begun", () => {
+  const WIDE = { ...WWW, type: 28 }
+
+  it.effect("ends there: who asked is told, and an equal question begins another", () => {
+    let begun = 0
+    const beginExchange: Begin = (_question, _record, taker) => {
+      if (++begun === 1) throw new Error("not to be begun")
+      taker.onOutcome(Exit.succeed(answer))
+      return { abandon: () => {} }
+    }
+    const layer = Coalescer.layer(Effect.succeed(beginExchange)).pipe(
+      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer))
+    )
+    return Effect.gen(function* () {
+      const coalescer = yield* Coalescer
+      const first = yield* Effect.exit(follow(coalescer, WWW, HASH, LONG, nobody))
+      assert.isTrue(Exit.isFailure(first) && Cause.hasDies(first.cause))
+      assert.strictEqual(yield* follow(coalescer, WWW, HASH, LONG, nobody), answer)
+      assert.strictEqual(yield* follow(coalescer, WIDE, HASH, LONG, nobody), answer)
+      assert.strictEqual(begun, 3)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("one of those who wait that throws does not keep the outcome from the others", () => {
+    const reported = new Reported()
+    let taker: OutcomeTaker | undefined
+    const beginExchange: Begin = (_question, _record, told) => {
+      taker = told
+      return { abandon: () => {} }
+    }
+    const layer = Coalescer.layer(Effect.succeed(beginExchange)).pipe(
+      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer)),
+      Layer.provide(reported.layer)
+    )
+    class Bad extends Follower {
+      readonly question = WWW
+      readonly hash = HASH
+      override joined(): void {}
+      override take(): void {
+        throw new Error("not taken")
+      }
+    }
+    return Effect.gen(function* () {
+      const coalescer = yield* Coalescer
+      const before = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
+      coalescer.join(new Bad(), LONG)
+      const behind = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
+      taker!.onOutcome(Exit.succeed(answer))
+      assert.strictEqual(yield* Fiber.join(before), answer)
+      assert.strictEqual(yield* Fiber.join(behind), answer)
+      assert.deepStrictEqual(reported.defects, ["an exchange's outcome: not taken"])
+    }).pipe(Effect.provide(layer))
+  })
 })
