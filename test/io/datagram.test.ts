@@ -260,6 +260,23 @@ for (const way of ways) {
 
     if (!way.isReal) return
 
+    if (way.name === "portable") {
+      for (const address of ["0.0.0.0", ...(hasIPv6 ? ["::", "0::0", "0:0:0:0:0:0:0:0"] : [])]) {
+        through(
+          way,
+          `are not received at ${address}: they could not be answered from where they were sent to`,
+          (transport) =>
+            Effect.gen(function* () {
+              const local = { address, port: 0 }
+              const error = yield* Effect.flip(Effect.scoped(transport.bind(local, new Inbox())))
+              assert.include(error.message, "listen: ")
+              assert.include(error.message, "datagrams: portable")
+              assert.include(error.message, "list the addresses")
+            })
+        )
+      }
+    }
+
     through(way, "of an address that is not this machine's cannot be received", (transport) =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(Effect.scoped(transport.bind({ address: "192.0.2.1", port: 0 }, new Inbox())))
@@ -267,11 +284,11 @@ for (const way of ways) {
       })
     )
 
-    through(way, "larger than there is room for are seen to be cut off", (transport) =>
+    through(way, "of any size arrive whole", (transport) =>
       Effect.gen(function* () {
         const server = new Inbox()
         const { local } = yield* transport.bind(LOOPBACK, server)
-        const sizes = [4095, 4096, 4097, 9000, 60_000]
+        const sizes = [4095, 4096, 4097, 5000, 4096, 9000, 60_000, 100, 65_507, 0]
         const sender = yield* Effect.acquireRelease(
           Effect.sync(() => createSocket("udp4")),
           (socket) => Effect.sync(() => socket.close())
@@ -281,10 +298,35 @@ for (const way of ways) {
           yield* server.await(sizes.indexOf(size) + 1)
         }
         for (const [i, { octets, isTruncated }] of server.received.entries()) {
+          assert.isFalse(isTruncated)
+          assert.deepStrictEqual(octets, payload(sizes[i]!, sizes[i]!))
+        }
+      })
+    )
+
+    through(way, "of a large size that come together are whole or seen to be cut off, never mixed", (transport) =>
+      Effect.gen(function* () {
+        const server = new Inbox()
+        const { local } = yield* transport.bind(LOOPBACK, server)
+        const sizes = [300, 6000, 4096, 7000, 8000, 4097, 20]
+        const sender = yield* Effect.acquireRelease(
+          Effect.sync(() => createSocket("udp4")),
+          (socket) => Effect.sync(() => socket.close())
+        )
+        yield* Effect.callback<void>((resume) => {
+          sender.connect(local.port, local.address, () => resume(Effect.void))
+        })
+        for (const size of sizes) sender.send(payload(size, size))
+        yield* server.await(sizes.length)
+        let whole = 0
+        for (const [i, { octets, isTruncated }] of server.received.entries()) {
+          if (!isTruncated) whole++
           assert.strictEqual(isTruncated, octets.length < sizes[i]!)
           assert.deepStrictEqual(octets, payload(sizes[i]!, sizes[i]!).slice(0, octets.length))
           if (sizes[i]! <= 4096) assert.isFalse(isTruncated)
         }
+        // All that are small, and the last of the large ones at least.
+        assert.isAtLeast(whole, 4)
       })
     )
 
