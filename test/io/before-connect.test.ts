@@ -53,7 +53,10 @@ const ways = (library: Libc): ReadonlyArray<Way> => [
     name: "portable",
     layer: (between) => {
       const connect = Socket.prototype.connect
-      vi.spyOn(Socket.prototype, "connect").mockImplementation(function (this: Socket, ...args: ReadonlyArray<unknown>) {
+      vi.spyOn(Socket.prototype, "connect").mockImplementation(function (
+        this: Socket,
+        ...args: ReadonlyArray<unknown>
+      ) {
         between(this.address().port)
         Reflect.apply(connect, this, args)
       })
