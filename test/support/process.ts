@@ -12,22 +12,29 @@ export interface Started {
   readonly output: () => string
 }
 
-/**
- * Runs `dist/main.js` with these arguments and nothing else in its environment; it is killed when the scope closes.
- *
- * @param stdout a descriptor that is its standard output; by default it is read, and is in `output`
- */
+export interface StartOptions {
+  /** A descriptor that is its standard output; by default it is read, and is in `output`. */
+  readonly stdout?: number
+  /** How many descriptors it may have open. */
+  readonly descriptors?: number
+}
+
+/** Runs `dist/main.js` with these arguments and nothing else in its environment; it is killed when the scope closes. */
 export const start = (
   environment: Record<string, string>,
   args: ReadonlyArray<string> = [],
-  stdout: number | "pipe" = "pipe"
+  { descriptors, stdout }: StartOptions = {}
 ) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       let output = ""
-      const child = spawn(process.execPath, ["dist/main.js", ...args], {
+      const [command, before] =
+        descriptors === undefined
+          ? [process.execPath, []]
+          : ["sh", ["-c", `ulimit -n ${descriptors} && exec "$0" "$@"`, process.execPath]]
+      const child = spawn(command, [...before, "dist/main.js", ...args], {
         env: { PATH: process.env["PATH"], DNS_SERVER_LOG_FORMAT: "json", ...datagramsOfRun, ...environment },
-        stdio: ["pipe", stdout, "pipe"]
+        stdio: ["pipe", stdout ?? "pipe", "pipe"]
       })
       const exit = new Promise<number | null>((resolve) => child.on("exit", resolve))
       const collect = (chunk: Buffer): void => {
@@ -44,17 +51,23 @@ export const start = (
       })
   )
 
-/** The server as a process, once it says where it listens. */
-export const startListening = (environment: Record<string, string>, args: ReadonlyArray<string> = []) =>
+/** The server as a process, once it says where it listens; dies where it ends before. */
+export const startListening = (
+  environment: Record<string, string>,
+  args: ReadonlyArray<string> = [],
+  options: StartOptions = {}
+) =>
   Effect.gen(function* () {
-    const started = yield* start({ DNS_SERVER_LISTEN: "127.0.0.1:0", ...environment }, args)
-    for (let i = 0; i < 1000; i++) {
+    const started = yield* start({ DNS_SERVER_LISTEN: "127.0.0.1:0", ...environment }, args, options)
+    while (!hasEnded(started.child)) {
       const port = /udp:\/\/127\.0\.0\.1:(\d+)/.exec(started.output())?.[1]
       if (port !== undefined) return { ...started, port: Number(port) } satisfies Started
       yield* Effect.sleep(50)
     }
     return yield* Effect.die(new Error(`the server did not start: ${started.output()}`))
   })
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
 
 /** Mebibytes of memory that the process has in use, as the kernel counts them; 0 where it does not say. */
 export const residentMib = (pid: number): number => {
