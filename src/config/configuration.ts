@@ -3,7 +3,7 @@
  */
 import { networkInterfaces } from "node:os"
 import { ConfigProvider, Context, Effect, Exit, Layer, Schema, SchemaIssue } from "effect"
-import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { type Endpoint, formatEndpoint, isWildcard } from "../io/endpoint.ts"
 import { asksForPlace } from "./conditions.ts"
 import { wrongWithGeoFile } from "./geo-file.ts"
 import { namesWithTooMuch } from "./local-answers.ts"
@@ -123,6 +123,14 @@ const contradictions = (settings: Settings, gathered: Gathered): ReadonlyArray<M
     bound.filter((address, i) => bound.indexOf(address) !== i && !address.endsWith(":0"))
   )) {
     say("listen", address, "each address once")
+  }
+  if (settings.datagrams === "portable") {
+    for (const { protocols, endpoint } of settings.listen) {
+      if (!protocols.includes("udp") || !isWildcard(endpoint)) continue
+      const text = formatEndpoint(endpoint)
+      const why = "datagrams: portable cannot answer from the address that was asked where it listens on all"
+      say("listen", text, `addresses one by one, or tcp://${text}: ${why}`)
+    }
   }
   const sayIfOurs = (name: SettingName, { endpoint: upstream }: { readonly endpoint: Endpoint }): void => {
     const own = settings.listen.find(({ endpoint }) => reaches(upstream, endpoint))

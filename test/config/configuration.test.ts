@@ -155,6 +155,27 @@ describe("load", () => {
     })
   )
 
+  it.effect(
+    "refuses to receive datagrams at all addresses the portable way, which cannot answer from the one asked",
+    () =>
+      Effect.gen(function* () {
+        for (const listen of ["0.0.0.0:53", "udp://0.0.0.0:53", "[::]:53", "udp://[::]:53"]) {
+          const mistakes = yield* mistakesIn({
+            ...UPSTREAM,
+            DNS_SERVER_DATAGRAMS: "portable",
+            DNS_SERVER_LISTEN: `127.0.0.1:53,${listen}`
+          })
+          assert.strictEqual(mistakes.length, 1)
+          assert.strictEqual(mistakes[0]!.place, "DNS_SERVER_LISTEN")
+          assert.match(mistakes[0]!.expected, /^addresses one by one, or tcp:\/\/.* datagrams: portable/)
+        }
+        yield* loaded({ ...UPSTREAM, DNS_SERVER_DATAGRAMS: "portable", DNS_SERVER_LISTEN: "tcp://0.0.0.0:53,[::1]:53" })
+        for (const datagrams of ["auto", "batched"]) {
+          yield* loaded({ ...UPSTREAM, DNS_SERVER_DATAGRAMS: datagrams, DNS_SERVER_LISTEN: "0.0.0.0:53,[::]:53" })
+        }
+      })
+  )
+
   it.effect("knows its own address however it is written, and an address that is nobody's", () =>
     Effect.gen(function* () {
       for (const [listen, upstream] of [

@@ -6,7 +6,14 @@ import packet, { type DecodedPacket } from "dns-packet"
 import { Effect, type Scope } from "effect"
 import { address, fakeUpstream, framed } from "../support/fake-upstream.ts"
 import { freePort } from "../support/ports.ts"
-import { addressesOf, encodeQuestion, type RunningServer, rcodeOf, startServer } from "../support/server.ts"
+import {
+  addressesOf,
+  datagramsOfRun,
+  encodeQuestion,
+  type RunningServer,
+  rcodeOf,
+  startServer
+} from "../support/server.ts"
 
 const message = encodeQuestion({ name: "www.example.test" }, 77)
 
@@ -48,17 +55,20 @@ describe.skipIf(!hasIPv6)("over IPv6", () => {
     })
   )
 
-  it.live("[::] is all of IPv6 and nothing of IPv4: 0.0.0.0 may stand beside it at the same port", () =>
-    Effect.gen(function* () {
-      const port = yield* freePort
-      yield* serve({ DNS_SERVER_LISTEN: `[::]:${port}` })
-      assert.deepStrictEqual(addressesOf(yield* askUdp("::1", port)), ["192.0.2.1"])
-      assert.deepStrictEqual(addressesOf(yield* askTcp("::1", port)), ["192.0.2.1"])
-      const beside = yield* serve({ DNS_SERVER_LISTEN: `0.0.0.0:${port}` })
-      assert.deepStrictEqual(addressesOf(yield* askUdp("127.0.0.1", beside.port)), ["192.0.2.1"])
-      assert.deepStrictEqual(addressesOf(yield* askTcp("127.0.0.1", beside.port)), ["192.0.2.1"])
-      assert.isAtLeast(beside.counters.read("queries.udp"), 1)
-    })
+  // Not the portable way: it could not answer from the address that was asked.
+  it.live.skipIf(datagramsOfRun["DNS_SERVER_DATAGRAMS"] === "portable")(
+    "[::] is all of IPv6 and nothing of IPv4: 0.0.0.0 may stand beside it at the same port",
+    () =>
+      Effect.gen(function* () {
+        const port = yield* freePort
+        yield* serve({ DNS_SERVER_LISTEN: `[::]:${port}` })
+        assert.deepStrictEqual(addressesOf(yield* askUdp("::1", port)), ["192.0.2.1"])
+        assert.deepStrictEqual(addressesOf(yield* askTcp("::1", port)), ["192.0.2.1"])
+        const beside = yield* serve({ DNS_SERVER_LISTEN: `0.0.0.0:${port}` })
+        assert.deepStrictEqual(addressesOf(yield* askUdp("127.0.0.1", beside.port)), ["192.0.2.1"])
+        assert.deepStrictEqual(addressesOf(yield* askTcp("127.0.0.1", beside.port)), ["192.0.2.1"])
+        assert.isAtLeast(beside.counters.read("queries.udp"), 1)
+      })
   )
 
   it.live("several listeners answer at once, each by its protocols", () =>
