@@ -112,7 +112,11 @@ class Keeping implements OutcomeTaker, Abandonable {
     const { question, record, tools } = this
     const head = outcome.value
     const target = outcome.value.continuesAt
-    this.underWay = tools.aliases.complete(question, head, target, record, (whole) => this.conclude(whole))
+    try {
+      this.underWay = tools.aliases.complete(question, head, target, record, (whole) => this.conclude(whole))
+    } catch (defect) {
+      this.conclude(Exit.die(defect))
+    }
   }
 
   private conclude(outcome: Outcome): void {

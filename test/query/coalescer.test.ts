@@ -173,7 +173,7 @@ describe("an exchange that throws when it is begun", () => {
       taker.onOutcome(Exit.succeed(answer))
       return { abandon: () => {} }
     }
-    const layer = Coalescer.layer(Effect.succeed(beginExchange)).pipe(
+    const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
       Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer))
     )
     return Effect.gen(function* () {
@@ -193,7 +193,7 @@ describe("an exchange that throws when it is begun", () => {
       taker = told
       return { abandon: () => {} }
     }
-    const layer = Coalescer.layer(Effect.succeed(beginExchange)).pipe(
+    const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
       Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer)),
       Layer.provide(reported.layer)
     )
