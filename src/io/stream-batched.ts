@@ -2,7 +2,8 @@
 import { Effect } from "effect"
 import type { BindTarget } from "./datagram.ts"
 import { openStreamListener } from "./linux/socket.ts"
-import { BatchedListener, type StreamShared } from "./linux/stream-socket.ts"
+import { BatchedListener } from "./linux/stream-listener.ts"
+import type { StreamShared } from "./linux/stream-socket.ts"
 import { BACKLOG } from "./stream.ts"
 import type { StreamTransport } from "./stream-transport.ts"
 

@@ -4,12 +4,12 @@
  *
  * Bounded in everything: queries under way, octets that wait to be read by the client, time.
  */
-import { NO_OCTETS } from "../dns/wire.ts"
 import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
 import type { Peer } from "../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../io/stream-transport.ts"
-import type { Packet, ReplyPath } from "../query/packet.ts"
-import { type Frames, frameOf, octetsOf, reserveMessage } from "./frame-room.ts"
+import type { Packet } from "../query/packet.ts"
+import { type Frames, frameOf, octetsOf } from "./frame-room.ts"
+import { type Asker, TcpPacket } from "./tcp-packet.ts"
 
 /** Queries of one connection under way at once; past that no more are begun. */
 const MAX_UNDER_WAY = 512
@@ -48,7 +48,7 @@ export interface TcpClientOptions {
   readonly onDefect: (thrown: unknown) => void
 }
 
-export class TcpClient {
+export class TcpClient implements Asker {
   readonly handler: StreamHandler
   /** When it last had to do with a well-formed query: asked one, was sent an answer to one. Nothing else keeps it. */
   activeMs: number
@@ -129,16 +129,10 @@ export class TcpClient {
     this.closeWhenDone()
   }
 
-  /** A message that came is a query, well-formed and of a client that may ask. */
   noteQuery(): void {
     this.activeMs = this.receivedMs
   }
 
-  /**
-   * A query is over; its answer stands, so many octets long, where `reserveMessage` said; -1 where it gets none.
-   *
-   * @param isWellFormed whether it was one that `noteQuery` was told of
-   */
   answer(length: number, isWellFormed: boolean): void {
     this.underWay--
     if (this.socket.isDestroyed) return
@@ -267,57 +261,3 @@ export class TcpClient {
 }
 
 const lengthOf = ({ start, end }: Frames): number => end - start
-
-/**
- * The way back for later too: then it holds nothing of the message any more, however large that was. What an answer
- * needs of a query is copied out of it (`Query.detach`).
- */
-class TcpPacket implements Packet {
-  readonly transport = "tcp"
-  wire: Uint8Array
-  length: number
-  readonly client: Peer
-  private isWellFormed = false
-  private isOver = false
-  private readonly connection: TcpClient
-
-  constructor(message: Uint8Array, client: Peer, connection: TcpClient) {
-    this.wire = message
-    this.length = message.length
-    this.client = client
-    this.connection = connection
-  }
-
-  /** The message is valid until the pipeline suspends or returns: it has. */
-  forgetMessage(): void {
-    this.wire = NO_OCTETS
-    this.length = 0
-  }
-
-  noteQuery(): void {
-    this.isWellFormed = true
-    this.connection.noteQuery()
-  }
-
-  reserve(size: number): Uint8Array {
-    return reserveMessage(size)
-  }
-
-  send(length: number): void {
-    this.end(length)
-  }
-
-  drop(): void {
-    this.end(-1)
-  }
-
-  keepPath(): ReplyPath {
-    return this
-  }
-
-  private end(length: number): void {
-    if (this.isOver) return
-    this.isOver = true
-    this.connection.answer(length, this.isWellFormed)
-  }
-}

@@ -3,23 +3,20 @@
  * buffer of 64 KiB for each read, is most of what a query by TCP costs (docs/performance.md).
  */
 import type { Endpoint } from "../endpoint.ts"
-import { guarded } from "../guard.ts"
 import type { Incidents } from "../incidents.ts"
-import { type Peer, TextPeer } from "../peer.ts"
+import type { Peer } from "../peer.ts"
 import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
 import type { Descriptors } from "./descriptors.ts"
 import {
   EPOLLIN,
   EPOLLOUT,
   Errno,
-  IPPROTO_TCP,
   type Libc,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   SHUT_WR,
   SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  TCP_NODELAY
+  SOCK_NONBLOCK
 } from "./libc.ts"
 import type { Drained, Reactor } from "./reactor.ts"
 import type { Arguments } from "./socket.ts"
@@ -27,10 +24,6 @@ import { ADDRESS_ROOM, addressAt, portAt } from "./socket-address.ts"
 
 /** Octets read or written in one call: more than the longest message with its length. */
 const CHUNK = 66 << 10
-/** Connections accepted before others have their turn. */
-const MAX_ACCEPTED = 64
-/** Pause in accepting, after the process has run out of descriptors or memory. */
-const EXHAUSTED_MS = 100
 
 /** What all connections of a thread share. */
 export class StreamShared {
@@ -83,65 +76,6 @@ export class StreamShared {
   /** Who made the connection accepted last. */
   get accepted(): Endpoint {
     return { address: addressAt(this.addressOctets, 0), port: portAt(this.addressOctets, 0) }
-  }
-}
-
-export class BatchedListener implements Drained {
-  readonly isShared = false
-  readonly fd: number
-  private readonly shared: StreamShared
-  private readonly onConnection: (socket: StreamSocket) => StreamHandler | undefined
-  private isStopped = false
-
-  constructor(shared: StreamShared, fd: number, onConnection: (socket: StreamSocket) => StreamHandler | undefined) {
-    this.shared = shared
-    this.fd = fd
-    this.onConnection = onConnection
-    shared.reactor.add(this)
-  }
-
-  stop(): void {
-    this.isStopped = true
-    this.shared.reactor.remove(this)
-  }
-
-  drain(): number {
-    const { libc, args, incidents } = this.shared
-    for (let count = 0; count < MAX_ACCEPTED; count++) {
-      const fd = this.shared.accept(this.fd)
-      if (fd < 0) {
-        const errno = libc.errno()
-        // What ended before it was accepted is passed over (accept(2)).
-        if (errno === Errno.ECONNABORTED || errno === Errno.EINTR) continue
-        if (errno === Errno.EMFILE || errno === Errno.ENFILE) incidents.onExhausted("a client's TCP connection")
-        if (errno !== Errno.EAGAIN) this.rest()
-        return count
-      }
-      args.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
-      const socket = new BatchedStream(this.shared, fd, new TextPeer(this.shared.accepted))
-      const welcome = (): void => {
-        const handler = this.onConnection(socket)
-        if (handler !== undefined) socket.attach(handler)
-      }
-      guarded(incidents, "a new connection", welcome, () => socket.destroy())()
-    }
-    return MAX_ACCEPTED
-  }
-
-  flush(): void {}
-
-  /** What is wrong is told by `accept`. */
-  onBroken(): void {}
-
-  onDefect(): void {}
-
-  /** No descriptor is left: what waits in the kernel goes on waiting for a moment. */
-  private rest(): void {
-    const { reactor } = this.shared
-    reactor.remove(this)
-    setTimeout(() => {
-      if (!this.isStopped) reactor.add(this)
-    }, EXHAUSTED_MS)
   }
 }
 

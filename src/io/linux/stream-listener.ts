@@ -1,0 +1,71 @@
+/** Accepts clients' connections on sockets of our own. */
+import { guarded } from "../guard.ts"
+import { TextPeer } from "../peer.ts"
+import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
+import { Errno, IPPROTO_TCP, TCP_NODELAY } from "./libc.ts"
+import type { Drained } from "./reactor.ts"
+import { BatchedStream, type StreamShared } from "./stream-socket.ts"
+
+/** Connections accepted before others have their turn. */
+const MAX_ACCEPTED = 64
+/** Pause in accepting, after the process has run out of descriptors or memory. */
+const EXHAUSTED_MS = 100
+
+export class BatchedListener implements Drained {
+  readonly isShared = false
+  readonly fd: number
+  private readonly shared: StreamShared
+  private readonly onConnection: (socket: StreamSocket) => StreamHandler | undefined
+  private isStopped = false
+
+  constructor(shared: StreamShared, fd: number, onConnection: (socket: StreamSocket) => StreamHandler | undefined) {
+    this.shared = shared
+    this.fd = fd
+    this.onConnection = onConnection
+    shared.reactor.add(this)
+  }
+
+  stop(): void {
+    this.isStopped = true
+    this.shared.reactor.remove(this)
+  }
+
+  drain(): number {
+    const { libc, args, incidents } = this.shared
+    for (let count = 0; count < MAX_ACCEPTED; count++) {
+      const fd = this.shared.accept(this.fd)
+      if (fd < 0) {
+        const errno = libc.errno()
+        // What ended before it was accepted is passed over (accept(2)).
+        if (errno === Errno.ECONNABORTED || errno === Errno.EINTR) continue
+        if (errno === Errno.EMFILE || errno === Errno.ENFILE) incidents.onExhausted("a client's TCP connection")
+        if (errno !== Errno.EAGAIN) this.rest()
+        return count
+      }
+      args.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
+      const socket = new BatchedStream(this.shared, fd, new TextPeer(this.shared.accepted))
+      const welcome = (): void => {
+        const handler = this.onConnection(socket)
+        if (handler !== undefined) socket.attach(handler)
+      }
+      guarded(incidents, "a new connection", welcome, () => socket.destroy())()
+    }
+    return MAX_ACCEPTED
+  }
+
+  flush(): void {}
+
+  /** What is wrong is told by `accept`. */
+  onBroken(): void {}
+
+  onDefect(): void {}
+
+  /** No descriptor is left: what waits in the kernel goes on waiting for a moment. */
+  private rest(): void {
+    const { reactor } = this.shared
+    reactor.remove(this)
+    setTimeout(() => {
+      if (!this.isStopped) reactor.add(this)
+    }, EXHAUSTED_MS)
+  }
+}
