@@ -118,5 +118,6 @@ const cutOff: Response = {
   truncated: true,
   hasOpt: false,
   ttlSeconds: 0,
-  scope: 0
+  scope: 0,
+  hasSubnet: false
 }

@@ -24,7 +24,7 @@ describe.runIf(process.platform === "linux")(`a server that may open ${LIMIT} fi
               DNS_SERVER_DATAGRAMS: datagrams
             },
             [],
-            LIMIT
+            { descriptors: LIMIT }
           )
           assert.match(server.output(), /file descriptors may be needed .*may open 64: raise the limit/)
           yield* Effect.forEach(Array.from({ length: CONNECTIONS }), () => openTcp(server.port))
@@ -44,7 +44,7 @@ describe.runIf(process.platform === "linux")(`a server that may open ${LIMIT} fi
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream(address("192.0.2.1"))
       const settings = { DNS_SERVER_UPSTREAMS: upstream.address, DNS_SERVER_MAX_TCP_CONNECTIONS: "50" }
-      const server = yield* startListening({ ...settings, DNS_SERVER_WORKERS: "1" }, [], 1024)
+      const server = yield* startListening({ ...settings, DNS_SERVER_WORKERS: "1" }, [], { descriptors: 1024 })
       assert.notInclude(server.output(), "descriptors")
     })
   )

@@ -69,7 +69,7 @@ const serverLoggingTo = (stdout: number, settings: Record<string, string>) =>
     const server = yield* start(
       { DNS_SERVER_LISTEN: `127.0.0.1:${port}`, DNS_SERVER_UPSTREAMS: upstream.address, ...settings },
       [],
-      stdout
+      { stdout }
     )
     // Each comes from another port: a worker that is not there yet has some of them.
     for (let i = 0; i < ANSWERS_OF_ALL; i++) {
