@@ -4,6 +4,7 @@
  * The key is drawn at random, so that nobody outside can aim names at one bucket. Hot path: 35 ns for a name of 22
  * octets. Letters are brought to lower case four at a time.
  */
+import { lower4 } from "../dns/name.ts"
 
 export class NameHash {
   private readonly key0: number
@@ -87,10 +88,4 @@ export class NameHash {
     }
     return v1 ^ v3
   }
-}
-
-/** Four octets in lower case, ASCII letters only (RFC 4343 §2.1): bit 7 of each octet says whether it is A to Z. */
-const lower4 = (octets: number): number => {
-  const low = octets & 0x7f7f7f7f
-  return octets | ((((low + 0x3f3f3f3f) ^ (low + 0x25252525)) & ~octets & 0x80808080) >>> 2)
 }

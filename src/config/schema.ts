@@ -87,6 +87,7 @@ export const Settings = Schema.Struct({
   cacheSizeMb: number({ min: 1, max: 16_384 }),
   cacheMinTtlSecs: number({ min: 0, max: 86_400 }),
   cacheMaxTtlSecs: number({ min: 0, max: 604_800 }),
+  cacheMaxNegativeTtlSecs: number({ min: 0, max: 604_800 }),
   cacheStaleSecs: number({ min: 0, max: 604_800 }),
   staleAnswer: word("when-failing", "at-once"),
   cachePrefetch: truth,
@@ -227,6 +228,10 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   cacheSizeMb: { default: "64", meaning: "MiB that the cache may take" },
   cacheMinTtlSecs: { default: "0", meaning: "seconds that an answer is kept at least" },
   cacheMaxTtlSecs: { default: "86400", meaning: "seconds that an answer is kept at most" },
+  cacheMaxNegativeTtlSecs: {
+    default: "3600",
+    meaning: "seconds that an answer that there is nothing is kept at most, whatever the shortest life is"
+  },
   cacheStaleSecs: {
     default: "86400",
     meaning: "seconds past its life that an answer may still be given when no fresh one comes; 0 for never"

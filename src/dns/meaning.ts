@@ -1,11 +1,10 @@
-/** What a reply says to its question: an answer, none, or nothing that could be given to a client. */
-import { Class, Rcode, Type } from "./codes.ts"
-import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
-import type { Question } from "./question.ts"
-import { boundedTtl, type Response } from "./response.ts"
-import { HEADER_SIZE, putU32, u16, u32 } from "./wire.ts"
-
-const name = new Uint8Array(MAX_NAME_LENGTH)
+/** What a reply says to its question, an answer, none, or nothing that could be given to a client; and how long it lives. */
+import { type Chain, isMadeTooLong } from "./chain.ts"
+import { Rcode, Type } from "./codes.ts"
+import type { NameTable } from "./name-table.ts"
+import type { RecordTable } from "./record-table.ts"
+import { keptIn } from "./scrub.ts"
+import { u32 } from "./wire.ts"
 
 /** What a response says to its question. */
 export type Meaning =
@@ -22,102 +21,80 @@ export type Meaning =
   | { readonly kind: "circle" }
   /** A delegation: whoever sent it does not resolve for us (RFC 2308 §2.2). */
   | { readonly kind: "referral" }
+  /** A DNAME makes the name too long: that is final (RFC 6672 §2.2). */
+  | { readonly kind: "too-long" }
+  /** An error, or records that are none of its question's. */
+  | { readonly kind: "nothing" }
+
+/** How long answers live: every TTL is brought into these bounds (RFC 8767 §4, RFC 2181 §8). */
+export interface TtlBounds {
+  readonly minSeconds: number
+  readonly maxSeconds: number
+  /** Of answers that there is nothing; the longest of all has the last word (RFC 2308 §5). */
+  readonly maxNegativeSeconds: number
+}
+
+/** For records that live as long as they say. */
+export const anyTtl: TtlBounds = { minSeconds: 0, maxSeconds: 0x7fffffff, maxNegativeSeconds: 0x7fffffff }
 
 const answered: Meaning = { kind: "answer" }
-const MAX_CHAIN = 32
+const circle: Meaning = { kind: "circle" }
+const referral: Meaning = { kind: "referral" }
+const tooLong: Meaning = { kind: "too-long" }
+const notKept: Meaning = { kind: "negative", ttlSeconds: 0 }
+export const nothing: Meaning = { kind: "nothing" }
+
+/** Reads what a scrubbed response says. */
+export const meaningOf = (
+  names: NameTable,
+  records: RecordTable,
+  chain: Chain,
+  rcode: number,
+  ttl: TtlBounds
+): Meaning => {
+  if (chain.isCircle) return circle
+  if (rcode === Rcode.YXDomain) return isMadeTooLong(names, records, chain) ? tooLong : nothing
+  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return nothing
+  if (chain.isFound) return answered
+  const negativeSeconds = negativeTtl(records, names.wire, ttl)
+  if (negativeSeconds >= 0) return { kind: "negative", ttlSeconds: negativeSeconds }
+  if (rcode === Rcode.NXDomain) return notKept
+  if (chain.links > 0) return { kind: "unfinished", target: names.octetsOf(chain.end) }
+  return delegates(records) ? referral : notKept
+}
 
 /**
- * Reads what a normalised NOERROR or NXDOMAIN response says.
- *
- * A negative answer's TTL is the smallest of its SOA's TTL, the SOA's MINIMUM and the TTLs of the CNAMEs before it
- * (RFC 2308 §5); it is written into the SOA's TTL too, so that it counts down like any other.
+ * A negative answer's TTL: the smallest of its SOA's TTL, the SOA's MINIMUM (RFC 2308 §5) and what else is kept, CNAMEs
+ * above all; brought into bounds as a whole, so that MINIMUM does not undo the shortest life that is set. -1 without SOA.
  */
-export const interpret = (response: Response, question: Question): Meaning => {
-  const { wire } = response
-  const start = HEADER_SIZE + question.name.length + 4
-  if (beginsWithAnswer(wire, start, question)) return answered
-  const records = index(wire, start)
-  const answers = u16(wire, 6)
-  const authorityEnd = answers + u16(wire, 8)
-  const nameError = response.rcode === Rcode.NXDomain
-
-  let current = question.name
-  let chainTtl = 0x7fffffff
-  let links = 0
-  for (; links < MAX_CHAIN; links++) {
-    let alias = -1
-    for (let i = 0; i < answers; i++) {
-      const record = records[i]!
-      if (record.class !== Class.IN || !ownerIs(wire, record.at, current)) continue
-      if (record.type === question.type || question.type === Type.ANY) return answered
-      if (record.type === Type.CNAME) alias = i
+const negativeTtl = (records: RecordTable, wire: Uint8Array, ttl: TtlBounds): number => {
+  let seconds = 0x7fffffff
+  let hasSoa = false
+  for (let record = 0; record < records.count; record++) {
+    if (records.isKept[record] === 0) continue
+    const own = records.ttlSeconds[record]!
+    if (records.type[record] !== Type.SOA) {
+      seconds = Math.min(seconds, boundedTtl(own, ttl))
+      continue
     }
-    if (alias < 0) break
-    chainTtl = Math.min(chainTtl, records[alias]!.ttlSeconds)
-    current = nameAt(wire, records[alias]!.dataAt)
+    hasSoa = true
+    seconds = Math.min(seconds, readTtl(own), readTtl(u32(wire, records.dataEnd[record]! - 4)))
   }
-
-  if (links === MAX_CHAIN) return { kind: "circle" }
-
-  let soa = -1
-  let delegation = false
-  for (let i = answers; i < authorityEnd; i++) {
-    if (records[i]!.type === Type.SOA) soa = i
-    if (records[i]!.type === Type.NS) delegation = true
-  }
-  if (soa >= 0) {
-    const { at, dataEnd } = records[soa]!
-    const owner = skipName(wire, at, wire.length)
-    const minimum = boundedTtl(u32(wire, dataEnd - 4), { minSeconds: 0, maxSeconds: 0x7fffffff })
-    const ttlSeconds = Math.min(records[soa]!.ttlSeconds, minimum, chainTtl)
-    putU32(wire, owner + 4, ttlSeconds)
-    return { kind: "negative", ttlSeconds: Math.min(ttlSeconds, response.ttlSeconds) }
-  }
-  if (nameError) return { kind: "negative", ttlSeconds: 0 }
-  if (delegation && answers === 0) return { kind: "referral" }
-  if (links > 0) return { kind: "unfinished", target: current }
-  return { kind: "negative", ttlSeconds: 0 }
+  if (!hasSoa) return -1
+  return Math.min(ttl.maxSeconds, ttl.maxNegativeSeconds, Math.max(ttl.minSeconds, seconds))
 }
 
-/** Most answers begin with the record that was asked for: its owner is then a pointer to the question. */
-const beginsWithAnswer = (wire: Uint8Array, start: number, question: Question): boolean =>
-  u16(wire, 6) > 0 &&
-  u16(wire, start) === (0xc000 | HEADER_SIZE) &&
-  u16(wire, start + 2) === question.type &&
-  u16(wire, start + 4) === Class.IN
-
-interface RecordPlace {
-  readonly at: number
-  readonly type: number
-  readonly class: number
-  readonly ttlSeconds: number
-  readonly dataAt: number
-  readonly dataEnd: number
-}
-
-const index = (wire: Uint8Array, start: number): Array<RecordPlace> => {
-  const places: Array<RecordPlace> = []
-  let at = start
-  while (at < wire.length) {
-    const owner = skipName(wire, at, wire.length)
-    const dataEnd = owner + 10 + u16(wire, owner + 8)
-    places.push({
-      at,
-      type: u16(wire, owner),
-      class: u16(wire, owner + 2),
-      ttlSeconds: u32(wire, owner + 4),
-      dataAt: owner + 10,
-      dataEnd
-    })
-    at = dataEnd
+/** Whether it names servers and says nothing else. */
+const delegates = (records: RecordTable): boolean => {
+  if (keptIn(records, 0) > 0) return false
+  for (let record = records.sectionEnd[0]!; record < records.sectionEnd[1]!; record++) {
+    if (records.type[record] === Type.NS) return true
   }
-  return places
+  return false
 }
 
-const ownerIs = (wire: Uint8Array, at: number, wanted: Uint8Array): boolean => {
-  const length = readName(wire, at, wire.length, name, 0)
-  return length === wanted.length && sameName(name, 0, wanted, 0, length)
-}
+/** A TTL with the high bit set counts as 0 (RFC 2181 §8). */
+const readTtl = (seconds: number): number => (seconds > 0x7fffffff ? 0 : seconds)
 
-const nameAt = (wire: Uint8Array, at: number): Uint8Array =>
-  name.slice(0, Math.max(1, readName(wire, at, wire.length, name, 0)))
+export const boundedTtl = (seconds: number, bounds: TtlBounds): number =>
+  Math.max(bounds.minSeconds, Math.min(bounds.maxSeconds, readTtl(seconds)))

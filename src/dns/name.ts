@@ -16,6 +16,12 @@ export const LOWER: Uint8Array = Uint8Array.from({ length: 256 }, (_, octet) =>
   octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet
 )
 
+/** Four octets in lower case, ASCII letters only (RFC 4343 §2.1): bit 7 of each octet says whether it is A to Z. */
+export const lower4 = (octets: number): number => {
+  const low = octets & 0x7f7f7f7f
+  return octets | ((((low + 0x3f3f3f3f) ^ (low + 0x25252525)) & ~octets & 0x80808080) >>> 2)
+}
+
 /**
  * The offset just past the name that starts at `offset`; a pointer ends it.
  *

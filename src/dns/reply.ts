@@ -6,7 +6,7 @@
  * so that the client's spelling of the name can stand in its place.
  */
 import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
-import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
+import { MAX_NAME_LENGTH, skipName } from "./name.ts"
 import type { Query } from "./query.ts"
 import { OPTION_CLIENT_SUBNET, SCOPE_OF_SOURCE } from "./subnet.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32, u16, u32 } from "./wire.ts"
@@ -272,17 +272,30 @@ const areNameServers = (wire: Uint8Array, at: number, count: number): boolean =>
   return true
 }
 
-const ownerA = new Uint8Array(MAX_NAME_LENGTH)
-const ownerB = new Uint8Array(MAX_NAME_LENGTH)
-
 /** Whether the records at `a` and `b` belong to one RRset: same owner, type and class (RFC 2181 §5). */
 const sameSet = (wire: Uint8Array, a: number, b: number, end: number): boolean => {
   const typeA = skipName(wire, a, end)
   const typeB = skipName(wire, b, end)
-  if (u32(wire, typeA) !== u32(wire, typeB)) return false
-  if (u16(wire, a) >= 0xc000 && u16(wire, a) === u16(wire, b)) return true
-  const length = readName(wire, a, end, ownerA, 0)
-  return length === readName(wire, b, end, ownerB, 0) && sameName(ownerA, 0, ownerB, 0, length)
+  return u32(wire, typeA) === u32(wire, typeB) && sameOwner(wire, a, typeA, b, typeB)
+}
+
+/**
+ * Whether the same names stand at `a` and `b`. A name is written alike each time (`NameWriter`): pointers are to where it
+ * was first, and past what they reach its octets are the same.
+ */
+const sameOwner = (wire: Uint8Array, a: number, aEnd: number, b: number, bEnd: number): boolean => {
+  const firstA = placeOf(wire, a)
+  const firstB = placeOf(wire, b)
+  if (firstA === firstB) return true
+  if (aEnd - a !== bEnd - b || firstA !== a || firstB !== b) return false
+  for (let i = 0; i < aEnd - a; i++) if (wire[a + i] !== wire[b + i]) return false
+  return true
+}
+
+/** Where a name stands that is at `at` as a pointer or by itself. */
+const placeOf = (wire: Uint8Array, at: number): number => {
+  const word = u16(wire, at)
+  return word >= 0xc000 ? word & 0x3fff : at
 }
 
 const age = (out: Uint8Array, start: number, end: number, seconds: number): void => {
@@ -294,9 +307,10 @@ const age = (out: Uint8Array, start: number, end: number, seconds: number): void
   }
 }
 
-const rotated = new Uint8Array(16)
-/** How many places addresses move at most: a bound on the work that a large set costs. */
+/** How many places addresses move at most. */
 const MAX_TURNS = 16
+/** Room for the data of so many. */
+const rotated = new Uint8Array(MAX_TURNS * 16)
 
 /**
  * Lets the addresses of the answer's first set of them take turns at its head.
@@ -305,26 +319,27 @@ const MAX_TURNS = 16
  */
 const turnAddresses = (out: Uint8Array, start: number, end: number, answers: number, turn: number): void => {
   let at = start
-  let first = -1
+  let previous = -1
   let size = 0
   let sets = 0
   let stride = 0
   for (let i = 0; i < answers && at < end; i++) {
     const owner = skipName(out, at, end)
     const next = owner + 10 + u16(out, owner + 8)
-    if (first < 0) {
+    if (previous < 0) {
       const type = u16(out, owner)
       size = type === Type.A ? 4 : type === Type.AAAA ? 16 : 0
       if (size !== 0 && u16(out, owner + 8) === size) {
-        first = at
+        previous = at
         sets = 1
       }
     } else if (
       u16(out, owner + 8) === size &&
-      sameSet(out, first, at, end) &&
+      sameSet(out, previous, at, end) &&
       next - at === (stride === 0 ? next - at : stride)
     ) {
       stride = next - at
+      previous = at
       sets++
     } else {
       break
@@ -338,12 +353,10 @@ const turnAddresses = (out: Uint8Array, start: number, end: number, answers: num
 /** Moves `count` pieces of `size` octets, the last at `last` and each `stride` before the next, `by` places forward. */
 const rotate = (out: Uint8Array, last: number, stride: number, size: number, count: number, by: number): void => {
   const firstAt = last - stride * (count - 1)
-  for (let n = 0; n < by; n++) {
-    copyOctets(out, firstAt, firstAt + size, rotated, 0)
-    for (let i = 0; i + 1 < count; i++) {
-      const to = firstAt + i * stride
-      copyOctets(out, to + stride, to + stride + size, out, to)
-    }
-    copyOctets(rotated, 0, size, out, last)
+  for (let i = 0; i < by; i++) copyOctets(out, firstAt + i * stride, firstAt + i * stride + size, rotated, i * size)
+  for (let i = by; i < count; i++) {
+    const from = firstAt + i * stride
+    copyOctets(out, from, from + size, out, from - by * stride)
   }
+  for (let i = 0; i < by; i++) copyOctets(rotated, i * size, (i + 1) * size, out, last - (by - 1 - i) * stride)
 }

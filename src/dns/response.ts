@@ -1,17 +1,26 @@
 /**
- * Reading what an upstream sent: is it the reply to our question, is it whole. What it says is `meaning.ts`'s.
+ * Reading what an upstream sent: is it the reply to our question, is it whole, what of it is about the question.
  *
- * What passes is written anew (`normalise`): malformed messages, stray OPT and TSIG records and pointers that lead
- * nowhere never reach a client or the cache, whatever the upstream sends.
+ * What passes is written anew (`normalise`): malformed messages, stray OPT and TSIG records, pointers that lead nowhere
+ * and records that have nothing to do with the question never reach a client or the cache, whatever the upstream sends.
+ * The work is bounded by the message's octets: each name is looked up once (`NameTable`), each record gone to once.
  */
-import { Class, Flag, Rcode, Type } from "./codes.ts"
+import { followChain } from "./chain.ts"
+import { Flag, Rcode } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
 import { readExtendedError } from "./extended-error.ts"
-import { MAX_NAME_LENGTH, readName, sameName, skipName } from "./name.ts"
+import { anyTtl, boundedTtl, type Meaning, meaningOf, nothing, type TtlBounds } from "./meaning.ts"
+import { LOWER, skipName } from "./name.ts"
+import { MAX_SOURCE_SIZE, NameTable } from "./name-table.ts"
 import { type Question, writeQuestion } from "./question.ts"
+import { writeData } from "./record-data.ts"
+import { RecordTable, Section } from "./record-table.ts"
 import type { ErrorReason } from "./reply.ts"
+import { keepAll, keepChainOnly, keepPertinent, keptIn } from "./scrub.ts"
 import { OPTION_CLIENT_SUBNET, readScope, type Subnet } from "./subnet.ts"
-import { copyOctets, copyOf, HEADER_SIZE, MAX_MESSAGE_SIZE, putU16, putU32, u8, u16, u32 } from "./wire.ts"
+import { copyOf, HEADER_SIZE, MAX_MESSAGE_SIZE, NO_OCTETS, putU16, putU32, u8, u16 } from "./wire.ts"
+
+export type { TtlBounds } from "./meaning.ts"
 
 /** Whether a message answers the question that was asked (RFC 5452 §9.1). */
 export const ReplyMatch = {
@@ -20,7 +29,9 @@ export const ReplyMatch = {
   /** The reply. */
   Reply: 1,
   /** An error without a question, with the right id: servers that cannot read a query answer so. */
-  BareError: 2
+  BareError: 2,
+  /** A reply that did not fit, cut wherever the room ended, even before or in its question (RFC 2181 §9). */
+  Truncated: 3
 } as const
 
 const bareErrors: ReadonlySet<number> = new Set([Rcode.FormErr, Rcode.ServFail, Rcode.NotImp, Rcode.Refused])
@@ -31,31 +42,45 @@ export const matchReply = (wire: Uint8Array, length: number, id: number, questio
   const flags = u16(wire, 2)
   if ((flags & Flag.QR) === 0 || (flags & Flag.OpcodeMask) !== 0) return ReplyMatch.Stranger
   const questions = u16(wire, 4)
-  if (questions === 0) return bareErrors.has(flags & Flag.RcodeMask) ? ReplyMatch.BareError : ReplyMatch.Stranger
-  const end = HEADER_SIZE + question.name.length
-  if (questions !== 1 || end + 4 > length) return ReplyMatch.Stranger
-  const same =
-    sameName(wire, HEADER_SIZE, question.name, 0, question.name.length) &&
-    u16(wire, end) === question.type &&
-    u16(wire, end + 2) === question.class
-  return same ? ReplyMatch.Reply : ReplyMatch.Stranger
+  const isTruncated = (flags & Flag.TC) !== 0
+  if (questions === 0) {
+    if (isTruncated) return ReplyMatch.Truncated
+    return bareErrors.has(flags & Flag.RcodeMask) ? ReplyMatch.BareError : ReplyMatch.Stranger
+  }
+  const end = HEADER_SIZE + question.name.length + 4
+  if (questions !== 1 || (end > length && !isTruncated)) return ReplyMatch.Stranger
+  // What there is of a question has to be ours.
+  if (!beginsWithQuestion(wire, Math.min(end, length), question)) return ReplyMatch.Stranger
+  return isTruncated ? ReplyMatch.Truncated : ReplyMatch.Reply
 }
 
-/** How long answers live: every TTL is brought into these bounds (RFC 8767 §4, RFC 2181 §8). */
-export interface TtlBounds {
-  readonly minSeconds: number
-  readonly maxSeconds: number
+/** Whether the octets behind the header, up to `end`, are those of the question, letters in either case. */
+const beginsWithQuestion = (wire: Uint8Array, end: number, { name, type, class: ofClass }: Question): boolean => {
+  const nameEnd = HEADER_SIZE + name.length
+  for (let at = HEADER_SIZE; at < end && at < nameEnd; at++) {
+    if (LOWER[u8(wire, at)] !== LOWER[u8(name, at - HEADER_SIZE)]) return false
+  }
+  const tail = type * 0x10000 + ofClass
+  for (let at = nameEnd; at < end; at++) {
+    if (u8(wire, at) !== ((tail >>> (8 * (nameEnd + 3 - at))) & 0xff)) return false
+  }
+  return true
 }
 
 /** A reply that is whole, written anew. */
 export interface Response {
-  /** Header with id 0 and the upstream's flags, question in lower case, records; no OPT. */
+  /** Header with id 0 and the upstream's flags, question in lower case, records; no OPT. Empty where it was truncated. */
   readonly wire: Uint8Array
   /** With the upper bits from the OPT. */
   readonly rcode: number
+  /** What stands in it is not the whole answer, and is not looked at (RFC 2181 §9). */
   readonly truncated: boolean
   readonly hasOpt: boolean
-  /** The smallest TTL of all records, brought into the bounds; the upper bound where there is no record. */
+  readonly meaning: Meaning
+  /**
+   * Seconds that it may be kept: the smallest TTL of all its records, brought into the bounds; the upper bound where there
+   * is no record. A negative answer's own (RFC 2308 §5).
+   */
   readonly ttlSeconds: number
   /** Bits of the client's network on which it depends (RFC 7871 §6); 0 where it does not, or does not say. */
   readonly scope: number
@@ -65,41 +90,30 @@ export interface Response {
   readonly extendedError?: ErrorReason | undefined
 }
 
-/** Types whose data holds names, by RFC 1035 and its early successors; all else is opaque (RFC 3597 §4). */
-const typesWithNames: ReadonlyArray<readonly [type: number, format: string]> = [
-  [Type.NS, "n"],
-  [3, "n"],
-  [4, "n"],
-  [Type.CNAME, "n"],
-  [Type.SOA, "nn"],
-  [7, "n"],
-  [8, "n"],
-  [9, "n"],
-  [Type.PTR, "n"],
-  [14, "nn"],
-  [Type.MX, "2n"],
-  [17, "uu"],
-  [18, "2u"],
-  [21, "2u"],
-  [26, "2uu"],
-  [Type.SRV, "6u"],
-  [36, "2u"],
-  [Type.DNAME, "u"]
-]
-/** The same by type. */
-const nameFormats: ReadonlyArray<string | undefined> = Array.from(
-  { length: 64 },
-  (_, type) => typesWithNames.find(([each]) => each === type)?.[1]
-)
-const NAPTR = 35
+/** A truncated reply: nothing is known but that there is more. */
+export const truncatedResponse = (flags: number): Response => ({
+  wire: NO_OCTETS,
+  rcode: flags & Flag.RcodeMask,
+  truncated: true,
+  hasOpt: false,
+  meaning: nothing,
+  ttlSeconds: 0,
+  scope: 0,
+  hasSubnet: false
+})
 
 // Room for what one record may add past the limit before it is noticed.
 const scratch = new Uint8Array(MAX_MESSAGE_SIZE + 2048)
-const names = new NameWriter(scratch)
-const name = new Uint8Array(MAX_NAME_LENGTH)
+const names = new NameTable(crypto.getRandomValues(new Int32Array(1))[0]!)
+const records = new RecordTable(names)
+const writer = new NameWriter(names, scratch)
+
+/** Steps that the last message took, each of bounded cost: a bound on the work that anybody can cause. */
+export const stepsTaken = (): number => names.steps + records.steps
 
 /**
- * Checks the reply `wire[0, length)` record by record and writes it anew, names compressed, TTLs brought into bounds.
+ * Checks the reply `wire[0, length)` record by record and writes anew what is about the question, names compressed, TTLs
+ * brought into bounds.
  *
  * @returns undefined where a record or a name does not lie inside the message, an OPT stands where none may, or the
  *   message does not fit 65,535 octets, or it is for another client network than was asked for (RFC 7871 §7.3)
@@ -110,43 +124,49 @@ export const normalise = (
   question: Question,
   ttl: TtlBounds
 ): Response | undefined => {
-  begin(question)
-  const opt: Opt = { isThere: false, upperRcode: 0, optionsAt: 0, optionsEnd: 0 }
-  let at = u16(wire, 4) === 0 ? HEADER_SIZE : HEADER_SIZE + question.name.length + 4
+  const flags = u16(wire, 2)
+  if ((flags & Flag.TC) !== 0) return truncatedResponse(flags)
+  names.begin(wire, length)
+  records.begin()
+  const hasQuestion = u16(wire, 4) !== 0
+  const name = hasQuestion ? names.read(HEADER_SIZE) : 0
+  let at = hasQuestion ? HEADER_SIZE + question.name.length + 4 : HEADER_SIZE
   for (let section = 0; section < 3 && at >= 0; section++) {
-    at = appendRecords(wire, length, at, u16(wire, 6 + section * 2), section, question, ttl, opt)
+    at = records.read(section, at, u16(wire, 6 + section * 2), length)
   }
   if (at < 0) return undefined
   const subnet = question.origin?.subnet
-  const scope = subnet === undefined ? UNSAID : scopeIn(wire, opt, subnet)
+  const scope = subnet === undefined ? UNSAID : scopeIn(wire, records, subnet)
   if (scope === MALFORMED) return undefined
-  const flags = u16(wire, 2)
-  const rewritten = end(flags)
+  const rcode = (records.upperRcode << 4) | (flags & Flag.RcodeMask)
+  let meaning: Meaning = nothing
+  if (hasQuestion) {
+    const chain = followChain(names, records, question, name)
+    keepPertinent(names, records, question, chain)
+    meaning = meaningOf(names, records, chain, rcode, ttl)
+    if (meaning.kind === "unfinished") keepChainOnly(records)
+  }
+  const rewritten = write(question, name, flags, ttl, meaning)
+  if (rewritten === undefined) return undefined
   return {
     wire: rewritten,
-    rcode: (opt.upperRcode << 4) | (flags & Flag.RcodeMask),
-    truncated: (flags & Flag.TC) !== 0,
-    hasOpt: opt.isThere,
-    ttlSeconds: Math.min(smallestTtl, ttl.maxSeconds),
+    rcode,
+    truncated: false,
+    hasOpt: records.hasOpt,
+    meaning,
+    ttlSeconds: meaning.kind === "negative" ? meaning.ttlSeconds : Math.min(smallestTtl, ttl.maxSeconds),
     scope: Math.max(scope, 0),
     hasSubnet: scope !== UNSAID,
-    extendedError: readExtendedError(wire, opt.optionsAt, opt.optionsEnd)
+    extendedError: readExtendedError(wire, records.optionsAt, records.optionsEnd)
   }
-}
-
-/** What is kept of an OPT while a message is gone through. */
-interface Opt {
-  isThere: boolean
-  upperRcode: number
-  optionsAt: number
-  optionsEnd: number
 }
 
 /** No scopes: the option is for another network or not well-formed; there is none. */
 const MALFORMED = -1
 const UNSAID = -2
 
-const scopeIn = (wire: Uint8Array, { optionsAt, optionsEnd }: Opt, subnet: Subnet): number => {
+/** Without a word on it an answer is for everybody (RFC 7871 §7.3). */
+const scopeIn = (wire: Uint8Array, { optionsAt, optionsEnd }: RecordTable, subnet: Subnet): number => {
   for (let at = optionsAt; at + 4 <= optionsEnd; ) {
     const length = u16(wire, at + 2)
     const next = at + 4 + length
@@ -159,188 +179,85 @@ const scopeIn = (wire: Uint8Array, { optionsAt, optionsEnd }: Opt, subnet: Subne
 
 /**
  * One message of an answer that stops at a CNAME and of what is at the name it stops at: the question and the CNAMEs of
- * the first, the rest of the second. Authentic only where both are.
+ * the first, with what proves them, and the rest of the second. Authentic only where both are.
  *
  * @param head normalised, to `question`
  * @param tail normalised, to the name at which `head` stops
  * @returns undefined where together they do not fit 65,535 octets
  */
 export const joinAnswers = (head: Uint8Array, tail: Uint8Array, question: Question): Uint8Array | undefined => {
-  begin(question)
-  const opt: Opt = { isThere: false, upperRcode: 0, optionsAt: 0, optionsEnd: 0 }
-  const tailStart = skipName(tail, HEADER_SIZE, tail.length) + 4
-  const headEnd = appendRecords(
-    head,
-    head.length,
-    HEADER_SIZE + question.name.length + 4,
-    u16(head, 6),
-    0,
-    question,
-    anyTtl,
-    opt
-  )
-  let at = headEnd < 0 ? -1 : tailStart
-  for (let section = 0; section < 3 && at >= 0; section++) {
-    at = appendRecords(tail, tail.length, at, u16(tail, 6 + section * 2), section, undefined, anyTtl, opt)
-  }
-  if (at < 0) return undefined
-  return end(u16(tail, 2) & (u16(head, 2) | ~Flag.AD))
+  const end = head.length
+  if (end + tail.length > MAX_SOURCE_SIZE) return undefined
+  const both = new Uint8Array(end + tail.length)
+  both.set(head)
+  both.set(tail, end)
+  names.begin(both, both.length)
+  records.begin()
+  const name = names.read(HEADER_SIZE)
+  const headStart = HEADER_SIZE + question.name.length + 4
+  const tailStart = end + skipName(tail, HEADER_SIZE, tail.length) + 4
+  const headAt = readPart(Section.Answer, head, 0, headStart)
+  const tailAt = readPart(Section.Answer, tail, end, tailStart)
+  readPart(Section.Authority, head, 0, headAt)
+  const lastAt = readPart(Section.Authority, tail, end, tailAt)
+  if (readPart(Section.Additional, tail, end, lastAt) < 0) return undefined
+  keepAll(records)
+  return write(question, name, u16(tail, 2) & (u16(head, 2) | ~Flag.AD), anyTtl, nothing)
 }
 
-const anyTtl: TtlBounds = { minSeconds: 0, maxSeconds: 0x7fffffff }
+/** Reads a section of a message that stands at `base` among others; returns where the next one begins. */
+const readPart = (section: number, message: Uint8Array, base: number, at: number): number => {
+  if (at < 0) return -1
+  names.base = base
+  return records.read(section, at, u16(message, 6 + section * 2), base + message.length)
+}
 
-/** Offset of the message's end in `scratch` while it is written; records of each section; their smallest TTL. */
-let out = 0
-const kept = [0, 0, 0]
+/** The smallest TTL of what was written last. */
 let smallestTtl = 0
 
-const begin = (question: Question): void => {
-  names.reset()
-  out = writeQuestion(scratch, question, HEADER_SIZE)
-  names.remember(HEADER_SIZE)
-  kept.fill(0)
-  smallestTtl = 0x7fffffff
-}
-
-const end = (flags: number): Uint8Array => {
+/**
+ * Writes header, question and the records that are kept.
+ *
+ * @param name the question's, as `names` knows it; 0 where there are no records
+ * @returns undefined where they do not fit
+ */
+const write = (
+  question: Question,
+  name: number,
+  flags: number,
+  ttl: TtlBounds,
+  meaning: Meaning
+): Uint8Array | undefined => {
+  let to = writeQuestion(scratch, question, HEADER_SIZE)
+  if (name !== 0) writer.noteQuestion(name)
   putU16(scratch, 0, 0)
   putU16(scratch, 2, flags)
   putU16(scratch, 4, 1)
-  for (let section = 0; section < 3; section++) putU16(scratch, 6 + section * 2, kept[section]!)
-  return copyOf(scratch, 0, out)
-}
-
-/**
- * Appends `count` records from `at`; an OPT is read and left out.
- *
- * @param question whose name stands at the header's end of `wire` as it does in what is written; undefined where not
- * @returns the offset past them, or -1 where they are not well-formed or do not fit
- */
-const appendRecords = (
-  wire: Uint8Array,
-  length: number,
-  start: number,
-  count: number,
-  section: number,
-  question: Question | undefined,
-  ttl: TtlBounds,
-  opt: Opt
-): number => {
-  let at = start
-  for (let i = 0; i < count; i++) {
-    const owner = skipName(wire, at, length)
-    if (owner < 0 || owner + 10 > length) return -1
-    const type = u16(wire, owner)
-    const dataAt = owner + 10
-    const next = dataAt + u16(wire, owner + 8)
-    if (next > length || !hasAddressSize(type, u16(wire, owner + 2), next - dataAt)) return -1
-    if (type === Type.OPT) {
-      if (opt.isThere || section !== 2 || u8(wire, at) !== 0) return -1
-      opt.isThere = true
-      opt.upperRcode = u8(wire, owner + 4)
-      opt.optionsAt = dataAt
-      opt.optionsEnd = next
-      at = next
-      continue
-    }
-    // Signatures of the transaction are between us and the upstream (RFC 8945 §5.3, RFC 2931 §3.1).
-    if (type === Type.TSIG || (type === Type.SIG && u8(wire, at) === 0)) {
-      at = next
-      continue
-    }
-    const to = writeOwner(wire, at, length, question, out)
-    if (to < 0) return -1
-    const seconds = boundedTtl(u32(wire, owner + 4), ttl)
+  for (let section = 0; section < 3; section++) putU16(scratch, 6 + section * 2, keptIn(records, section))
+  smallestTtl = 0x7fffffff
+  const answersEnd = records.sectionEnd[Section.Answer]!
+  const negativeSeconds = meaning.kind === "negative" ? meaning.ttlSeconds : 0x7fffffff
+  for (let record = 0; record < records.count; record++) {
+    if (records.isKept[record] === 0) continue
+    // An answer that there is nothing is shown to live as long as it does, whatever MINIMUM is (RFC 2308 §5).
+    const bounded = boundedTtl(records.ttlSeconds[record]!, ttl)
+    const seconds = record < answersEnd ? bounded : Math.min(bounded, negativeSeconds)
     if (seconds < smallestTtl) smallestTtl = seconds
-    putU32(scratch, to, u32(wire, owner))
-    putU32(scratch, to + 4, seconds)
-    const rdataAt = to + 10
-    out = writeRdata(wire, dataAt, next, length, type, rdataAt)
-    if (out < 0 || out > MAX_MESSAGE_SIZE) return -1
-    putU16(scratch, rdataAt - 2, out - rdataAt)
-    kept[section]!++
-    at = next
+    to = writeRecord(record, seconds, to)
+    if (to < 0 || to > MAX_MESSAGE_SIZE) return undefined
   }
-  return at
+  return copyOf(scratch, 0, to)
 }
 
-/** An address has four octets, or sixteen (RFC 1035 §3.4.1, RFC 3596 §2.2). */
-const hasAddressSize = (type: number, recordClass: number, size: number): boolean =>
-  recordClass !== Class.IN || (type === Type.A ? size === 4 : type !== Type.AAAA || size === 16)
-
-/** A TTL with the high bit set counts as 0 (RFC 2181 §8). */
-export const boundedTtl = (seconds: number, bounds: TtlBounds): number =>
-  Math.max(bounds.minSeconds, Math.min(bounds.maxSeconds, seconds > 0x7fffffff ? 0 : seconds))
-
-const writeOwner = (
-  wire: Uint8Array,
-  at: number,
-  length: number,
-  question: Question | undefined,
-  out: number
-): number => {
-  if (question !== undefined && u16(wire, at) === 0xc00c && question.name.length > 1) {
-    putU16(scratch, out, 0xc00c)
-    return out + 2
-  }
-  return readName(wire, at, length, name, 0) < 0 ? -1 : names.write(name, out)
-}
-
-/** Returns the offset past the data written at `out`, or -1 where its names do not fill it as their type says. */
-const writeRdata = (
-  wire: Uint8Array,
-  start: number,
-  next: number,
-  length: number,
-  type: number,
-  out: number
-): number => {
-  const format = type === NAPTR ? "" : nameFormats[type]
-  if (format === undefined) {
-    if (out + next - start > MAX_MESSAGE_SIZE) return -1
-    copyOctets(wire, start, next, scratch, out)
-    return out + next - start
-  }
-  let at = start
-  let to = out
-  let fixed = 0
-  let shape = format
-  if (type === NAPTR) {
-    fixed = naptrPrefix(wire, start, next)
-    if (fixed < 0) return -1
-    shape = "u"
-  } else if (format.charCodeAt(0) <= 0x39) {
-    fixed = format.charCodeAt(0) - 0x30
-    shape = format.slice(1)
-  }
-  if (at + fixed > next) return -1
-  copyOctets(wire, at, at + fixed, scratch, to)
-  at += fixed
-  to += fixed
-  for (let i = 0; i < shape.length; i++) {
-    const end = skipName(wire, at, next)
-    const size = readName(wire, at, length, name, 0)
-    if (end < 0 || size < 0) return -1
-    if (shape[i] === "n") {
-      to = names.write(name, to)
-    } else {
-      copyOctets(name, 0, size, scratch, to)
-      to += size
-    }
-    at = end
-  }
-  const rest = type === Type.SOA ? 20 : 0
-  if (at + rest !== next) return -1
-  copyOctets(wire, at, next, scratch, to)
-  return to + rest
-}
-
-/** Order, preference and three strings stand before NAPTR's name (RFC 3403 §4.1). */
-const naptrPrefix = (wire: Uint8Array, start: number, next: number): number => {
-  let at = start + 4
-  for (let i = 0; i < 3; i++) {
-    if (at >= next) return -1
-    at += u8(wire, at) + 1
-  }
-  return at <= next ? at - start : -1
+/** Returns the offset past it, or -1 where it does not fit. */
+const writeRecord = (record: number, ttlSeconds: number, at: number): number => {
+  const to = writer.write(records.owner[record]!, at)
+  putU16(scratch, to, records.type[record]!)
+  putU16(scratch, to + 2, records.class[record]!)
+  putU32(scratch, to + 4, ttlSeconds)
+  const dataAt = to + 10
+  const type = records.type[record]!
+  const end = writeData(names, writer, scratch, type, records.dataAt[record]!, records.dataEnd[record]!, dataAt)
+  putU16(scratch, to + 8, end - dataAt)
+  return end
 }

@@ -11,8 +11,10 @@ import { Effect, Exit, Option } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { type SharedFind, SharedTier, type Tier, UNKNOWN } from "../cache/shared-tier.ts"
 import { Configuration } from "../config/configuration.ts"
+import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import { lessAge } from "../dns/ageing.ts"
 import type { Question } from "../dns/question.ts"
+import type { TtlBounds } from "../dns/response.ts"
 import { type Due, type Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -55,7 +57,7 @@ const throughTier = (tier: Tier, askUpstreams: Begin) =>
       counters: yield* Counters,
       wheel: yield* TimerWheel,
       turn: yield* Turn,
-      maxTtlSeconds: config.cacheMaxTtlSecs,
+      ttl: ttlBoundsOf(config),
       staleSeconds: config.cacheStaleSecs,
       staleAfterMs: config.staleAnswer === "at-once" ? 0 : STALE_AFTER_MS,
       behind
@@ -82,7 +84,7 @@ interface Tools {
   readonly counters: Counters["Service"]
   readonly wheel: TimerWheel["Service"]
   readonly turn: Turn["Service"]
-  readonly maxTtlSeconds: number
+  readonly ttl: TtlBounds
   readonly staleSeconds: number
   /** Milliseconds that upstreams have where there is an answer past its life. */
   readonly staleAfterMs: number
@@ -174,7 +176,7 @@ class Passage implements OutcomeTaker, Abandonable, Due {
       return
     }
     const { ageSeconds } = found
-    const answer = readShared(found.wire, question, tools.maxTtlSeconds)
+    const answer = readShared(found.wire, question, tools.ttl)
     if (answer === undefined) {
       counters.add("shared.refused")
       this.askUpstreams()

@@ -1,6 +1,6 @@
 /** Answers from the shared tier, checked as those of upstreams are. */
 import type { Question } from "../dns/question.ts"
-import { matchReply, normalise, ReplyMatch } from "../dns/response.ts"
+import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
 import { type Answer, answerOf } from "../upstream/answer.ts"
 
 /** Answers are kept with this id. */
@@ -14,10 +14,10 @@ const ID = 0
  *
  * @returns undefined where it is not whole, answers another question, or says nothing that a server would have kept
  */
-export const readShared = (wire: Uint8Array, question: Question, maxTtlSeconds: number): Answer | undefined => {
+export const readShared = (wire: Uint8Array, question: Question, ttl: TtlBounds): Answer | undefined => {
   if (matchReply(wire, wire.length, ID, question) !== ReplyMatch.Reply) return undefined
-  const response = normalise(wire, wire.length, question, { minSeconds: 0, maxSeconds: maxTtlSeconds })
+  const response = normalise(wire, wire.length, question, ttl)
   if (response === undefined || response.hasOpt) return undefined
-  const answer = answerOf(response, question, true, () => true)
+  const answer = answerOf(response, true, () => true)
   return answer === undefined || answer.continuesAt !== undefined || answer.ttlSeconds <= 0 ? undefined : answer
 }

@@ -1,7 +1,6 @@
 /** What comes of a question: an answer as it is kept and sent, or why there is none. */
 import { type Exit, Schema } from "effect"
 import { Flag, Rcode } from "../dns/codes.ts"
-import { interpret } from "../dns/meaning.ts"
 import type { Question } from "../dns/question.ts"
 import type { ErrorReason } from "../dns/reply.ts"
 import type { Response } from "../dns/response.ts"
@@ -70,29 +69,28 @@ export type Begin = (question: Question, record: ResolutionRecord, taker: Outcom
  */
 export const answerOf = (
   response: Response,
-  question: Question,
   isTrusted: boolean,
   failsOver: (rcode: number) => boolean
 ): Answer | undefined => {
-  const { rcode, wire, scope } = response
-  if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
-  // A DNAME that makes the name too long: an answer, not an upstream's failure (RFC 6672 §2.2).
-  if (rcode === Rcode.YXDomain) return { wire, ttlSeconds: 0, continuesAt: undefined, scope }
-  if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) {
-    return failsOver(rcode) ? undefined : { wire, ttlSeconds: 0, continuesAt: undefined, scope }
-  }
+  const { meaning, rcode, scope, ttlSeconds, wire } = response
   // Over TCP too it did not fit: nobody could have the rest.
   if (response.truncated) return undefined
-  const meaning = interpret(response, question)
+  if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
   switch (meaning.kind) {
     case "referral":
     case "circle":
       return undefined
     case "unfinished":
-      return { wire, ttlSeconds: response.ttlSeconds, continuesAt: meaning.target, scope }
+      return { wire, ttlSeconds, continuesAt: meaning.target, scope }
     case "negative":
-      return { wire, ttlSeconds: meaning.ttlSeconds, continuesAt: undefined, scope }
     case "answer":
-      return { wire, ttlSeconds: response.ttlSeconds, continuesAt: undefined, scope }
+      return { wire, ttlSeconds, continuesAt: undefined, scope }
+    case "too-long":
+      return { wire, ttlSeconds: 0, continuesAt: undefined, scope }
+    case "nothing":
+      // YXDOMAIN that no DNAME explains is an error like others, whatever is set of these (RFC 6672 §2.2).
+      return rcode === Rcode.YXDomain || failsOver(rcode)
+        ? undefined
+        : { wire, ttlSeconds: 0, continuesAt: undefined, scope }
   }
 }

@@ -135,7 +135,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     if (this.isOver || !attempt.isPending) return
     const { upstream } = attempt
     attempt.rcode = response.rcode
-    const answer = answerOf(response, this.question, upstream.isTrusted, this.options.failsOver)
+    const answer = answerOf(response, upstream.isTrusted, this.options.failsOver)
     if (answer !== undefined) {
       attempt.end("answered")
       upstream.breaker.onGoodAnswer(this.nowMs)

@@ -9,6 +9,7 @@ import type { SecureContext } from "node:tls"
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import { type Policy, viewBy, type WeightedUpstream } from "../config/routes.ts"
+import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import { formatUpstream, isNamed, type UpstreamAddress } from "../config/upstream-address.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
@@ -74,7 +75,7 @@ export class ResolverPool extends Context.Service<
       const scope = yield* Effect.scope
       const geography = yield* Geography
       const events = yield* EventLog
-      const ttl = { minSeconds: config.cacheMinTtlSecs, maxSeconds: config.cacheMaxTtlSecs }
+      const ttl = ttlBoundsOf(config)
       const say = yield* FiberSet.makeRuntime<never>()
       const shared = yield* SharedUpstreams
       const memory = shared?.memory ?? upstreamMemory(placesFor(config))

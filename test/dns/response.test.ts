@@ -14,6 +14,7 @@ import {
   question,
   record,
   response,
+  rewritten,
   soaData,
   WWW,
   wireName,
@@ -59,6 +60,28 @@ describe("matchReply", () => {
     }
   })
 
+  it("takes a truncated reply that ends anywhere, as far as it goes (RFC 2181 §9)", () => {
+    const wire = response({ flags: 0x8380, answers: [a, a] })
+    for (let length = 12; length <= wire.length; length++) {
+      assert.strictEqual(matchReply(wire, length, 0x1234, WWW), ReplyMatch.Truncated, String(length))
+    }
+    assert.strictEqual(matchReply(wire, 11, 0x1234, WWW), ReplyMatch.Stranger)
+    assert.strictEqual(matched(message({ flags: 0x8380 })), ReplyMatch.Truncated, "a bare header")
+    assert.strictEqual(matched(message({ flags: 0x8382 })), ReplyMatch.Truncated, "an error that did not fit")
+  })
+
+  it("takes no truncated reply with another id, or to another question as far as that can be seen", () => {
+    const cutTo = (length: number, parts: Parts) =>
+      matchReply(response({ flags: 0x8380, ...parts }), length, 0x1234, WWW)
+    assert.strictEqual(matched(response({ flags: 0x8380 }), 0x1235), ReplyMatch.Stranger)
+    assert.strictEqual(matched(response({ flags: 0x0300 })), ReplyMatch.Stranger)
+    assert.strictEqual(cutTo(29, { questions: [question("www.example.net")] }), ReplyMatch.Stranger)
+    assert.strictEqual(cutTo(33, { questions: [question("www.example.com", 28)] }), ReplyMatch.Stranger)
+    assert.strictEqual(cutTo(33, { questions: [question("www.example.com", 1, 3)] }), ReplyMatch.Stranger)
+    assert.strictEqual(cutTo(31, { questions: [question("www.example.com", 257)] }), ReplyMatch.Stranger)
+    assert.strictEqual(cutTo(33, { questions: [question("www"), question("www")] }), ReplyMatch.Stranger)
+  })
+
   it("knows an error without a question, and takes no other message without one", () => {
     for (const rcode of [1, 2, 4, 5]) {
       assert.strictEqual(matched(message({ flags: 0x8180 | rcode })), ReplyMatch.BareError)
@@ -90,6 +113,26 @@ describe("normalise", () => {
     assert.deepStrictEqual(decode(whole.wire).additionals, [])
   })
 
+  it("takes nothing from a truncated message, wherever it ends", () => {
+    const wire = response({ flags: 0x8380, answers: [a, a] })
+    for (let length = 12; length <= wire.length; length++) {
+      const { meaning, truncated, ttlSeconds, wire: kept } = normalise(wire, length, WWW, ANY_TTL)!
+      assert.deepStrictEqual([truncated, kept.length, meaning.kind, ttlSeconds], [true, 0, "nothing", 0])
+    }
+  })
+
+  it("takes no record from an error without a question", () => {
+    const wire = message({
+      flags: 0x8182,
+      answers: [record(wireName("www.example.com"), 1, 60, [1, 2, 3, 4])],
+      additionals: [opt()]
+    })
+    const whole = normalised(wire)
+    assert.isTrue(whole.hasOpt)
+    assert.strictEqual(whole.rcode, 2)
+    assert.deepStrictEqual(decode(whole.wire).answers, [])
+  })
+
   it("sets the id to 0 and the name to lower case", () => {
     const whole = normalised(response({ questions: [question("WWW.Example.com")], answers: [a] }))
     const decoded = decode(whole.wire)
@@ -117,8 +160,9 @@ describe("normalise", () => {
       record(here, 15, 60, octets(0, 10, wireName("mail.example.com"))),
       record(here, 33, 60, octets(0, 1, 0, 2, 0, 53, withPointer("srv", QUESTION_NAME + 4)))
     ]
-    const whole = normalised(response({ answers }))
-    const decoded = decode(whole.wire).answers?.map((answer) => ("data" in answer ? answer.data : undefined))
+    const decoded = decode(rewritten(response({ answers }))).answers?.map((answer) =>
+      "data" in answer ? answer.data : undefined
+    )
     assert.deepStrictEqual(decoded, [
       "alias.example.com",
       { preference: 10, exchange: "mail.example.com" },
@@ -127,8 +171,8 @@ describe("normalise", () => {
   })
 
   it("never compresses the target of an SRV (RFC 2782)", () => {
-    const whole = normalised(response({ answers: [record(here, 33, 60, octets(0, 1, 0, 2, 0, 53, here))] }))
-    assert.deepStrictEqual(whole.wire.slice(-17), wireName("www.example.com"))
+    const wire = rewritten(response({ answers: [record(here, 33, 60, octets(0, 1, 0, 2, 0, 53, here))] }))
+    assert.deepStrictEqual(wire.slice(-17), wireName("www.example.com"))
   })
 
   it("rejects data that its names do not fill", () => {
@@ -145,12 +189,12 @@ describe("normalise", () => {
 
   it("leaves the data of unknown types untouched (RFC 3597 §4)", () => {
     const data = [0xc0, 0x0c, 0xff, 0, 1, 2]
-    const whole = normalised(response({ answers: [record(here, 65_280, 60, data)] }))
-    assert.deepStrictEqual([...whole.wire.slice(-6)], data)
+    const wire = rewritten(response({ answers: [record(here, 65_280, 60, data)] }))
+    assert.deepStrictEqual([...wire.slice(-6)], data)
   })
 
   it("brings TTLs into bounds; one with the high bit is 0 (RFC 2181 §8)", () => {
-    const bounds = { minSeconds: 10, maxSeconds: 100 }
+    const bounds = { ...ANY_TTL, minSeconds: 10, maxSeconds: 100 }
     const ttlOf = (ttl: number, within = bounds) =>
       normalised(response({ answers: [record(here, 1, ttl, [1, 2, 3, 4])] }), WWW, within).ttlSeconds
     assert.deepStrictEqual(

@@ -1,9 +1,9 @@
 /** Random and mutated packets, the same in every run: nothing whatever makes a parser throw, loop or write nonsense. */
 import { assert, describe, it } from "@effect/vitest"
-import { interpret } from "../../src/dns/meaning.ts"
 import { Query, readQuery } from "../../src/dns/query.ts"
 import { MAX_ERROR_SIZE, writeError } from "../../src/dns/reply.ts"
-import { normalise } from "../../src/dns/response.ts"
+import { matchReply, normalise, ReplyMatch } from "../../src/dns/response.ts"
+import { u16 } from "../../src/dns/wire.ts"
 import {
   ANY_TTL,
   octets,
@@ -65,12 +65,12 @@ describe("any packet whatever", () => {
 
   it("is rejected as a response, or written anew so that it can be read again", () => {
     for (const wire of packets(2)) {
-      if (wire.length < 33) continue
+      if (wire.length < 33 || matchReply(wire, wire.length, u16(wire, 0), WWW) !== ReplyMatch.Reply) continue
       const whole = normalise(wire, wire.length, WWW, ANY_TTL)
-      if (whole === undefined) continue
+      // An error of more than four bits is none without its OPT.
+      if (whole === undefined || whole.rcode > 15) continue
       const again = normalise(whole.wire, whole.wire.length, WWW, ANY_TTL)
       assert.deepStrictEqual(again?.wire, whole.wire)
-      interpret(whole, WWW)
     }
   })
 })

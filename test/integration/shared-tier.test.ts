@@ -46,6 +46,29 @@ describe.skipIf(redisServer === undefined)("a Redis that servers share", () => {
     })
   )
 
+  it.live("gives a negative answer the shortest life that is set, in every server, whatever MINIMUM says", () =>
+    Effect.gen(function* () {
+      const redis = yield* startRedis()
+      const soa = { mname: "a.test", rname: "b.test", serial: 1, refresh: 1, retry: 1, expire: 1, minimum: 1 }
+      const upstream = yield* fakeUpstream((query, transport, count) =>
+        query.questions![0]!.name === NAME
+          ? [{ reply: reply(query, { rcode: 3, authorities: [{ name: "test", type: "SOA", ttl: 1, data: soa }] }) }]
+          : address("192.0.2.1")(query, transport, count)
+      )
+      const settings = { DNS_SERVER_CACHE_MIN_TTL_SECS: "300" }
+      const first = yield* startSharing(upstream, redis, settings)
+      const second = yield* startSharing(upstream, redis, settings)
+      yield* askAndShare(first, NAME)
+      yield* rewrite(redis, NAME, olderBy(100))
+      const asked = upstream.queries()
+      const answer = yield* second.ask({ name: NAME })
+      assert.strictEqual(rcodeOf(answer), "NXDOMAIN")
+      const shown = (answer.authorities?.[0] as { readonly ttl?: number } | undefined)?.ttl
+      assert.isTrue(shown! > 100 && shown! <= 200, String(shown))
+      assert.strictEqual(upstream.queries(), asked)
+    })
+  )
+
   it.live("keeps what is waiting to be written when a server stops", () =>
     Effect.gen(function* () {
       const redis = yield* startRedis()

@@ -4,7 +4,7 @@ import { parseName } from "../../src/dns/name.ts"
 import { Query, readQuery } from "../../src/dns/query.ts"
 import type { Question } from "../../src/dns/question.ts"
 import type { AnswerMessage } from "../../src/dns/reply.ts"
-import { normalise, type Response, type TtlBounds } from "../../src/dns/response.ts"
+import { joinAnswers, normalise, type Response, type TtlBounds } from "../../src/dns/response.ts"
 
 export type Octets = ReadonlyArray<number> | Uint8Array
 
@@ -108,12 +108,20 @@ export const asked = (name: string, type = 1, flags: { readonly dnssecOk?: boole
   }) satisfies Question
 
 export const WWW = asked("www.example.com")
-export const ANY_TTL: TtlBounds = { minSeconds: 0, maxSeconds: 86_400 }
+export const ANY_TTL: TtlBounds = { minSeconds: 0, maxSeconds: 86_400, maxNegativeSeconds: 86_400 }
 
 export const normalised = (wire: Uint8Array, to: Question = WWW, ttl: TtlBounds = ANY_TTL): Response => {
   const rewritten = normalise(wire, wire.length, to, ttl)
   if (rewritten === undefined) throw new Error("the response was rejected")
   return rewritten
+}
+
+/** All records of a well-formed message in the form in which answers are kept, to do with its question or not. */
+export const rewritten = (wire: Uint8Array, to: Question = WWW): Uint8Array => {
+  const before = message({ flags: 0x81a0, questions: [question(to.name, to.type, to.class)] })
+  const joined = joinAnswers(before, wire, to)
+  if (joined === undefined) throw new Error("the response was rejected")
+  return joined
 }
 
 export const answerMessage = (wire: Uint8Array, fields: Partial<AnswerMessage> = {}): AnswerMessage => ({
