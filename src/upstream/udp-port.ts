@@ -5,11 +5,10 @@
  * (RFC 5452 §9.1). What does not match is counted and dropped, and never ends the wait.
  */
 import { Effect, type Scope } from "effect"
-import { Rcode } from "../dns/codes.ts"
 import { type Option, writeQuery } from "../dns/question.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
-import { matchReply, normalise, ReplyMatch, type Response, type TtlBounds } from "../dns/response.ts"
-import { NO_OCTETS, u16 } from "../dns/wire.ts"
+import { matchReply, normalise, ReplyMatch, type TtlBounds, truncatedResponse } from "../dns/response.ts"
+import { u16 } from "../dns/wire.ts"
 import { type Datagram, type DatagramSocket, DatagramTransport, type SocketError } from "../io/datagram.ts"
 import type { Endpoint } from "../io/endpoint.ts"
 import { Incidents } from "../io/incidents.ts"
@@ -101,7 +100,10 @@ export class UdpPort {
         return
       }
       this.exchanges.delete(exchange)
-      const response = datagram.isTruncated ? cutOff : normalise(payload, length, exchange.question, this.ttl)
+      // Larger than a datagram may be here: as if the upstream had said so itself (RFC 2181 §9).
+      const response = datagram.isTruncated
+        ? truncatedResponse(u16(payload, 2))
+        : normalise(payload, length, exchange.question, this.ttl)
       if (response === undefined) exchange.onFailure(new GarbageReceived())
       else exchange.onResponse(response)
     } catch (thrown) {
@@ -109,15 +111,4 @@ export class UdpPort {
       exchange?.onFailure(new GarbageReceived())
     }
   }
-}
-
-/** One that there was no room for: to be asked for by TCP, as one that the upstream cut itself. */
-const cutOff: Response = {
-  wire: NO_OCTETS,
-  rcode: Rcode.NoError,
-  truncated: true,
-  hasOpt: false,
-  ttlSeconds: 0,
-  scope: 0,
-  hasSubnet: false
 }
