@@ -18,12 +18,14 @@ const configuration = Layer.unwrap(
   )
 )
 
+const WIDTH = 88
+
 const program = Effect.gen(function* () {
-  yield* Console.log(`${"".padEnd(48)} ns/call   ± %`)
+  yield* Console.log(`${"".padEnd(WIDTH)}   ns/call   ± %`)
   for (const subject of yield* subjects) {
     const { name, nanoseconds, spread } = time(subject)
     yield* Console.log(
-      `${name.padEnd(48)} ${nanoseconds.toFixed(1).padStart(7)} ${(50 * spread).toFixed(1).padStart(5)}`
+      `${name.padEnd(WIDTH)} ${nanoseconds.toFixed(1).padStart(9)} ${(50 * spread).toFixed(1).padStart(5)}`
     )
   }
 }).pipe(Effect.provide(AnswerCache.layer.pipe(Layer.provide(Layer.mergeAll(configuration, Counters.layer)))))

@@ -28,7 +28,7 @@ export const ednsQuery: Uint8Array = packet.encode({
   ]
 })
 
-const responseOf = (name: string, answers: ReadonlyArray<Answer>): Uint8Array =>
+export const responseOf = (name: string, answers: ReadonlyArray<Answer>): Uint8Array =>
   packet.encode({
     type: "response",
     id: 4711,

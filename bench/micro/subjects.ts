@@ -1,25 +1,34 @@
 /** The functions on a query's way, each with the input that it gets there. */
+import type { Answer } from "dns-packet"
 import { Effect } from "effect"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
 import { NameWriter } from "../../src/dns/compression.ts"
 import { parseName } from "../../src/dns/name.ts"
+import { NameTable } from "../../src/dns/name-table.ts"
 import { Query, readQuery } from "../../src/dns/query.ts"
-import { type Question, questionOf } from "../../src/dns/question.ts"
+import { type Question, questionOf, writeQuery } from "../../src/dns/question.ts"
 import { type AnswerMessage, MAX_UDP_SIZE, writeAnswer } from "../../src/dns/reply.ts"
-import { normalise } from "../../src/dns/response.ts"
-import { HEADER_SIZE } from "../../src/dns/wire.ts"
+import { joinAnswers, normalise } from "../../src/dns/response.ts"
+import { HEADER_SIZE, MAX_MESSAGE_SIZE } from "../../src/dns/wire.ts"
 import { lookup } from "../../test/support/kept.ts"
+import { dearMakers } from "../../test/support/packets/dear.ts"
 import type { Subject } from "./harness.ts"
-import { addresses, chain, ednsQuery, plainQuery, queryFor } from "./messages.ts"
+import { addresses, chain, ednsQuery, plainQuery, queryFor, responseOf } from "./messages.ts"
 import { policing } from "./policy.ts"
 
-const TTL = { minSeconds: 0, maxSeconds: 86_400 }
-const out = new Uint8Array(4096)
+const TTL = { minSeconds: 0, maxSeconds: 86_400, maxNegativeSeconds: 3600 }
+const out = new Uint8Array(MAX_MESSAGE_SIZE + 64)
 
 const read = (wire: Uint8Array): Query => {
   const query = new Query()
   readQuery(query, wire, wire.length)
   return query
+}
+
+/** The query of a client that asks it. */
+const queryOf = (question: Question): Query => {
+  const wire = new Uint8Array(512)
+  return read(wire.subarray(0, writeQuery(wire, 1, question, MAX_UDP_SIZE, true, [])))
 }
 
 const questionIn = (wire: Uint8Array): Question => questionOf(read(wire))
@@ -66,18 +75,69 @@ const rewriting = (): ReadonlyArray<Subject> => {
   ]
 }
 
+/** Answers that an attacker made as dear as can be, as they are read. */
+const enduring = (size: number): ReadonlyArray<Subject> =>
+  dearMakers.map((make) => {
+    const { question, what, wire } = make(size)
+    const run = (): number => normalise(wire, wire.length, question, TTL)?.ttlSeconds ?? 0
+    return { name: `normalise, ${size} octets: ${what}`, run }
+  })
+
+/** The same as they are given to clients, by UDP and by TCP: aged, turned, cut. */
+const giving = (size: number): ReadonlyArray<Subject> =>
+  dearMakers.flatMap((make) => {
+    const { question, what, wire } = make(size)
+    const kept = normalise(wire, wire.length, question, TTL)?.wire
+    if (kept === undefined) return []
+    const query = queryOf(question)
+    const answer: AnswerMessage = { wire: kept, length: kept.length, ageSeconds: 7, turn: 15, scope: 0 }
+    const run = (): number =>
+      writeAnswer(out, query, answer, MAX_UDP_SIZE) + writeAnswer(out, query, answer, MAX_MESSAGE_SIZE)
+    return [{ name: `writeAnswer twice, ${size} octets: ${what}`, run }]
+  })
+
+/** Legs of a chain that are joined one by one, the last with as many addresses as fit. */
+const joining = (): ReadonlyArray<Subject> => {
+  const links = 20
+  const leg = (number: number, answers: ReadonlyArray<Answer>): Uint8Array => {
+    const wire = responseOf(`n${number * links}.example.com`, answers)
+    return normalise(wire, wire.length, questionIn(queryFor(`n${number * links}.example.com`)), TTL)!.wire
+  }
+  const aliases = (number: number): ReadonlyArray<Answer> =>
+    Array.from({ length: links }, (_, i) => ({
+      type: "CNAME",
+      name: `n${number * links + i}.example.com`,
+      ttl: 60,
+      data: `n${number * links + i + 1}.example.com`
+    }))
+  const last = Array.from(
+    { length: 3700 },
+    (_, i): Answer => ({
+      type: "A",
+      name: `n${7 * links}.example.com`,
+      ttl: 60,
+      data: `192.0.${i >> 8}.${i & 255}`
+    })
+  )
+  const [head, ...tails] = [...Array.from({ length: 7 }, (_, number) => leg(number, aliases(number))), leg(7, last)]
+  const question = questionIn(queryFor("n0.example.com"))
+  const run = (): number => tails.reduce((joined, tail) => joinAnswers(joined, tail, question)!, head!).length
+  return [{ name: "joinAnswers, seven times, to 64 KiB", run }]
+}
+
 const compressing = (): ReadonlyArray<Subject> => {
-  const writer = new NameWriter(out)
-  const names = ["www.example.com", "mail.example.com", "a.ns.example.net", "b.ns.example.net"].map(
-    (name) => parseName(name)!
+  const table = new NameTable(4711)
+  const writer = new NameWriter(table, out)
+  const wire = Buffer.concat(
+    ["www.example.com", "mail.example.com", "a.ns.example.net", "b.ns.example.net"].map((name) => parseName(name)!)
   )
   const run = (): number => {
-    writer.reset()
+    table.begin(wire, wire.length)
     let at: number = HEADER_SIZE
-    for (const name of names) at = writer.write(name, at)
+    for (let from = 0; from < wire.length; from = table.next) at = writer.write(table.read(from), at)
     return at
   }
-  return [{ name: "NameWriter, four names", run }]
+  return [{ name: "NameTable and NameWriter, four names", run }]
 }
 
 /** Lookups among so many names, in an order that no processor's cache foresees. */
@@ -119,6 +179,10 @@ export const subjects = Effect.gen(function* () {
     ...policing(),
     ...replying(),
     ...rewriting(),
+    ...joining(),
+    ...enduring(1_100),
+    ...enduring(MAX_MESSAGE_SIZE),
+    ...giving(MAX_MESSAGE_SIZE),
     ...compressing()
   ] satisfies ReadonlyArray<Subject>
 })
