@@ -3,7 +3,7 @@
  */
 import { networkInterfaces } from "node:os"
 import { ConfigProvider, Context, Effect, Exit, Layer, Schema, SchemaIssue } from "effect"
-import { type Endpoint, formatEndpoint, isWildcard } from "../io/endpoint.ts"
+import { type Endpoint, formatEndpoint, isLoopback, isWildcard } from "../io/endpoint.ts"
 import { asksForPlace } from "./conditions.ts"
 import { wrongWithGeoFile } from "./geo-file.ts"
 import { namesWithTooMuch } from "./local-answers.ts"
@@ -180,9 +180,11 @@ const listed = (names: ReadonlyArray<string>): string => (names.length === 0 ? "
 /** Whether what is sent to `upstream` arrives at the listener: same port, same address or a wildcard over loopback. */
 const reaches = (upstream: Endpoint, listener: Endpoint): boolean => {
   if (upstream.port !== listener.port) return false
-  const isLoopback = upstream.address.startsWith("127.") || upstream.address === "::1"
   const isWildcard = listener.address === "0.0.0.0" || listener.address === "::"
-  return upstream.address === listener.address || (isWildcard && (isLoopback || isOwnAddress(upstream.address)))
+  return (
+    upstream.address === listener.address ||
+    (isWildcard && (isLoopback(upstream.address) || isOwnAddress(upstream.address)))
+  )
 }
 
 const isOwnAddress = (address: string): boolean =>

@@ -6,7 +6,15 @@ import { isIP } from "node:net"
 import { Result } from "effect"
 import type { ServerIdentity } from "../io/server-identity.ts"
 import { readStamp } from "./stamp.ts"
-import { DOT_PORT, HTTPS_PORT, readHost, readName, somebody, type UpstreamAddress } from "./upstream-address.ts"
+import {
+  DOT_PORT,
+  HTTPS_PORT,
+  readHost,
+  readName,
+  somebody,
+  TEMPLATE_END,
+  type UpstreamAddress
+} from "./upstream-address.ts"
 import { DNS_PORT, type Read, readEndpoint, splitScheme } from "./values.ts"
 
 const FORMS = "an address, udp://, tcp://, tls:// or https:// before one or before a name, or a stamp (sdns://)"
@@ -54,9 +62,6 @@ const readTls = (text: string): Read<UpstreamAddress> => {
     somebody({ protocol: "tls", endpoint, identity: identityOf(given, endpoint.address) })
   )
 }
-
-/** A URI template (RFC 8484 §4.1.1): with `{?dns}` at its end the question goes by GET, else by POST. */
-const TEMPLATE_END = "{?dns}"
 
 const readHttps = (text: string): Read<UpstreamAddress> => {
   const [before, fragment] = cut(text, "#")

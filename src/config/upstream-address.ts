@@ -39,13 +39,43 @@ export interface HttpsAddress {
 
 export type UpstreamAddress = PlainAddress | TlsAddress | HttpsAddress
 
-/** How an upstream is called in logs and traces. */
+/** A URI template (RFC 8484 §4.1.1): with `{?dns}` at its end the question goes by GET, else by POST. */
+export const TEMPLATE_END = "{?dns}"
+
+/**
+ * How an upstream is called in logs and traces, and the key of whatever is known of it. All that it is stands in it:
+ * protocol, address, port, path, method, and who it has to prove to be. Two that differ in any of it are two.
+ */
 export const formatUpstream = (upstream: UpstreamAddress): string => {
-  const at = `${upstream.protocol}://${formatEndpoint(upstream.endpoint)}`
-  if (upstream.protocol === "https") return at + upstream.path
-  const name = upstream.protocol === "tls" ? upstream.identity.name : undefined
-  return name === undefined || name === upstream.endpoint.address ? at : `${at}#${name}`
+  const { protocol, endpoint } = upstream
+  const at = `${protocol}://${formatEndpoint(endpoint)}`
+  switch (upstream.protocol) {
+    case "https":
+      return at + formatRequest(upstream)
+    case "tls":
+      return at + fragment(formatIdentity(upstream.identity, endpoint.address))
+    default:
+      return at
+  }
 }
+
+const formatRequest = ({ path, method, authority, identity, endpoint }: HttpsAddress): string => {
+  const own = formatEndpoint(endpoint).replace(new RegExp(`:${HTTPS_PORT}$`), "")
+  const called = authority === own ? [] : [`authority=${authority}`]
+  const template = method === "GET" ? TEMPLATE_END : ""
+  return path + template + fragment([...formatIdentity(identity, endpoint.address), ...called])
+}
+
+/** As it is written behind the address: nothing where the address itself is what the certificate has to bear. */
+const formatIdentity = ({ name, pins, chainDigests }: ServerIdentity, host: string): ReadonlyArray<string> => {
+  const digests = [
+    ...pins.map((pin) => `pin-sha256=${pin}`),
+    ...chainDigests.map((digest) => `chain-sha256=${digest}`)
+  ].sort()
+  return name === undefined || (name === host && digests.length === 0) ? digests : [name, ...digests]
+}
+
+const fragment = (parts: ReadonlyArray<string>): string => (parts.length === 0 ? "" : `#${parts.join("&")}`)
 
 /** Whether the upstream is known by a name only. */
 export const isNamed = ({ endpoint }: UpstreamAddress): boolean => isIP(endpoint.address.split("%", 1)[0]!) === 0

@@ -1,5 +1,7 @@
 /** Addresses of sockets, as Node writes them. */
 import { isIPv6 } from "node:net"
+import { Result } from "effect"
+import { NetAddress } from "effect/net"
 
 /** An IP address (IPv6 link-local ones with their scope, `fe80::1%eth0`) and a port. */
 export interface Endpoint {
@@ -18,3 +20,25 @@ const isIPv6Wildcard = (address: string): boolean => isIPv6(address) && /^[0:]+$
 /** `192.0.2.1:53`, `[2001:db8::1]:53`. */
 export const formatEndpoint = (endpoint: Endpoint): string =>
   isIPv6Endpoint(endpoint) ? `[${endpoint.address}]:${endpoint.port}` : `${endpoint.address}:${endpoint.port}`
+
+/** The address without its scope; undefined for a name, whatever it begins with. */
+const ipOf = (host: string): NetAddress.IpAddress | undefined => {
+  const read = NetAddress.ipFromString(host.split("%", 1)[0]!)
+  return Result.isSuccess(read) ? NetAddress.toCanonical(read.success) : undefined
+}
+
+/** Whether a host is an IP address of this machine's own (RFC 6890); a name never is, `127.example` and `localhost` neither. */
+export const isLoopback = (host: string): boolean => {
+  const ip = ipOf(host)
+  return ip !== undefined && NetAddress.isLoopback(ip)
+}
+
+/** Whether a host is an IP address of a private or link-local network (RFC 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.6). */
+export const isPrivate = (host: string): boolean => {
+  const ip = ipOf(host)
+  if (ip === undefined) return false
+  return (
+    NetAddress.isLinkLocal(ip) ||
+    (NetAddress.isIpv4Address(ip) ? NetAddress.isPrivate(ip) : NetAddress.isUniqueLocal(ip))
+  )
+}

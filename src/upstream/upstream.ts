@@ -1,6 +1,6 @@
 /** A server that queries are forwarded to: its address, and what all resolvers of all threads know of it together. */
 import { formatUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
-import type { Endpoint } from "../io/endpoint.ts"
+import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
 import { Breaker, type OnTransition } from "./breaker.ts"
 import { ownCells, type UpstreamCells } from "./cells.ts"
 import { EdnsSupport } from "./edns-support.ts"
@@ -18,7 +18,7 @@ export class Upstream {
   readonly endpoint: Endpoint
   /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */
   readonly isTrusted: boolean
-  /** On loopback or a private network: only there a query can come back round to us. */
+  /** At an address on loopback or a private network: only from there a query can come back round to us. */
   readonly isNear: boolean
   readonly breaker: Breaker
   readonly latency: Latency
@@ -60,10 +60,10 @@ export class Upstream {
     this.endpoint = address.endpoint
     this.name = formatUpstream(address)
     const host = address.endpoint.address
-    const isLoopback = host === "::1" || host.startsWith("127.")
+    const isLocal = isLoopback(host)
     const isAuthenticated = address.protocol === "tls" || address.protocol === "https"
-    this.isTrusted = trustAuthenticData || isLoopback || isAuthenticated
-    this.isNear = isLoopback || /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.|f[cd]|fe[89ab])/i.test(host)
+    this.isTrusted = trustAuthenticData || isLocal || isAuthenticated
+    this.isNear = isLocal || isPrivate(host)
   }
 
   /** What the first message goes by. */

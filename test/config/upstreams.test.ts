@@ -79,6 +79,44 @@ describe("an upstream's address", () => {
     assert.strictEqual(formatUpstream(read("https://dns.example/q")), "https://dns.example:443/q")
   })
 
+  it("is called by all that it is: what differs in anything has another name", () => {
+    const pin = Buffer.alloc(32, 1).toString("base64")
+    const other = Buffer.alloc(32, 2).toString("base64")
+    const texts = [
+      "192.0.2.1",
+      "tcp://192.0.2.1",
+      "udp://192.0.2.1:5353",
+      "tls://192.0.2.1",
+      "tls://192.0.2.1#dns.example",
+      `tls://192.0.2.1#pin-sha256=${pin}`,
+      `tls://192.0.2.1#pin-sha256=${other}`,
+      `tls://192.0.2.1#pin-sha256=${pin}&pin-sha256=${other}`,
+      `tls://192.0.2.1#192.0.2.1&pin-sha256=${pin}`,
+      `tls://192.0.2.1#dns.example&pin-sha256=${pin}`,
+      "https://192.0.2.1/q",
+      "https://192.0.2.1/q{?dns}",
+      "https://192.0.2.1/other",
+      "https://192.0.2.1:8443/q",
+      "https://192.0.2.1/q#dns.example",
+      "https://192.0.2.1/q#other.example",
+      `https://192.0.2.1/q#pin-sha256=${pin}`,
+      stampOf(0x03, ["192.0.2.1", [], "dns.example"]),
+      stampOf(0x03, ["192.0.2.1", [Buffer.alloc(32, 1)], "dns.example"]),
+      stampOf(0x03, ["192.0.2.1", [Buffer.alloc(32, 2)], "dns.example"]),
+      stampOf(0x02, ["192.0.2.1", [], "dns.example", "/q"]),
+      stampOf(0x02, ["192.0.2.1", [], "dns.example:8443", "/q"])
+    ]
+    const names = texts.map((text) => formatUpstream(read(text)))
+    // The same server over TLS, once in words and once by a stamp.
+    assert.strictEqual(names[17], names[4])
+    assert.strictEqual(new Set(names).size, texts.length - 1)
+    assert.strictEqual(
+      formatUpstream(read(`tls://192.0.2.1#pin-sha256=${other}&pin-sha256=${pin}`)),
+      formatUpstream(read(`tls://192.0.2.1#pin-sha256=${pin}&pin-sha256=${other}`))
+    )
+    assert.strictEqual(names[11], "https://192.0.2.1:443/q{?dns}")
+  })
+
   it("may be known by a name over UDP and TCP", () => {
     assert.deepStrictEqual(read("udp://dns.example"), {
       protocol: "udp",

@@ -8,8 +8,9 @@ import { askMany } from "../support/bulk-client.ts"
 import { authority } from "../support/certificates.ts"
 import { framed } from "../support/fake-upstream.ts"
 import { goodAnswers, isGood, until } from "../support/fresh-names.ts"
+import { httpsUpstream } from "../support/https-upstream.ts"
 import { mirrorReply } from "../support/mirror.ts"
-import { encodeQuestion } from "../support/server.ts"
+import { encodeQuestion, rcodeOf } from "../support/server.ts"
 import { stampOf } from "../support/stamps.ts"
 import { answer, listening, type OnQuery, stop, streamUpstream } from "../support/stream-upstream.ts"
 import { serverTrusting } from "../support/trusting-server.ts"
@@ -101,6 +102,55 @@ describe("an upstream over TLS", () => {
       const server = yield* serverFor([`tls://127.0.0.1:${upstream.port}`])
       for (let i = 0; i < 4; i++) assert.strictEqual(yield* goodAnswers(server, 1), 1)
       assert.deepStrictEqual(resumed, [false, true, true, true])
+    })
+  )
+})
+
+describe("upstreams at one address that have to prove to be different servers", () => {
+  const ports = { tls: () => streamUpstream({ certificate }), https: () => httpsUpstream({ certificate }) }
+  for (const protocol of ["tls", "https"] as const) {
+    it.live(`are several, over ${protocol.toUpperCase()}: a wrong pin is refused whatever another's pin was`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* ports[protocol]()
+        const at = `${protocol}://127.0.0.1:${port}${protocol === "https" ? "/dns-query" : ""}#`
+        const server = yield* serverFor([`${at}pin-sha256=${pin}`], {
+          DNS_SERVER_GROUPS: `bad=${at}pin-sha256=${otherPin}, worse=${at}other.test&pin-sha256=${pin}, named=${at}dns.test`,
+          DNS_SERVER_RULES: "bad.test -> bad, worse.test -> worse, named.test -> named"
+        })
+        // More than once, so that there is a session to resume.
+        for (let i = 0; i < 3; i++) assert.strictEqual(yield* goodAnswers(server, 1), 1)
+        for (const [name, rcode] of [
+          ["a.bad.test", "SERVFAIL"],
+          ["a.named.test", "NOERROR"],
+          ["a.worse.test", "SERVFAIL"],
+          ["b.bad.test", "SERVFAIL"],
+          ["b.named.test", "NOERROR"]
+        ] as const) {
+          assert.strictEqual(rcodeOf(yield* server.ask({ name })), rcode, name)
+        }
+      })
+    )
+  }
+
+  it.live("are not resumed by each other's sessions: each is known by its own handshake", () =>
+    Effect.gen(function* () {
+      const resumed: Array<boolean> = []
+      const { port } = yield* streamUpstream({
+        certificate,
+        onQuery: (query, { socket }) => {
+          resumed.push((socket as TLSSocket).isSessionReused())
+          socket.end(framed(mirrorReply(query)))
+        }
+      })
+      const at = `tls://127.0.0.1:${port}#`
+      const server = yield* serverFor([`${at}pin-sha256=${pin}`], {
+        DNS_SERVER_GROUPS: `named=${at}dns.test`,
+        DNS_SERVER_RULES: "named.test -> named"
+      })
+      for (const name of ["a.test", "b.test", "a.named.test", "b.named.test"]) {
+        assert.strictEqual(rcodeOf(yield* server.ask({ name })), "NOERROR")
+      }
+      assert.deepStrictEqual(resumed, [false, true, false, true])
     })
   )
 })
