@@ -1,7 +1,8 @@
 /** What connections of all protocols have in common: what waits on one, and what its owner is told. */
 import type { Option } from "../dns/question.ts"
+import type { Response } from "../dns/response.ts"
 import type { TimerWheel } from "../io/timer-wheel.ts"
-import type { Exchange } from "./attempt.ts"
+import type { AttemptFailure, Exchange } from "./attempt.ts"
 
 /** A question on its way over a connection, or in line for one. */
 export class Call {
@@ -10,16 +11,37 @@ export class Call {
   readonly options: ReadonlyArray<Option>
   /** Of the message, or the stream, that carries it. */
   id = 0
+  /** Its number among those that were asked on its connection. */
+  turn = 0
   /** Connections that ended under it. */
   losses = 0
-  /** Nobody waits for it any more. */
-  isGivenUp = false
+  /** It was answered, has failed or was given up: nobody waits for it any more. */
+  isOver = false
   connection: Connection | undefined
+  /** The same question on another connection: the first answer of either counts, and the last failure. */
+  twin: Call | undefined
 
   constructor(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>) {
     this.exchange = exchange
     this.edns = edns
     this.options = options
+  }
+
+  onResponse(response: Response): void {
+    this.isOver = true
+    this.twin?.giveUp()
+    this.exchange.onResponse(response)
+  }
+
+  onFailure(failure: AttemptFailure): void {
+    this.isOver = true
+    if (this.twin === undefined || this.twin.isOver) this.exchange.onFailure(failure)
+  }
+
+  giveUp(): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.connection?.forget(this)
   }
 }
 
@@ -30,12 +52,15 @@ export interface Connection {
   readonly isUsable: boolean
   /** Questions that it takes now. */
   readonly room: number
-  /** Questions that wait on it, those that were given up among them. */
+  /** Questions that wait on it, those that nobody waits for among them. */
   readonly waiting: number
   readonly ask: (call: Call) => void
-  /** The call was given up. */
+  /** Nobody waits for the call any more. */
   readonly forget: (call: Call) => void
 }
+
+/** Whether a server answers the questions of one connection in the order in which they came. */
+export type Order = "kept" | "any" | "unknown"
 
 /** Whom a connection belongs to. */
 export interface Owner {
@@ -52,8 +77,23 @@ export interface Owner {
    * @param wasGood the connection had answered before, or the server said that it did not look at the question
    */
   readonly onLost: (call: Call, message: string, wasGood: boolean) => void
-  /** The server closed a connection on which questions waited, after so many answers. */
+  /** The server ended a connection on which questions waited, after so many answers. */
   readonly onShortLife: (answers: number) => void
+  /** Questions on a connection that is silent: they are asked on another too, each once. */
+  readonly onSilent: (calls: ReadonlyArray<Call>) => void
+  /**
+   * The server did not look at a question: it is asked too much.
+   *
+   * @param waitMs milliseconds until it wants to be asked again; undefined where it did not say
+   */
+  readonly onBusy: (call: Call, waitMs: number | undefined, message: string) => void
+  /** Questions were answered, as they were meant to be. */
+  readonly onAnswered: () => void
+  /** An answer came that nobody waits for. */
+  readonly onStranger: () => void
+  /** What the server's answers show of its order. */
+  readonly onOrder: (order: Exclude<Order, "unknown">) => void
+  readonly order: Order
   /** How long a connection on which questions wait may be silent, in milliseconds. */
   readonly silenceMs: () => number
 }

@@ -8,22 +8,30 @@
 import { Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { Option } from "../dns/question.ts"
 import type { SocketError } from "../io/datagram.ts"
-import type { TimerWheel } from "../io/timer-wheel.ts"
+import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { type Exchange, NetworkFailure } from "./attempt.ts"
-import { Call, type Connection, type Owner } from "./connection.ts"
+import { Call, type Connection, type Order, type Owner } from "./connection.ts"
+import { Lifetime } from "./lifetime.ts"
+import { Throttle } from "./throttle.ts"
 
-/** Open and not to be left. Suspect ones that are probed are besides. */
+/** Open and not to be left. Suspect ones that are still listened to are besides. */
 const MAX_OPEN = 4
-const MAX_ALIVE = 8
+/** Where one connection carries few questions well: they wait for each other, or it is closed after a few. */
+const MAX_OPEN_OF_POOR = 8
+const MAX_ALIVE = 12
 /** Questions that wait on a connection before another is opened. */
 const BUSY = 64
-/** Connections that may end under one question until it counts as the upstream's failure, where they had answered. */
-const MAX_LOSSES = 2
+/** The same where they wait for each other. */
+const BUSY_IN_ORDER = 1
+/**
+ * Connections that may end under one question until it counts as the upstream's failure, where they had answered: a
+ * server that closes after each answer is asked on, each time for fewer.
+ */
+const MAX_LOSSES = 16
 /** And where they had not: an upstream that is broken is left soon. */
 const MAX_LOSSES_OF_FRESH = 1
-/** A server that closes after fewer answers than this is taken to allow no more on a connection, for a while. */
-const SHORT_LIFE = 10
-const SHORT_LIFE_KNOWN_MS = 600_000
+/** What was seen of the order of a server's answers holds for so long. */
+const ORDER_KNOWN_MS = 600_000
 /** So long after a failure no connection is opened beside others that work. */
 const NO_MORE_MS = 1_000
 
@@ -35,6 +43,9 @@ export interface ConnectionsOptions {
   readonly wheel: TimerWheel["Service"]
   readonly onBatch: () => void
   readonly silenceMs: () => number
+  /** A question that would have to wait for so long until it may be asked is not kept. */
+  readonly patientMs: number
+  readonly onStranger: () => void
   /** Told why a connection could not be opened. */
   readonly onRefused: (error: SocketError) => Effect.Effect<void>
   readonly onOpened: Effect.Effect<void>
@@ -45,15 +56,19 @@ interface Member {
   readonly isOver: Deferred.Deferred<void>
 }
 
-export class Connections implements Owner {
+export class Connections implements Owner, Due {
   readonly wheel: TimerWheel["Service"]
   readonly onBatch: () => void
   readonly silenceMs: () => number
+  readonly onStranger: () => void
   private members: ReadonlyArray<Member> = []
   private opening = 0
   private refusedMs = Number.NEGATIVE_INFINITY
-  private shortLife = Number.POSITIVE_INFINITY
-  private shortLifeUntilMs = 0
+  private keptUntilMs = Number.NEGATIVE_INFINITY
+  private anyUntilMs = Number.NEGATIVE_INFINITY
+  private pause: Timer | undefined
+  private readonly lifetime = new Lifetime()
+  private readonly throttle = new Throttle()
   private readonly line = new Line()
   private readonly options: ConnectionsOptions
   private readonly run: (effect: Effect.Effect<void>) => unknown
@@ -63,6 +78,7 @@ export class Connections implements Owner {
     this.wheel = options.wheel
     this.onBatch = options.onBatch
     this.silenceMs = options.silenceMs
+    this.onStranger = options.onStranger
     this.run = run
   }
 
@@ -84,8 +100,8 @@ export class Connections implements Owner {
 
   /** Nobody waits for it any more. */
   giveUp(call: Call): void {
-    call.isGivenUp = true
-    call.connection?.forget(call)
+    call.giveUp()
+    call.twin?.giveUp()
   }
 
   onRoom(): void {
@@ -107,25 +123,98 @@ export class Connections implements Owner {
 
   onLost(call: Call, message: string, wasGood: boolean): void {
     call.connection = undefined
-    if (call.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH)) this.place(call)
-    else call.exchange.onFailure(new NetworkFailure({ message }))
+    const isAskedElsewhere = call.twin !== undefined && !call.twin.isOver
+    if (!isAskedElsewhere && call.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH)) this.place(call)
+    else call.onFailure(new NetworkFailure({ message }))
   }
 
   onShortLife(answers: number): void {
-    if (answers === 0 || answers >= SHORT_LIFE) return
-    this.shortLife = answers
-    this.shortLifeUntilMs = this.wheel.nowMs() + SHORT_LIFE_KNOWN_MS
+    this.lifetime.onClosedAfter(answers, this.wheel.nowMs())
   }
 
-  private get lifetime(): number {
-    return this.wheel.nowMs() < this.shortLifeUntilMs ? this.shortLife : Number.POSITIVE_INFINITY
+  onSilent(calls: ReadonlyArray<Call>): void {
+    for (const call of calls) {
+      if (call.isOver || call.twin !== undefined) continue
+      const twin = new Call(call.exchange, call.edns, call.options)
+      twin.twin = call
+      call.twin = twin
+      this.place(twin)
+    }
+  }
+
+  onBusy(call: Call, waitMs: number | undefined, message: string): void {
+    const nowMs = this.wheel.nowMs()
+    call.connection = undefined
+    this.throttle.onRefused(this.waiting, waitMs, nowMs)
+    if (this.throttle.waitMs(nowMs) >= this.options.patientMs) call.onFailure(new NetworkFailure({ message }))
+    else this.line.add(call)
+    this.goOnLater()
+  }
+
+  onAnswered(): void {
+    if (this.throttle.isSet) this.throttle.onAnswered(this.wheel.nowMs())
+  }
+
+  onOrder(order: "kept" | "any"): void {
+    const untilMs = this.wheel.nowMs() + ORDER_KNOWN_MS
+    if (order === "any") this.anyUntilMs = untilMs
+    else this.keptUntilMs = untilMs
+  }
+
+  /** One answer out of turn says more than many in turn. */
+  get order(): Order {
+    const nowMs = this.wheel.nowMs()
+    return nowMs < this.anyUntilMs ? "any" : nowMs < this.keptUntilMs ? "kept" : "unknown"
+  }
+
+  /** The upstream may be asked again. */
+  fire(): void {
+    this.pause = undefined
+    this.onRoom()
+    this.goOnLater()
+  }
+
+  private goOnLater(): void {
+    if (this.pause !== undefined || this.line.isEmpty) return
+    const waitMs = this.throttle.waitMs(this.wheel.nowMs())
+    if (waitMs > 0) this.pause = this.wheel.after(waitMs, this)
+  }
+
+  private get waiting(): number {
+    let waiting = 0
+    for (const { connection } of this.members) waiting += connection.waiting
+    return waiting
+  }
+
+  private get mayAsk(): boolean {
+    return !this.throttle.isSet || this.throttle.hasRoom(this.waiting, this.wheel.nowMs())
+  }
+
+  private get busy(): number {
+    return this.order === "kept" ? BUSY_IN_ORDER : BUSY
   }
 
   private place(call: Call): void {
+    if (this.throttle.isSet && this.throttle.waitMs(this.wheel.nowMs()) >= this.options.patientMs) {
+      this.refuse(call)
+      return
+    }
     const connection = this.choose()
-    if (connection === undefined) this.line.add(call)
-    else this.give(connection, call)
-    if (connection === undefined || connection.waiting > BUSY) this.grow()
+    if (connection === undefined) {
+      this.line.add(call)
+      this.grow()
+      this.goOnLater()
+      return
+    }
+    this.give(connection, call)
+    if (connection.waiting > this.busy) this.grow()
+  }
+
+  /** In a later turn: whoever asks is not told of a failure before the asking is over. */
+  private refuse(call: Call): void {
+    queueMicrotask(() => {
+      if (!call.isOver) call.onFailure(new NetworkFailure({ message: "the upstream is asked too much" }))
+    })
   }
 
   private give(connection: Connection, call: Call): void {
@@ -135,10 +224,12 @@ export class Connections implements Owner {
 
   /** The first that is not busy, else the least busy; undefined where none has room. */
   private choose(): Connection | undefined {
+    if (!this.mayAsk) return undefined
+    const { busy } = this
     let least: Connection | undefined
     for (const { connection } of this.members) {
       if (connection.room <= 0) continue
-      if (connection.waiting < BUSY) return connection
+      if (connection.waiting < busy) return connection
       if (least === undefined || connection.waiting < least.waiting) least = connection
     }
     return least
@@ -146,18 +237,23 @@ export class Connections implements Owner {
 
   /** Opens connections where those that are there, or are being opened, will not do. */
   private grow(): void {
+    const { busy } = this
+    const nowMs = this.wheel.nowMs()
+    const lifetime = this.lifetime.at(nowMs)
     let usable = 0
     let isCrowded = true
     for (const { connection } of this.members) {
       if (!connection.isUsable) continue
       usable++
-      isCrowded &&= connection.waiting >= BUSY || connection.room <= 0
+      isCrowded &&= connection.waiting >= busy || connection.room <= 0
     }
+    if (usable > 0 && nowMs - this.refusedMs < NO_MORE_MS) return
+    if (!this.mayAsk) return
     const inLine = this.line.isEmpty ? 0 : this.line.size
     const crowd = usable > 0 && isCrowded ? 1 : 0
-    if (usable > 0 && this.wheel.nowMs() - this.refusedMs < NO_MORE_MS) return
-    const wanted = Math.max(crowd, Math.ceil(inLine / Math.min(BUSY, this.lifetime)))
-    const allowed = Math.min(MAX_OPEN - usable, MAX_ALIVE - this.members.length)
+    const wanted = Math.max(crowd, Math.ceil(inLine / Math.min(busy, lifetime)))
+    const most = busy < BUSY || lifetime < BUSY ? MAX_OPEN_OF_POOR : MAX_OPEN
+    const allowed = Math.min(most - usable, MAX_ALIVE - this.members.length)
     while (this.opening < Math.min(wanted, allowed)) {
       this.opening++
       this.run(this.live)
@@ -171,7 +267,7 @@ export class Connections implements Owner {
       if (isOpening) this.opening--
       isOpening = false
     }
-    const life = Effect.flatMap(this.options.open(this, this.lifetime), (connection) => {
+    const life = Effect.flatMap(this.options.open(this, this.lifetime.at(this.wheel.nowMs())), (connection) => {
       opened()
       if (connection.isOver) return Effect.void
       const member: Member = { connection, isOver: Deferred.makeUnsafe<void>() }
@@ -195,22 +291,22 @@ export class Connections implements Owner {
     // Where others are open or on their way, those in line wait for them.
     if (this.opening > 0 || this.members.some(({ connection }) => connection.isUsable)) return
     // Those who come back at once wait for the next connection.
-    for (const call of this.line.takeAll()) call.exchange.onFailure(new NetworkFailure({ message }))
+    for (const call of this.line.takeAll()) call.onFailure(new NetworkFailure({ message }))
   }
 }
 
-/** First come, first served; those who have given up are passed over. */
+/** First come, first served; those who are over are passed over. */
 class Line {
   private calls: Array<Call> = []
   private head = 0
 
-  /** With those who have given up. */
+  /** With those who are over. */
   get size(): number {
     return this.calls.length - this.head
   }
 
   get isEmpty(): boolean {
-    while (this.head < this.calls.length && this.calls[this.head]!.isGivenUp) this.head++
+    while (this.head < this.calls.length && this.calls[this.head]!.isOver) this.head++
     if (this.head < this.calls.length) return false
     this.calls = []
     this.head = 0
@@ -226,7 +322,7 @@ class Line {
   }
 
   takeAll(): ReadonlyArray<Call> {
-    const waiting = this.calls.slice(this.head).filter(({ isGivenUp }) => !isGivenUp)
+    const waiting = this.calls.slice(this.head).filter(({ isOver }) => !isOver)
     this.calls = []
     this.head = 0
     return waiting

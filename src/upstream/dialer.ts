@@ -8,7 +8,7 @@ import { dial } from "../io/stream.ts"
 import type { TimerWheel } from "../io/timer-wheel.ts"
 import { TlsClient } from "../io/tls.ts"
 import { Connections, type OpenConnection } from "./connections.ts"
-import { HttpsConnection, type Manner } from "./https-connection.ts"
+import { HttpsConnection } from "./https-connection.ts"
 import { StreamConnection } from "./stream-connection.ts"
 import type { Upstream } from "./upstream.ts"
 import type { Whereabouts } from "./whereabouts.ts"
@@ -23,6 +23,8 @@ export interface DialOptions {
   readonly onBatch: () => void
   readonly ttl: TtlBounds
   readonly silenceMs: () => number
+  readonly patientMs: number
+  readonly onStranger: () => void
   /** Whom to believe; made only where somebody has to prove who he is. */
   readonly trust: () => SecureContext
   readonly whereabouts: Whereabouts
@@ -34,7 +36,7 @@ export const connectionsTo = (
   options: DialOptions
 ): Effect.Effect<Connections, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { wheel, onBatch, silenceMs } = options
+    const { wheel, onBatch, silenceMs, patientMs, onStranger } = options
     const { endpoint } = upstream
     const refusals = new Refusals(upstream.name, wheel.nowMs)
     const open = opener(upstream, options)
@@ -42,6 +44,8 @@ export const connectionsTo = (
       wheel,
       onBatch,
       silenceMs,
+      patientMs,
+      onStranger,
       open: (owner, lifetime) =>
         Effect.timeoutOrElse(open(owner, lifetime), {
           duration: OPEN_TIMEOUT_MS,
@@ -55,7 +59,6 @@ export const connectionsTo = (
 const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
   const { address, endpoint: remote } = upstream
   const { ttl, wheel, whereabouts } = options
-  const manner: Manner = { method: address.protocol === "https" ? address.method : "POST" }
   const client =
     address.protocol === "tls" || address.protocol === "https"
       ? new TlsClient(address.identity, options.trust(), address.protocol === "https" ? ["h2"] : [], wheel.nowMs)
@@ -72,7 +75,7 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
         yield* Effect.addFinalizer(() => Effect.sync(() => note("a connection was closed")))
       }
       return address.protocol === "https"
-        ? new HttpsConnection(socket, { owner, ttl, address, manner })
+        ? new HttpsConnection(socket, { owner, ttl, lifetime, address })
         : new StreamConnection(socket, { owner, ttl, lifetime, isEncrypted: client !== undefined })
     })
 }

@@ -22,6 +22,7 @@ import { MAX_SENT } from "../io/datagram.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { type AttemptFailure, GarbageReceived, NetworkFailure } from "./attempt.ts"
 import { type Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
+import { retryAfterMs } from "./retry-after.ts"
 import { Vigil, WatchedConnection } from "./vigil.ts"
 
 /** Requests at once, where the server allows more, or has not yet said how many (RFC 9113 §6.5.2). */
@@ -33,22 +34,22 @@ const ID = 0
 
 const room = new Uint8Array(MAX_SENT)
 
-/** What is known of the way in which an upstream wants to be asked; shared by its connections. */
-export interface Manner {
-  method: "GET" | "POST"
-}
+const TOO_MANY_REQUESTS = 429
+const SERVICE_UNAVAILABLE = 503
 
 export interface HttpsOptions {
   readonly owner: Owner
   readonly ttl: TtlBounds
+  /** Questions that it takes in all. */
+  readonly lifetime: number
   readonly address: HttpsAddress
-  readonly manner: Manner
 }
 
 export class HttpsConnection implements Connection {
   private asked = 0
   private answered = 0
   isOver = false
+  private method: HttpsAddress["method"]
   /** The server takes no more requests (GOAWAY). */
   private isLeaving = false
   private readonly session: ClientHttp2Session
@@ -62,20 +63,17 @@ export class HttpsConnection implements Connection {
   constructor(socket: Socket, options: HttpsOptions) {
     this.options = options
     const { owner, address } = options
+    this.method = address.method
     this.session = connect(`https://${address.authority}`, {
       createConnection: () => socket,
       settings: { enablePush: false }
     })
     this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
-    this.session.on("goaway", () => {
-      this.isLeaving = true
-      this.leaveWhenDone()
-    })
-    this.session.on("error", (error) => this.break(error.message))
-    this.session.on("close", () => {
-      if (this.waiting > 0 && !this.isLeaving && !this.isOver) owner.onShortLife(this.answered)
-      this.break("the upstream closed the connection")
-    })
+    this.session.on("goaway", (_code: number, lastId: number) => this.onGoaway(lastId))
+    // The server may allow more at once than before.
+    this.session.on("remoteSettings", () => owner.onRoom())
+    this.session.on("error", (error) => this.onEnd(error.message))
+    this.session.on("close", () => this.onEnd("the upstream closed the connection"))
   }
 
   /** All that waits on it is awaited: a stream that is given up is closed. */
@@ -88,13 +86,14 @@ export class HttpsConnection implements Connection {
   }
 
   get isUsable(): boolean {
-    return !this.isOver && !this.isLeaving && !this.session.closed && !this.vigil.isSuspect
+    const isSpent = this.asked >= this.options.lifetime
+    return !this.isOver && !this.isLeaving && !isSpent && !this.session.closed && !this.vigil.isSuspect
   }
 
   get room(): number {
     if (!this.isUsable) return 0
     const allowed = this.session.remoteSettings.maxConcurrentStreams ?? UNTIL_TOLD
-    return Math.min(allowed, MAX_STREAMS) - this.waiting
+    return Math.min(Math.min(allowed, MAX_STREAMS) - this.waiting, this.options.lifetime - this.asked)
   }
 
   ask(call: Call): void {
@@ -103,7 +102,7 @@ export class HttpsConnection implements Connection {
     const message = Buffer.from(room.subarray(0, length))
     this.vigil.asked()
     call.id = this.asked++
-    this.requests.add(new Request(this, call, this.send(message)))
+    this.requests.add(new Request(this, call, this.method, this.send(message)))
   }
 
   forget(call: Call): void {
@@ -116,26 +115,45 @@ export class HttpsConnection implements Connection {
   }
 
   /** A request's stream is over; the outcome is what came of it, undefined where the server ended it with nothing. */
-  onOver(request: Request, outcome: Outcome | undefined, wasRefused: boolean): void {
+  onOver(request: Request, outcome: Outcome | undefined, code: number): void {
     if (!this.requests.delete(request)) return
     const { call } = request
     const { owner } = this.options
     if (outcome !== undefined) this.answered++
-    // Knot Resolver takes one body at a time, and refuses those that come between; a server has to know both methods
-    // (RFC 8484 §4.1), and GET has no body.
-    if (wasRefused) this.options.manner.method = "GET"
-    if (!call.isGivenUp) {
-      if (outcome === undefined) owner.onLost(call, "the upstream reset the stream", wasRefused || this.answered > 0)
+    if (!call.isOver) {
+      if (outcome === undefined) this.onReset(call, request.method, code)
       else if (outcome.kind === "message") this.receive(call, outcome.message, outcome.ageSeconds)
-      else call.exchange.onFailure(outcome.failure)
+      else if (outcome.kind === "busy") owner.onBusy(call, outcome.waitMs, outcome.failure.message)
+      else call.onFailure(outcome.failure)
     }
     owner.onRoom()
     this.leaveWhenDone()
   }
 
-  /** Whether anybody is there: a PING wants an answer (RFC 9113 §6.7). */
-  probe(): void {
+  /**
+   * A stream ended with nothing. One that was refused was not looked at (RFC 9113 §8.7): for the connection ends, or for
+   * there are too many.
+   *
+   * Knot Resolver takes one body at a time, and refuses those that come between. A server has to know both methods (RFC
+   * 8484 §4.1), and GET has no body: this connection is asked by GET from then on.
+   */
+  private onReset(call: Call, method: HttpsAddress["method"], code: number): void {
+    const { owner } = this.options
+    const message = "the upstream reset the stream"
+    const isRefused = code === constants.NGHTTP2_REFUSED_STREAM
+    if (isRefused && !this.isLeaving && method === "POST") this.method = "GET"
+    else if (!this.isLeaving && (isRefused || code === constants.NGHTTP2_ENHANCE_YOUR_CALM)) {
+      owner.onBusy(call, undefined, message)
+      return
+    }
+    owner.onLost(call, message, isRefused || this.answered > 0)
+  }
+
+  /** Whether anybody is there: a PING wants an answer (RFC 9113 §6.7). Where none comes, all is asked elsewhere too. */
+  onSilence(times: number): void {
     if (this.isOver || this.session.destroyed) return
+    if (times === 2) this.options.owner.onSilent(this.requests.values().map(({ call }) => call))
+    if (times > 1) return
     this.session.ping((error) => {
       if (error === null) this.heard()
     })
@@ -150,13 +168,26 @@ export class HttpsConnection implements Connection {
     owner.onClosed(this)
     for (const request of this.requests.values()) {
       this.requests.delete(request)
-      if (!request.call.isGivenUp) owner.onLost(request.call, message, this.answered > 0)
+      if (!request.call.isOver) owner.onLost(request.call, message, this.answered > 0)
     }
+  }
+
+  /** The server takes no more; streams above this id it has not looked at (RFC 9113 §6.8). */
+  private onGoaway(lastId: number): void {
+    this.isLeaving = true
+    const isAnyLeftOut = this.requests.values().some(({ streamId }) => streamId > lastId)
+    if (isAnyLeftOut) this.options.owner.onShortLife((lastId + 1) >>> 1)
+    this.leaveWhenDone()
+  }
+
+  private onEnd(message: string): void {
+    if (this.waiting > 0 && !this.isLeaving && !this.isOver) this.options.owner.onShortLife(this.answered)
+    this.break(message)
   }
 
   private send(message: Buffer): ClientHttp2Stream {
     const { path, authority } = this.options.address
-    const { method } = this.options.manner
+    const { method } = this
     const headers: OutgoingHttpHeaders = {
       ":method": method,
       ":scheme": "https",
@@ -172,17 +203,19 @@ export class HttpsConnection implements Connection {
 
   private receive(call: Call, message: Uint8Array, ageSeconds: number): void {
     const { exchange } = call
+    this.options.owner.onAnswered()
     // Whose answer it is, the stream says; an id of their own is what some servers give it.
     const id = message.length < 2 ? ID : (message[0]! << 8) | message[1]!
     const isReply = matchReply(message, message.length, id, exchange.question) !== ReplyMatch.Stranger
     if (isReply && ageSeconds > 0) lessAge(message, message.length, ageSeconds)
     const response = isReply ? normalise(message, message.length, exchange.question, this.options.ttl) : undefined
-    if (response === undefined) exchange.onFailure(new GarbageReceived())
-    else exchange.onResponse(response)
+    if (response === undefined) call.onFailure(new GarbageReceived())
+    else call.onResponse(response)
   }
 
   private leaveWhenDone(): void {
-    if (this.isLeaving && this.waiting === 0) this.break("the upstream closes the connection")
+    if (this.waiting > 0) return
+    if (this.isLeaving || this.asked >= this.options.lifetime) this.break("the connection's time is over")
   }
 }
 
@@ -191,27 +224,33 @@ type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader
 type Outcome =
   | { readonly kind: "message"; readonly message: Uint8Array; readonly ageSeconds: number }
   | { readonly kind: "failure"; readonly failure: AttemptFailure }
+  /** It is asked too much, and wants to be asked again after so long, if it says so. */
+  | { readonly kind: "busy"; readonly failure: NetworkFailure; readonly waitMs: number | undefined }
 
 /** One question's stream. */
 class Request {
   readonly call: Call
+  readonly method: HttpsAddress["method"]
   private readonly connection: HttpsConnection
   private readonly stream: ClientHttp2Stream
-  private failure: AttemptFailure | undefined
   private ageSeconds = 0
   private body: Buffer | undefined
 
-  constructor(connection: HttpsConnection, call: Call, stream: ClientHttp2Stream) {
+  constructor(connection: HttpsConnection, call: Call, method: HttpsAddress["method"], stream: ClientHttp2Stream) {
     this.connection = connection
     this.call = call
+    this.method = method
     this.stream = stream
     stream.on("response", (headers) => this.onHeaders(headers))
     stream.on("data", (chunk: Buffer) => this.onData(chunk))
     stream.on("end", () => this.onEnd())
     stream.on("error", () => {})
-    stream.on("close", () => {
-      connection.onOver(this, undefined, stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
-    })
+    stream.on("close", () => connection.onOver(this, undefined, stream.rstCode))
+  }
+
+  /** 0 before it was sent. */
+  get streamId(): number {
+    return this.stream.id ?? 0
   }
 
   cancel(): void {
@@ -220,10 +259,10 @@ class Request {
 
   private onHeaders(headers: Headers): void {
     this.connection.heard()
-    this.failure = refusalOf(headers)
+    const refusal = refusalOf(headers)
     const age = Number(headers.age ?? 0)
     this.ageSeconds = Number.isInteger(age) && age > 0 ? Math.min(age, 0x7fffffff) : 0
-    if (this.failure !== undefined) this.finish({ kind: "failure", failure: this.failure })
+    if (refusal !== undefined) this.finish(refusal)
   }
 
   private onData(chunk: Buffer): void {
@@ -238,17 +277,23 @@ class Request {
   }
 
   private finish(outcome: Outcome): void {
-    if (outcome.kind === "failure") this.cancel()
-    this.connection.onOver(this, outcome, false)
+    if (outcome.kind !== "message") this.cancel()
+    this.connection.onOver(this, outcome, constants.NGHTTP2_NO_ERROR)
   }
 }
 
 /** Why a response holds no DNS message; undefined where it does (RFC 8484 §4.2.1, §6). */
-const refusalOf = (headers: Headers): AttemptFailure | undefined => {
+const refusalOf = (headers: Headers): Outcome | undefined => {
   const status = headers[":status"] ?? 0
-  if (status < 200 || status > 299) return new NetworkFailure({ message: `HTTP status ${status}` })
+  if (status < 200 || status > 299) {
+    const failure = new NetworkFailure({ message: `HTTP status ${status}` })
+    const waitMs = retryAfterMs(headers["retry-after"], Date.now())
+    // RFC 6585 §4, RFC 9110 §15.6.4: one that is overloaded says when it will not be.
+    const isBusy = status === TOO_MANY_REQUESTS || (status === SERVICE_UNAVAILABLE && waitMs !== undefined)
+    return isBusy ? { kind: "busy", failure, waitMs } : { kind: "failure", failure }
+  }
   const [type = ""] = (headers["content-type"] ?? "").toLowerCase().split(";", 1)
-  return type.trim() === MEDIA_TYPE
-    ? undefined
-    : new NetworkFailure({ message: `an HTTP response without a DNS message: its type is "${type}"` })
+  if (type.trim() === MEDIA_TYPE) return undefined
+  const message = `an HTTP response without a DNS message: its type is "${type}"`
+  return { kind: "failure", failure: new NetworkFailure({ message }) }
 }

@@ -126,6 +126,8 @@ export class ResolverPool extends Context.Service<
           onBatch: turn.refresh,
           ttl,
           silenceMs: () => upstream.latency.silenceMs(config.attemptTimeoutMs * SILENCE_SHARE),
+          patientMs: config.queryTimeoutSecs * 1000,
+          onStranger: () => counters.add("upstream.strangers"),
           trust: () => {
             trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
             return trust

@@ -5,23 +5,30 @@
  * Hot: what is asked in one turn of the event loop leaves in one write, what arrives in one read is handled in one turn.
  */
 import type { Socket } from "node:net"
-import { Class, Type } from "../dns/codes.ts"
+import { Class, Flag, Type } from "../dns/codes.ts"
 import { PADDED_BLOCK, type Question, writeQuery } from "../dns/question.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
 import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
-import { putU16, u16 } from "../dns/wire.ts"
+import { HEADER_SIZE, putU16, u16 } from "../dns/wire.ts"
 import { MAX_SENT } from "../io/datagram.ts"
 import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { randomU16 } from "../io/random.ts"
 import { type Exchange, GarbageReceived } from "./attempt.ts"
 import { Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
+import { RecentIds } from "./recent-ids.ts"
 import { Vigil, WatchedConnection } from "./vigil.ts"
 
 /** Questions on one connection: so few of 65,536 ids that a free one is found at once. */
 const MAX_WAITING = 2048
 /** Questions that were given up and never answered: past that another connection serves better. */
 const MAX_UNANSWERED = 256
+/** Answers that nobody asked for: after the first no more is asked, after so many what waits is asked elsewhere. */
+const MAX_STRANGERS = 8
+/** Answers that come again, for each that was awaited. */
+const MAX_REPEATS = 2
+/** A connection that is closed so long after its last answer was closed for being idle, not for its answers' number. */
+const CLOSED_AFTER_ANSWER_MS = 2_000
 /** Octets that questions are written into, one behind the other, until they are full. */
 const CHUNK_SIZE = 16_384
 
@@ -51,6 +58,13 @@ export class StreamConnection implements Connection {
   isOver = false
   private asked = 0
   private answered = 0
+  private answeredMs = Number.NEGATIVE_INFINITY
+  /** The turn of the latest that was answered. */
+  private latest = -1
+  private probed: Call | undefined
+  private strangers = 0
+  private repeats = 0
+  private readonly recent = new RecentIds()
   /** Given up, and not answered yet: their ids are not free. */
   private unanswered = 0
   private chunk = NO_ROOM
@@ -78,7 +92,7 @@ export class StreamConnection implements Connection {
       owner.onBatch()
       this.read(chunk)
     })
-    socket.on("error", (error) => this.break(error.message))
+    socket.on("error", (error) => this.onEnd(error.message))
     socket.on("end", () => this.onEnd())
     socket.on("close", () => this.onEnd())
   }
@@ -101,7 +115,7 @@ export class StreamConnection implements Connection {
   }
 
   ask(call: Call): void {
-    this.asked++
+    call.turn = this.asked++
     this.write(call)
     this.vigil.asked()
   }
@@ -111,12 +125,19 @@ export class StreamConnection implements Connection {
     this.leaveWhenDone()
   }
 
-  /** Asks what any server can answer. */
-  probe(): void {
-    const call = new Call(nobody, false, [])
-    call.isGivenUp = true
-    this.unanswered++
-    this.write(call)
+  /**
+   * Nothing comes in: it is dead, or the first question on it is slow and the server answers in order.
+   *
+   * It is asked what any server can answer at once; where that is answered, the others are slow for their own sake. Else
+   * those behind the first are asked on another connection, and then the first too.
+   */
+  onSilence(times: number): void {
+    const { owner } = this.options
+    const { order } = owner
+    const step = order === "kept" ? times + 1 : times
+    if (step === 1) this.probe()
+    if (step === 2) owner.onSilent(order === "any" ? this.calls.values() : this.behindFirst)
+    if (step === 3) owner.onSilent(this.calls.values())
   }
 
   /** Ends it, whatever waits on it. */
@@ -127,16 +148,40 @@ export class StreamConnection implements Connection {
     this.socket.destroy()
     const { owner } = this.options
     owner.onClosed(this)
-    for (const call of this.calls.values()) if (!call.isGivenUp) owner.onLost(call, message, this.answered > 0)
+    for (const call of this.calls.values()) if (!call.isOver) owner.onLost(call, message, this.answered > 0)
   }
 
   private get isSpent(): boolean {
-    return this.unanswered >= MAX_UNANSWERED || this.asked >= this.options.lifetime
+    return this.unanswered >= MAX_UNANSWERED || this.strangers > 0 || this.asked >= this.options.lifetime
   }
 
-  private onEnd(): void {
-    if (this.awaited > 0 && !this.isOver) this.options.owner.onShortLife(this.answered)
-    this.break("the upstream closed the connection")
+  private get first(): Call | undefined {
+    let first: Call | undefined
+    for (const call of this.calls.values()) if (first === undefined || call.turn < first.turn) first = call
+    return first
+  }
+
+  private get behindFirst(): ReadonlyArray<Call> {
+    const { first } = this
+    return this.calls.values().filter((call) => call !== first)
+  }
+
+  /** The server has ended it, in order or by a reset. */
+  private onEnd(message = "the upstream closed the connection"): void {
+    if (this.isOver) return
+    const { owner } = this.options
+    const isForAnswers = owner.wheel.nowMs() - this.answeredMs < CLOSED_AFTER_ANSWER_MS
+    if (this.awaited > 0 && isForAnswers) owner.onShortLife(this.answered)
+    this.break(message)
+  }
+
+  private probe(): void {
+    const call = new Call(nobody, false, [])
+    call.isOver = true
+    call.turn = this.asked
+    this.probed = call
+    this.unanswered++
+    this.write(call)
   }
 
   private write(call: Call): void {
@@ -172,6 +217,7 @@ export class StreamConnection implements Connection {
     this.frames.push(chunk, (message) => this.receive(message))
     if (this.isOver) return
     this.vigil.heard()
+    this.answeredMs = this.options.owner.wheel.nowMs()
     this.options.owner.onRoom()
     this.leaveWhenDone()
   }
@@ -181,19 +227,48 @@ export class StreamConnection implements Connection {
     const id = message.length < 2 ? -1 : u16(message, 0)
     const call = this.calls.get(id, id)
     if (call === undefined || matchReply(message, message.length, id, call.exchange.question) === ReplyMatch.Stranger) {
-      this.break("an answer that nobody asked for")
+      this.onStranger(message, id)
       return
     }
     this.calls.delete(call)
+    this.recent.add(id)
+    this.lookAtOrder(call)
     this.answered++
-    if (call.isGivenUp) {
+    if (call.isOver) {
       this.unanswered--
       return
     }
-    const { exchange } = call
-    const response = normalise(message, message.length, exchange.question, this.options.ttl)
-    if (response === undefined) exchange.onFailure(new GarbageReceived())
-    else exchange.onResponse(response)
+    const response = normalise(message, message.length, call.exchange.question, this.options.ttl)
+    if (response === undefined) call.onFailure(new GarbageReceived())
+    else call.onResponse(response)
+  }
+
+  /**
+   * An answer that comes again is passed over. After one that nobody asked for no more is asked here: what waits may still
+   * be answered, else it is asked elsewhere. What is no answer ends the connection at once.
+   */
+  private onStranger(message: Uint8Array, id: number): void {
+    this.options.owner.onStranger()
+    const isAnswer = message.length >= HEADER_SIZE && (u16(message, 2) & Flag.QR) !== 0
+    if (isAnswer && this.recent.has(id) && ++this.repeats <= MAX_REPEATS * this.answered) return
+    if (isAnswer && ++this.strangers <= MAX_STRANGERS) return
+    this.break("an answer that nobody asked for")
+  }
+
+  private lookAtOrder({ turn }: Call): void {
+    if (turn < this.latest) this.options.owner.onOrder("any")
+    else this.latest = turn
+    if (this.vigil.isSuspect) this.lookAtQueue(turn)
+  }
+
+  /** The first word after a silence: the oldest question's answer before the probe's, or the probe's before older ones'. */
+  private lookAtQueue(turn: number): void {
+    const { probed, first } = this
+    if (first === undefined) return
+    if (first.turn < turn) this.options.owner.onOrder("any")
+    else if (probed !== undefined && probed.turn > turn && this.calls.get(probed.id, probed.id) === probed) {
+      this.options.owner.onOrder("kept")
+    }
   }
 
   /** One that takes no more questions is closed when nobody waits on it. */

@@ -3,7 +3,9 @@
  *
  * A connection can die without a word: a router forgets it, a server hangs, and the kernel goes on sending for a quarter
  * of an hour (Node has no TCP_USER_TIMEOUT). So one on which questions wait and nothing comes in is suspect after a
- * time: no more is asked on it, it is probed once, and closed where nothing comes in still.
+ * time: no more is asked on it, and each time that it has been silent for as long again it is told so. It may be a server
+ * that answers in order and has a slow question before it: so what waits is asked elsewhere (`stream-connection.ts`),
+ * and the connection is closed when nobody waits for anything on it.
  *
  * One timer a connection, moved only where it would fire too late.
  */
@@ -13,15 +15,16 @@ export interface Watched {
   /** Questions on it that somebody waits for. */
   readonly awaited: number
   readonly silenceMs: () => number
-  readonly probe: () => void
+  /** It has been silent for so many times as long as it may be. */
+  readonly onSilence: (times: number) => void
   readonly onDead: () => void
   readonly onIdle: () => void
 }
 
-/** A connection that can be asked whether it lives, and be closed. */
+/** A connection that can be told of its silence, and be closed. */
 interface Closable {
   readonly awaited: number
-  readonly probe: () => void
+  readonly onSilence: (times: number) => void
   readonly break: (message: string) => void
 }
 
@@ -39,8 +42,8 @@ export class WatchedConnection implements Watched {
     return this.connection.awaited
   }
 
-  probe(): void {
-    this.connection.probe()
+  onSilence(times: number): void {
+    this.connection.onSilence(times)
   }
 
   onDead(): void {
@@ -53,7 +56,7 @@ export class WatchedConnection implements Watched {
 }
 
 export class Vigil implements Due {
-  isSuspect = false
+  private silences = 0
   private readonly wheel: TimerWheel["Service"]
   private readonly watched: Watched
   private readonly idleMs: number
@@ -72,6 +75,11 @@ export class Vigil implements Due {
     this.timer = wheel.after(idleMs, this)
   }
 
+  /** It owes us a word for longer than it may. */
+  get isSuspect(): boolean {
+    return this.silences > 0
+  }
+
   /** A question was written. */
   asked(): void {
     if (this.owesSinceMs === undefined) this.owe()
@@ -79,7 +87,7 @@ export class Vigil implements Due {
 
   /** Something came in. */
   heard(): void {
-    this.isSuspect = false
+    this.silences = 0
     this.activeMs = this.wheel.nowMs()
     this.owesSinceMs = undefined
     if (this.watched.awaited > 0) this.owe()
@@ -113,13 +121,12 @@ export class Vigil implements Due {
     const quietMs = nowMs - sinceMs
     if (quietMs < silenceMs) {
       this.arm(silenceMs - quietMs)
-    } else if (this.isSuspect) {
+    } else if (this.isSuspect && this.watched.awaited === 0) {
       this.watched.onDead()
     } else {
-      this.isSuspect = true
       this.owesSinceMs = nowMs
       this.arm(silenceMs)
-      this.watched.probe()
+      this.watched.onSilence(++this.silences)
     }
   }
 

@@ -12,7 +12,7 @@ import { httpsUpstream } from "../support/https-upstream.ts"
 import { mirrorReply } from "../support/mirror.ts"
 import { encodeQuestion, rcodeOf } from "../support/server.ts"
 import { stampOf } from "../support/stamps.ts"
-import { answer, listening, type OnQuery, stop, streamUpstream } from "../support/stream-upstream.ts"
+import { answer, listening, type OnQuery, reset, stop, streamUpstream } from "../support/stream-upstream.ts"
 import { serverTrusting } from "../support/trusting-server.ts"
 
 const trusted = authority()
@@ -221,9 +221,6 @@ describe("an upstream over TLS that does not prove who it is", () => {
     })
   )
 })
-
-/** Node resets plain sockets only; under TLS the stream ends without a word of its end. */
-const reset = (socket: Socket): Socket => ("encrypted" in socket ? socket.destroy() : socket.resetAndDestroy())
 
 for (const protocol of ["tcp", "tls"] as const) {
   const upstreamThat = (onQuery?: OnQuery) =>

@@ -30,6 +30,21 @@ export const answer = (query: Buffer, { socket }: ServedConnection): void => {
   socket.write(framed(mirrorReply(query)))
 }
 
+/** Answers the questions of each connection one after another, each when `ready` says so. */
+export const inOrder = (ready: (query: Buffer) => Promise<void>): OnQuery => {
+  const last = new WeakMap<ServedConnection, Promise<void>>()
+  return (query, connection) => {
+    const before = last.get(connection) ?? Promise.resolve()
+    last.set(
+      connection,
+      before.then(() => ready(query)).then(() => answer(query, connection))
+    )
+  }
+}
+
+/** Node resets plain sockets only; under TLS the stream ends without a word of its end. */
+export const reset = (socket: Socket): Socket => ("encrypted" in socket ? socket.destroy() : socket.resetAndDestroy())
+
 interface StreamUpstreamOptions {
   /** None: plain TCP. */
   readonly certificate?: Certificate | undefined

@@ -16,7 +16,7 @@ const watch = Effect.gen(function* () {
   const watched = {
     awaited: 0,
     silenceMs: () => SILENCE_MS,
-    probe: () => did.push("probe"),
+    onSilence: (times: number) => did.push(`silent ${times}`),
     onDead: () => did.push("dead"),
     onIdle: () => did.push("idle")
   }
@@ -33,7 +33,7 @@ const watch = Effect.gen(function* () {
 const layer = TimerWheel.layer.pipe(Layer.provideMerge(Turn.layer))
 
 describe("Vigil", () => {
-  it.effect("probes a connection that is silent while a question waits, and gives it up when it stays so", () =>
+  it.effect("says each time that a connection has been silent for as long again, and ends it when nobody waits", () =>
     Effect.gen(function* () {
       const { vigil, watched, did, pass } = yield* watch
       watched.awaited = 1
@@ -42,9 +42,12 @@ describe("Vigil", () => {
       assert.isFalse(vigil.isSuspect)
       yield* pass(100)
       assert.isTrue(vigil.isSuspect)
-      assert.deepStrictEqual(did, ["probe"])
+      assert.deepStrictEqual(did, ["silent 1"])
+      yield* pass(2 * SILENCE_MS)
+      assert.deepStrictEqual(did, ["silent 1", "silent 2", "silent 3"])
+      watched.awaited = 0
       yield* pass(SILENCE_MS + 50)
-      assert.deepStrictEqual(did, ["probe", "dead"])
+      assert.deepStrictEqual(did, ["silent 1", "silent 2", "silent 3", "dead"])
     }).pipe(Effect.provide(layer))
   )
 
@@ -57,12 +60,12 @@ describe("Vigil", () => {
       vigil.heard()
       assert.isFalse(vigil.isSuspect)
       yield* pass(SILENCE_MS + 50)
-      assert.deepStrictEqual(did, ["probe", "probe"])
+      assert.deepStrictEqual(did, ["silent 1", "silent 1"])
       vigil.heard()
       watched.awaited = 0
       vigil.heard()
       yield* pass(5 * SILENCE_MS)
-      assert.deepStrictEqual(did, ["probe", "probe"])
+      assert.deepStrictEqual(did, ["silent 1", "silent 1"])
     }).pipe(Effect.provide(layer))
   )
 

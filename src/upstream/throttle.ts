@@ -1,0 +1,63 @@
+/**
+ * How many questions an upstream is asked at once that has said it is asked too much (RFC 6585 §4), and when again.
+ *
+ * What it was answering when it refused others is what it can do: no more are asked at once from then on. Each time that
+ * it refuses again that is halved, and as its answers come it grows by one for each round of them, until it is no limit
+ * any more. Pure: it is told the time.
+ */
+
+/** Until it is asked again where it does not say: doubled each time. */
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2_000
+/** So many at once are no limit, */
+const NO_LIMIT = 1_024
+/** nor is one that was learned so long ago. */
+const KNOWN_FOR_MS = 600_000
+
+export class Throttle {
+  private limit = Number.POSITIVE_INFINITY
+  private refusedMs = Number.NEGATIVE_INFINITY
+  private untilMs = Number.NEGATIVE_INFINITY
+  private pauseMs = FIRST_PAUSE_MS
+
+  /** On every question's way. */
+  get isSet(): boolean {
+    return this.limit !== Number.POSITIVE_INFINITY
+  }
+
+  /** Milliseconds until it may be asked. */
+  waitMs(nowMs: number): number {
+    return Math.max(0, this.untilMs - nowMs)
+  }
+
+  /** @param asked questions under way */
+  hasRoom(asked: number, nowMs: number): boolean {
+    if (nowMs - this.refusedMs >= KNOWN_FOR_MS) this.limit = Number.POSITIVE_INFINITY
+    return nowMs >= this.untilMs && asked < Math.floor(this.limit)
+  }
+
+  /**
+   * It refused a question.
+   *
+   * @param asked others that are under way
+   * @param waitMs until it wants to be asked again; undefined where it did not say
+   */
+  onRefused(asked: number, waitMs: number | undefined, nowMs: number): void {
+    // What was asked together is refused together: that is one refusal.
+    if (nowMs >= this.untilMs) {
+      this.limit /= 2
+      this.untilMs = nowMs + this.pauseMs
+      this.pauseMs = Math.min(2 * this.pauseMs, LONGEST_PAUSE_MS)
+    }
+    this.limit = Math.max(1, Math.min(this.limit, asked))
+    this.refusedMs = nowMs
+    if (waitMs !== undefined) this.untilMs = Math.max(this.untilMs, nowMs + waitMs)
+  }
+
+  onAnswered(nowMs: number): void {
+    if (!this.isSet) return
+    this.limit += 1 / this.limit
+    if (nowMs >= this.untilMs) this.pauseMs = FIRST_PAUSE_MS
+    if (this.limit >= NO_LIMIT) this.limit = Number.POSITIVE_INFINITY
+  }
+}
