@@ -22,6 +22,8 @@ export interface Exchange {
   readonly onFailure: (failure: AttemptFailure) => void
   /** An ICMP error came: it can be forged (RFC 5927), so the exchange goes on. */
   readonly onTrouble: (message: string) => void
+  /** It was not sent yet: the upstream wants to be asked less. Its silence says nothing. */
+  readonly onHeld: () => void
 }
 
 /** An exchange with an upstream, whatever the transports it takes; its own record. */

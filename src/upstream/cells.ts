@@ -26,8 +26,9 @@ const KNOWN_QUESTION_OCTETS = 5 * LINE_OCTETS
 const OCTETS_PER_UPSTREAM = 2 * LINE_OCTETS + KNOWN_QUESTION_OCTETS
 
 /** Words of an upstream's first line. */
-export const Word = { State: 0, Fault: 1, Failures: 2, Watcher: 3 } as const
-const WORDS = 4
+export const Word = { State: 0, Fault: 1, Failures: 2, Watcher: 3, Address: 4 } as const
+/** An even number: doubles stand behind them. */
+const WORDS = 6
 /** Times behind them. */
 export const Time = { LastGood: 0, Broken: 1, Trial: 2, Watched: 3, Noted: 4 } as const
 const TIMES = 5

@@ -147,8 +147,7 @@ export class Connections implements Owner, Due {
     call.connection = undefined
     this.throttle.onRefused(this.waiting, waitMs, nowMs)
     if (this.throttle.waitMs(nowMs) >= this.options.patientMs) call.onFailure(new NetworkFailure({ message }))
-    else this.line.add(call)
-    this.goOnLater()
+    else this.hold(call)
   }
 
   onAnswered(): void {
@@ -200,14 +199,22 @@ export class Connections implements Owner, Due {
       return
     }
     const connection = this.choose()
-    if (connection === undefined) {
+    if (connection !== undefined) {
+      this.give(connection, call)
+      if (connection.waiting > this.busy) this.grow()
+    } else if (this.mayAsk) {
       this.line.add(call)
       this.grow()
-      this.goOnLater()
-      return
+    } else {
+      this.hold(call)
     }
-    this.give(connection, call)
-    if (connection.waiting > this.busy) this.grow()
+  }
+
+  /** It waits until the upstream may be asked more. */
+  private hold(call: Call): void {
+    this.line.add(call)
+    call.exchange.onHeld()
+    this.goOnLater()
   }
 
   /** In a later turn: whoever asks is not told of a failure before the asking is over. */

@@ -1,4 +1,5 @@
 /** How a connection to an upstream is opened, by its protocol. */
+import type { Socket } from "node:net"
 import type { SecureContext } from "node:tls"
 import { Effect, type Scope } from "effect"
 import type { TtlBounds } from "../dns/response.ts"
@@ -15,6 +16,8 @@ import type { Whereabouts } from "./whereabouts.ts"
 
 /** For name, connection and handshake together. */
 const OPEN_TIMEOUT_MS = 3_000
+/** For connection and handshake, where there is another address to try. */
+const ONE_TIMEOUT_MS = 1_000
 /** A refusal is said again after a minute, and at once where its reason is another. */
 const SAID_FOR_MS = 60_000
 
@@ -65,8 +68,9 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
       : undefined
   return (owner, lifetime) =>
     Effect.gen(function* () {
-      const destination = { remote, addresses: yield* whereabouts.current }
-      const socket = yield* client === undefined ? dial(destination) : client.dial(destination)
+      const dialTo = (addresses: ReadonlyArray<string>) =>
+        client === undefined ? dial({ remote, addresses }) : client.dial({ remote, addresses })
+      const socket = yield* dialAnywhere(remote, whereabouts, dialTo)
       if (socket.destroyed) return yield* refused(remote, "the connection was closed as soon as it was there")
       whereabouts.prefer(socket.remoteAddress)
       const { note } = upstream.observer
@@ -79,6 +83,27 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
         : new StreamConnection(socket, { owner, ttl, lifetime, isEncrypted: client !== undefined })
     })
 }
+
+/**
+ * Connects to whichever address answers. The addresses are tried in turn until one accepts (RFC 8305); where what answers
+ * there is not whom it ought to be, or hangs, the others are tried once more, and before that one from then on.
+ */
+const dialAnywhere = (
+  remote: Endpoint,
+  whereabouts: Whereabouts,
+  dialTo: (addresses: ReadonlyArray<string>) => Effect.Effect<Socket, SocketError, Scope.Scope>
+): Effect.Effect<Socket, SocketError, Scope.Scope> =>
+  Effect.flatMap(whereabouts.current, (addresses) => {
+    if (addresses.length === 1) return dialTo(addresses)
+    const first = Effect.timeoutOrElse(dialTo(addresses), {
+      duration: ONE_TIMEOUT_MS,
+      orElse: () => refused(remote, "the connection was not there in time")
+    })
+    return Effect.catch(first, () => {
+      whereabouts.passOver(addresses[0]!)
+      return Effect.flatMap(whereabouts.current, dialTo)
+    })
+  })
 
 const refused = (remote: Endpoint, message: string): Effect.Effect<never, SocketError> =>
   Effect.fail(new SocketError({ endpoint: formatEndpoint(remote), message }))

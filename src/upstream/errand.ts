@@ -13,6 +13,7 @@ import type { Connections } from "./connections.ts"
 import { EdnsLevel, type HigherLevel, lowerLevel, refusesEdns } from "./edns-support.ts"
 import type { Resolver } from "./resolver.ts"
 import type { UdpPort } from "./udp-port.ts"
+import type { Whereabouts } from "./whereabouts.ts"
 
 const noOptions: ReadonlyArray<Option> = []
 
@@ -27,6 +28,8 @@ export class Errand implements Exchange {
   private port: UdpPort | undefined
   private call: Call | undefined
   private isOver = false
+  /** Addresses that were left for the next while it waited. */
+  private moves = 0
 
   constructor(resolver: Resolver, attempt: Attempt) {
     this.resolver = resolver
@@ -53,6 +56,7 @@ export class Errand implements Exchange {
   sendFrom(port: UdpPort): void {
     if (this.isOver) return
     this.port = port
+    port.whereabouts?.asked()
     port.ask(this, this.hasEdns, this.options)
   }
 
@@ -77,7 +81,10 @@ export class Errand implements Exchange {
         return
       }
     } else if (response.rcode === Rcode.NoError || response.rcode === Rcode.NXDomain || response.hasOpt) {
-      this.attempt.upstream.edns.onAnswer(this.level, this.higher, this.nowMs)
+      // Where the address was another then, its silence was no refusal.
+      const isMoved = this.higher === "silent" && this.whereabouts.hasMovedLately
+      const higher = isMoved ? "not-tried" : this.higher
+      this.attempt.upstream.edns.onAnswer(this.level, higher, this.nowMs)
     }
     if (response.rcode === Rcode.Refused && this.tellsSubnet) {
       this.askAgain(this.options.filter(({ code }) => code !== OPTION_CLIENT_SUBNET))
@@ -99,7 +106,25 @@ export class Errand implements Exchange {
   }
 
   onTrouble(message: string): void {
-    if (!this.isOver) this.attempt.onTrouble(message)
+    if (!this.isOver && !this.move()) this.attempt.onTrouble(message)
+  }
+
+  onHeld(): void {
+    if (!this.isOver) this.attempt.onHeld()
+  }
+
+  onLeft(): void {
+    if (!this.isOver) this.move()
+  }
+
+  /** Goes to the upstream's next address, each once at most; says whether there is one. */
+  private move(): boolean {
+    if (this.port === undefined || this.moves >= this.whereabouts.others) return false
+    this.moves++
+    this.port.forget(this)
+    this.port = undefined
+    this.start()
+    return true
   }
 
   /** Where to ask after a refusal; undefined where it is not for EDNS that it was refused. */
@@ -151,6 +176,10 @@ export class Errand implements Exchange {
 
   private get tellsSubnet(): boolean {
     return this.options.some(({ code }) => code === OPTION_CLIENT_SUBNET)
+  }
+
+  private get whereabouts(): Whereabouts {
+    return this.resolver.options.whereabouts.get(this.attempt.upstream)!
   }
 
   private get connections(): Connections {

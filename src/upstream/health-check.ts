@@ -90,6 +90,11 @@ export class HealthCheck implements Due {
     if (--this.pending === 0) this.end(false)
   }
 
+  /** It has said a moment ago that it is asked too much: it is there. */
+  onHeld(): void {
+    this.end(true)
+  }
+
   private end(isWell: boolean): void {
     if (this.isOver) return
     this.isOver = true
@@ -132,5 +137,9 @@ class Probe implements Attempt {
 
   onTrouble(): void {
     this.onFailure()
+  }
+
+  onHeld(): void {
+    this.check.onHeld()
   }
 }

@@ -117,9 +117,10 @@ export class ResolverPool extends Context.Service<
       let trust: SecureContext | undefined
       const whereabouts = new Map<Upstream, Whereabouts>()
       for (const upstream of known.values()) {
+        const watching = { nowMs: wheel.nowMs, words: upstream.cells.words }
         const at = isNamed(upstream.address)
-          ? yield* Whereabouts.followed(upstream.endpoint, findBy(config.bootstrap))
-          : Whereabouts.fixed(upstream.endpoint)
+          ? yield* Whereabouts.followed(upstream.endpoint, watching, findBy(config.bootstrap))
+          : Whereabouts.fixed(upstream.endpoint, watching)
         whereabouts.set(upstream, at)
         const own = yield* connectionsTo(upstream, {
           wheel,
@@ -142,6 +143,7 @@ export class ResolverPool extends Context.Service<
           counters,
           connections,
           whereabouts,
+          silenceMs: config.attemptTimeoutMs,
           turn,
           loopOptions: [yield* LoopMark]
         }),

@@ -6,10 +6,10 @@
  * replaced lives until its exchanges are over.
  */
 import { Effect, Exit, FiberSet, Scope } from "effect"
+import { isNamed } from "../config/upstream-address.ts"
 import type { Option } from "../dns/question.ts"
 import type { TtlBounds } from "../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
-import type { Endpoint } from "../io/endpoint.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import { type Attempt, NetworkFailure } from "./attempt.ts"
@@ -36,6 +36,8 @@ export interface ResolverOptions {
   readonly loopOptions: ReadonlyArray<Option>
   readonly connections: ReadonlyMap<Upstream, Connections>
   readonly whereabouts: ReadonlyMap<Upstream, Whereabouts>
+  /** An address that has answered nothing for so long is left for another, where there is one. */
+  readonly silenceMs: number
 }
 
 export class Resolver {
@@ -83,7 +85,10 @@ export class Resolver {
 
   /** The socket to ask this upstream from; where none is open yet, `errand` is sent as soon as one is. */
   portFor(upstream: Upstream, errand: Errand): UdpPort | undefined {
-    const open = this.ports.get(upstream)
+    let open = this.ports.get(upstream)
+    if (open?.port.whereabouts !== undefined && this.isLeft(open, upstream, errand.attempt.silences > 0)) {
+      open = this.ports.get(upstream)
+    }
     if (open !== undefined) {
       const isAged = this.options.turn.nowMs() - open.port.openedMs >= PORT_LIFE_MS
       if (!isAged || this.draining.length >= MAX_DRAINING) if (!open.port.isFull) return open.port
@@ -104,13 +109,9 @@ export class Resolver {
   private openPort(upstream: Upstream): Array<Errand> {
     const waiting: Array<Errand> = []
     this.opening.set(upstream, waiting)
-    const { turn } = this.options
     const open = Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.fork(this.scope)
-      const remote = yield* this.remoteOf(upstream)
-      const port = yield* UdpPort.open(remote, this.options.ttl, turn.nowMs(), turn.refresh, () =>
-        this.options.counters.add("upstream.strangers")
-      ).pipe(
+      const port = yield* this.openAnywhere(upstream).pipe(
         Scope.provide(scope),
         Effect.onError(() => Scope.close(scope, Exit.void))
       )
@@ -150,17 +151,46 @@ export class Resolver {
     this.inFlight === 0 ? Effect.void : Effect.delay(this.drained, DRAIN_CHECK_MS)
   )
 
-  /** Where to send to. Of several addresses one that does not answer makes room for the next. */
-  private remoteOf(upstream: Upstream): Effect.Effect<Endpoint, SocketError> {
-    const whereabouts = this.options.whereabouts.get(upstream)!
-    return Effect.map(whereabouts.current, ([first, ...others]) => {
-      const address = upstream.breaker.isClosed ? first! : (others[0] ?? first!)
-      if (address !== first) whereabouts.passOver(first!)
-      return { address, port: upstream.endpoint.port }
-    })
+  /** Opens a socket to the first of the upstream's addresses that one can be opened to. */
+  private openAnywhere(upstream: Upstream): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
+    const { ttl, turn, counters, whereabouts } = this.options
+    const at = whereabouts.get(upstream)!
+    const openAt = (address: string) =>
+      UdpPort.open(
+        { address, port: upstream.endpoint.port },
+        ttl,
+        turn.nowMs(),
+        turn.refresh,
+        () => counters.add("upstream.strangers"),
+        isNamed(upstream.address) ? at : undefined
+      )
+    const tryAt = (address: string) => Effect.tapError(openAt(address), () => Effect.sync(() => at.passOver(address)))
+    return Effect.flatMap(at.current, ([first, ...others]) =>
+      others.reduce((trying, address) => Effect.catch(trying, () => tryAt(address)), tryAt(first!))
+    )
+  }
+
+  /**
+   * Whether a socket is to an address that is asked no more: for it is silent, or others have found that it is. What waits
+   * there is asked at the next.
+   *
+   * @param isLate whether a question has just been left unanswered
+   */
+  private isLeft(open: OpenPort, upstream: Upstream, isLate: boolean): boolean {
+    const { port } = open
+    const at = port.whereabouts!
+    if (port.address === at.first && at.isSilent(this.options.silenceMs, isLate)) at.passOver(port.address)
+    if (port.address === at.first || this.ports.get(upstream) !== open) return false
+    this.ports.delete(upstream)
+    this.draining.push(open)
+    port.leave()
+    return true
   }
 
   private readonly closeDrained: Effect.Effect<void> = Effect.suspend(() => {
+    for (const [upstream, open] of this.ports) {
+      if (open.port.whereabouts !== undefined) this.isLeft(open, upstream, false)
+    }
     const over = this.draining.filter(({ port }) => port.isIdle)
     for (const open of over) this.draining.splice(this.draining.indexOf(open), 1)
     return Effect.forEach(over, ({ scope }) => Scope.close(scope, Exit.void), { discard: true })

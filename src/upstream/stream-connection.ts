@@ -43,7 +43,13 @@ const rootServers: Question = {
   origin: undefined
 }
 const NO_ROOM = Buffer.alloc(0)
-const nobody: Exchange = { question: rootServers, onResponse: () => {}, onFailure: () => {}, onTrouble: () => {} }
+const nobody: Exchange = {
+  question: rootServers,
+  onResponse: () => {},
+  onFailure: () => {},
+  onTrouble: () => {},
+  onHeld: () => {}
+}
 
 export interface StreamOptions {
   readonly owner: Owner

@@ -15,10 +15,13 @@ import { Incidents } from "../io/incidents.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { randomU16 } from "../io/random.ts"
 import { type Exchange, GarbageReceived } from "./attempt.ts"
+import type { Whereabouts } from "./whereabouts.ts"
 
 interface Waiting extends Exchange {
   /** Of the message that was sent. */
   id: number
+  /** The address is left for another: it may be asked there. */
+  readonly onLeft: () => void
 }
 
 /** Exchanges that one socket carries at most: so few of 65,536 ids that a free one is found at once. */
@@ -26,21 +29,32 @@ const MAX_EXCHANGES = 8192
 
 export class UdpPort {
   readonly openedMs: number
+  readonly address: string
   private readonly exchanges = new OpenTable<Waiting, number>(
     ({ id }) => id,
     (waiting, id) => waiting.id === id
   )
   private readonly ttl: TtlBounds
   private readonly onStranger: () => void
+  /** Undefined where the upstream has an address of its own. */
+  readonly whereabouts: Whereabouts | undefined
+  private readonly incidents: Incidents
   private socket: DatagramSocket | undefined
 
-  private readonly incidents: Incidents
-
-  private constructor(ttl: TtlBounds, nowMs: number, onStranger: () => void, incidents: Incidents) {
+  private constructor(
+    address: string,
+    ttl: TtlBounds,
+    nowMs: number,
+    onStranger: () => void,
+    whereabouts: Whereabouts | undefined,
+    incidents: Incidents
+  ) {
+    this.address = address
     this.incidents = incidents
     this.ttl = ttl
     this.openedMs = nowMs
     this.onStranger = onStranger
+    this.whereabouts = whereabouts
   }
 
   static open(
@@ -48,18 +62,23 @@ export class UdpPort {
     ttl: TtlBounds,
     nowMs: number,
     onBatch: () => void,
-    onStranger: () => void
+    onStranger: () => void,
+    whereabouts?: Whereabouts
   ): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
     return Effect.gen(function* () {
       const transport = yield* DatagramTransport
-      const port = new UdpPort(ttl, nowMs, onStranger, yield* Incidents)
+      const port = new UdpPort(remote.address, ttl, nowMs, onStranger, whereabouts, yield* Incidents)
       port.socket = yield* transport.connect(remote, {
         onBatch: (batch, count) => {
           onBatch()
           for (let i = 0; i < count; i++) port.receive(batch[i]!)
         },
         onError: (error) => {
-          for (const exchange of port.exchanges.values()) exchange.onTrouble(error.message)
+          whereabouts?.passOver(remote.address)
+          for (const exchange of port.exchanges.values()) {
+            // One of them may have taken the others to another address.
+            if (port.exchanges.get(exchange.id, exchange.id) === exchange) exchange.onTrouble(error.message)
+          }
         },
         onUnsent: () => {}
       })
@@ -88,6 +107,11 @@ export class UdpPort {
     this.exchanges.delete(exchange)
   }
 
+  /** No more is asked from here. */
+  leave(): void {
+    for (const exchange of this.exchanges.values()) exchange.onLeft()
+  }
+
   private receive(datagram: Datagram): void {
     let exchange: Waiting | undefined
     try {
@@ -100,6 +124,7 @@ export class UdpPort {
         return
       }
       this.exchanges.delete(exchange)
+      this.whereabouts?.heard(this.address)
       // Larger than a datagram may be here: as if the upstream had said so itself (RFC 2181 §9).
       const response = datagram.isTruncated
         ? truncatedResponse(u16(payload, 2))

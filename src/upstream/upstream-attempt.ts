@@ -26,7 +26,7 @@ export class UpstreamAttempt implements Attempt {
   rcode = -1
   errand: Errand | undefined
   isTroubled = false
-  /** Whether its silence was counted already. */
+  /** Whether its silence was counted already, or is not to be counted. */
   isBlamed = false
   /** Whether its silence is its question's own, as it seems. */
   private isHopeless = false
@@ -124,5 +124,9 @@ export class UpstreamAttempt implements Attempt {
     } catch (thrown) {
       this.owner.onDefect(thrown)
     }
+  }
+
+  onHeld(): void {
+    this.isBlamed = true
   }
 }

@@ -20,6 +20,8 @@ export class Upstream {
   readonly isTrusted: boolean
   /** At an address on loopback or a private network: only from there a query can come back round to us. */
   readonly isNear: boolean
+  /** What all threads know of it. */
+  readonly cells: UpstreamCells
   readonly breaker: Breaker
   readonly latency: Latency
   /** Who checks it, where it has to be checked. */
@@ -51,6 +53,7 @@ export class Upstream {
     onTransition: OnTransition = () => {},
     observer: UpstreamObserver = unobserved
   ) {
+    this.cells = cells
     this.observer = observer
     this.breaker = new Breaker(cells, onTransition)
     this.latency = new Latency(cells)

@@ -4,11 +4,16 @@
  * They are asked again in the background as their TTLs run out. The last good ones are kept for as long as no others
  * are to be had. A name that is not known yet is asked for at growing pauses; the server runs meanwhile, and its other
  * upstreams answer.
+ *
+ * The first of them is asked. One that answers nothing, or that there is no way to, makes room for the next: for all
+ * resolvers of the thread, and by a word in the memory that they share for those of all threads.
  */
 import { promises as dns } from "node:dns"
 import { Deferred, Effect, type Scope } from "effect"
 import { SocketError } from "../io/datagram.ts"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { Word } from "./cells.ts"
+import { stableHash } from "./policy.ts"
 
 export interface Found {
   /** At least one. */
@@ -34,6 +39,17 @@ const MIN_REFRESH_SECONDS = 30
 const MAX_REFRESH_SECONDS = 3_600
 const FIRST_PAUSE_MS = 500
 const MAX_PAUSE_MS = 60_000
+/** A question that is asked again sooner was not waited for. */
+const LATE_MS = 40
+/** Silence so short a time after an address was left was that address's. */
+const LATELY_MS = 10_000
+
+/** What those that look after addresses share. */
+export interface Watching {
+  readonly nowMs: () => number
+  /** What all threads know of the upstream: in `Word.Address`, the hash of the address that is asked. */
+  readonly words: Int32Array
+}
 
 /** Asks these servers, A and AAAA (RFC 3596), by Node's own resolver; one of the two is enough. */
 export const findBy = (servers: ReadonlyArray<Endpoint>): FindName => {
@@ -63,22 +79,35 @@ export class Whereabouts {
   /** Done when the first answer, good or bad, is there. */
   private readonly isAsked = Deferred.makeUnsafe<void>()
   private readonly remote: Endpoint
+  private readonly watching: Watching
+  /** What the shared word was when it was looked at last. */
+  private seenWord = 0
+  /** Those that have answered since they were left last. */
+  private readonly proven = new Set<string>()
+  /** Since when the first owes an answer; undefined where it owes none. */
+  private owesSinceMs: number | undefined
+  private movedMs = Number.NEGATIVE_INFINITY
 
-  private constructor(remote: Endpoint) {
+  private constructor(remote: Endpoint, watching: Watching) {
     this.remote = remote
+    this.watching = watching
   }
 
   /** Of an upstream that has an address of its own. */
-  static fixed(remote: Endpoint): Whereabouts {
-    const whereabouts = new Whereabouts(remote)
+  static fixed(remote: Endpoint, watching: Watching): Whereabouts {
+    const whereabouts = new Whereabouts(remote, watching)
     whereabouts.addresses = [remote.address]
     Deferred.doneUnsafe(whereabouts.isAsked, Effect.void)
     return whereabouts
   }
 
   /** Of an upstream with a name, which is asked for as long as the scope lives. */
-  static followed(remote: Endpoint, find: FindName): Effect.Effect<Whereabouts, never, Scope.Scope> {
-    const whereabouts = new Whereabouts(remote)
+  static followed(
+    remote: Endpoint,
+    watching: Watching,
+    find: FindName
+  ): Effect.Effect<Whereabouts, never, Scope.Scope> {
+    const whereabouts = new Whereabouts(remote, watching)
     return Effect.as(Effect.forkScoped(whereabouts.follow(find)), whereabouts)
   }
 
@@ -86,25 +115,93 @@ export class Whereabouts {
   get current(): Effect.Effect<ReadonlyArray<string>, SocketError> {
     return Effect.andThen(
       Deferred.await(this.isAsked),
-      Effect.suspend(() =>
-        this.addresses.length > 0
+      Effect.suspend(() => {
+        this.followOthers()
+        return this.addresses.length > 0
           ? Effect.succeed(this.addresses)
           : Effect.fail(
               new SocketError({ endpoint: formatEndpoint(this.remote), message: `no address: ${this.failure}` })
             )
-      )
+      })
     )
   }
 
-  /** The address that was found to work is tried first from now on. */
-  prefer(address: string | undefined): void {
-    if (address === undefined || this.addresses[0] === address || !this.addresses.includes(address)) return
-    this.addresses = [address, ...this.addresses.filter((other) => other !== address)]
+  /** Addresses besides the first. */
+  get others(): number {
+    return Math.max(0, this.addresses.length - 1)
   }
 
-  /** The address at which nobody answers is tried last from now on. */
+  /** The one to be asked, as far as any is known. */
+  get first(): string | undefined {
+    this.followOthers()
+    return this.addresses[0]
+  }
+
+  /** Whether an address was left a moment ago. */
+  get hasMovedLately(): boolean {
+    return this.watching.nowMs() - this.movedMs < LATELY_MS
+  }
+
+  /** A question was sent to the first. */
+  asked(): void {
+    this.owesSinceMs ??= this.watching.nowMs()
+  }
+
+  /** An address has answered. */
+  heard(address: string): void {
+    if (address === this.addresses[0]) this.owesSinceMs = undefined
+    if (!this.proven.has(address)) this.proven.add(address)
+  }
+
+  /**
+   * Whether the first has been silent for so long that another is to be asked: one that has never answered need only be
+   * late for one question.
+   *
+   * @param limitMs for one that has answered before
+   * @param isLate whether it has just left a question unanswered
+   */
+  isSilent(limitMs: number, isLate: boolean): boolean {
+    if (this.owesSinceMs === undefined || this.others === 0) return false
+    const silentMs = this.watching.nowMs() - this.owesSinceMs
+    return silentMs >= (isLate && !this.proven.has(this.addresses[0]!) ? LATE_MS : limitMs)
+  }
+
+  /** The address was found to work: it is tried first from now on. */
+  prefer(address: string | undefined): void {
+    if (address === undefined || !this.addresses.includes(address)) return
+    this.heard(address)
+    if (this.addresses[0] !== address) this.begin([address, ...this.addresses.filter((other) => other !== address)])
+  }
+
+  /** Nobody answers at the address: it is tried last from now on, and those that have answered before the others. */
   passOver(address: string): void {
-    if (this.addresses[0] === address) this.addresses = [...this.addresses.slice(1), address]
+    this.proven.delete(address)
+    if (this.addresses[0] !== address || this.others === 0) return
+    const others = this.addresses.slice(1)
+    const proven = others.filter((other) => this.proven.has(other))
+    this.begin([...proven, ...others.filter((other) => !this.proven.has(other)), address])
+  }
+
+  private begin(addresses: ReadonlyArray<string>): void {
+    this.moveTo(addresses)
+    this.seenWord = wordOf(addresses[0]!)
+    Atomics.store(this.watching.words, Word.Address, this.seenWord)
+  }
+
+  private moveTo(addresses: ReadonlyArray<string>): void {
+    this.addresses = addresses
+    this.owesSinceMs = undefined
+    this.movedMs = this.watching.nowMs()
+  }
+
+  /** Goes where another thread has gone. */
+  private followOthers(): void {
+    const word = this.watching.words[Word.Address]!
+    if (word === this.seenWord) return
+    this.seenWord = word
+    const address = this.addresses.find((other) => wordOf(other) === word)
+    if (address === undefined || address === this.addresses[0]) return
+    this.moveTo([address, ...this.addresses.filter((other) => other !== address)])
   }
 
   private follow(find: FindName): Effect.Effect<never> {
@@ -132,10 +229,15 @@ export class Whereabouts {
     return Effect.forever(Effect.flatMap(ask, Effect.sleep))
   }
 
-  /** The one that was first stays first where it is still among them. */
+  /** The one that was first stays first where it is still among them; at the start, the one that other threads ask. */
   private keep(addresses: ReadonlyArray<string>): void {
     const first = this.addresses[0]
-    this.addresses = addresses
-    this.prefer(first)
+    const word = this.watching.words[Word.Address]!
+    const kept = addresses.find((address) => address === first) ?? addresses.find((address) => wordOf(address) === word)
+    this.addresses = kept === undefined ? addresses : [kept, ...addresses.filter((address) => address !== kept)]
+    if (this.addresses[0] !== first) this.owesSinceMs = undefined
+    for (const address of this.proven) if (!addresses.includes(address)) this.proven.delete(address)
   }
 }
+
+const wordOf = (address: string): number => stableHash(Buffer.from(address))

@@ -49,6 +49,8 @@ interface StreamUpstreamOptions {
   /** None: plain TCP. */
   readonly certificate?: Certificate | undefined
   readonly port?: number
+  /** On loopback; 127.0.0.1 by default. */
+  readonly address?: string
   readonly onQuery?: OnQuery
 }
 
@@ -83,7 +85,7 @@ export const streamUpstream = (options: StreamUpstreamOptions): Effect.Effect<St
               onConnection(socket)
             )
       server.on("tlsClientError", () => {})
-      const port = await listening(server, sockets, options.port)
+      const port = await listening(server, sockets, options.port, options.address)
       const open = (): number => sockets.size
       return { upstream: { port, connections, open, queries }, server, sockets }
     }),
@@ -91,14 +93,14 @@ export const streamUpstream = (options: StreamUpstreamOptions): Effect.Effect<St
   ).pipe(Effect.map(({ upstream }) => upstream))
 
 /** Listens on loopback and keeps account of the sockets that are open. */
-export const listening = (server: Server, sockets: Set<Socket>, port = 0): Promise<number> => {
+export const listening = (server: Server, sockets: Set<Socket>, port = 0, address = "127.0.0.1"): Promise<number> => {
   server.on("connection", (socket: Socket) => {
     sockets.add(socket)
     socket.on("error", () => {})
     socket.on("close", () => sockets.delete(socket))
   })
   return new Promise((resolve) => {
-    server.listen(port, "127.0.0.1", () => {
+    server.listen(port, address, () => {
       const bound = server.address()
       resolve(typeof bound === "object" && bound !== null ? bound.port : 0)
     })
