@@ -10,7 +10,7 @@
 import { createHash } from "node:crypto"
 import { type Rule, viewBy, type WeightedUpstream } from "../config/routes.ts"
 import type { Settings } from "../config/schema.ts"
-import { formatEndpoint } from "../io/endpoint.ts"
+import { formatUpstream } from "../config/upstream-address.ts"
 
 /** 64 bits of SHA-256. */
 const OCTETS = 8
@@ -21,7 +21,7 @@ type Deciding = Pick<Settings, "upstreams" | "groups" | "rules" | "trustUpstream
 export const fingerprintsOf = (settings: Deciding): ((view: number) => Buffer) => {
   const { cacheMinTtlSecs, groups, rules, trustUpstreamAd } = settings
   const digest = (upstreams: ReadonlyArray<WeightedUpstream>, ecs?: Rule["ecs"]): Buffer => {
-    const asked = [...new Set(upstreams.map(described))].sort()
+    const asked = [...new Set(upstreams.map(formatUpstream))].sort()
     const deciding = [trustUpstreamAd, cacheMinTtlSecs, asked, ...(ecs === undefined ? [] : [ecs.ipv4, ecs.ipv6])]
     return createHash("sha256").update(JSON.stringify(deciding)).digest().subarray(0, OCTETS)
   }
@@ -35,18 +35,4 @@ export const fingerprintsOf = (settings: Deciding): ((view: number) => Buffer) =
     }
   }
   return (view) => digests.get(view) ?? common
-}
-
-const described = (upstream: WeightedUpstream): string => {
-  const { protocol, endpoint } = upstream
-  const place = [protocol, formatEndpoint(endpoint)]
-  switch (protocol) {
-    case "udp":
-    case "tcp":
-      return JSON.stringify(place)
-    case "tls":
-      return JSON.stringify([...place, upstream.identity])
-    case "https":
-      return JSON.stringify([...place, upstream.identity, upstream.authority, upstream.path])
-  }
 }

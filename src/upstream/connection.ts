@@ -2,6 +2,7 @@
 import type { Option } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
 import type { TimerWheel } from "../io/timer-wheel.ts"
+import type { Order, SeenOrder } from "./answer-order.ts"
 import type { AttemptFailure, Exchange } from "./attempt.ts"
 
 /** A question on its way over a connection, or in line for one. */
@@ -59,9 +60,6 @@ export interface Connection {
   readonly forget: (call: Call) => void
 }
 
-/** Whether a server answers the questions of one connection in the order in which they came. */
-export type Order = "kept" | "any" | "unknown"
-
 /** Whom a connection belongs to. */
 export interface Owner {
   readonly wheel: TimerWheel["Service"]
@@ -92,7 +90,7 @@ export interface Owner {
   /** An answer came that nobody waits for. */
   readonly onStranger: () => void
   /** What the server's answers show of its order. */
-  readonly onOrder: (order: Exclude<Order, "unknown">) => void
+  readonly onOrder: (order: SeenOrder) => void
   readonly order: Order
   /** How long a connection on which questions wait may be silent, in milliseconds. */
   readonly silenceMs: () => number

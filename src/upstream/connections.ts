@@ -9,9 +9,11 @@ import { Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { Option } from "../dns/question.ts"
 import type { SocketError } from "../io/datagram.ts"
 import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
+import { AnswerOrder, type Order, type SeenOrder } from "./answer-order.ts"
 import { type Exchange, NetworkFailure } from "./attempt.ts"
-import { Call, type Connection, type Order, type Owner } from "./connection.ts"
+import { Call, type Connection, type Owner } from "./connection.ts"
 import { Lifetime } from "./lifetime.ts"
+import { Line } from "./line.ts"
 import { Throttle } from "./throttle.ts"
 
 /** Open and not to be left. Suspect ones that are still listened to are besides. */
@@ -30,8 +32,6 @@ const BUSY_IN_ORDER = 1
 const MAX_LOSSES = 16
 /** And where they had not: an upstream that is broken is left soon. */
 const MAX_LOSSES_OF_FRESH = 1
-/** What was seen of the order of a server's answers holds for so long. */
-const ORDER_KNOWN_MS = 600_000
 /** So long after a failure no connection is opened beside others that work. */
 const NO_MORE_MS = 1_000
 
@@ -46,6 +46,8 @@ export interface ConnectionsOptions {
   /** A question that would have to wait for so long until it may be asked is not kept. */
   readonly patientMs: number
   readonly onStranger: () => void
+  /** A question has to wait, for the upstream is asked too much. */
+  readonly onHeld: () => void
   /** Told why a connection could not be opened. */
   readonly onRefused: (error: SocketError) => Effect.Effect<void>
   readonly onOpened: Effect.Effect<void>
@@ -64,8 +66,7 @@ export class Connections implements Owner, Due {
   private members: ReadonlyArray<Member> = []
   private opening = 0
   private refusedMs = Number.NEGATIVE_INFINITY
-  private keptUntilMs = Number.NEGATIVE_INFINITY
-  private anyUntilMs = Number.NEGATIVE_INFINITY
+  private readonly answerOrder = new AnswerOrder()
   private pause: Timer | undefined
   private readonly lifetime = new Lifetime()
   private readonly throttle = new Throttle()
@@ -154,16 +155,12 @@ export class Connections implements Owner, Due {
     if (this.throttle.isSet) this.throttle.onAnswered(this.wheel.nowMs())
   }
 
-  onOrder(order: "kept" | "any"): void {
-    const untilMs = this.wheel.nowMs() + ORDER_KNOWN_MS
-    if (order === "any") this.anyUntilMs = untilMs
-    else this.keptUntilMs = untilMs
+  onOrder(order: SeenOrder): void {
+    this.answerOrder.onSeen(order, this.wheel.nowMs())
   }
 
-  /** One answer out of turn says more than many in turn. */
   get order(): Order {
-    const nowMs = this.wheel.nowMs()
-    return nowMs < this.anyUntilMs ? "any" : nowMs < this.keptUntilMs ? "kept" : "unknown"
+    return this.answerOrder.at(this.wheel.nowMs())
   }
 
   /** The upstream may be asked again. */
@@ -213,6 +210,7 @@ export class Connections implements Owner, Due {
   /** It waits until the upstream may be asked more. */
   private hold(call: Call): void {
     this.line.add(call)
+    this.options.onHeld()
     call.exchange.onHeld()
     this.goOnLater()
   }
@@ -299,39 +297,5 @@ export class Connections implements Owner, Due {
     if (this.opening > 0 || this.members.some(({ connection }) => connection.isUsable)) return
     // Those who come back at once wait for the next connection.
     for (const call of this.line.takeAll()) call.onFailure(new NetworkFailure({ message }))
-  }
-}
-
-/** First come, first served; those who are over are passed over. */
-class Line {
-  private calls: Array<Call> = []
-  private head = 0
-
-  /** With those who are over. */
-  get size(): number {
-    return this.calls.length - this.head
-  }
-
-  get isEmpty(): boolean {
-    while (this.head < this.calls.length && this.calls[this.head]!.isOver) this.head++
-    if (this.head < this.calls.length) return false
-    this.calls = []
-    this.head = 0
-    return true
-  }
-
-  add(call: Call): void {
-    this.calls.push(call)
-  }
-
-  take(): Call | undefined {
-    return this.isEmpty ? undefined : this.calls[this.head++]
-  }
-
-  takeAll(): ReadonlyArray<Call> {
-    const waiting = this.calls.slice(this.head).filter(({ isOver }) => !isOver)
-    this.calls = []
-    this.head = 0
-    return waiting
   }
 }

@@ -28,6 +28,7 @@ export interface DialOptions {
   readonly silenceMs: () => number
   readonly patientMs: number
   readonly onStranger: () => void
+  readonly onHeld: () => void
   /** Whom to believe; made only where somebody has to prove who he is. */
   readonly trust: () => SecureContext
   readonly whereabouts: Whereabouts
@@ -39,7 +40,7 @@ export const connectionsTo = (
   options: DialOptions
 ): Effect.Effect<Connections, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { wheel, onBatch, silenceMs, patientMs, onStranger } = options
+    const { wheel, onBatch, silenceMs, patientMs, onStranger, onHeld } = options
     const { endpoint } = upstream
     const refusals = new Refusals(upstream.name, wheel.nowMs)
     const open = opener(upstream, options)
@@ -49,6 +50,7 @@ export const connectionsTo = (
       silenceMs,
       patientMs,
       onStranger,
+      onHeld,
       open: (owner, lifetime) =>
         Effect.timeoutOrElse(open(owner, lifetime), {
           duration: OPEN_TIMEOUT_MS,

@@ -7,8 +7,6 @@ import {
   type ClientHttp2Stream,
   connect,
   constants,
-  type IncomingHttpHeaders,
-  type IncomingHttpStatusHeader,
   type OutgoingHttpHeaders
 } from "node:http2"
 import type { Socket } from "node:net"
@@ -17,25 +15,20 @@ import { lessAge } from "../dns/ageing.ts"
 import { PADDED_BLOCK, writeQuery } from "../dns/question.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
 import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
-import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import { MAX_SENT } from "../io/datagram.ts"
 import { OpenTable } from "../io/open-table.ts"
-import { type AttemptFailure, GarbageReceived, NetworkFailure } from "./attempt.ts"
+import { GarbageReceived } from "./attempt.ts"
 import { type Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
-import { retryAfterMs } from "./retry-after.ts"
+import { MEDIA_TYPE, type Outcome, Request, type RequestOwner } from "./https-request.ts"
 import { Vigil, WatchedConnection } from "./vigil.ts"
 
 /** Requests at once, where the server allows more, or has not yet said how many (RFC 9113 §6.5.2). */
 const MAX_STREAMS = 256
 const UNTIL_TOLD = 100
-const MEDIA_TYPE = "application/dns-message"
 /** The same message makes the same request, for caches on its way (RFC 8484 §4.1). */
 const ID = 0
 
 const room = new Uint8Array(MAX_SENT)
-
-const TOO_MANY_REQUESTS = 429
-const SERVICE_UNAVAILABLE = 503
 
 export interface HttpsOptions {
   readonly owner: Owner
@@ -45,7 +38,7 @@ export interface HttpsOptions {
   readonly address: HttpsAddress
 }
 
-export class HttpsConnection implements Connection {
+export class HttpsConnection implements Connection, RequestOwner {
   private asked = 0
   private answered = 0
   isOver = false
@@ -114,7 +107,6 @@ export class HttpsConnection implements Connection {
     this.vigil.heard()
   }
 
-  /** A request's stream is over; the outcome is what came of it, undefined where the server ended it with nothing. */
   onOver(request: Request, outcome: Outcome | undefined, code: number): void {
     if (!this.requests.delete(request)) return
     const { call } = request
@@ -217,83 +209,4 @@ export class HttpsConnection implements Connection {
     if (this.waiting > 0) return
     if (this.isLeaving || this.asked >= this.options.lifetime) this.break("the connection's time is over")
   }
-}
-
-type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader
-
-type Outcome =
-  | { readonly kind: "message"; readonly message: Uint8Array; readonly ageSeconds: number }
-  | { readonly kind: "failure"; readonly failure: AttemptFailure }
-  /** It is asked too much, and wants to be asked again after so long, if it says so. */
-  | { readonly kind: "busy"; readonly failure: NetworkFailure; readonly waitMs: number | undefined }
-
-/** One question's stream. */
-class Request {
-  readonly call: Call
-  readonly method: HttpsAddress["method"]
-  private readonly connection: HttpsConnection
-  private readonly stream: ClientHttp2Stream
-  private ageSeconds = 0
-  private body: Buffer | undefined
-
-  constructor(connection: HttpsConnection, call: Call, method: HttpsAddress["method"], stream: ClientHttp2Stream) {
-    this.connection = connection
-    this.call = call
-    this.method = method
-    this.stream = stream
-    stream.on("response", (headers) => this.onHeaders(headers))
-    stream.on("data", (chunk: Buffer) => this.onData(chunk))
-    stream.on("end", () => this.onEnd())
-    stream.on("error", () => {})
-    stream.on("close", () => connection.onOver(this, undefined, stream.rstCode))
-  }
-
-  /** 0 before it was sent. */
-  get streamId(): number {
-    return this.stream.id ?? 0
-  }
-
-  cancel(): void {
-    this.stream.close(constants.NGHTTP2_CANCEL)
-  }
-
-  private onHeaders(headers: Headers): void {
-    this.connection.heard()
-    const refusal = refusalOf(headers)
-    const age = Number(headers.age ?? 0)
-    this.ageSeconds = Number.isInteger(age) && age > 0 ? Math.min(age, 0x7fffffff) : 0
-    if (refusal !== undefined) this.finish(refusal)
-  }
-
-  private onData(chunk: Buffer): void {
-    this.connection.heard()
-    this.body = this.body === undefined ? chunk : Buffer.concat([this.body, chunk])
-    if (this.body.length > MAX_MESSAGE_SIZE) this.finish({ kind: "failure", failure: new GarbageReceived() })
-  }
-
-  private onEnd(): void {
-    if (this.body === undefined) return
-    this.finish({ kind: "message", message: this.body, ageSeconds: this.ageSeconds })
-  }
-
-  private finish(outcome: Outcome): void {
-    if (outcome.kind !== "message") this.cancel()
-    this.connection.onOver(this, outcome, constants.NGHTTP2_NO_ERROR)
-  }
-}
-
-/** Why a response holds no DNS message; undefined where it does (RFC 8484 §4.2.1, §6). */
-const refusalOf = (headers: Headers): Outcome | undefined => {
-  const status = headers[":status"] ?? 0
-  if (status < 200 || status > 299) {
-    const failure = new NetworkFailure({ message: `HTTP status ${status}` })
-    const waitMs = retryAfterMs(headers["retry-after"], Date.now())
-    // RFC 6585 §4, RFC 9110 §15.6.4: one that is overloaded says when it will not be.
-    const isBusy = status === TOO_MANY_REQUESTS || (status === SERVICE_UNAVAILABLE && waitMs !== undefined)
-    return isBusy ? { kind: "busy", failure, waitMs } : { kind: "failure", failure }
-  }
-  const [type = ""] = (headers["content-type"] ?? "").toLowerCase().split(";", 1)
-  if (type.trim() === MEDIA_TYPE) return undefined
-  const message = `an HTTP response without a DNS message: its type is "${type}"`
-  return { kind: "failure", failure: new NetworkFailure({ message }) }
 }

@@ -129,6 +129,7 @@ export class ResolverPool extends Context.Service<
           silenceMs: () => upstream.latency.silenceMs(config.attemptTimeoutMs * SILENCE_SHARE),
           patientMs: config.queryTimeoutSecs * 1000,
           onStranger: () => counters.add("upstream.strangers"),
+          onHeld: () => counters.add("upstream.held"),
           trust: () => {
             trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
             return trust

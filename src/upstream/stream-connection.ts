@@ -6,16 +6,15 @@
  */
 import type { Socket } from "node:net"
 import { Class, Flag, Type } from "../dns/codes.ts"
-import { PADDED_BLOCK, type Question, writeQuery } from "../dns/question.ts"
-import { MAX_UDP_SIZE } from "../dns/reply.ts"
+import { PADDED_BLOCK, type Question } from "../dns/question.ts"
 import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
-import { HEADER_SIZE, putU16, u16 } from "../dns/wire.ts"
-import { MAX_SENT } from "../io/datagram.ts"
-import { FrameReader, PREFIX_SIZE } from "../io/frames.ts"
+import { HEADER_SIZE, u16 } from "../dns/wire.ts"
+import { FrameReader } from "../io/frames.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { randomU16 } from "../io/random.ts"
 import { type Exchange, GarbageReceived } from "./attempt.ts"
 import { Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
+import { QuestionWriter } from "./question-writer.ts"
 import { RecentIds } from "./recent-ids.ts"
 import { Vigil, WatchedConnection } from "./vigil.ts"
 
@@ -29,9 +28,6 @@ const MAX_STRANGERS = 8
 const MAX_REPEATS = 2
 /** A connection that is closed so long after its last answer was closed for being idle, not for its answers' number. */
 const CLOSED_AFTER_ANSWER_MS = 2_000
-/** Octets that questions are written into, one behind the other, until they are full. */
-const CHUNK_SIZE = 16_384
-
 /** What any server can answer, from its cache: whether it speaks at all is the question. */
 const rootServers: Question = {
   name: new Uint8Array(1),
@@ -42,7 +38,6 @@ const rootServers: Question = {
   view: 0,
   origin: undefined
 }
-const NO_ROOM = Buffer.alloc(0)
 const nobody: Exchange = {
   question: rootServers,
   onResponse: () => {},
@@ -73,11 +68,6 @@ export class StreamConnection implements Connection {
   private readonly recent = new RecentIds()
   /** Given up, and not answered yet: their ids are not free. */
   private unanswered = 0
-  private chunk = NO_ROOM
-  /** What of the chunk was handed to the socket, and what was filled. */
-  private sent = 0
-  private filled = 0
-  private isScheduled = false
   private readonly calls = new OpenTable<Call, number>(
     ({ id }) => id,
     (call, id) => call.id === id
@@ -85,13 +75,13 @@ export class StreamConnection implements Connection {
   private readonly frames = new FrameReader()
   private readonly socket: Socket
   private readonly options: StreamOptions
-  private readonly block: number
+  private readonly writer: QuestionWriter
   private readonly vigil: Vigil
 
   constructor(socket: Socket, options: StreamOptions) {
     this.socket = socket
     this.options = options
-    this.block = options.isEncrypted ? PADDED_BLOCK : 1
+    this.writer = new QuestionWriter(socket, options.isEncrypted ? PADDED_BLOCK : 1)
     const { owner } = options
     this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
     socket.on("data", (chunk: Buffer) => {
@@ -194,29 +184,7 @@ export class StreamConnection implements Connection {
     call.id = randomU16()
     while (this.calls.get(call.id, call.id) !== undefined) call.id = randomU16()
     this.calls.add(call)
-    if (this.filled + PREFIX_SIZE + MAX_SENT > this.chunk.length) {
-      this.flush()
-      this.chunk = Buffer.allocUnsafeSlow(CHUNK_SIZE)
-      this.sent = this.filled = 0
-    }
-    const room = this.chunk.subarray(this.filled + PREFIX_SIZE)
-    const { exchange, edns, options } = call
-    const length = writeQuery(room, call.id, exchange.question, MAX_UDP_SIZE, edns, options, this.block)
-    putU16(this.chunk, this.filled, length)
-    this.filled += PREFIX_SIZE + length
-    if (this.isScheduled) return
-    this.isScheduled = true
-    this.socket.cork()
-    setImmediate(() => {
-      this.isScheduled = false
-      this.flush()
-      this.socket.uncork()
-    })
-  }
-
-  private flush(): void {
-    if (this.filled > this.sent && !this.isOver) this.socket.write(this.chunk.subarray(this.sent, this.filled))
-    this.sent = this.filled
+    this.writer.write(call)
   }
 
   private read(chunk: Buffer): void {

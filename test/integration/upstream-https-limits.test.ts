@@ -12,6 +12,9 @@ const trusted = authority()
 const certificate = trusted.issue({ names: ["127.0.0.1"] })
 const serverFor = serverTrusting(trusted)
 
+/** So that nothing is asked again for being late. */
+const PATIENT = { DNS_SERVER_ATTEMPT_TIMEOUT_MS: "10000", DNS_SERVER_QUERY_TIMEOUT_SECS: "20" }
+
 const at = ({ port }: { readonly port: number }): string => `https://127.0.0.1:${port}/dns-query`
 
 /** Answers so many at once, each after some milliseconds, and refuses the others. */
@@ -54,10 +57,7 @@ describe("a server over HTTPS that is asked too much", () => {
       Effect.gen(function* () {
         const { state, onRequest } = limited(10, refuse)
         const upstream = yield* httpsUpstream({ certificate, onRequest })
-        const server = yield* serverFor([at(upstream)], {
-          DNS_SERVER_ATTEMPT_TIMEOUT_MS: "10000",
-          DNS_SERVER_QUERY_TIMEOUT_SECS: "20"
-        })
+        const server = yield* serverFor([at(upstream)], PATIENT)
         assert.strictEqual(yield* goodAnswers(server, 1), 1)
         assert.strictEqual(yield* goodAnswers(server, 40), 40)
         const { refused } = state
@@ -65,6 +65,7 @@ describe("a server over HTTPS that is asked too much", () => {
         // What it can do is known by now, and tried only a little beyond.
         assert.isAtMost(state.refused - refused, 10)
         assert.strictEqual(server.counters.read("upstream.retries"), 0)
+        assert.isAbove(server.counters.read("upstream.held"), 0)
       })
     )
   }
@@ -108,10 +109,7 @@ describe("a server over HTTPS that is asked too much", () => {
         settings: { maxConcurrentStreams: 1 },
         onRequest: (request) => held.push(request)
       })
-      const server = yield* serverFor([at(upstream)], {
-        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "10000",
-        DNS_SERVER_QUERY_TIMEOUT_SECS: "20"
-      })
+      const server = yield* serverFor([at(upstream)], PATIENT)
       const asking = yield* Effect.forkChild(goodAnswers(server, 20))
       while (upstream.sessions.length < 4 || held.length < 4) yield* Effect.sleep(5)
       for (const session of upstream.sessions) session.settings({ maxConcurrentStreams: 100 })
@@ -136,7 +134,7 @@ describe("what one connection over HTTPS says", () => {
           if (request.stream.id === 1) answerHttps(request)
         }
       })
-      const server = yield* serverFor([at(upstream)])
+      const server = yield* serverFor([at(upstream)], PATIENT)
       for (let burst = 0; burst < 3; burst++) assert.strictEqual(yield* goodAnswers(server, 20), 20)
       assert.isAbove(upstream.sessions.length, 1)
       assert.deepStrictEqual([...new Set(upstream.requests.map(({ headers }) => headers[":method"]))], ["POST"])
@@ -174,10 +172,7 @@ describe("what one connection over HTTPS says", () => {
           if (id === 1) answerHttps(request)
         }
       })
-      const server = yield* serverFor([at(upstream)], {
-        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "10000",
-        DNS_SERVER_QUERY_TIMEOUT_SECS: "20"
-      })
+      const server = yield* serverFor([at(upstream)], PATIENT)
       for (let burst = 0; burst < 2; burst++) assert.strictEqual(yield* goodAnswers(server, 40), 40)
       assert.strictEqual(server.counters.read("upstream.retries"), 0)
     })
