@@ -21,6 +21,10 @@ export class Call {
   connection: Connection | undefined
   /** The same question on another connection: the first answer of either counts, and the last failure. */
   twin: Call | undefined
+  /** How often it was asked elsewhere because it stood behind others: 0 for what the exchange itself asked for. */
+  moves = 0
+  /** The same question of a later attempt, which is not sent: its answer is this one's. */
+  private follower: Call | undefined
 
   constructor(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>) {
     this.exchange = exchange
@@ -36,7 +40,20 @@ export class Call {
 
   onFailure(failure: AttemptFailure): void {
     this.isOver = true
-    if (this.twin === undefined || this.twin.isOver) this.exchange.onFailure(failure)
+    if (this.twin !== undefined && !this.twin.isOver) return
+    this.exchange.onFailure(failure)
+    if (this.follower?.isOver === false) this.follower.onFailure(failure)
+  }
+
+  /** Whether the other asks just the same. */
+  isLike({ edns, options }: Call): boolean {
+    return this.edns === edns && this.options.length === options.length
+  }
+
+  /** The other waits for what comes of this one. */
+  join(other: Call): void {
+    if (this.follower === undefined) this.follower = other
+    else this.follower.join(other)
   }
 
   giveUp(): void {
@@ -77,7 +94,9 @@ export interface Owner {
   readonly onLost: (call: Call, message: string, wasGood: boolean) => void
   /** The server ended a connection on which questions waited, after so many answers. */
   readonly onShortLife: (answers: number) => void
-  /** Questions on a connection that is silent: they are asked on another too, each once. */
+  /** A question is the oldest on a connection that is silent: the server may be busy with it. */
+  readonly onHeldUp: (by: Call) => void
+  /** Questions on a connection that is silent: they are asked on another too. */
   readonly onSilent: (calls: ReadonlyArray<Call>) => void
   /**
    * The server did not look at a question: it is asked too much.

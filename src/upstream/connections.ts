@@ -6,7 +6,7 @@
  * number. Where none has room, questions stand in line.
  */
 import { Deferred, Effect, FiberSet, type Scope } from "effect"
-import type { Option } from "../dns/question.ts"
+import type { Option, Question } from "../dns/question.ts"
 import type { SocketError } from "../io/datagram.ts"
 import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { AnswerOrder, type Order, type SeenOrder } from "./answer-order.ts"
@@ -32,6 +32,10 @@ const BUSY_IN_ORDER = 1
 const MAX_LOSSES = 16
 /** And where they had not: an upstream that is broken is left soon. */
 const MAX_LOSSES_OF_FRESH = 1
+/** So many it takes at most while others are being opened. */
+const SHARE_IN_ORDER = 8
+/** Connections on which a question may find itself behind a slow one, and go to the next. */
+const MAX_MOVES = 4
 /** So long after a failure no connection is opened beside others that work. */
 const NO_MORE_MS = 1_000
 
@@ -68,6 +72,8 @@ export class Connections implements Owner, Due {
   private refusedMs = Number.NEGATIVE_INFINITY
   private readonly answerOrder = new AnswerOrder()
   private pause: Timer | undefined
+  /** Questions that hold up a connection. */
+  private readonly slow = new Map<Question, Call>()
   private readonly lifetime = new Lifetime()
   private readonly throttle = new Throttle()
   private readonly line = new Line()
@@ -95,7 +101,14 @@ export class Connections implements Owner, Due {
 
   ask(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>): Call {
     const call = new Call(exchange, edns, options)
-    this.place(call)
+    const before = this.slow.size === 0 ? undefined : this.slow.get(exchange.question)
+    if (before === undefined || before.isOver || !before.isLike(call)) {
+      this.place(call)
+    } else {
+      // The server is busy with it: asked again it would hold up another connection.
+      before.join(call)
+      exchange.onHeld()
+    }
     return call
   }
 
@@ -133,13 +146,23 @@ export class Connections implements Owner, Due {
     this.lifetime.onClosedAfter(answers, this.wheel.nowMs())
   }
 
+  onHeldUp(by: Call): void {
+    for (const [question, call] of this.slow) if (call.isOver) this.slow.delete(question)
+    this.slow.set(by.exchange.question, by)
+  }
+
   onSilent(calls: ReadonlyArray<Call>): void {
     for (const call of calls) {
-      if (call.isOver || call.twin !== undefined) continue
-      const twin = new Call(call.exchange, call.edns, call.options)
-      twin.twin = call
-      call.twin = twin
-      this.place(twin)
+      const isTwice = call.twin?.isOver === false
+      if (call.isOver || call.moves >= MAX_MOVES || (isTwice && call.moves === 0)) continue
+      const copy = new Call(call.exchange, call.edns, call.options)
+      copy.moves = call.moves + 1
+      // On two connections at most: the copy that stands behind a slow one goes, what the exchange asked for stays.
+      const stays = isTwice ? call.twin! : call
+      if (isTwice) call.giveUp()
+      stays.twin = copy
+      copy.twin = stays
+      this.place(copy)
     }
   }
 
@@ -231,9 +254,10 @@ export class Connections implements Owner, Due {
   private choose(): Connection | undefined {
     if (!this.mayAsk) return undefined
     const { busy } = this
+    const most = busy < BUSY && this.opening > 0 ? SHARE_IN_ORDER : Number.POSITIVE_INFINITY
     let least: Connection | undefined
     for (const { connection } of this.members) {
-      if (connection.room <= 0) continue
+      if (connection.room <= 0 || connection.waiting >= most) continue
       if (connection.waiting < busy) return connection
       if (least === undefined || connection.waiting < least.waiting) least = connection
     }

@@ -116,8 +116,10 @@ export class StreamConnection implements Connection {
     this.vigil.asked()
   }
 
-  forget(_call: Call): void {
+  forget(call: Call): void {
     this.unanswered++
+    // It waited for its whole time here, on another connection too, and nothing came: the server was busy with it.
+    if (this.vigil.isSuspect && call.twin?.isOver === false && call === this.first) this.options.owner.onOrder("kept")
     this.leaveWhenDone()
   }
 
@@ -131,6 +133,8 @@ export class StreamConnection implements Connection {
     const { owner } = this.options
     const { order } = owner
     const step = order === "kept" ? times + 1 : times
+    const { first } = this
+    if (order !== "any" && times === 1 && first?.isOver === false) owner.onHeldUp(first)
     if (step === 1) this.probe()
     if (step === 2) owner.onSilent(order === "any" ? this.calls.values() : this.behindFirst)
     if (step === 3) owner.onSilent(this.calls.values())

@@ -63,6 +63,23 @@ for (const protocol of ["tcp", "tls"] as const) {
       })
     )
 
+    it.live("and never answers some names costs the others nothing, whatever stands behind what", () =>
+      Effect.gen(function* () {
+        const upstream = yield* upstreamThat(
+          inOrder((query) => (isSlow(query) ? new Promise<void>(() => {}) : Promise.resolve()))
+        )
+        const server = yield* serverFor([at(upstream)], { DNS_SERVER_RETRIES: "2" })
+        for (let burst = 0; burst < 2; burst++) {
+          const names = Array.from({ length: 48 }, (_, i) => `${i % 16 === 5 ? "slow" : "quick"}${burst}x${i}.test`)
+          const questions = names.map((name, i) => ({ wire: encodeQuestion({ name }, i), transport: "udp" as const }))
+          const answers = yield* askMany(server.port, questions, questions.length)
+          const good = answers.filter((given) => given !== undefined && isGood(given))
+          assert.strictEqual(good.length, 45)
+        }
+        assert.isAtMost(upstream.open(), 12)
+      })
+    )
+
     it.live("is known by that: what comes later goes past a slow name at once", () =>
       Effect.gen(function* () {
         const first = gate()
