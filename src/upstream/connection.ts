@@ -45,9 +45,10 @@ export class Call {
     if (this.follower?.isOver === false) this.follower.onFailure(failure)
   }
 
-  /** Whether the other asks just the same. */
+  /** Whether what is sent for the other is the same, or would be. */
   isLike({ edns, options }: Call): boolean {
-    return this.edns === edns && this.options.length === options.length
+    const isSent = this.connection !== undefined
+    return !isSent || (this.edns === edns && this.options.length === options.length)
   }
 
   /** The other waits for what comes of this one. */

@@ -6,10 +6,11 @@
  * number. Where none has room, questions stand in line.
  */
 import { Deferred, Effect, FiberSet, type Scope } from "effect"
-import type { Option, Question } from "../dns/question.ts"
+import type { Option } from "../dns/question.ts"
 import type { SocketError } from "../io/datagram.ts"
 import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { AnswerOrder, type Order, type SeenOrder } from "./answer-order.ts"
+import { AskedOnce } from "./asked-once.ts"
 import { type Exchange, NetworkFailure } from "./attempt.ts"
 import { Call, type Connection, type Owner } from "./connection.ts"
 import { Lifetime } from "./lifetime.ts"
@@ -72,8 +73,7 @@ export class Connections implements Owner, Due {
   private refusedMs = Number.NEGATIVE_INFINITY
   private readonly answerOrder = new AnswerOrder()
   private pause: Timer | undefined
-  /** Questions that hold up a connection. */
-  private readonly slow = new Map<Question, Call>()
+  private readonly once = new AskedOnce()
   private readonly lifetime = new Lifetime()
   private readonly throttle = new Throttle()
   private readonly line = new Line()
@@ -101,14 +101,8 @@ export class Connections implements Owner, Due {
 
   ask(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>): Call {
     const call = new Call(exchange, edns, options)
-    const before = this.slow.size === 0 ? undefined : this.slow.get(exchange.question)
-    if (before === undefined || before.isOver || !before.isLike(call)) {
-      this.place(call)
-    } else {
-      // The server is busy with it: asked again it would hold up another connection.
-      before.join(call)
-      exchange.onHeld()
-    }
+    if (this.once.takes(call)) exchange.onHeld()
+    else this.place(call)
     return call
   }
 
@@ -147,8 +141,7 @@ export class Connections implements Owner, Due {
   }
 
   onHeldUp(by: Call): void {
-    for (const [question, call] of this.slow) if (call.isOver) this.slow.delete(question)
-    this.slow.set(by.exchange.question, by)
+    this.once.add(by)
   }
 
   onSilent(calls: ReadonlyArray<Call>): void {
@@ -171,7 +164,7 @@ export class Connections implements Owner, Due {
     call.connection = undefined
     this.throttle.onRefused(this.waiting, waitMs, nowMs)
     if (this.throttle.waitMs(nowMs) >= this.options.patientMs) call.onFailure(new NetworkFailure({ message }))
-    else this.hold(call)
+    else this.hold(call, true)
   }
 
   onAnswered(): void {
@@ -231,8 +224,10 @@ export class Connections implements Owner, Due {
   }
 
   /** It waits until the upstream may be asked more. */
-  private hold(call: Call): void {
-    this.line.add(call)
+  private hold(call: Call, hasWaited = false): void {
+    if (hasWaited) this.line.addFirst(call)
+    else this.line.add(call)
+    this.once.add(call)
     this.options.onHeld()
     call.exchange.onHeld()
     this.goOnLater()

@@ -23,6 +23,12 @@ export class Line {
     this.calls.push(call)
   }
 
+  /** Before the others, as far as there is room: it has waited already. */
+  addFirst(call: Call): void {
+    if (this.head > 0) this.calls[--this.head] = call
+    else this.calls.push(call)
+  }
+
   take(): Call | undefined {
     return this.isEmpty ? undefined : this.calls[this.head++]
   }

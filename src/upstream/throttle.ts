@@ -2,13 +2,15 @@
  * How many questions an upstream is asked at once that has said it is asked too much (RFC 6585 §4), and when again.
  *
  * What it was answering when it refused others is what it can do: no more are asked at once from then on. Each time that
- * it refuses again that is halved, and as its answers come it grows by one for each round of them, until it is no limit
- * any more. Pure: it is told the time.
+ * it refuses again that is halved. When it has refused none for a while it grows by one for each round of answers, until it
+ * is no limit any more. Pure: it is told the time.
  */
 
 /** Until it is asked again where it does not say: doubled each time. */
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
+/** No more are tried sooner: what waits would wait for another refusal too, and longer than it can. */
+const STEADY_MS = 10_000
 /** So many at once are no limit, */
 const NO_LIMIT = 1_024
 /** nor is one that was learned so long ago. */
@@ -56,7 +58,7 @@ export class Throttle {
 
   onAnswered(nowMs: number): void {
     if (!this.isSet) return
-    this.limit += 1 / this.limit
+    if (nowMs - this.refusedMs >= STEADY_MS) this.limit += 1 / this.limit
     if (nowMs >= this.untilMs) this.pauseMs = FIRST_PAUSE_MS
     if (this.limit >= NO_LIMIT) this.limit = Number.POSITIVE_INFINITY
   }

@@ -70,6 +70,25 @@ describe("a server over HTTPS that is asked too much", () => {
     )
   }
 
+  it.live("and makes queries wait for longer than an attempt is not taken for broken, and asked once for each", () =>
+    Effect.gen(function* () {
+      const { state, onRequest } = limited(
+        4,
+        status(429, () => "2")
+      )
+      const upstream = yield* httpsUpstream({ certificate, onRequest })
+      const server = yield* serverFor([at(upstream)])
+      assert.strictEqual(yield* goodAnswers(server, 1), 1)
+      const first = yield* Effect.forkChild(goodAnswers(server, 20))
+      while (state.refused < 16) yield* Effect.sleep(5)
+      yield* Effect.sleep(1000)
+      assert.strictEqual(yield* goodAnswers(server, 5), 5)
+      assert.strictEqual(yield* Fiber.join(first), 20)
+      assert.strictEqual(server.counters.read("upstream.opened"), 0)
+      assert.isAtMost(upstream.requests.length, 1 + 20 + 16 + 5 + 5)
+    })
+  )
+
   it.live("and wants to be left alone for longer than a query lives, is left alone: the query fails at once", () =>
     Effect.gen(function* () {
       const upstream = yield* httpsUpstream({ certificate, onRequest: status(429, () => "3600") })

@@ -1,0 +1,33 @@
+/**
+ * Questions that later attempts do not ask again, for that would do harm: one that a server that answers in order is busy
+ * with would hold up another connection, one that waits because the upstream is asked too much would stand in line twice.
+ * A later attempt has the answer of the first.
+ */
+import type { Question } from "../dns/question.ts"
+import type { Call } from "./connection.ts"
+
+/** So many are kept before those that are over are looked for. */
+const FEW = 64
+
+export class AskedOnce {
+  private readonly calls = new Map<Question, Call>()
+  private most = FEW
+
+  add(call: Call): void {
+    this.calls.set(call.exchange.question, call)
+    if (this.calls.size <= this.most) return
+    for (const [question, { isOver }] of this.calls) if (isOver) this.calls.delete(question)
+    this.most = Math.max(FEW, 2 * this.calls.size)
+  }
+
+  /** Whether the call has its answer from one that asks the same already. */
+  takes(call: Call): boolean {
+    if (this.calls.size === 0) return false
+    const { question } = call.exchange
+    const before = this.calls.get(question)
+    if (before?.isOver === true) this.calls.delete(question)
+    if (before === undefined || before.isOver || !before.isLike(call)) return false
+    before.join(call)
+    return true
+  }
+}
