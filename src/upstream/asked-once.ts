@@ -1,7 +1,7 @@
 /**
  * Questions that later attempts do not ask again, for that would do harm: one that a server that answers in order is busy
  * with would hold up another connection, one that waits because the upstream is asked too much would stand in line twice.
- * A later attempt has the answer of the first.
+ * A later attempt has the answer of the first. The attempts of one query have the question in common, as an object.
  */
 import type { Question } from "../dns/question.ts"
 import type { Call } from "./connection.ts"
@@ -20,14 +20,12 @@ export class AskedOnce {
     this.most = Math.max(FEW, 2 * this.calls.size)
   }
 
-  /** Whether the call has its answer from one that asks the same already. */
-  takes(call: Call): boolean {
-    if (this.calls.size === 0) return false
+  /** The call that asks the same already and is to answer this one too. */
+  find(call: Call): Call | undefined {
+    if (this.calls.size === 0) return undefined
     const { question } = call.exchange
     const before = this.calls.get(question)
     if (before?.isOver === true) this.calls.delete(question)
-    if (before === undefined || before.isOver || !before.isLike(call)) return false
-    before.join(call)
-    return true
+    return before === undefined || before.isOver || !before.isLike(call) ? undefined : before
   }
 }

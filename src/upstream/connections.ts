@@ -101,8 +101,13 @@ export class Connections implements Owner, Due {
 
   ask(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>): Call {
     const call = new Call(exchange, edns, options)
-    if (this.once.takes(call)) exchange.onHeld()
-    else this.place(call)
+    const before = this.once.find(call)
+    if (before === undefined) {
+      this.place(call)
+    } else {
+      before.join(call)
+      if (before.connection === undefined) exchange.onHeld()
+    }
     return call
   }
 

@@ -119,7 +119,8 @@ class Probe implements Attempt {
   constructor(upstream: Upstream, check: HealthCheck, question: Question, silences: number, startedMs: number) {
     this.upstream = upstream
     this.check = check
-    this.question = question
+    // An object of its own: each probe is sent, whatever the one before waits for (`asked-once.ts`).
+    this.question = { ...question }
     this.silences = silences
     this.startedMs = startedMs
     this.transport = upstream.transport
