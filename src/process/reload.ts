@@ -1,11 +1,13 @@
 /**
  * SIGHUP: the configuration is read again, and what can change while the server runs is changed.
  *
- * With a mistake in it nothing changes. What takes effect only at the start is named.
+ * With a mistake in it nothing changes. What takes effect only at the start is named. A terminal that closes sends the
+ * same signal to what was started at it: that ends the server.
  */
 import { Cause, Effect, Queue, type Scope } from "effect"
 import { type Loaded, load } from "../config/configuration.ts"
 import { fileKey, type SettingName, settingNames } from "../config/schema.ts"
+import { endGracefully, isTerminalGone } from "./started-by.ts"
 
 const MIB = 1024 * 1024
 
@@ -61,5 +63,10 @@ export const reloadOnHangup = ({ signals, file, loaded, resizeCache }: ReloadOpt
       )
     })
   )
-  return Effect.forever(Effect.andThen(Queue.take(signals), reload))
+  const onSignal = Effect.suspend(() =>
+    isTerminalGone()
+      ? Effect.andThen(Effect.logInfo("the terminal that the server was started at is closed"), endGracefully)
+      : reload
+  )
+  return Effect.forever(Effect.andThen(Queue.take(signals), onSignal))
 }

@@ -1,0 +1,112 @@
+/** The composition root: configuration → layers → run. Nothing else composes the process. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Cause, Console, Effect, Exit, Layer } from "effect"
+import { AnswerCache } from "./cache/answer-cache.ts"
+import { Configuration, type ConfigurationError, type Loaded, load, shown } from "./config/configuration.ts"
+import { fileKey } from "./config/schema.ts"
+import { formatUpstream } from "./config/upstream-address.ts"
+import type { BatchedUnavailable } from "./io/batched.ts"
+import type { SocketError } from "./io/datagram.ts"
+import { formatEndpoint } from "./io/endpoint.ts"
+import { Listeners } from "./listener/listeners.ts"
+import { check, help, readCommand, version } from "./process/cli.ts"
+import { layerDatagrams } from "./process/datagrams.ts"
+import { descriptorLimit, descriptorsOpen, fitToDescriptors } from "./process/descriptor-limit.ts"
+import { guardStandardStreams } from "./process/line-writer.ts"
+import { layerLogging } from "./process/logging.ts"
+import { hangups, reloadOnHangup } from "./process/reload.ts"
+import { standaloneLayer } from "./process/server.ts"
+import { endWithNpm } from "./process/started-by.ts"
+import { layerSupervisor, Supervisor, type WorkersFailed } from "./process/supervisor.ts"
+import type { ListeningAt } from "./process/worker-protocol.ts"
+import { Counters } from "./telemetry/counters.ts"
+import { Latencies } from "./telemetry/latencies.ts"
+
+/** One thread needs no other to look after it. */
+const layerAlone = ({ settings }: Loaded) =>
+  standaloneLayer.pipe(Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams))))
+
+/** What is asked of the server, however many threads it has. */
+interface Served {
+  readonly listening: ReadonlyArray<ListeningAt>
+  readonly resizeCache: (octets: number) => Effect.Effect<void, Error>
+}
+
+const servedAlone = Effect.gen(function* () {
+  const cache = yield* AnswerCache
+  return { listening: yield* Listeners, resizeCache: (octets) => Effect.asVoid(cache.resize(octets)) } satisfies Served
+})
+const servedByWorkers: Effect.Effect<Served, never, Supervisor> = Effect.map(Supervisor, (supervisor) => supervisor)
+
+/** Every setting as it was written, without what is secret in it. */
+const shownSettings = ({ given }: Loaded): Record<string, string | undefined> =>
+  Object.fromEntries([...given].map(([name, { value }]) => [fileKey(name), shown(name, value)]))
+
+/** Runs until it is interrupted; what was in flight then is answered before the layers close. */
+const run = Effect.fnUntraced(function* (file: string | undefined) {
+  const signals = yield* hangups
+  const loaded = yield* load(file)
+  const fitted = fitToDescriptors(loaded, descriptorLimit(), descriptorsOpen())
+  const { settings, warnings } = fitted
+  const serve = <R>(served: Effect.Effect<Served, never, R>) =>
+    Effect.gen(function* () {
+      const { listening, resizeCache } = yield* served
+      const counters = yield* Counters
+      const latencies = yield* Latencies
+      yield* Effect.forkScoped(endWithNpm)
+      for (const warning of warnings) yield* Effect.logWarning(warning)
+      yield* Effect.logDebug("configuration", shownSettings(loaded))
+      yield* Effect.logInfo(`strand ${version} answers`, {
+        listening: listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
+        upstreams: settings.upstreams.map(formatUpstream),
+        policy: settings.upstreamPolicy,
+        workers: settings.workers
+      })
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function* () {
+          yield* Effect.logInfo("shutting down", counters.snapshot(), {
+            hits_ms: latencies.quantiles("hit"),
+            misses_ms: latencies.quantiles("miss")
+          })
+          for (const { upstream, outcomes } of counters.upstreams()) {
+            yield* Effect.logInfo(`attempts at ${upstream}`, outcomes)
+          }
+        })
+      )
+      return yield* reloadOnHangup({ signals, file, loaded, resizeCache })
+    })
+  const server: Effect.Effect<never, SocketError | BatchedUnavailable | WorkersFailed> =
+    settings.workers === 1
+      ? Effect.scoped(Effect.provide(Effect.scoped(serve(servedAlone)), layerAlone(fitted)))
+      : Effect.scoped(Effect.provide(Effect.scoped(serve(servedByWorkers)), layerSupervisor(fitted)))
+  return yield* Effect.provide(server, layerLogging(settings))
+}, Effect.scoped)
+
+const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Error> => {
+  const command = readCommand(process.argv.slice(2))
+  switch (command.kind) {
+    case "help":
+      return Console.log(help())
+    case "version":
+      return Console.log(version)
+    case "mistake":
+      return Effect.fail(new Error(`${command.message}; strand --help says what there is`))
+    case "check":
+      return check(command.file)
+    case "run":
+      return run(command.file)
+  }
+}).pipe(Effect.tapError((error) => Console.error(error.message)))
+
+guardStandardStreams()
+
+NodeRuntime.runMain(program, {
+  disableErrorReporting: true,
+  teardown: (exit, onExit) => {
+    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
+      if (Cause.hasDies(exit.cause)) console.error(Cause.pretty(exit.cause))
+      return onExit(1)
+    }
+    return onExit(0)
+  }
+})
