@@ -13,6 +13,7 @@ import { check, help, readCommand, version } from "./process/cli.ts"
 import { layerDatagrams } from "./process/datagrams.ts"
 import { descriptorLimit, descriptorsOpen, fitToDescriptors } from "./process/descriptor-limit.ts"
 import { guardStandardStreams } from "./process/line-writer.ts"
+import { checkListening, explainFailure } from "./process/listen-check.ts"
 import { layerLogging } from "./process/logging.ts"
 import { hangups, reloadOnHangup } from "./process/reload.ts"
 import { standaloneLayer } from "./process/server.ts"
@@ -48,6 +49,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   const loaded = yield* load(file)
   const fitted = fitToDescriptors(loaded, descriptorLimit(), descriptorsOpen())
   const { settings, warnings } = fitted
+  yield* checkListening(settings.listen)
   const serve = <R>(served: Effect.Effect<Served, never, R>) =>
     Effect.gen(function* () {
       const { listening, resizeCache } = yield* served
@@ -79,7 +81,8 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
     settings.workers === 1
       ? Effect.scoped(Effect.provide(Effect.scoped(serve(servedAlone)), layerAlone(fitted)))
       : Effect.scoped(Effect.provide(Effect.scoped(serve(servedByWorkers)), layerSupervisor(fitted)))
-  return yield* Effect.provide(server, layerLogging(settings))
+  const explained = Effect.catchTag(server, "SocketError", (error) => Effect.fail(explainFailure(error)))
+  return yield* Effect.provide(explained, layerLogging(settings))
 }, Effect.scoped)
 
 const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Error> => {

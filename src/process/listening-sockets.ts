@@ -5,7 +5,7 @@
 import { Effect, type Scope } from "effect"
 import type { ListenAddress } from "../config/values.ts"
 import type { SocketError } from "../io/datagram.ts"
-import type { Libc } from "../io/linux/libc.ts"
+import { type Libc, SO_REUSEPORT, SOL_SOCKET } from "../io/linux/libc.ts"
 import { Arguments, openDatagramSocket, openStreamListener } from "../io/linux/socket.ts"
 import { BACKLOG } from "../io/stream.ts"
 import { socketName } from "../listener/inherited-sockets.ts"
@@ -56,10 +56,13 @@ const bindOne = (
     for (let worker = 0; worker < workers; worker++) {
       for (const protocol of protocols) {
         const local = { address: endpoint.address, port }
+        // The first is bound as if it were the only one: what somebody else shares a port for is in use.
+        const isShared = worker > 0
         const fd = yield* protocol === "udp"
-          ? openDatagramSocket(libc, args, local, true)
-          : openStreamListener(libc, args, local, BACKLOG, true)
+          ? openDatagramSocket(libc, args, local, isShared)
+          : openStreamListener(libc, args, local, BACKLOG, isShared)
         opened.push({ worker, protocol, fd })
+        if (!isShared) args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
         port = args.localEndpoint(fd).port
       }
     }
