@@ -11,6 +11,7 @@ import { formatEndpoint } from "./io/endpoint.ts"
 import { Listeners } from "./listener/listeners.ts"
 import { check, help, readCommand, version } from "./process/cli.ts"
 import { layerDatagrams } from "./process/datagrams.ts"
+import { surviveDefects } from "./process/defects.ts"
 import { descriptorLimit, descriptorsOpen, fitToDescriptors } from "./process/descriptor-limit.ts"
 import { guardStandardStreams } from "./process/line-writer.ts"
 import { checkListening, explainFailure } from "./process/listen-check.ts"
@@ -55,6 +56,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       const { listening, resizeCache } = yield* served
       const counters = yield* Counters
       const latencies = yield* Latencies
+      yield* surviveDefects
       yield* Effect.forkScoped(endWithNpm)
       for (const warning of warnings) yield* Effect.logWarning(warning)
       yield* Effect.logDebug("configuration", shownSettings(loaded))

@@ -16,6 +16,7 @@ import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import { Listeners } from "../listener/listeners.ts"
 import { QueryFibers } from "../listener/query-fibers.ts"
+import { StandIn } from "../listener/stand-in.ts"
 import { Coalescer } from "../query/coalescer.ts"
 import { Pipeline } from "../query/pipeline.ts"
 import { makeResolveThroughTier } from "../query/resolve-through-tier.ts"
@@ -49,10 +50,10 @@ export type Shared = Counters | Latencies | AnswerCache | FailureCache
 
 /** What answers: in a thread among several, over what they share, or alone. */
 export const serverLayer: Layer.Layer<
-  Listeners,
+  Listeners | StandIn,
   SocketError,
   Configuration | DatagramTransport | StreamTransport | Shared
-> = Layer.merge(Listeners.layer, layerCollection).pipe(
+> = Layer.mergeAll(Listeners.layer, StandIn.layer, layerCollection).pipe(
   Layer.provide(QueryFibers.layer),
   Layer.provide(Pipeline.layer),
   Layer.provide(Coalescer.layer(makeResolveThroughTier)),
@@ -66,7 +67,7 @@ export const serverLayer: Layer.Layer<
 
 /** A server of one thread, with all that is its own. */
 export const standaloneLayer: Layer.Layer<
-  Listeners | Shared,
+  Listeners | StandIn | Shared,
   SocketError,
   Configuration | DatagramTransport | StreamTransport
 > = serverLayer.pipe(

@@ -17,6 +17,7 @@ import { placesFor, upstreamMemory } from "../upstream/cells.ts"
 import { type ChangeRefused, Changes } from "./changes.ts"
 import { bindListeningSockets } from "./listening-sockets.ts"
 import { LogOutput } from "./logging.ts"
+import { StandIns } from "./stand-ins.ts"
 import type { ListeningAt, SharedMemory, WorkerData } from "./worker-protocol.ts"
 import { WorkerSlot } from "./worker-slot.ts"
 
@@ -89,6 +90,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const written: Record<string, string | ReadonlyArray<string> | undefined> = Object.fromEntries(
       [...loaded.given].map(([name, { value }]) => [name, value])
     )
+    written["tlsCaFile"] = undefined
     /** What all threads have adopted; in the middle of a change the supervisor's own cache is ahead of it. */
     let answers = memory.answers
     /** Workers whose thread ended while a change was under way. */
@@ -98,6 +100,10 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       () => slots,
       () => [{ kind: "adopt-cache", memory: answers }, { kind: "forget-failures" }]
     )
+    const standIns = new StandIns({
+      slots: () => slots,
+      duplicate: (worker) => sockets?.[worker - 1]?.duplicate() ?? []
+    })
     for (let number = 1; number <= settings.workers; number++) {
       let bornWith = 0
       const slot: WorkerSlot = new WorkerSlot({
@@ -108,19 +114,23 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
             number,
             workers: settings.workers,
             settings: written,
+            authorities: settings.tlsCaFile,
             memory: { ...memory, answers },
             sockets: sockets?.[number - 1]?.duplicate() ?? []
           }
         },
         pulses: new Int32Array(memory.pulses),
         closeDescriptor: (fd) => libc?.close(fd),
-        onEnd: () => {
-          cache.recover(number)
-          counters.add("workers.ended")
-          lost.add(number)
-          changes.lost(number)
-        },
-        onReady: () => changes.catchUp(slot, bornWith),
+        onEnd: () =>
+          Effect.suspend(() => {
+            cache.recover(number)
+            counters.add("workers.ended")
+            lost.add(number)
+            changes.lost(number)
+            return standIns.leave(number)
+          }),
+        onSuspicion: (isSuspect) => (isSuspect ? standIns.leave(number) : standIns.return(number)),
+        onReady: () => Effect.andThen(changes.catchUp(slot, bornWith), standIns.return(number)),
         onAcknowledged: (message) => changes.hear(number, message),
         onLog: log.write
       })

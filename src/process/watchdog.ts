@@ -9,6 +9,8 @@ import { readFileSync } from "node:fs"
 
 /** A pulse may stand still for so long, the time in line not counted. */
 export const PATIENCE_MS = 3_000
+/** After so long somebody else reads what it does not. */
+export const SUSPICION_MS = 500
 /** Where nothing is known of the time in line. */
 export const BLIND_PATIENCE_MS = 10_000
 
@@ -37,8 +39,16 @@ export const lineMsOf = (task: number): number | undefined => {
  * @param ownMs for how long the watcher itself was kept from looking: time in which it knows nothing of anybody
  */
 export const isStuck = (since: Look, now: Look, ownMs: number): boolean => {
-  if (now.pulse !== since.pulse) return false
-  const elapsedMs = now.atMs - since.atMs - ownMs
-  if (since.lineMs === undefined || now.lineMs === undefined) return elapsedMs >= BLIND_PATIENCE_MS
-  return elapsedMs - (now.lineMs - since.lineMs) >= PATIENCE_MS
+  const isBlind = since.lineMs === undefined || now.lineMs === undefined
+  return stillMs(since, now, ownMs) >= (isBlind ? BLIND_PATIENCE_MS : PATIENCE_MS)
+}
+
+/** Whether it looks as if it were: nothing is lost where it is not. */
+export const isSuspect = (since: Look, now: Look, ownMs: number): boolean => stillMs(since, now, ownMs) >= SUSPICION_MS
+
+/** For how long a pulse has stood still, the time in line not counted where it is known. */
+const stillMs = (since: Look, now: Look, ownMs: number): number => {
+  if (now.pulse !== since.pulse) return 0
+  const inLineMs = since.lineMs === undefined || now.lineMs === undefined ? 0 : now.lineMs - since.lineMs
+  return now.atMs - since.atMs - ownMs - inLineMs
 }

@@ -4,6 +4,7 @@
  * A change is made in two steps, so that all threads make it or none does: every thread is asked to prepare it; when
  * all have, they are told to commit, and when one refuses, to abandon it.
  */
+import type { Authorities } from "../config/authorities.ts"
 import type { Endpoint } from "../io/endpoint.ts"
 import type { LogEntry } from "./log-entry.ts"
 
@@ -17,6 +18,14 @@ export type ToWorker =
   | { readonly kind: "prepare"; readonly id: number; readonly change: Change }
   | { readonly kind: "commit"; readonly id: number }
   | { readonly kind: "abandon"; readonly id: number }
+  /** Answers at the sockets of a worker that is away, too. */
+  | {
+      readonly kind: "stand-in"
+      readonly worker: number
+      readonly sockets: ReadonlyArray<readonly [name: string, fd: number]>
+    }
+  /** That worker is back. */
+  | { readonly kind: "stand-down"; readonly worker: number }
   /** Answers what is in flight, then ends. */
   | { readonly kind: "stop" }
 
@@ -52,8 +61,13 @@ export interface WorkerData {
   /** From 1. */
   readonly number: number
   readonly workers: number
-  /** The settings as they were written: values that are objects do not survive the way into a thread. */
+  /**
+   * The settings as they were written, but for what they name files for: values that are objects of a class do not
+   * survive the way into a thread.
+   */
   readonly settings: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  /** What was read from files when the server started: a thread that is born later needs them no more. */
+  readonly authorities: Authorities | undefined
   readonly memory: SharedMemory
   /** Where this thread notes its descriptors. */
   readonly descriptors: SharedArrayBuffer

@@ -11,14 +11,14 @@ import { Deferred, Effect, Schedule } from "effect"
 import { Worker, type WorkerError } from "effect/workers"
 import { Descriptors, descriptorMemory } from "../io/linux/descriptors.ts"
 import type { LogEntry } from "./log-entry.ts"
-import { isStuck, type Look, lineMsOf } from "./watchdog.ts"
+import { isStuck, isSuspect, type Look, lineMsOf } from "./watchdog.ts"
 import type { Acknowledgement, FromWorker, ListeningAt, ToWorker, WorkerData } from "./worker-protocol.ts"
 
 /** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
 const WORKER = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
 /** Between two looks at the pulse. */
 const LOOK_MS = 250
-/** A thread that ends sooner than this after its start is not replaced at once. */
+/** A thread that ends sooner than this after it was ready, or before, is not replaced at once. */
 const SHORT_LIFE_MS = 1_000
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 5_000
@@ -34,7 +34,9 @@ export interface SlotOptions {
   readonly pulses: Int32Array
   readonly closeDescriptor: (fd: number) => void
   /** Called when a thread has ended, before the next begins. */
-  readonly onEnd: () => void
+  readonly onEnd: () => Effect.Effect<void>
+  /** Called when it looks as if a thread hung, and when it goes on. */
+  readonly onSuspicion: (isSuspect: boolean) => Effect.Effect<void>
   readonly onReady: () => Effect.Effect<void>
   readonly onAcknowledged: (message: Acknowledgement) => void
   readonly onLog: (entry: LogEntry) => void
@@ -49,8 +51,12 @@ export class WorkerSlot {
   readonly started = Deferred.makeUnsafe<void, Error>()
   private readonly options: SlotOptions
   private thread: NodeThread | undefined
+  /** What the thread has open. */
+  private noted = new Descriptors(undefined)
   private sendToThread: ((message: ToWorker) => Effect.Effect<void>) | undefined
   private task = 0
+  /** When the thread became ready; undefined before. */
+  private readyMs: number | undefined
   private isStopping = false
   /** Why the thread is being ended: what is heard of it then is only that it has. */
   private verdict: string | undefined
@@ -68,15 +74,21 @@ export class WorkerSlot {
     return this.sendToThread?.(message) ?? Effect.void
   }
 
+  /** Has the thread answer for another worker, at duplicates of its sockets. */
+  standIn(worker: number, sockets: ReadonlyArray<readonly [name: string, fd: number]>): Effect.Effect<void> {
+    for (const [, fd] of sockets) this.noted.opened(fd)
+    return this.send({ kind: "stand-in", worker, sockets })
+  }
+
   /** Threads one after the other, until `stop`. */
   readonly live: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     let pauseMs = FIRST_PAUSE_MS
     while (!this.isStopping) {
-      const bornMs = performance.now()
+      this.readyMs = undefined
       this.state = "starting"
       const end = yield* Effect.flip(this.oneThread)
       this.state = "stopped"
-      this.options.onEnd()
+      yield* this.options.onEnd()
       if (this.isStopping) return
       if (!Deferred.isDoneUnsafe(this.started)) {
         Deferred.doneUnsafe(this.started, Effect.fail(new Error(`worker ${this.number} could not start: ${end}`)))
@@ -84,7 +96,7 @@ export class WorkerSlot {
       }
       this.replacements++
       yield* Effect.logError(`worker ${this.number} is replaced: ${end}`)
-      if (performance.now() - bornMs >= SHORT_LIFE_MS) {
+      if (this.readyMs !== undefined && performance.now() - this.readyMs >= SHORT_LIFE_MS) {
         pauseMs = FIRST_PAUSE_MS
       } else {
         yield* Effect.sleep(pauseMs)
@@ -115,6 +127,7 @@ export class WorkerSlot {
     this.verdict = undefined
     const notes = descriptorMemory()
     const noted = new Descriptors(notes)
+    this.noted = noted
     const spawn = (): NodeThread => {
       const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
       // Nobody's until the thread takes them.
@@ -156,6 +169,7 @@ export class WorkerSlot {
         this.task = message.task
         this.listening = message.listening
         this.state = "ready"
+        this.readyMs = performance.now()
         return Effect.andThen(this.options.onReady(), Deferred.succeed(this.started, undefined))
       case "failed":
         return Effect.fail(message.message)
@@ -166,6 +180,10 @@ export class WorkerSlot {
       case "log":
         this.options.onLog(message.entry)
         return Effect.void
+      default:
+        return Effect.fail(
+          "it says what this server does not know: its files are another version's; restart the server"
+        )
     }
   }
 
@@ -179,6 +197,7 @@ export class WorkerSlot {
     let since = look()
     let ownMs = 0
     let lastMs = since.atMs
+    let isAway = false
     const check = Effect.suspend(() => {
       const now = look()
       ownMs += Math.max(0, now.atMs - lastMs - 2 * LOOK_MS)
@@ -192,7 +211,9 @@ export class WorkerSlot {
         since = now
         ownMs = 0
       }
-      return Effect.void
+      const wasAway = isAway
+      isAway = isSuspect(since, now, ownMs)
+      return isAway === wasAway ? Effect.void : this.options.onSuspicion(isAway)
     })
     return Effect.andThen(Effect.repeat(check, Schedule.spaced(LOOK_MS)), Effect.never)
   }).pipe(Effect.tapError(() => Effect.promise(() => this.thread?.terminate() ?? Promise.resolve(0))))

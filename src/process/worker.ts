@@ -12,10 +12,12 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { SpeaksOfRedis } from "../cache/shared-tier.ts"
 import { Configuration, decodeSettings } from "../config/configuration.ts"
+import type { Settings } from "../config/schema.ts"
 import { DescriptorMemory } from "../io/batched.ts"
 import { Descriptors } from "../io/linux/descriptors.ts"
 import { InheritedSockets, SharesPorts } from "../listener/inherited-sockets.ts"
 import { Listeners } from "../listener/listeners.ts"
+import { StandIn } from "../listener/stand-in.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { Latencies } from "../telemetry/latencies.ts"
 import { SharedUpstreams } from "../upstream/cells.ts"
@@ -25,8 +27,8 @@ import { serverLayer } from "./server.ts"
 import { shareOf } from "./shares.ts"
 import { type Change, type FromWorker, PULSE_MS, type ToWorker, type WorkerData } from "./worker-protocol.ts"
 
-const { number, workers, settings: written, memory, descriptors, sockets } = workerData as WorkerData
-const whole = decodeSettings(written)
+const { number, workers, settings: written, authorities, memory, descriptors, sockets } = workerData as WorkerData
+const whole: Settings = { ...decodeSettings(written), tlsCaFile: authorities }
 const settings = shareOf(whole, workers)
 
 const inherited = new Map(sockets)
@@ -62,6 +64,7 @@ const serve = Effect.gen(function* () {
     const cache = yield* AnswerCache
     const failures = yield* FailureCache
     const listening = yield* Listeners
+    const standIn = yield* StandIn
     const prepared = new Map<number, Effect.Effect<void>>()
 
     const commitOf = (change: Change): Effect.Effect<void> =>
@@ -84,8 +87,18 @@ const serve = Effect.gen(function* () {
           return Effect.sync(() => {
             prepared.delete(message.id)
           })
+        case "stand-in":
+          for (const [, fd] of message.sockets) notes.closing(fd)
+          return Effect.catch(standIn.begin(message.worker, message.sockets), ({ message: reason }) =>
+            Effect.logError(`worker ${number} cannot answer for worker ${message.worker}: ${reason}`)
+          )
+        case "stand-down":
+          return standIn.end(message.worker)
         case "stop":
           return Effect.asVoid(Deferred.succeed(stopped, undefined))
+        default:
+          // The files of another version lie where this one's were when it was started.
+          return Effect.logError("the supervisor says something that this worker does not know", message)
       }
     }
     yield* Effect.forkScoped(pulse)

@@ -58,6 +58,7 @@ export const counterMeanings = {
   "traces.dropped": "traces not exported because the collector was slow or gone, or there were too many",
   "descriptors.exhausted": "connections and sockets for which no file descriptor was left",
   "workers.ended": "worker threads that ended",
+  "process.defects": "errors on the main thread that nothing caught",
   defects: "faults of this server's own: queries answered SERVFAIL for one, timers and events of sockets that met one"
 } as const
 

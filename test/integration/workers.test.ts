@@ -18,6 +18,7 @@ const withoutKoffi = `--import ${new URL("../support/without-koffi.ts", import.m
 
 const reasons: Record<Fault, string> = {
   throw: "a fault that a test asked for",
+  reject: "a promise that a test asked to be rejected",
   exit: "The worker has exited with code: 7",
   loop: "its event loop did not turn for seconds",
   wait: "its event loop did not turn for seconds"
@@ -25,7 +26,13 @@ const reasons: Record<Fault, string> = {
 
 describe("a worker thread among several", () => {
   for (const [fault, reason] of Object.entries(reasons) as ReadonlyArray<[Fault, string]>) {
-    const what = { throw: "throws", exit: "ends the thread", loop: "loops without end", wait: "waits for ever" }[fault]
+    const what = {
+      throw: "throws",
+      reject: "leaves a rejected promise",
+      exit: "ends the thread",
+      loop: "loops without end",
+      wait: "waits for ever"
+    }[fault]
     it.live(`that ${what} is replaced: no query is lost that was not yet begun, the others go on`, () =>
       Effect.gen(function* () {
         const upstream = yield* fakeUpstream(address("192.0.2.1"))

@@ -7,8 +7,10 @@ import { startListening } from "./process.ts"
 import type { Fault } from "./worker-fault.ts"
 
 export interface FaultyServer extends Effect.Success<ReturnType<typeof startListening>> {
-  /** Makes a worker fail; over when it has begun to. */
+  /** Makes a worker fail, or the main thread (0); over when it has begun to. */
   readonly cause: (worker: number, fault: Fault) => Effect.Effect<void>
+  /** Whether the worker's next threads are to end as soon as they begin. */
+  readonly stillborn: (worker: number, isSo: boolean) => Effect.Effect<void>
   /** Waits until the supervisor has said so often that a worker is replaced. */
   readonly awaitReplacements: (count: number) => Effect.Effect<void>
 }
@@ -33,6 +35,12 @@ export const startFaulty = (environment: Record<string, string>): Effect.Effect<
           writeFileSync(`${file}.new`, fault)
           renameSync(`${file}.new`, file)
           while (existsSync(file)) yield* Effect.sleep(10)
+        }),
+      stillborn: (worker, isSo) =>
+        Effect.sync(() => {
+          const file = join(directory, `stillborn-${worker}`)
+          if (isSo) writeFileSync(file, "")
+          else rmSync(file)
         }),
       awaitReplacements: (count) =>
         Effect.gen(function* () {

@@ -1,19 +1,23 @@
 /**
- * Loaded into the server before its own code (`NODE_OPTIONS=--import`): does to worker threads what a test asks for.
+ * Loaded into the server before its own code (`NODE_OPTIONS=--import`): does to its threads what a test asks for.
  *
- * A fault is a file in the directory `STRAND_TEST_FAULTS`, named for the worker, with the fault's kind in it. It is taken
- * away before the fault happens, and nothing else of the thread runs in between.
+ * A fault is a file in the directory `STRAND_TEST_FAULTS`, named for the worker (0 is the main thread), with the fault's
+ * kind in it. It is taken away before the fault happens, and nothing else of the thread runs in between. A worker for
+ * which there is a file `stillborn-1` ends as soon as it begins.
  */
-import { readFileSync, rmSync } from "node:fs"
+import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { isMainThread, workerData } from "node:worker_threads"
 
-export type Fault = "throw" | "exit" | "loop" | "wait"
+export type Fault = "throw" | "reject" | "exit" | "loop" | "wait"
 
 const commit = (fault: string): void => {
   switch (fault) {
     case "throw":
       throw new Error("a fault that a test asked for")
+    case "reject":
+      void Promise.reject(new Error("a promise that a test asked to be rejected"))
+      break
     case "exit":
       process.exit(7)
       break
@@ -25,8 +29,10 @@ const commit = (fault: string): void => {
 }
 
 const directory = process.env["STRAND_TEST_FAULTS"]
-if (!isMainThread && directory !== undefined) {
-  const file = join(directory, `worker-${workerData?.number}`)
+if (directory !== undefined) {
+  const number = isMainThread ? 0 : workerData?.number
+  const file = join(directory, `worker-${number}`)
+  if (existsSync(join(directory, `stillborn-${number}`))) throw new Error("a test asked for no such worker")
   const look = (): void => {
     let fault: string
     try {

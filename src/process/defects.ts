@@ -1,0 +1,34 @@
+/**
+ * What nothing has caught on the main thread: an error in a callback, a promise that was rejected.
+ *
+ * A worker that it happens to is replaced (`worker-slot.ts`). The main thread has nobody who could do that, and Node
+ * would end the process, for all clients at once. It goes on: queries have borders of their own, and what was thrown
+ * here belongs to none of them.
+ */
+import { Effect, type Scope } from "effect"
+import { Counters } from "../telemetry/counters.ts"
+
+/** Between two lines of the log. */
+const LOG_EVERY_MS = 1_000
+
+/** For as long as the scope lives. */
+export const surviveDefects: Effect.Effect<void, never, Counters | Scope.Scope> = Effect.gen(function* () {
+  const counters = yield* Counters
+  const context = yield* Effect.context<never>()
+  const log = Effect.runForkWith(context)
+  let saidMs = Number.NEGATIVE_INFINITY
+  let unsaid = 0
+  const onDefect = (error: unknown): void => {
+    counters.add("process.defects")
+    unsaid++
+    if (performance.now() - saidMs < LOG_EVERY_MS) return
+    const times = unsaid === 1 ? "" : ` (${unsaid} times since the last line)`
+    saidMs = performance.now()
+    unsaid = 0
+    log(Effect.logError(`a fault outside of any query: ${error instanceof Error ? error.stack : error}${times}`))
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => process.on("uncaughtException", onDefect)),
+    () => Effect.sync(() => process.off("uncaughtException", onDefect))
+  )
+})

@@ -1,0 +1,65 @@
+/**
+ * Which worker answers for one that is away: dead, being born again, or hanging.
+ *
+ * The kernel goes on giving a worker's sockets their share of the clients, whoever reads them or nobody. So another one
+ * reads duplicates of them until the worker is back; where no worker is ready, what comes waits in them.
+ */
+import { Effect } from "effect"
+import type { WorkerSlot } from "./worker-slot.ts"
+
+export interface StandInOptions {
+  readonly slots: () => ReadonlyArray<WorkerSlot>
+  /** Duplicates of a worker's sockets. */
+  readonly duplicate: (worker: number) => ReadonlyArray<readonly [name: string, fd: number]>
+}
+
+export class StandIns {
+  /** Who answers for each worker that is away; undefined while nobody can. */
+  private readonly away = new Map<number, WorkerSlot | undefined>()
+  private readonly options: StandInOptions
+
+  constructor(options: StandInOptions) {
+    this.options = options
+  }
+
+  /** A worker reads its sockets no longer, nor those that it reads for others. */
+  leave(worker: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      for (const [absent, standIn] of this.away) if (standIn?.number === worker) this.away.set(absent, undefined)
+      if (!this.away.has(worker)) this.away.set(worker, undefined)
+      return this.assign()
+    })
+  }
+
+  /** A worker reads its sockets, and can read others'. */
+  return(worker: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const hasBeenAway = this.away.delete(worker)
+      // One that hung may still read for it when it goes on: it hears of it as well.
+      const told = hasBeenAway ? this.options.slots() : []
+      return Effect.andThen(
+        Effect.forEach(told, (slot) => slot.send({ kind: "stand-down", worker }), { discard: true }),
+        this.assign()
+      )
+    })
+  }
+
+  private assign(): Effect.Effect<void> {
+    const assigned: Array<Effect.Effect<void>> = []
+    for (const [worker, standIn] of this.away) {
+      if (standIn !== undefined) continue
+      const next = this.leastBurdened()
+      if (next === undefined) break
+      this.away.set(worker, next)
+      assigned.push(next.standIn(worker, this.options.duplicate(worker)))
+    }
+    return Effect.all(assigned, { discard: true })
+  }
+
+  /** Of those that are there, the one that answers for the fewest others. */
+  private leastBurdened(): WorkerSlot | undefined {
+    const burdens = (slot: WorkerSlot): number => [...this.away.values()].filter((standIn) => standIn === slot).length
+    const present = this.options.slots().filter(({ number, state }) => state === "ready" && !this.away.has(number))
+    return present.sort((a, b) => burdens(a) - burdens(b))[0]
+  }
+}
