@@ -12,13 +12,16 @@ import { fileWith } from "../support/files.ts"
 import { addressesOf, askPipelined, encodeQuestion, rcodeOf } from "../support/server.ts"
 import { streamUpstream } from "../support/stream-upstream.ts"
 
+/** Processes that start take seconds on a busy machine. */
+const patient = { timeout: 120_000 }
+
 /** So many that every worker has some. */
 const CLIENTS = 48
 const EACH = 5
 
 const hot = encodeQuestion({ name: "www.example.test" }, 1)
 
-describe("a worker that is born again", () => {
+describe("a worker that is born again", patient, () => {
   it.live("needs no file: what authorities there are it knows from the start", () =>
     Effect.gen(function* () {
       const trusted = authority()
@@ -46,7 +49,7 @@ describe("a worker that is born again", () => {
   )
 })
 
-describe("a worker that cannot start again", () => {
+describe("a worker that cannot start again", patient, () => {
   for (const [workers, lost] of [
     ["2", [1]],
     ["3", [1, 3]]
@@ -120,7 +123,7 @@ describe("a worker that cannot start again", () => {
   )
 })
 
-describe("the main thread", () => {
+describe("the main thread", patient, () => {
   for (const workers of ["1", "2"]) {
     it.live(`goes on after what nothing caught, and says it (${workers} workers)`, () =>
       Effect.gen(function* () {

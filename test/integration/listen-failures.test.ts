@@ -10,6 +10,9 @@ import { start, startListening } from "../support/process.ts"
 import { addressesOf, ask } from "../support/server.ts"
 import { findTool } from "../support/tools.ts"
 
+/** Processes that start take seconds on a busy machine. */
+const patient = { timeout: 120_000 }
+
 const upstreams = { DNS_SERVER_UPSTREAMS: "192.0.2.53" }
 const isLinux = process.platform === "linux"
 const hasIPv6 = Object.values(networkInterfaces()).some((own) => own?.some((one) => one.address === "::1"))
@@ -27,7 +30,7 @@ const ways = ["1", "3"].flatMap((workers) =>
   ["auto", "portable"].map((datagrams) => ({ DNS_SERVER_WORKERS: workers, DNS_SERVER_DATAGRAMS: datagrams }))
 )
 
-describe("a second server at the port of the first", () => {
+describe("a second server at the port of the first", patient, () => {
   for (const way of ways) {
     const how = `${way.DNS_SERVER_WORKERS} workers, ${way.DNS_SERVER_DATAGRAMS} datagrams`
     it.live(`is refused with who holds it, at the same address and at all of them (${how})`, () =>
@@ -35,7 +38,7 @@ describe("a second server at the port of the first", () => {
         const upstream = yield* fakeUpstream(address("192.0.2.1"))
         const first = yield* startListening({ ...way, DNS_SERVER_UPSTREAMS: upstream.address })
         const holder = isLinux ? `(process ${first.child.pid})` : "in use"
-        for (const listen of [`127.0.0.1:${first.port}`, `0.0.0.0:${first.port}`, `udp://127.0.0.1:${first.port}`]) {
+        for (const listen of [`127.0.0.1:${first.port}`, `udp://0.0.0.0:${first.port}`]) {
           const lines = yield* failure({ ...way, DNS_SERVER_LISTEN: listen })
           assert.strictEqual(lines.length, 1, lines.join("\n"))
           assert.match(lines[0]!, /^listen: .*EADDRINUSE/)
@@ -61,7 +64,7 @@ describe("a second server at the port of the first", () => {
   )
 })
 
-describe("addresses that cannot be listened at", () => {
+describe("addresses that cannot be listened at", patient, () => {
   for (const way of ways) {
     const how = `${way.DNS_SERVER_WORKERS} workers, ${way.DNS_SERVER_DATAGRAMS} datagrams`
     it.live(`are all named at once, each with its reason (${how})`, () =>

@@ -7,7 +7,10 @@ import { startListening } from "../support/process.ts"
 import { addressesOf, ask } from "../support/server.ts"
 import { findTool } from "../support/tools.ts"
 
-describe("signals", () => {
+/** Processes that start take seconds on a busy machine. */
+const patient = { timeout: 120_000 }
+
+describe("signals", patient, () => {
   for (const workers of ["1", "2"]) {
     it.live(`SIGUSR1 and SIGUSR2 do nothing, SIGQUIT ends the server as SIGTERM does (${workers} workers)`, () =>
       Effect.gen(function* () {
@@ -109,7 +112,7 @@ const awaitEnd = (pid: number): Effect.Effect<void> =>
 
 const hasProc = process.platform === "linux"
 
-describe.skipIf(npm === undefined || !hasProc)("the server that npm started", () => {
+describe.skipIf(npm === undefined || !hasProc)("the server that npm started", patient, () => {
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"] as const) {
     it.live(`ends in order when npm gets ${signal}`, () =>
       Effect.gen(function* () {
@@ -122,7 +125,7 @@ describe.skipIf(npm === undefined || !hasProc)("the server that npm started", ()
   }
 })
 
-describe.skipIf(script === undefined || !hasProc)("the server that was started at a terminal", () => {
+describe.skipIf(script === undefined || !hasProc)("the server that was started at a terminal", patient, () => {
   it.live("ends when the terminal is closed", () =>
     Effect.gen(function* () {
       const started = yield* startBy(script!, ["-qfec", `exec ${process.execPath} dist/main.js`, "/dev/null"])

@@ -1,5 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { BLIND_PATIENCE_MS, isStuck, type Look, PATIENCE_MS } from "../../src/process/watchdog.ts"
+import {
+  BLIND_PATIENCE_MS,
+  isStuck,
+  isSuspect,
+  type Look,
+  PATIENCE_MS,
+  SUSPICION_MS
+} from "../../src/process/watchdog.ts"
 
 const born: Look = { atMs: 1000, pulse: 7, lineMs: 50 }
 const later = (ms: number, lineMs: number | undefined, pulse = born.pulse): Look => ({
@@ -9,6 +16,15 @@ const later = (ms: number, lineMs: number | undefined, pulse = born.pulse): Look
 })
 
 describe("the watchdog", () => {
+  it("suspects a thread long before it ends it, and not one that is starved or moves", () => {
+    assert.isFalse(isSuspect(born, later(SUSPICION_MS - 1, 0), 0))
+    assert.isTrue(isSuspect(born, later(SUSPICION_MS, 0), 0))
+    assert.isTrue(isSuspect(born, later(SUSPICION_MS, undefined), 0))
+    assert.isFalse(isSuspect(born, later(60_000, 59_800), 0))
+    assert.isFalse(isSuspect(born, later(SUSPICION_MS, 0, born.pulse + 1), 0))
+    assert.isFalse(isSuspect(born, later(SUSPICION_MS, 0), 1))
+  })
+
   it("calls a thread stuck whose pulse stands still while it runs or waits for nothing", () => {
     assert.isTrue(isStuck(born, later(PATIENCE_MS, 0), 0))
   })
