@@ -3,11 +3,11 @@
  *
  * The file is looked at every few seconds: that sees a file that was written over and one that another was renamed to,
  * on every file system. A new one is taken when it has stopped changing and can be read; until then the one before serves,
- * and what is wrong is said once. It lies in the memory of each thread that looks places up.
+ * and what is wrong is said once. It lies in memory that threads share: one of them follows the file, all look places up.
  */
 import { constants } from "node:fs"
 import { open, stat } from "node:fs/promises"
-import { Context, Effect, Layer, Semaphore } from "effect"
+import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 import { GeoDatabase } from "./geo-database.ts"
 import { nowhere, type Place } from "./place.ts"
 
@@ -44,17 +44,63 @@ export class Geography extends Context.Service<
     Layer.effect(
       Geography,
       Effect.gen(function* () {
-        const followed = new FollowedFile(file, needs)
-        yield* followed.takeFirst
-        yield* Effect.forkScoped(Effect.forever(Effect.delay(followed.look, LOOK_EVERY)))
+        const places = new Places(undefined)
+        const look = yield* followDatabase(file, needs, (memory) => Effect.sync(() => places.adopt(memory)))
         return Geography.of({
-          placeOf: (words, isIPv4) => followed.database?.placeOf(words, isIPv4) ?? nowhere,
-          generation: () => followed.generation,
-          look: followed.look
+          placeOf: (words, isIPv4) => places.placeOf(words, isIPv4),
+          generation: () => places.generation,
+          look
         })
       })
     )
+
+  /** By a database that another thread follows. */
+  static readonly layerGiven = (places: Places): Layer.Layer<Geography> =>
+    Layer.succeed(Geography, {
+      placeOf: (words, isIPv4) => places.placeOf(words, isIPv4),
+      generation: () => places.generation,
+      look: Effect.void
+    })
 }
+
+/** The places of one thread, by the database that it was given last. */
+export class Places {
+  /** Counts the databases that were given. */
+  generation = 0
+  private database: GeoDatabase | undefined
+
+  constructor(memory: SharedArrayBuffer | undefined) {
+    if (memory !== undefined) this.adopt(memory)
+  }
+
+  adopt(memory: SharedArrayBuffer): void {
+    this.database = new GeoDatabase(Buffer.from(memory))
+    this.generation++
+  }
+
+  placeOf(words: Uint32Array, isIPv4: boolean): Place {
+    return this.database?.placeOf(words, isIPv4) ?? nowhere
+  }
+}
+
+/**
+ * Follows the file for as long as the scope lives, from its first reading on.
+ *
+ * @param needs what it is asked for: that it does not say so is told
+ * @param adopt takes each database; where it fails, the one before serves, and it is tried again
+ * @returns looks at the file now
+ */
+export const followDatabase = (
+  file: string,
+  needs: Needs,
+  adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>
+): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const followed = new FollowedFile(file, needs, adopt)
+    yield* followed.takeFirst
+    yield* Effect.forkScoped(Effect.forever(Effect.delay(followed.look, LOOK_EVERY)))
+    return followed.look
+  })
 
 /** What places are looked up for. */
 export interface Needs {
@@ -63,18 +109,19 @@ export interface Needs {
 }
 
 class FollowedFile {
-  database: GeoDatabase | undefined
-  generation = 0
   private readonly file: string
   private readonly needs: Needs
+  private readonly adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>
+  private hasOne = false
   /** Of the file that was taken, or refused, last. */
   private settled = ""
   /** As the file was seen last. */
   private seen = ""
 
-  constructor(file: string, needs: Needs) {
+  constructor(file: string, needs: Needs, adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>) {
     this.file = file
     this.needs = needs
+    this.adopt = adopt
   }
 
   readonly takeFirst: Effect.Effect<void> = Effect.suspend(() =>
@@ -107,10 +154,15 @@ class FollowedFile {
 
   private take(signature: string): Effect.Effect<void> {
     this.settled = signature
-    return Effect.matchEffect(this.open, {
-      onSuccess: (database) => {
-        this.database = database
-        this.generation++
+    const adopted = Effect.tap(this.open, ({ memory }) =>
+      Effect.mapError(this.adopt(memory), (error) => {
+        this.settled = ""
+        return error.message
+      })
+    )
+    return Effect.matchEffect(adopted, {
+      onSuccess: ({ database }) => {
+        this.hasOne = true
         const { continents, spots } = database.tells
         const missing = [
           ...(this.needs.continents && !continents ? ["continents: rules with continent: hold for nobody"] : []),
@@ -128,29 +180,42 @@ class FollowedFile {
       },
       onFailure: (message) =>
         Effect.logError(
-          this.database === undefined
-            ? `no places are known: ${this.file} cannot be read: ${message}`
-            : `places stay as they were: ${this.file} cannot be read: ${message}`
+          this.hasOne
+            ? `places stay as they were: ${this.file} cannot be read: ${message}`
+            : `no places are known: ${this.file} cannot be read: ${message}`
         )
     })
   }
 
-  private readonly open: Effect.Effect<GeoDatabase, string> = Effect.suspend(() =>
-    Effect.flatMap(Effect.tryPromise({ try: () => readRegular(this.file), catch: messageOf }), (octets) =>
+  private readonly open = Effect.suspend(() =>
+    Effect.flatMap(Effect.tryPromise({ try: () => readShared(this.file), catch: messageOf }), (memory) =>
       Effect.try({
-        try: () => new GeoDatabase(octets),
+        try: () => ({ memory, database: new GeoDatabase(Buffer.from(memory)) }),
         catch: (cause) => `it is no MaxMind database, or not all of one (${messageOf(cause)})`
       })
     )
   )
 }
 
-/** A pipe or a device has no end, and who waits for one to be opened keeps the process from ending. */
-const readRegular = async (file: string): Promise<Buffer> => {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+/**
+ * The whole file, in memory that threads can share.
+ *
+ * A pipe or a device has no end, and who waits for one to be opened keeps the process from ending.
+ */
+const readShared = async (path: string): Promise<SharedArrayBuffer> => {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    if (!(await handle.stat()).isFile()) throw new Error("it is no regular file")
-    return await handle.readFile()
+    const found = await handle.stat()
+    if (!found.isFile()) throw new Error("it is no regular file")
+    const { size } = found
+    const memory = new SharedArrayBuffer(size)
+    const octets = Buffer.from(memory)
+    for (let read = 0; read < size; ) {
+      const { bytesRead } = await handle.read(octets, read, size - read, read)
+      if (bytesRead === 0) throw new Error("it became shorter while it was read")
+      read += bytesRead
+    }
+    return memory
   } finally {
     await handle.close()
   }

@@ -4,13 +4,14 @@
  * Closing goes the way of a query: listeners stop, fibers finish, resolvers close, telemetry is flushed.
  */
 import { randomBytes } from "node:crypto"
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { layerSharedTier } from "../cache/shared-tier-layer.ts"
 import { Configuration } from "../config/configuration.ts"
+import type { Settings } from "../config/schema.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
-import { Geography } from "../io/geography.ts"
+import { Geography, type Needs, type Places } from "../io/geography.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
@@ -35,13 +36,27 @@ const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: ra
 
 const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.provide(layerTracer))
 
+/** Places that another thread gives this one; undefined where it follows the database itself. */
+export const GivenPlaces: Context.Reference<Places | undefined> = Context.Reference<Places | undefined>(
+  "strand/process/GivenPlaces",
+  { defaultValue: () => undefined }
+)
+
+/** What the configuration asks places for. */
+export const placesNeeded = ({ groups, localAnswers, rules, upstreamPolicy }: Settings): Needs => ({
+  continents: [...rules, ...localAnswers].some((rule) => rule.continents.length > 0),
+  spots: upstreamPolicy === "geo" || groups.some(({ policy }) => policy === "geo")
+})
+
 /** Places, where the configuration names a database of them. */
 const geography = Layer.unwrap(
-  Effect.map(Configuration, ({ geoDatabase, groups, localAnswers, rules, upstreamPolicy }) => {
-    if (geoDatabase === undefined) return Geography.none
-    const continents = [...rules, ...localAnswers].some((rule) => rule.continents.length > 0)
-    const spots = upstreamPolicy === "geo" || groups.some(({ policy }) => policy === "geo")
-    return Geography.layerOf(geoDatabase, { continents, spots })
+  Effect.gen(function* () {
+    const config = yield* Configuration
+    const given = yield* GivenPlaces
+    if (config.geoDatabase === undefined) return Geography.none
+    return given === undefined
+      ? Geography.layerOf(config.geoDatabase, placesNeeded(config))
+      : Geography.layerGiven(given)
   })
 )
 

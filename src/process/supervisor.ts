@@ -10,6 +10,7 @@ import type { Loaded } from "../config/configuration.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { SocketError } from "../io/datagram.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
+import { followDatabase } from "../io/geography.ts"
 import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
@@ -17,6 +18,7 @@ import { placesFor, upstreamMemory } from "../upstream/cells.ts"
 import { type ChangeRefused, Changes } from "./changes.ts"
 import { bindListeningSockets } from "./listening-sockets.ts"
 import { LogOutput } from "./logging.ts"
+import { placesNeeded } from "./server.ts"
 import { StandIns } from "./stand-ins.ts"
 import type { ListeningAt, SharedMemory, WorkerData } from "./worker-protocol.ts"
 import { WorkerSlot } from "./worker-slot.ts"
@@ -93,12 +95,17 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     written["tlsCaFile"] = undefined
     /** What all threads have adopted; in the middle of a change the supervisor's own cache is ahead of it. */
     let answers = memory.answers
+    let places: SharedArrayBuffer | undefined
     /** Workers whose thread ended while a change was under way. */
     const lost = new Set<number>()
     const slots: Array<WorkerSlot> = []
     const changes = new Changes(
       () => slots,
-      () => [{ kind: "adopt-cache", memory: answers }, { kind: "forget-failures" }]
+      () => [
+        { kind: "adopt-cache", memory: answers },
+        ...(places === undefined ? [] : [{ kind: "adopt-places", memory: places } as const]),
+        { kind: "forget-failures" }
+      ]
     )
     const standIns = new StandIns({
       slots: () => slots,
@@ -115,6 +122,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
             workers: settings.workers,
             settings: written,
             authorities: settings.tlsCaFile,
+            places,
             memory: { ...memory, answers },
             sockets: sockets?.[number - 1]?.duplicate() ?? []
           }
@@ -135,6 +143,18 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
         onLog: log.write
       })
       slots.push(slot)
+    }
+    if (settings.geoDatabase !== undefined) {
+      yield* followDatabase(settings.geoDatabase, placesNeeded(settings), (read) =>
+        changes.alongNoOther(
+          changes.make(
+            { kind: "adopt-places", memory: read },
+            Effect.sync(() => {
+              places = read
+            })
+          )
+        )
+      )
     }
     const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
       changes.alongNoOther(changes.make({ kind: "forget-failures" }, flush))

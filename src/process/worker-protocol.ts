@@ -11,6 +11,8 @@ import type { LogEntry } from "./log-entry.ts"
 export type Change =
   /** The answers' table has moved. */
   | { readonly kind: "adopt-cache"; readonly memory: SharedArrayBuffer }
+  /** The database of places has been written anew. */
+  | { readonly kind: "adopt-places"; readonly memory: SharedArrayBuffer }
   /** Failures that are kept are to be asked for again. */
   | { readonly kind: "forget-failures" }
 
@@ -68,6 +70,8 @@ export interface WorkerData {
   readonly settings: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
   /** What was read from files when the server started: a thread that is born later needs them no more. */
   readonly authorities: Authorities | undefined
+  /** The database of places; undefined where there is none, or none that can be read yet. */
+  readonly places: SharedArrayBuffer | undefined
   readonly memory: SharedMemory
   /** Where this thread notes its descriptors. */
   readonly descriptors: SharedArrayBuffer

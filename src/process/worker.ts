@@ -14,6 +14,7 @@ import { SpeaksOfRedis } from "../cache/shared-tier.ts"
 import { Configuration, decodeSettings } from "../config/configuration.ts"
 import type { Settings } from "../config/schema.ts"
 import { DescriptorMemory } from "../io/batched.ts"
+import { Places } from "../io/geography.ts"
 import { Descriptors } from "../io/linux/descriptors.ts"
 import { InheritedSockets, SharesPorts } from "../listener/inherited-sockets.ts"
 import { Listeners } from "../listener/listeners.ts"
@@ -23,13 +24,23 @@ import { Latencies } from "../telemetry/latencies.ts"
 import { SharedUpstreams } from "../upstream/cells.ts"
 import { layerDatagrams } from "./datagrams.ts"
 import { layerEntries } from "./logging.ts"
-import { serverLayer } from "./server.ts"
+import { GivenPlaces, serverLayer } from "./server.ts"
 import { shareOf } from "./shares.ts"
 import { type Change, type FromWorker, PULSE_MS, type ToWorker, type WorkerData } from "./worker-protocol.ts"
 
-const { number, workers, settings: written, authorities, memory, descriptors, sockets } = workerData as WorkerData
+const {
+  number,
+  workers,
+  settings: written,
+  authorities,
+  places: database,
+  memory,
+  descriptors,
+  sockets
+} = workerData as WorkerData
 const whole: Settings = { ...decodeSettings(written), tlsCaFile: authorities }
 const settings = shareOf(whole, workers)
+const places = new Places(database)
 
 const inherited = new Map(sockets)
 const notes = new Descriptors(descriptors)
@@ -69,8 +80,14 @@ const serve = Effect.gen(function* () {
 
     const commitOf = (change: Change): Effect.Effect<void> =>
       Effect.sync(() => {
-        if (change.kind === "adopt-cache") cache.adopt(change.memory)
-        else failures.forgetAll()
+        switch (change.kind) {
+          case "adopt-cache":
+            return cache.adopt(change.memory)
+          case "adopt-places":
+            return places.adopt(change.memory)
+          case "forget-failures":
+            return failures.forgetAll()
+        }
       })
 
     const hear = (message: ToWorker): Effect.Effect<void> => {
@@ -123,6 +140,7 @@ const serve = Effect.gen(function* () {
       Layer.mergeAll(
         Layer.succeed(InheritedSockets, inherit),
         Layer.succeed(SharesPorts, true),
+        Layer.succeed(GivenPlaces, places),
         Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
         Layer.succeed(SpeaksOfRedis, number === 1),
         Layer.succeed(DescriptorMemory, descriptors)

@@ -1,5 +1,5 @@
 /** Clients whose worker is away are answered by the others, and a worker that comes back needs no file again. */
-import { rmSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
@@ -9,6 +9,7 @@ import { awaitDescriptors, descriptorsOf } from "../support/descriptors.ts"
 import { address, fakeUpstream } from "../support/fake-upstream.ts"
 import { replacementsIn, startFaulty } from "../support/faults.ts"
 import { fileWith } from "../support/files.ts"
+import { city, geoDatabase } from "../support/mmdb.ts"
 import { addressesOf, askPipelined, encodeQuestion, rcodeOf } from "../support/server.ts"
 import { streamUpstream } from "../support/stream-upstream.ts"
 
@@ -45,6 +46,44 @@ describe("a worker that is born again", patient, () => {
       )
       for (const answer of answers) assert.strictEqual(rcodeOf(packet.decode(answer)), "NOERROR")
       assert.strictEqual(replacementsIn(server.output()), 3)
+    })
+  )
+})
+
+/** Loopback is in this country. */
+const inCountry = (country: string): Buffer => geoDatabase({ "127.0.0.0/8": city(country, "EU", 50, 10) })
+
+describe("the database of places", patient, () => {
+  it.live("is read once for all workers, and known to one that is born when its file is gone", () =>
+    Effect.gen(function* () {
+      const file = yield* fileWith("", "places.mmdb")
+      writeFileSync(file, inCountry("DE"))
+      const server = yield* startFaulty({
+        DNS_SERVER_UPSTREAMS: "192.0.2.53",
+        DNS_SERVER_GEO_DATABASE: file,
+        DNS_SERVER_LOCAL_ANSWERS: ["DE", "FR"]
+          .map((country, i) => `www.example.test A 192.0.2.${i + 1} country:${country}`)
+          .join(),
+        DNS_SERVER_WORKERS: "2"
+      })
+      const clients = yield* openClients(server.port, CLIENTS)
+      const places = Effect.map(
+        Effect.forEach(clients, (client) => client.ask(hot), { concurrency: "unbounded" }),
+        (answers) => Array.from(new Set(answers.map((answer) => addressesOf(packet.decode(answer))[0])))
+      )
+      const said = (): number => server.output().split("places are those of").length - 1
+      assert.deepStrictEqual(yield* places, ["192.0.2.1"])
+      assert.strictEqual(said(), 1)
+      writeFileSync(file, inCountry("FR"))
+      while (said() < 2) yield* Effect.sleep(50)
+      assert.deepStrictEqual(yield* places, ["192.0.2.2"])
+      rmSync(file)
+      for (const worker of [1, 2]) {
+        yield* server.cause(worker, "throw")
+        yield* server.awaitReplacements(worker)
+      }
+      assert.deepStrictEqual(yield* places, ["192.0.2.2"])
+      assert.strictEqual(replacementsIn(server.output()), 2)
     })
   )
 })
