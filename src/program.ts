@@ -4,7 +4,7 @@ import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { AnswerCache } from "./cache/answer-cache.ts"
 import { Configuration, type ConfigurationError, type Loaded, load, shown } from "./config/configuration.ts"
 import { fileKey } from "./config/schema.ts"
-import { formatUpstream } from "./config/upstream-address.ts"
+import { nameUpstream } from "./config/upstream-address.ts"
 import type { BatchedUnavailable } from "./io/batched.ts"
 import type { SocketError } from "./io/datagram.ts"
 import { formatEndpoint } from "./io/endpoint.ts"
@@ -62,7 +62,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       yield* Effect.logDebug("configuration", shownSettings(loaded))
       yield* Effect.logInfo(`strand ${version} answers`, {
         listening: listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
-        upstreams: settings.upstreams.map(formatUpstream),
+        upstreams: settings.upstreams.map(nameUpstream),
         policy: settings.upstreamPolicy,
         workers: settings.workers
       })

@@ -1,29 +1,43 @@
 /** Authorities of the user's own that servers' certificates may be signed by, beside those that Node knows. */
 import { X509Certificate } from "node:crypto"
-import { readFileSync } from "node:fs"
-import { Result } from "effect"
-import type { Read } from "./values.ts"
+import { Effect, Result, Schema } from "effect"
+import { readBounded } from "../io/bounded-file.ts"
 
-export interface Authorities {
-  readonly file: string
+export const Authorities = Schema.Struct({
+  file: Schema.String,
   /** In PEM, one each. */
-  readonly certificates: ReadonlyArray<string>
-}
+  certificates: Schema.NonEmptyArray(Schema.String)
+})
+export type Authorities = typeof Authorities.Type
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+/** All that operating systems trust is some 200 KiB. */
+const BOUNDS = { maxOctets: 4 * 1024 * 1024, withinMs: 5_000 }
 
-/** Reads the file that is named. */
-export const readAuthorities = (file: string): Read<Authorities> => {
-  const read = Result.try({
-    try: () => {
-      const certificates = readFileSync(file, "utf8").match(CERTIFICATE) ?? []
-      for (const certificate of certificates) new X509Certificate(certificate)
-      return certificates
-    },
-    catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
-  })
-  if (Result.isFailure(read)) return Result.fail(`a readable file of certificates in PEM: ${read.failure}`)
-  return read.success.length > 0
-    ? Result.succeed({ file, certificates: read.success })
-    : Result.fail("a file with at least one certificate in PEM")
+/** Reads the file that is named; fails with what was expected of it. */
+export const readAuthorities = (file: string): Effect.Effect<Authorities, string> =>
+  Effect.flatMap(
+    Effect.mapError(readBounded(file, BOUNDS), ({ reason }) => `a readable file of certificates in PEM: ${reason}`),
+    (octets) => Effect.fromResult(authoritiesIn(file, octets.toString("latin1")))
+  )
+
+const authoritiesIn = (file: string, text: string): Result.Result<Authorities, string> => {
+  const [first, ...others] = text.match(CERTIFICATE) ?? []
+  if (first === undefined) {
+    return Result.fail(
+      /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)
+        ? "a file of certificates in PEM: this one has a private key, which nobody needs here"
+        : "a file with at least one certificate in PEM"
+    )
+  }
+  const certificates = [first, ...others] as const
+  for (const [i, certificate] of certificates.entries()) {
+    const read = Result.try({ try: () => new X509Certificate(certificate), catch: messageOf })
+    if (Result.isFailure(read)) {
+      return Result.fail(`certificates in PEM that can be read: number ${i + 1} cannot: ${read.failure}`)
+    }
+  }
+  return Result.succeed({ file, certificates })
 }
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

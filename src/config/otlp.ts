@@ -4,7 +4,7 @@
  * What is wrong in them is warned of and never stops the server: they stand in the environment for many programs at
  * once, and DNS does not depend on them. In a file of the server's own it is a mistake like any other.
  */
-import type { SettingName } from "./schema.ts"
+import type { SettingName, Settings } from "./schema.ts"
 
 const protocols = ["http/protobuf", "http/json"] as const
 const TRACES_PATH = "/v1/traces"
@@ -51,6 +51,26 @@ export const otlpOf = (settings: OtlpSettings): Otlp => {
   const timeoutMs = readTimeout(settings, doubts)
   return { target: isOff || url === undefined ? undefined : { url, protocol, timeoutMs }, doubts }
 }
+
+/** Of settings of which some may be missing, for they have mistakes of their own. */
+export const otlpDoubts = ({
+  otelSdkDisabled,
+  otelTracesExporter,
+  otelProtocol,
+  ...others
+}: Partial<Settings>): ReadonlyArray<OtlpDoubt> =>
+  otelSdkDisabled === undefined || otelTracesExporter === undefined || otelProtocol === undefined
+    ? []
+    : otlpOf({
+        otelSdkDisabled,
+        otelTracesExporter,
+        otelProtocol,
+        otelEndpoint: others.otelEndpoint,
+        otelTracesEndpoint: others.otelTracesEndpoint,
+        otelTracesProtocol: others.otelTracesProtocol,
+        otelTimeout: others.otelTimeout,
+        otelTracesTimeout: others.otelTracesTimeout
+      }).doubts
 
 /** Only `true` is true, in whatever case. */
 const readDisabled = ({ otelSdkDisabled }: OtlpSettings, doubts: Array<OtlpDoubt>): boolean => {
@@ -110,7 +130,3 @@ const readTimeout = (settings: OtlpSettings, doubts: Array<OtlpDoubt>): number =
   doubts.push({ name, expected, instead: `it is ${STANDARD_TIMEOUT_MS}` })
   return STANDARD_TIMEOUT_MS
 }
-
-/** A URL without what is secret in it: user, password, and what its query says. */
-export const shownUrl = (text: string): string =>
-  text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/?#]*@/i, "$1…@").replace(/\?.*$/s, "?…")

@@ -5,6 +5,7 @@
 import { isIP } from "node:net"
 import { Result } from "effect"
 import type { ServerIdentity } from "../io/server-identity.ts"
+import { meantAddress, meantPlain, meantUpstream } from "./slips.ts"
 import { readStamp } from "./stamp.ts"
 import {
   DOT_PORT,
@@ -34,7 +35,7 @@ export const readUpstreamAddress = (text: string): Read<UpstreamAddress> => {
     case "sdns":
       return readStamp(rest)
     default:
-      return Result.fail(FORMS)
+      return Result.fail(`${FORMS}${meantUpstream(text)}`)
   }
 }
 
@@ -43,13 +44,15 @@ const readBare = (text: string): Read<UpstreamAddress> => {
   const read = readEndpoint(text, DNS_PORT)
   return Result.isSuccess(read)
     ? somebody({ protocol: "udp", endpoint: read.success })
-    : Result.fail("an IP address, with or without a port (IPv6 as [address]:port), or a name behind udp:// or tcp://")
+    : Result.fail(
+        `an IP address, with or without a port (IPv6 as [address]:port), or a name behind udp:// or tcp://${meantUpstream(text)}`
+      )
 }
 
 const readPlain = (protocol: "udp" | "tcp", text: string): Read<UpstreamAddress> => {
   const endpoint = readHost(text, DNS_PORT)
   return endpoint === undefined
-    ? Result.fail(`${protocol}:// before an IP address or a name, with or without a port`)
+    ? Result.fail(`${protocol}:// before an IP address or a name, with or without a port${meantPlain(protocol, text)}`)
     : somebody({ protocol, endpoint })
 }
 
@@ -57,22 +60,30 @@ const readTls = (text: string): Read<UpstreamAddress> => {
   const [at, fragment] = cut(text, "#")
   const identity = readIdentity(fragment)
   const endpoint = readHost(at.replace(/\/$/, ""), DOT_PORT)
-  if (endpoint === undefined) return Result.fail("tls:// before an IP address or a name, with or without a port")
+  if (endpoint === undefined) {
+    return Result.fail(`tls:// before an IP address or a name, with or without a port${meantPlain("tls", at)}`)
+  }
   return Result.flatMap(identity, (given) =>
     somebody({ protocol: "tls", endpoint, identity: identityOf(given, endpoint.address) })
   )
 }
 
+/** Where no path is written: what RFC 8484 has in its examples, and public resolvers use. */
+export const USUAL_PATH = "/dns-query"
+
 const readHttps = (text: string): Read<UpstreamAddress> => {
   const [before, fragment] = cut(text, "#")
   const isTemplate = before.endsWith(TEMPLATE_END)
-  const target = isTemplate ? before.slice(0, -TEMPLATE_END.length) : before
+  const written = isTemplate ? before.slice(0, -TEMPLATE_END.length) : before
+  const target = /[/?]/.test(written) ? written : written + USUAL_PATH
   const [host] = cut(target, "/")
   const endpoint = readHost(host, HTTPS_PORT)
   const url = URL.parse(`https://${target}`)
   const isUsable = url !== null && url.username === "" && url.password === "" && !/[{}\s]/.test(target)
   if (endpoint === undefined || !isUsable || (isTemplate && url.search !== "")) {
-    return Result.fail("https:// before an IP address or a name and a path, such as https://dns.example/dns-query")
+    return Result.fail(
+      `https:// before an IP address or a name and a path, such as https://dns.example/dns-query${meantAddress(host)}`
+    )
   }
   return Result.flatMap(readIdentity(fragment), (given) =>
     somebody({

@@ -53,6 +53,3 @@ export const formatRedis = ({ isEncrypted, host, port, database }: RedisAddress)
   const at = `${isEncrypted ? "rediss" : "redis"}://${formatEndpoint({ address: host, port })}`
   return database === 0 ? at : `${at}/${database}`
 }
-
-/** The text as it may be shown to people, whatever is in it: nothing of what stands before the last `@`. */
-export const withoutSecrets = (text: string): string => text.replace(/^([a-z]*:\/\/)?.*@/is, "$1…@")

@@ -8,16 +8,17 @@
  *
  * In the file they may be maps, which are brought into these texts first.
  */
-import { Predicate, Result } from "effect"
+import { Result } from "effect"
 import { parseName } from "../dns/name.ts"
 import type { Spot } from "../dns/origin.ts"
 import { readSubnetPrefixes, type SubnetPrefixes } from "./client-subnet.ts"
-import { CONDITION_KEYS, type Conditions, conditionWords, isForAllClients, readConditions } from "./conditions.ts"
+import { type Conditions, isForAllClients, readConditions } from "./conditions.ts"
 import { localAnswerTextsOf } from "./local-answers.ts"
+import { meaning } from "./nearest.ts"
 import { readUpstreamAddress } from "./read-upstream.ts"
+import { shownUpstream } from "./secrets.ts"
 import type { UpstreamAddress } from "./upstream-address.ts"
 import type { Read } from "./values.ts"
-import { splitList } from "./words.ts"
 
 export const policies = ["ordered", "round-robin", "least-busy", "fastest", "parallel", "hash", "geo"] as const
 export type Policy = (typeof policies)[number]
@@ -52,7 +53,8 @@ const MAX_WEIGHT = 1000
 /** `9.9.9.9`, `9.9.9.9*3`, `9.9.9.9@52.5/13.4`, `9.9.9.9*3@52.5/13.4`. */
 export const readWeightedUpstream = (text: string): Read<WeightedUpstream> => {
   const placed = /^(.*)@([^@/]+)\/([^@/]+)$/.exec(text)
-  if (placed === null) return readUpstreamWithWeight(text)
+  // A user and a password before a host end so as well.
+  if (placed === null || (text.includes("/") && !/^[-\d.]+$/.test(placed[2]!))) return readUpstreamWithWeight(text)
   const spot = { latitude: coordinate(placed[2]!, 90), longitude: coordinate(placed[3]!, 180) }
   if (Number.isNaN(spot.latitude) || Number.isNaN(spot.longitude)) {
     return Result.fail("degrees north and east behind the @, such as @52.5/13.4")
@@ -84,12 +86,12 @@ export const readGroup = (text: string): Read<Group> => {
   for (const word of rest!.split(/\s+/).filter((part) => part !== "")) {
     if (word.startsWith("policy=")) {
       const asked = word.slice("policy=".length)
-      if (!isPolicy(asked)) return Result.fail(`policy= one of ${policies.join(", ")}`)
+      if (!isPolicy(asked)) return Result.fail(`policy= one of ${policies.join(", ")}${meaning(asked, policies)}`)
       policy = asked
       continue
     }
     const upstream = readWeightedUpstream(word)
-    if (Result.isFailure(upstream)) return Result.fail(`${upstream.failure}, not ${word}`)
+    if (Result.isFailure(upstream)) return Result.fail(`${upstream.failure}, not ${shownUpstream(word)}`)
     upstreams.push(upstream.success)
   }
   if (upstreams.length === 0) return Result.fail("at least one upstream in the group")
@@ -130,63 +132,8 @@ const fingerprint = (text: string): number => {
   return hash === 0 ? 1 : hash
 }
 
-/** A list of texts for what a file says of upstreams: texts, or maps of address, weight and place. */
-export const upstreamTexts = (value: unknown): ReadonlyArray<string> | undefined =>
-  everyOf(asList(value), (item) => {
-    if (isScalar(item)) return String(item)
-    if (!hasOnly(item, ["address", "weight", "place"]) || !isScalar(item["address"])) return undefined
-    const { weight, place } = item
-    return `${item["address"]}${weight === undefined ? "" : `*${weight}`}${place === undefined ? "" : `@${place}`}`
-  })
-
-/** The same of groups: texts, or a map of `name: { upstreams, policy }`. */
-export const groupTexts = (value: unknown): ReadonlyArray<string> | undefined => {
-  if (!Predicate.isObject(value) || Array.isArray(value)) return everyOf(asList(value), textOrNone)
-  return everyOf(Object.entries(value), ([name, group]) => {
-    if (isScalar(group)) return `${name}=${group}`
-    if (!hasOnly(group, ["upstreams", "policy"])) return undefined
-    const upstreams = upstreamTexts(group["upstreams"])
-    if (upstreams === undefined) return undefined
-    return `${name}=${upstreams.join(" ")}${group["policy"] === undefined ? "" : ` policy=${group["policy"]}`}`
-  })
-}
-
-/** The same of rules: texts, or maps of `suffix`, `except`, `client`, `country`, `continent`, `group` and `ecs`. */
-export const ruleTexts = (value: unknown): ReadonlyArray<string> | undefined =>
-  everyOf(asList(value), (rule) => {
-    if (isScalar(rule)) return String(rule)
-    if (!hasOnly(rule, ["suffix", "except", ...CONDITION_KEYS, "group", "ecs"])) return undefined
-    const except = everyOf(asList(rule["except"] ?? []), textOrNone)
-    const conditions = conditionWords(rule)
-    if (except === undefined || conditions === undefined) return undefined
-    const suffix = rule["suffix"] === undefined ? [] : [String(rule["suffix"])]
-    const { ecs = false } = rule
-    const told = ecs === false ? [] : [ecs === true ? "ecs" : `ecs=${ecs}`]
-    const exceptions = except.map((name) => `!${name}`)
-    return [...suffix, ...exceptions, ...conditions, "->", String(rule["group"] ?? ""), ...told].join(" ")
-  })
-
-/** The same of local answers: texts, or maps, some of which say several. */
-export const localAnswerTexts = (value: unknown): ReadonlyArray<string> | undefined => {
-  const texts = asList(value).map(localAnswerTextsOf)
+/** A list of texts for what a file says of local answers: texts, or maps, some of which say several. */
+export const localAnswerTexts = (answers: ReadonlyArray<unknown>): ReadonlyArray<string> | undefined => {
+  const texts = answers.map(localAnswerTextsOf)
   return texts.every((each) => each !== undefined) ? texts.flat() : undefined
-}
-
-const isScalar = (value: unknown): value is string | number | boolean =>
-  Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value)
-
-const textOrNone = (value: unknown): string | undefined => (isScalar(value) ? String(value) : undefined)
-
-const asList = (value: unknown): ReadonlyArray<unknown> =>
-  Array.isArray(value) ? value : isScalar(value) ? splitList(String(value)) : [value]
-
-const hasOnly = (value: unknown, keys: ReadonlyArray<string>): value is Record<string, unknown> =>
-  Predicate.isObject(value) && !Array.isArray(value) && Object.keys(value).every((key) => keys.includes(key))
-
-const everyOf = <A>(
-  items: ReadonlyArray<A>,
-  toText: (item: A) => string | undefined
-): ReadonlyArray<string> | undefined => {
-  const texts = items.map(toText)
-  return texts.every((text) => text !== undefined) ? texts : undefined
 }

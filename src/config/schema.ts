@@ -6,12 +6,14 @@
  * a list in the file.
  */
 import { Effect, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
-import { readAuthorities } from "./authorities.ts"
+import { Authorities } from "./authorities.ts"
 import { readLocalAnswer } from "./local-answers.ts"
-import { shownUrl } from "./otlp.ts"
+import { meaning } from "./nearest.ts"
+import { type NumberOptions, readNumber, readTruth } from "./numbers.ts"
 import { readErrorRcode } from "./rcodes.ts"
-import { readRedisAddress, withoutSecrets } from "./redis-address.ts"
+import { readRedisAddress } from "./redis-address.ts"
 import { policies, readGroup, readRule, readWeightedUpstream } from "./routes.ts"
+import { shownUpstream, shownUrl, shownWords, shownWrongUrl } from "./secrets.ts"
 import { NO_SPECIAL_NAMES, specialNames } from "./special-names.ts"
 import { type Read, readListenAddress, readNetwork, readSampling, readServerEndpoint } from "./values.ts"
 
@@ -32,25 +34,17 @@ const fromText = <A>(read: (text: string) => Read<A>) =>
     )
   )
 
-const number = (options: { readonly min: number; readonly max: number; readonly integer?: boolean }) =>
-  fromText((text): Read<number> => {
-    const value = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
-    const isInRange = value >= options.min && value <= options.max
-    return isInRange && (options.integer === false || Number.isInteger(value))
-      ? Result.succeed(value)
-      : Result.fail(`${options.integer === false ? "a number" : "an integer"} from ${options.min} to ${options.max}`)
-  })
+const number = (options: NumberOptions) => fromText((written) => readNumber(written, options))
 
 const word = <const Words extends ReadonlyArray<string>>(...words: Words) =>
   fromText(
     (text): Read<Words[number]> =>
-      words.includes(text) ? Result.succeed(text as Words[number]) : Result.fail(`one of ${words.join(", ")}`)
+      words.includes(text)
+        ? Result.succeed(text as Words[number])
+        : Result.fail(`one of ${words.join(", ")}${meaning(text, words)}`)
   )
 
-const truth = fromText(
-  (text): Read<boolean> =>
-    text === "true" || text === "false" ? Result.succeed(text === "true") : Result.fail("true or false")
-)
+const truth = fromText(readTruth)
 
 const text = fromText((value): Read<string> => (value === "" ? Result.fail("a text") : Result.succeed(value)))
 
@@ -63,8 +57,10 @@ export const Settings = Schema.Struct({
   datagrams: word("auto", "batched", "portable"),
   denyAction: word("refuse", "drop"),
   upstreams: list(fromText(readWeightedUpstream)),
-  bootstrap: list(fromText(readServerEndpoint)),
-  tlsCaFile: Schema.UndefinedOr(fromText(readAuthorities)),
+  /** Empty where the system names none and nobody has to be looked up. */
+  bootstrap: Schema.Array(fromText(readServerEndpoint)),
+  /** Written as a path; what is decoded is what was read there. */
+  tlsCaFile: Schema.UndefinedOr(Authorities),
   groups: Schema.Array(fromText(readGroup)),
   rules: Schema.Array(fromText(readRule)),
   localAnswers: Schema.Array(fromText(readLocalAnswer)),
@@ -80,26 +76,26 @@ export const Settings = Schema.Struct({
   maxQueuedQueries: number({ min: 0, max: 1_000_000 }),
   actorPoolSize: number({ min: 1, max: 1024 }),
   poolStrategy: word("round-robin", "least-busy"),
-  queryTimeoutSecs: number({ min: 0.05, max: 60, integer: false }),
-  attemptTimeoutMs: number({ min: 10, max: 60_000 }),
+  queryTimeoutSecs: number({ min: 0.05, max: 60, integer: false, unit: "seconds" }),
+  attemptTimeoutMs: number({ min: 10, max: 60_000, unit: "milliseconds" }),
   retries: number({ min: 0, max: 10 }),
   enableCaching: truth,
-  cacheSizeMb: number({ min: 1, max: 16_384 }),
-  cacheMinTtlSecs: number({ min: 0, max: 86_400 }),
-  cacheMaxTtlSecs: number({ min: 0, max: 604_800 }),
-  cacheMaxNegativeTtlSecs: number({ min: 0, max: 604_800 }),
-  cacheStaleSecs: number({ min: 0, max: 604_800 }),
+  cacheSizeMb: number({ min: 1, max: 16_384, unit: "MiB" }),
+  cacheMinTtlSecs: number({ min: 0, max: 86_400, unit: "seconds" }),
+  cacheMaxTtlSecs: number({ min: 0, max: 604_800, unit: "seconds" }),
+  cacheMaxNegativeTtlSecs: number({ min: 0, max: 604_800, unit: "seconds" }),
+  cacheStaleSecs: number({ min: 0, max: 604_800, unit: "seconds" }),
   staleAnswer: word("when-failing", "at-once"),
   cachePrefetch: truth,
   redisUrl: Schema.UndefinedOr(fromText(readRedisAddress)),
   maxTcpConnections: number({ min: 1, max: 100_000 }),
   maxTcpConnectionsPerClient: number({ min: 1, max: 100_000 }),
-  tcpIdleTimeoutSecs: number({ min: 0.1, max: 3600, integer: false }),
-  tcpReceiveTimeoutSecs: number({ min: 0.1, max: 3600, integer: false }),
-  tcpSendTimeoutSecs: number({ min: 0.1, max: 3600, integer: false }),
-  shutdownTimeoutSecs: number({ min: 0, max: 300, integer: false }),
+  tcpIdleTimeoutSecs: number({ min: 0.1, max: 3600, integer: false, unit: "seconds" }),
+  tcpReceiveTimeoutSecs: number({ min: 0.1, max: 3600, integer: false, unit: "seconds" }),
+  tcpSendTimeoutSecs: number({ min: 0.1, max: 3600, integer: false, unit: "seconds" }),
+  shutdownTimeoutSecs: number({ min: 0, max: 300, integer: false, unit: "seconds" }),
   traceSampling: fromText(readSampling),
-  slowQueryMs: number({ min: 1, max: 60_000 }),
+  slowQueryMs: number({ min: 1, max: 60_000, unit: "milliseconds" }),
   logLevel: word("trace", "debug", "info", "warn", "error", "fatal", "none"),
   logFormat: word("pretty", "json"),
   // What these mean is read in `otlp.ts`: nothing in them stops the server.
@@ -123,8 +119,10 @@ export interface SettingInfo {
   /** Where the environment's name is a standard one. */
   readonly variable?: string
   readonly isList?: boolean
-  /** What may be shown of a value that holds a secret. */
+  /** What may be shown of a value, or of one in a list, that can hold a secret. */
   readonly shown?: (text: string) => string
+  /** The same of one that is wrong, where any part of it may be the secret. */
+  readonly shownWrong?: (text: string) => string
   /** What it does, for `--help` and the reference. */
   readonly meaning: string
 }
@@ -156,6 +154,7 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   upstreams: {
     default: undefined,
     isList: true,
+    shown: shownUpstream,
     meaning:
       "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address, tls://address#name, https://name/dns-query, sdns://stamp"
   },
@@ -172,6 +171,7 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   groups: {
     default: "",
     isList: true,
+    shown: shownWords,
     meaning: "upstreams that some queries go to: name=address address*weight policy=fastest"
   },
   rules: {
@@ -243,7 +243,8 @@ export const settingInfo: { readonly [Name in SettingName]: SettingInfo } = {
   cachePrefetch: { default: "true", meaning: "whether answers that are asked for are fetched anew before they expire" },
   redisUrl: {
     default: undefined,
-    shown: withoutSecrets,
+    shown: shownUrl,
+    shownWrong: shownWrongUrl,
     meaning: "Redis in which servers share their answers: redis://host:6379, rediss://user:password@host (TLS)"
   },
   maxTcpConnections: { default: "1000", meaning: "TCP connections at once" },

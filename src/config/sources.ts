@@ -1,15 +1,14 @@
 /**
  * Where settings come from: defaults < file < environment. Later ones win; each value remembers its source.
  */
-
-import { getServers } from "node:dns"
-import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { Config, type ConfigProvider, Effect, Option, Predicate, Result } from "effect"
-import { Yaml } from "effect/encoding"
-import { groupTexts, localAnswerTexts, ruleTexts, upstreamTexts } from "./routes.ts"
+import { isatty } from "node:tty"
+import { Config, type ConfigProvider, Effect, Option } from "effect"
+import type { Mistake } from "./mistakes.ts"
+import { meaning } from "./nearest.ts"
 import { fileKey, type SettingName, settingInfo, settingNames, variableName } from "./schema.ts"
 import { DEFAULT_SPECIAL_NAMES, SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS } from "./special-names.ts"
+import { systemResolvers } from "./system-resolvers.ts"
 import { splitList } from "./words.ts"
 
 export type Source = "default" | "file" | "environment"
@@ -20,19 +19,18 @@ export interface Given {
   readonly source: Source
   /** `DNS_SERVER_RETRIES`, `strand.yaml: retries`, `default`. */
   readonly place: string
-}
-
-/** A mistake in a source. */
-export interface Mistake {
-  /** Where it was said. */
-  readonly place: string
-  /** What was said, as text; undefined where nothing was. */
-  readonly value: string | undefined
-  readonly expected: string
+  /** Where each value of it stands, line and column included; none where `place` says all. */
+  readonly places?: ReadonlyArray<string>
+  /** Where its name stands in a file, line and column included. */
+  readonly at?: string
+  /** Of a list in which nothing was right: its mistakes are said already. */
+  readonly isBroken?: boolean
 }
 
 export interface Gathered {
   readonly given: ReadonlyMap<SettingName, Given>
+  /** Names of groups that stand in the file, those with mistakes in them included. */
+  readonly groupNames: ReadonlyArray<string>
   readonly mistakes: ReadonlyArray<Mistake>
   readonly warnings: ReadonlyArray<string>
 }
@@ -42,9 +40,24 @@ export const gather = Effect.fnUntraced(function* (file: string | undefined, pro
   const given = new Map<SettingName, Given>()
   const mistakes: Array<Mistake> = []
   const warnings: Array<string> = []
+  let groupNames: ReadonlyArray<string> = []
   for (const name of settingNames) given.set(name, { value: defaultOf(name), source: "default", place: "default" })
 
-  if (file !== undefined) readFile(file, given, mistakes)
+  if (file !== undefined) {
+    // What reads YAML is loaded by those who have a file: no worker thread has.
+    const { readFileSettings } = yield* Effect.promise(() => import("./file-settings.ts"))
+    const ofFile = yield* readFileSettings(file)
+    mistakes.push(...ofFile.mistakes)
+    warnings.push(...ofFile.warnings)
+    groupNames = ofFile.groupNames
+    for (const [name, { items, at }] of ofFile.settings) {
+      const texts = items.map(({ text }) => text)
+      const value = settingInfo[name].isList === true ? texts : texts[0]
+      const places = items.map(({ place }) => place)
+      const isBroken = items.length === 0 && ofFile.broken.has(name)
+      given.set(name, { value, source: "file", place: `${file}: ${fileKey(name)}`, places, at, isBroken })
+    }
+  }
 
   for (const name of settingNames) {
     const variable = variableName(name)
@@ -53,11 +66,18 @@ export const gather = Effect.fnUntraced(function* (file: string | undefined, pro
       given.set(name, { value: split(name, value.value), source: "environment", place: variable })
     }
   }
-  for (const variable of unknownVariables()) {
-    warnings.push(`${variable} is not a setting of this server and was ignored`)
+  for (const variable of yield* unknownVariables(provider)) {
+    warnings.push(`${variable} is not a setting of this server and was ignored${meaning(variable, variables)}`)
   }
-  return { given: withDependentDefaults(given), mistakes, warnings } satisfies Gathered
+  yield* fillFromSystem(given, warnings)
+  fillDependent(given)
+  return { given, groupNames, mistakes, warnings } satisfies Gathered
 })
+
+/** Asked by its number: in a thread `process.stdout` is no terminal. */
+const STDOUT = 1
+
+const variables = settingNames.map(variableName)
 
 const defaultOf = (name: SettingName): Given["value"] => {
   const text = settingInfo[name].default
@@ -67,77 +87,59 @@ const defaultOf = (name: SettingName): Given["value"] => {
 const split = (name: SettingName, text: string): string | ReadonlyArray<string> =>
   settingInfo[name].isList === true ? splitList(text) : text.trim()
 
-/** Defaults that follow from other settings or from the machine. */
-const withDependentDefaults = (given: Map<SettingName, Given>): Map<SettingName, Given> => {
-  const fill = (name: SettingName, value: Given["value"], place: string): void => {
-    if (given.get(name)!.value === undefined) given.set(name, { value, source: "default", place })
-  }
-  const usesSystemResolvers = given.get("upstreams")!.value === undefined
-  fill("upstreams", getServers(), "the system's resolvers")
-  fill("bootstrap", getServers(), "the system's resolvers")
-  // The system's resolvers may see different worlds: their order is the user's choice.
-  fill("upstreamPolicy", usesSystemResolvers ? "ordered" : "fastest", "default")
-  fill("specialNames", usesSystemResolvers ? SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS : DEFAULT_SPECIAL_NAMES, "default")
-  fill("maxQueuedQueries", given.get("maxConcurrentQueries")!.value, "as max_concurrent_queries")
-  fill("workers", String(availableParallelism()), "the processors")
-  fill("logFormat", process.stdout.isTTY ? "pretty" : "json", "default")
-  return given
+const fill = (given: Map<SettingName, Given>, name: SettingName, value: Given["value"], place: string): void => {
+  if (given.get(name)!.value === undefined) given.set(name, { value, source: "default", place })
 }
 
-const readFile = (file: string, given: Map<SettingName, Given>, mistakes: Array<Mistake>): void => {
-  const parsed = Result.try({
-    try: () => Yaml.parse(readFileSync(file, "utf8")),
-    catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
+/** Where nobody says whom to ask, the system's resolvers are asked. */
+const fillFromSystem = (given: Map<SettingName, Given>, warnings: Array<string>): Effect.Effect<void> =>
+  Effect.map(systemResolvers(), ({ addresses, unreadable }) => {
+    const usesThem = given.get("upstreams")!.value === undefined
+    // They may see different worlds: their order is the user's choice.
+    fill(given, "upstreamPolicy", usesThem ? "ordered" : "fastest", "default")
+    fill(given, "specialNames", usesThem ? SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS : DEFAULT_SPECIAL_NAMES, "default")
+    if (usesThem) {
+      for (const text of unreadable)
+        warnings.push(`the system's resolver ${text.slice(0, 80)} is no address, and left out`)
+    }
+    fill(given, "upstreams", addresses, SYSTEM)
+    fill(given, "bootstrap", addresses, SYSTEM)
   })
-  if (Result.isFailure(parsed)) {
-    mistakes.push({ place: file, value: undefined, expected: `a readable YAML file: ${parsed.failure}` })
-    return
-  }
-  const root = parsed.success ?? {}
-  if (!Predicate.isObject(root)) {
-    mistakes.push({ place: file, value: JSON.stringify(root), expected: "settings, one a line: name: value" })
-    return
-  }
-  const names = new Map(settingNames.map((name) => [fileKey(name), name] as const))
-  for (const [key, value] of Object.entries(root)) {
-    const name = names.get(key)
-    const place = `${file}: ${key}`
-    if (name === undefined) {
-      mistakes.push({ place, value: JSON.stringify(value), expected: `a setting; there is none named ${key}` })
-      continue
+
+/** The place of what the operating system says. */
+export const SYSTEM = "the system's resolvers"
+
+/** Defaults that follow from other settings or from the machine. */
+const fillDependent = (given: Map<SettingName, Given>): void => {
+  fill(given, "maxQueuedQueries", given.get("maxConcurrentQueries")!.value, "as max_concurrent_queries")
+  fill(given, "workers", String(availableParallelism()), "the processors")
+  fill(given, "logFormat", isatty(STDOUT) ? "pretty" : "json", "default")
+}
+
+/**
+ * Names of variables that mean this server, or nearly, and are none of its settings.
+ *
+ * Only warned of: orchestrators put variables of their own under a service's name (`DNS_SERVER_SERVICE_HOST`).
+ */
+const unknownVariables = (provider: ConfigProvider.ConfigProvider): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(namesUnder(provider, []), (names) =>
+    names.filter((name) => /^dns_?servers?_/i.test(name) && !variables.includes(name))
+  )
+
+/** The provider has a tree of the words between the `_`. */
+const namesUnder = (
+  provider: ConfigProvider.ConfigProvider,
+  path: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.flatMap(
+    Effect.orElseSucceed(provider.load(path), () => undefined),
+    (node) => {
+      const own = node?.value === undefined ? [] : [path.join("_")]
+      const keys = node?._tag === "Record" ? [...node.keys] : []
+      const ours = path.length === 0 ? keys.filter((key) => /^dns/i.test(key)) : keys
+      return Effect.map(
+        Effect.forEach(ours, (key) => namesUnder(provider, [...path, key])),
+        (names) => [...own, ...names.flat()]
+      )
     }
-    if (value === null) continue
-    const text = asText(name, value)
-    if (text === undefined) {
-      const expected = settingInfo[name].isList === true ? "a list of texts, or one text" : "one value"
-      mistakes.push({ place, value: JSON.stringify(value), expected })
-    } else {
-      given.set(name, { value: text, source: "file", place })
-    }
-  }
-}
-
-const isScalar = (value: unknown): value is string | number | boolean =>
-  Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value)
-
-/** Settings that may be maps in the file, and how they are brought into texts. */
-const structured: Partial<Record<SettingName, (value: unknown) => ReadonlyArray<string> | undefined>> = {
-  upstreams: upstreamTexts,
-  groups: groupTexts,
-  rules: ruleTexts,
-  localAnswers: localAnswerTexts
-}
-
-const asText = (name: SettingName, value: unknown): Given["value"] => {
-  const toTexts = structured[name]
-  if (toTexts !== undefined) return toTexts(value)
-  if (isScalar(value)) return split(name, String(value))
-  const isListOfScalars = settingInfo[name].isList === true && Array.isArray(value) && value.every(isScalar)
-  return isListOfScalars ? value.map((item) => String(item).trim()) : undefined
-}
-
-/** Only a warning: orchestrators put variables of their own under a service's name (`DNS_SERVER_SERVICE_HOST`). */
-const unknownVariables = (): ReadonlyArray<string> => {
-  const known = new Set(settingNames.map(variableName))
-  return Object.keys(process.env).filter((variable) => variable.startsWith("DNS_SERVER_") && !known.has(variable))
-}
+  )

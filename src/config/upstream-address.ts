@@ -4,6 +4,7 @@ import { Result } from "effect"
 import { Host } from "effect/net"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import type { ServerIdentity } from "../io/server-identity.ts"
+import { shownUpstream } from "./secrets.ts"
 import { type Read, readEndpoint } from "./values.ts"
 
 /** RFC 7858 §3.1. */
@@ -39,11 +40,14 @@ export interface HttpsAddress {
 
 export type UpstreamAddress = PlainAddress | TlsAddress | HttpsAddress
 
+/** How an upstream is called in logs and traces: as it is written, without what only its server should see. */
+export const nameUpstream = (upstream: UpstreamAddress): string => shownUpstream(formatUpstream(upstream))
+
 /** A URI template (RFC 8484 §4.1.1): with `{?dns}` at its end the question goes by GET, else by POST. */
 export const TEMPLATE_END = "{?dns}"
 
 /**
- * How an upstream is called in logs and traces, and the key of whatever is known of it. All that it is stands in it:
+ * The key of whatever is known of an upstream; not for people, for its path may be secret. All that it is stands in it:
  * protocol, address, port, path, method, and who it has to prove to be. Two that differ in any of it are two.
  */
 export const formatUpstream = (upstream: UpstreamAddress): string => {

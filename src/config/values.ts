@@ -6,6 +6,7 @@
 import { Result } from "effect"
 import { Host, IpNetwork, NetAddress } from "effect/net"
 import type { Endpoint } from "../io/endpoint.ts"
+import { meantAddress, meantNetwork } from "./slips.ts"
 
 export type Read<A> = Result.Result<A, string>
 
@@ -40,10 +41,12 @@ export const readEndpoint = (text: string, defaultPort: number): Read<Endpoint> 
   const alone = canonicalAddress(bare)
   if (alone !== undefined) return Result.succeed({ address: alone, port: defaultPort })
   const parsed = Host.hostPortFromString(text)
-  if (Result.isFailure(parsed)) return Result.fail("an IP address, with or without a port (IPv6 as [address]:port)")
+  if (Result.isFailure(parsed)) {
+    return Result.fail(`an IP address, with or without a port (IPv6 as [address]:port)${meantAddress(text)}`)
+  }
   const address = canonicalAddress(Host.formatHost(parsed.success.host))
   return address === undefined
-    ? Result.fail("an IP address: host names are not looked up")
+    ? Result.fail(`an IP address: host names are not looked up${meantAddress(text)}`)
     : Result.succeed({ address, port: parsed.success.port })
 }
 
@@ -56,7 +59,7 @@ export const splitScheme = (text: string): readonly [scheme: string | undefined,
 export const readListenAddress = (text: string): Read<ListenAddress> => {
   const [scheme, rest] = splitScheme(text)
   if (scheme !== undefined && scheme !== "udp" && scheme !== "tcp") {
-    return Result.fail("host:port (UDP and TCP), udp://host:port or tcp://host:port")
+    return Result.fail("host:port (UDP and TCP), udp://host:port or tcp://host:port: no other protocol is listened for")
   }
   return Result.map(readEndpoint(rest, DNS_PORT), (endpoint) => ({
     protocols: scheme === undefined ? (["udp", "tcp"] as const) : [scheme],
@@ -90,7 +93,7 @@ export const readNetwork = (text: string): Read<IpNetwork.IpNetwork> => {
     : Result.flatMap(NetAddress.ipFromString(text), (address) => IpNetwork.make(address, NetAddress.width(address)))
   return Result.mapError(
     Result.flatMap(network, canonicalNetwork),
-    () => "a network such as 192.0.2.0/24 or 2001:db8::/32, or an address"
+    () => `a network such as 192.0.2.0/24 or 2001:db8::/32, or an address${meantNetwork(text)}`
   )
 }
 

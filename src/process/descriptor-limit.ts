@@ -83,6 +83,7 @@ export const fitToDescriptors = (loaded: Loaded, limit: number | undefined, open
   const kept = fewer.map(([, count, key]) => `${key}: ${count}`).join(", ")
   return {
     settings: { ...settings, maxTcpConnections: tcpClients, actorPoolSize: resolvers },
+    written: { ...loaded.written, ...Object.fromEntries(fewer.map(([name, count]) => [name, String(count)])) },
     given: new Map([
       ...loaded.given,
       ...fewer.map(([name, count]) => [name, { ...loaded.given.get(name)!, value: String(count) }] as const)

@@ -1,12 +1,14 @@
 /**
  * SIGHUP: the configuration is read again, and what can change while the server runs is changed.
  *
- * With a mistake in it nothing changes. What takes effect only at the start is named. A terminal that closes sends the
+ * Read in a thread of its own: this one may be answering queries, and a file may be large or hostile. With a mistake in
+ * it nothing changes. What takes effect only at the start is named. A terminal that closes sends the
  * same signal to what was started at it: that ends the server.
  */
 import { Cause, Effect, Queue, type Scope } from "effect"
-import { type Loaded, load } from "../config/configuration.ts"
+import { type Loaded, runningSettings } from "../config/configuration.ts"
 import { fileKey, type SettingName, settingNames } from "../config/schema.ts"
+import { type LoadedApart, loadApart } from "./load-apart.ts"
 import { endGracefully, isTerminalGone } from "./started-by.ts"
 
 const MIB = 1024 * 1024
@@ -40,12 +42,13 @@ export const reloadOnHangup = ({ signals, file, loaded, resizeCache }: ReloadOpt
   /** What the server runs by: as at its start, but for what was changed since. */
   const running = new Map([...loaded.given].map(([name, { value }]) => [name, String(value)]))
 
-  const apply = Effect.fnUntraced(function* (fresh: Loaded) {
+  const apply = Effect.fnUntraced(function* (fresh: LoadedApart) {
     const differs = (name: SettingName): boolean => String(fresh.given.get(name)!.value) !== running.get(name)
     const changed: Array<string> = []
     for (const warning of fresh.warnings) yield* Effect.logWarning(warning)
     if (differs("cacheSizeMb")) {
-      if (fresh.settings.enableCaching) yield* resizeCache(fresh.settings.cacheSizeMb * MIB)
+      const { enableCaching, cacheSizeMb } = runningSettings(fresh.written)
+      if (enableCaching) yield* resizeCache(cacheSizeMb * MIB)
       running.set("cacheSizeMb", String(fresh.given.get("cacheSizeMb")!.value))
       changed.push(fileKey("cacheSizeMb"))
     }
@@ -54,7 +57,7 @@ export const reloadOnHangup = ({ signals, file, loaded, resizeCache }: ReloadOpt
     if (waiting.length > 0) yield* Effect.logWarning(`needs a restart: ${waiting.join(", ")}`)
   })
 
-  const reload = load(file).pipe(
+  const reload = loadApart(file).pipe(
     Effect.flatMap(apply),
     Effect.catchCause((cause) => {
       const error = Cause.squash(cause)

@@ -89,10 +89,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       libc === undefined || settings.datagrams === "portable"
         ? undefined
         : yield* bindListeningSockets(libc, settings.listen, settings.workers)
-    const written: Record<string, string | ReadonlyArray<string> | undefined> = Object.fromEntries(
-      [...loaded.given].map(([name, { value }]) => [name, value])
-    )
-    written["tlsCaFile"] = undefined
+    let written = loaded.written
     /** What all threads have adopted; in the middle of a change the supervisor's own cache is ahead of it. */
     let answers = memory.answers
     let places: SharedArrayBuffer | undefined
@@ -121,7 +118,6 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
             number,
             workers: settings.workers,
             settings: written,
-            authorities: settings.tlsCaFile,
             places,
             memory: { ...memory, answers },
             sockets: sockets?.[number - 1]?.duplicate() ?? []
@@ -176,7 +172,8 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     })
     yield* begin([first!])
     if (sockets === undefined) {
-      written["listen"] = first!.listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`)
+      const listen = first!.listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`)
+      written = { ...written, listen }
     }
     yield* begin(others)
 

@@ -4,7 +4,7 @@
  * A change is made in two steps, so that all threads make it or none does: every thread is asked to prepare it; when
  * all have, they are told to commit, and when one refuses, to abandon it.
  */
-import type { Authorities } from "../config/authorities.ts"
+import type { Written } from "../config/decode.ts"
 import type { Endpoint } from "../io/endpoint.ts"
 import type { LogEntry } from "./log-entry.ts"
 
@@ -64,12 +64,10 @@ export interface WorkerData {
   readonly number: number
   readonly workers: number
   /**
-   * The settings as they were written, but for what they name files for: values that are objects of a class do not
-   * survive the way into a thread.
+   * The settings as they were written, and what was read of files: values that are objects of a class do not survive the
+   * way into a thread.
    */
-  readonly settings: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
-  /** What was read from files when the server started: a thread that is born later needs them no more. */
-  readonly authorities: Authorities | undefined
+  readonly settings: Written
   /** The database of places; undefined where there is none, or none that can be read yet. */
   readonly places: SharedArrayBuffer | undefined
   readonly memory: SharedMemory

@@ -12,7 +12,6 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { SpeaksOfRedis } from "../cache/shared-tier.ts"
 import { Configuration, decodeSettings } from "../config/configuration.ts"
-import type { Settings } from "../config/schema.ts"
 import { DescriptorMemory } from "../io/batched.ts"
 import { Places } from "../io/geography.ts"
 import { Descriptors } from "../io/linux/descriptors.ts"
@@ -28,17 +27,8 @@ import { GivenPlaces, serverLayer } from "./server.ts"
 import { shareOf } from "./shares.ts"
 import { type Change, type FromWorker, PULSE_MS, type ToWorker, type WorkerData } from "./worker-protocol.ts"
 
-const {
-  number,
-  workers,
-  settings: written,
-  authorities,
-  places: database,
-  memory,
-  descriptors,
-  sockets
-} = workerData as WorkerData
-const whole: Settings = { ...decodeSettings(written), tlsCaFile: authorities }
+const { number, workers, settings: written, places: database, memory, descriptors, sockets } = workerData as WorkerData
+const whole = decodeSettings(written)
 const settings = shareOf(whole, workers)
 const places = new Places(database)
 

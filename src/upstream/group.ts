@@ -1,5 +1,6 @@
 /** Upstreams that see the same world, and the policy by which one of them is asked first. */
 import type { Policy } from "../config/routes.ts"
+import { formatUpstream } from "../config/upstream-address.ts"
 import type { Spot } from "../dns/origin.ts"
 import type { Question } from "../dns/question.ts"
 import { type Candidate, Ranker, type Ranking, stableHash } from "./policy.ts"
@@ -20,7 +21,7 @@ export class Member implements Candidate {
     this.upstream = upstream
     this.weight = weight
     this.spotOf = spotOf
-    this.salt = stableHash(Buffer.from(upstream.name))
+    this.salt = stableHash(Buffer.from(formatUpstream(upstream.address)))
   }
 
   get spot(): Spot | undefined {

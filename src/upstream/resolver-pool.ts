@@ -10,7 +10,7 @@ import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import { type Policy, viewBy, type WeightedUpstream } from "../config/routes.ts"
 import { ttlBoundsOf } from "../config/ttl-bounds.ts"
-import { formatUpstream, isNamed, type UpstreamAddress } from "../config/upstream-address.ts"
+import { formatUpstream, isNamed, nameUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import { Geography } from "../io/geography.ts"
@@ -82,8 +82,8 @@ export class ResolverPool extends Context.Service<
       /** Each upstream once, however many groups it is in: what is known of it is known to all. */
       const known = new Map<string, Upstream>()
       const upstreamAt = (address: UpstreamAddress): Upstream => {
-        const name = formatUpstream(address)
-        const present = known.get(name)
+        const key = formatUpstream(address)
+        const present = known.get(key)
         if (present !== undefined) return present
         const upstream: Upstream = new Upstream(
           address,
@@ -92,11 +92,11 @@ export class ResolverPool extends Context.Service<
           shared?.worker,
           (to) => {
             counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
-            say(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${name} answers again`))
+            say(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${upstream.name} answers again`))
           },
-          observe(name, counters.tallyOf(known.size, name), events.debug)
+          observe(nameUpstream(address), counters.tallyOf(known.size, nameUpstream(address)), events.debug)
         )
-        known.set(name, upstream)
+        known.set(key, upstream)
         return upstream
       }
       const membersOf = (addresses: ReadonlyArray<WeightedUpstream>): ReadonlyArray<Member> =>

@@ -1,5 +1,5 @@
 /** A server that queries are forwarded to: its address, and what all resolvers of all threads know of it together. */
-import { formatUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
+import { nameUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
 import { Breaker, type OnTransition } from "./breaker.ts"
 import { ownCells, type UpstreamCells } from "./cells.ts"
@@ -61,7 +61,7 @@ export class Upstream {
     this.known = new KnownQuestion(cells)
     this.address = address
     this.endpoint = address.endpoint
-    this.name = formatUpstream(address)
+    this.name = nameUpstream(address)
     const host = address.endpoint.address
     const isLocal = isLoopback(host)
     const isAuthenticated = address.protocol === "tls" || address.protocol === "https"

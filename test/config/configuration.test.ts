@@ -1,29 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect } from "effect"
-import { load, shown } from "../../src/config/configuration.ts"
-
-const loaded = (env: Record<string, string>, file?: string) =>
-  load(file).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })))
-
-const mistakesIn = (env: Record<string, string>, file?: string) =>
-  Effect.map(Effect.flip(loaded(env, file)), (error) => error.mistakes)
-
-/** A file that is there as long as the scope is open. */
-const fileWith = (text: string) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const folder = mkdtempSync(join(tmpdir(), "strand-test-"))
-      const file = join(folder, "strand.yaml")
-      writeFileSync(file, text)
-      return { folder, file }
-    }),
-    ({ folder }) => Effect.sync(() => rmSync(folder, { recursive: true }))
-  ).pipe(Effect.map(({ file }) => file))
-
-const UPSTREAM = { DNS_SERVER_UPSTREAMS: "192.0.2.53" }
+import { Effect } from "effect"
+import { shown } from "../../src/config/configuration.ts"
+import { systemResolvers } from "../../src/config/system-resolvers.ts"
+import { fileWith } from "../support/files.ts"
+import { loaded, mistakesIn, UPSTREAM } from "../support/loading.ts"
 
 describe("load", () => {
   it.effect("takes the defaults where nothing is said", () =>
@@ -117,9 +97,9 @@ describe("load", () => {
       assert.deepStrictEqual(
         said,
         [
-          `${file}: retires=3`,
-          `${file}: retries=[1]`,
-          `${file}: cache_size_mb=lots`,
+          `${file}:1:1: retires=undefined`,
+          `${file}:2:10: retries=undefined`,
+          `${file}:3:16: cache_size_mb=lots`,
           "DNS_SERVER_UPSTREAMS=dns.example",
           "DNS_SERVER_DENY_ACTION=tarpit"
         ].sort()
@@ -174,6 +154,15 @@ describe("load", () => {
           yield* loaded({ ...UPSTREAM, DNS_SERVER_DATAGRAMS: datagrams, DNS_SERVER_LISTEN: "0.0.0.0:53,[::]:53" })
         }
       })
+  )
+
+  it.effect("says what to do where the system's resolver is this server itself, or nobody", () =>
+    Effect.gen(function* () {
+      const { addresses } = yield* systemResolvers()
+      const [mistake] = yield* mistakesIn({ DNS_SERVER_LISTEN: addresses[0] ?? "127.0.0.1:5300" })
+      assert.strictEqual(mistake?.place, "upstreams (the system's resolvers)")
+      assert.match(mistake?.expected ?? "", /resolv\.conf names this server, so upstreams has to name|it names none/)
+    })
   )
 
   it.effect("knows its own address however it is written, and an address that is nobody's", () =>

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { load } from "../../src/config/configuration.ts"
-import { otlpOf, shownUrl } from "../../src/config/otlp.ts"
+import { otlpOf } from "../../src/config/otlp.ts"
+import { shownUrl } from "../../src/config/secrets.ts"
 import { fileWith } from "../support/files.ts"
 import { loadedOf, settingsOf } from "../support/settings.ts"
 

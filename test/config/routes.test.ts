@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { readGroup, readRule, readWeightedUpstream, ruleTexts, upstreamTexts, viewBy } from "../../src/config/routes.ts"
+import { readGroup, readRule, readWeightedUpstream, viewBy } from "../../src/config/routes.ts"
 
 const rule = (text: string) => Result.getOrThrow(readRule(text))
 const wrong = (text: string): string => Result.getOrThrow(Result.flip(readRule(text)))
@@ -37,17 +37,6 @@ describe("readRule", () => {
     assert.strictEqual(new Set(views).size, 3)
     assert.strictEqual(views[0], group.view)
   })
-
-  it("is made of a file's maps", () => {
-    assert.deepStrictEqual(
-      ruleTexts([
-        { country: ["DE", "AT"], group: "near", ecs: true },
-        { suffix: "cdn.example", continent: "EU", group: "near", ecs: "20/48" },
-        { suffix: "a.example", group: "near", ecs: false }
-      ]),
-      ["country:DE|AT -> near ecs", "cdn.example continent:EU -> near ecs=20/48", "a.example -> near"]
-    )
-  })
 })
 
 describe("an upstream's place", () => {
@@ -57,6 +46,5 @@ describe("an upstream's place", () => {
     assert.strictEqual(read.weight, 3)
     assert.isTrue(Result.isFailure(readWeightedUpstream("192.0.2.1@91/0")))
     assert.isTrue(Result.isFailure(readWeightedUpstream("192.0.2.1@berlin/0")))
-    assert.deepStrictEqual(upstreamTexts([{ address: "192.0.2.1", place: "52.5/13.4" }]), ["192.0.2.1@52.5/13.4"])
   })
 })

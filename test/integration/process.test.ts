@@ -131,4 +131,33 @@ describe("the process", () => {
       assert.include(server.output(), "actor_pool_size: 20  # default")
     })
   )
+
+  it.live("ends at a file without an end, warns of what is suspicious, and shows no secret on `check`", () =>
+    Effect.gen(function* () {
+      const server = yield* start(
+        {
+          DNS_SERVER_RETIRES: "1",
+          DNS_SERVER_REDIS_URL: "redis://strand:hunter2@192.0.2.2",
+          OTEL_EXPORTER_OTLP_ENDPOINT: "http://strand:hunter2@192.0.2.3:4318/?key=hunter2"
+        },
+        ["check", "--config", "/dev/zero"]
+      )
+      assert.strictEqual(yield* Effect.promise(() => server.exit), 1)
+      assert.match(server.output(), /\/dev\/zero: expected a readable YAML file: it has more than 4 MiB/)
+      const checked = yield* start(
+        {
+          DNS_SERVER_UPSTREAMS: "https://192.0.2.1/d2a9c1",
+          DNS_SERVER_RETIRES: "1",
+          DNS_SERVER_REDIS_URL: "redis://strand:hunter2@192.0.2.2",
+          OTEL_EXPORTER_OTLP_ENDPOINT: "http://strand:hunter2@192.0.2.3:4318/?key=hunter2"
+        },
+        ["check"]
+      )
+      assert.strictEqual(yield* Effect.promise(() => checked.exit), 0)
+      assert.include(checked.output(), "warning: DNS_SERVER_RETIRES is not a setting")
+      assert.include(checked.output(), "otel_endpoint: http://…@192.0.2.3:4318/?…  # OTEL_EXPORTER_OTLP_ENDPOINT")
+      assert.include(checked.output(), "redis_url: redis://…@192.0.2.2  # DNS_SERVER_REDIS_URL")
+      assert.notMatch(checked.output() + server.output(), /hunter2|d2a9c1/)
+    })
+  )
 })

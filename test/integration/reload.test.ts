@@ -63,6 +63,40 @@ describe("SIGHUP", () => {
       })
     )
 
+    it.live(`goes on answering while a hostile or a large file is read (${threads})`, () =>
+      Effect.gen(function* () {
+        const upstream = yield* fakeUpstream(address("192.0.2.1"))
+        const server = yield* withFile(workers, upstream.address, "cache_size_mb: 2\n")
+        const aliases = [..."bcdefghi"].map(
+          (letter, i) => `${letter}: &${letter} [${Array(9).fill(`*${"abcdefgh"[i]}`)}]`
+        )
+        const answers = Array.from({ length: 100_000 }, (_, i) => `  - h${i}.example A 192.0.2.1`)
+        for (const [text, said] of [
+          [`a: &a [${Array(9).fill("x")}]\n${aliases.join("\n")}\n`, /at most 500000 values/],
+          [`local_answers:\n${answers.join("\n")}\n`, /needs a restart: local_answers/]
+        ] as const) {
+          let slowest = 0
+          let isRead = false
+          const asking = Effect.gen(function* () {
+            while (!isRead) {
+              const from = performance.now()
+              yield* ask(server.port, { name: "www.example.test" })
+              slowest = Math.max(slowest, performance.now() - from)
+              yield* Effect.sleep(2)
+            }
+          })
+          const reading = Effect.tap(server.reload(text, said), () =>
+            Effect.sync(() => {
+              isRead = true
+            })
+          )
+          yield* Effect.all([asking, reading], { concurrency: "unbounded" })
+          // On the thread that answers these took seconds.
+          assert.isBelow(slowest, 1_000)
+        }
+      })
+    )
+
     it.live(`changes nothing where there are mistakes, and says them all (${threads})`, () =>
       Effect.gen(function* () {
         const upstream = yield* fakeUpstream(address("192.0.2.1"))
@@ -71,6 +105,7 @@ describe("SIGHUP", () => {
         assert.include(said, "nothing changed: The configuration has 2 mistakes")
         assert.include(said, "retries: 99: expected an integer from 0 to 10")
         assert.include(said, "there is none named colour")
+        assert.match(said, /strand\.yaml:3:10: retries: 99/)
         assert.deepStrictEqual(addressesOf(yield* ask(server.port, { name: "www.example.test" })), ["192.0.2.1"])
         // The size was not taken over either: now it is.
         assert.include(yield* server.reload("cache_size_mb: 4\n", /read again.*\n/), "changed: cache_size_mb")

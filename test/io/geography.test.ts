@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -132,6 +132,22 @@ describe("Geography", () => {
           assert.strictEqual(country(), "DE")
         }),
       undefined
+    )
+  )
+
+  it.effect("takes no pipe and no device for a database, and goes on with what it has", () =>
+    following(
+      ({ file, country, lines, look }) =>
+        Effect.gen(function* () {
+          for (const make of [() => symlinkSync("/dev/zero", file), () => execFileSync("mkfifo", [file])]) {
+            unlinkSync(file)
+            make()
+            yield* look
+            assert.strictEqual(country(), "DE")
+            assert.include(lines.at(-1), "it is no regular file")
+          }
+        }),
+      inCountry("DE")
     )
   )
 })

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 
 /** Its path. */
-export const fileWith = (text: string, name = "file"): Effect.Effect<string, never, Scope.Scope> =>
+export const fileWith = (text: string | Uint8Array, name = "file"): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const folder = mkdtempSync(join(tmpdir(), "strand-test-"))

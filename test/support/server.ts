@@ -93,7 +93,10 @@ export const ask = (port: number, options: AskOptions): Effect.Effect<DecodedPac
 export const askUdp = (port: number, ...messages: ReadonlyArray<Buffer>): Effect.Effect<Buffer> =>
   Effect.callback<Buffer>((resume) => {
     const socket = createSocket("udp4")
-    socket.on("message", (octets) => resume(Effect.succeed(octets)))
+    socket.once("message", (octets) => {
+      socket.close()
+      resume(Effect.succeed(octets))
+    })
     for (const message of messages) socket.send(message, port, "127.0.0.1")
     return Effect.sync(() => socket.close())
   })
