@@ -30,6 +30,9 @@ const ways = ["1", "3"].flatMap((workers) =>
   ["auto", "portable"].map((datagrams) => ({ DNS_SERVER_WORKERS: workers, DNS_SERVER_DATAGRAMS: datagrams }))
 )
 
+/** What all addresses at once can be listened at by: not by datagrams the portable way. */
+const wildcardBy = (way: (typeof ways)[number]): string => (way.DNS_SERVER_DATAGRAMS === "portable" ? "tcp" : "udp")
+
 describe("a second server at the port of the first", patient, () => {
   for (const way of ways) {
     const how = `${way.DNS_SERVER_WORKERS} workers, ${way.DNS_SERVER_DATAGRAMS} datagrams`
@@ -38,7 +41,7 @@ describe("a second server at the port of the first", patient, () => {
         const upstream = yield* fakeUpstream(address("192.0.2.1"))
         const first = yield* startListening({ ...way, DNS_SERVER_UPSTREAMS: upstream.address })
         const holder = isLinux ? `(process ${first.child.pid})` : "in use"
-        for (const listen of [`127.0.0.1:${first.port}`, `udp://0.0.0.0:${first.port}`]) {
+        for (const listen of [`127.0.0.1:${first.port}`, `${wildcardBy(way)}://0.0.0.0:${first.port}`]) {
           const lines = yield* failure({ ...way, DNS_SERVER_LISTEN: listen })
           assert.strictEqual(lines.length, 1, lines.join("\n"))
           assert.match(lines[0]!, /^listen: .*EADDRINUSE/)
@@ -71,13 +74,18 @@ describe("addresses that cannot be listened at", patient, () => {
       Effect.gen(function* () {
         const taken = yield* fakeUpstream(address("192.0.2.1"))
         const port = yield* freePort
-        const listen = ["127.0.0.1:0", "192.0.2.77:5300", taken.address, `0.0.0.0:${port}`, `udp://127.0.0.9:${port}`]
+        const protocol = wildcardBy(way)
+        const wildcard = `${protocol}://0.0.0.0:${port}`
+        const listen = ["127.0.0.1:0", "192.0.2.77:5300", taken.address, wildcard, `${protocol}://127.0.0.9:${port}`]
         const lines = yield* failure({ ...way, DNS_SERVER_LISTEN: listen.join() })
         assert.strictEqual(lines.length, 4, lines.join("\n"))
         assert.strictEqual(lines[0], "listen: 3 addresses cannot be listened at:")
         assert.match(lines[1]!, /^ {2}192\.0\.2\.77:5300 \(UDP and TCP\): EADDRNOTAVAIL: no interface of this machine/)
         assert.include(lines[2], `${taken.address} (UDP and TCP): EADDRINUSE: in use by`)
-        assert.strictEqual(lines[3], `  127.0.0.9:${port} (UDP): 0.0.0.0:${port}, which is in the list too, covers it`)
+        assert.strictEqual(
+          lines[3],
+          `  127.0.0.9:${port} (${protocol.toUpperCase()}): 0.0.0.0:${port}, which is in the list too, covers it`
+        )
       })
     )
   }

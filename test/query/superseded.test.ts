@@ -29,6 +29,9 @@ const changing = (first: Behaviour) => {
   return upstream
 }
 
+/** Octets of a name in its longest form but for a few: nothing has room before it. */
+const LONGEST = Array.from({ length: 4 }, () => "x".repeat(61)).join(".")
+
 /** Answers that are whole, say what is at the name, and may not be kept. */
 const unkeepable: Record<string, { readonly says: string; readonly behaviour: Behaviour }> = {
   "a TTL of 0": { says: "NOERROR", behaviour: addressRecord(NEW[0]!, 0) },
@@ -44,7 +47,7 @@ const unkeepable: Record<string, { readonly says: string; readonly behaviour: Be
       {
         reply: reply(query, {
           rcode: 6,
-          answers: [{ name: "test", type: "DNAME", ttl: 60, data: "long.test" } as never]
+          answers: [{ name: "test", type: "DNAME", ttl: 60, data: LONGEST } as never]
         })
       }
     ]
