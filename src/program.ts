@@ -2,7 +2,9 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { AnswerCache } from "./cache/answer-cache.ts"
+import { FailureCache } from "./cache/failure-cache.ts"
 import { Configuration, type ConfigurationError, type Loaded, load, shown } from "./config/configuration.ts"
+import { decodeAskedServers, LiveUpstreams } from "./config/live-upstreams.ts"
 import { fileKey } from "./config/schema.ts"
 import { nameUpstream } from "./config/upstream-address.ts"
 import type { BatchedUnavailable } from "./io/batched.ts"
@@ -16,10 +18,11 @@ import { descriptorLimit, descriptorsOpen, fitToDescriptors } from "./process/de
 import { guardStandardStreams } from "./process/line-writer.ts"
 import { checkListening, explainFailure } from "./process/listen-check.ts"
 import { layerLogging } from "./process/logging.ts"
-import { hangups, reloadOnHangup } from "./process/reload.ts"
+import { hangups, reloadWhileRunning } from "./process/reload.ts"
 import { standaloneLayer } from "./process/server.ts"
 import { endWithNpm } from "./process/started-by.ts"
 import { layerSupervisor, Supervisor, type WorkersFailed } from "./process/supervisor.ts"
+import type { WrittenServers } from "./process/system-resolvers.ts"
 import type { ListeningAt } from "./process/worker-protocol.ts"
 import { Counters } from "./telemetry/counters.ts"
 import { Latencies } from "./telemetry/latencies.ts"
@@ -32,11 +35,22 @@ const layerAlone = ({ settings }: Loaded) =>
 interface Served {
   readonly listening: ReadonlyArray<ListeningAt>
   readonly resizeCache: (octets: number) => Effect.Effect<void, Error>
+  readonly adoptUpstreams: (servers: WrittenServers) => Effect.Effect<void, Error>
 }
 
 const servedAlone = Effect.gen(function* () {
   const cache = yield* AnswerCache
-  return { listening: yield* Listeners, resizeCache: (octets) => Effect.asVoid(cache.resize(octets)) } satisfies Served
+  const failures = yield* FailureCache
+  const upstreams = yield* LiveUpstreams
+  return {
+    listening: yield* Listeners,
+    resizeCache: (octets) => Effect.asVoid(cache.resize(octets)),
+    adoptUpstreams: (servers) =>
+      Effect.andThen(upstreams.adopt(decodeAskedServers(servers)), () => {
+        failures.forgetAll()
+        return cache.flushAll
+      })
+  } satisfies Served
 })
 const servedByWorkers: Effect.Effect<Served, never, Supervisor> = Effect.map(Supervisor, (supervisor) => supervisor)
 
@@ -53,7 +67,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   yield* checkListening(settings.listen)
   const serve = <R>(served: Effect.Effect<Served, never, R>) =>
     Effect.gen(function* () {
-      const { listening, resizeCache } = yield* served
+      const { listening, resizeCache, adoptUpstreams } = yield* served
       const counters = yield* Counters
       const latencies = yield* Latencies
       yield* surviveDefects
@@ -77,7 +91,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
           }
         })
       )
-      return yield* reloadOnHangup({ signals, file, loaded, resizeCache })
+      return yield* reloadWhileRunning({ signals, file, loaded, resizeCache, adoptUpstreams })
     })
   const server: Effect.Effect<never, SocketError | BatchedUnavailable | WorkersFailed> =
     settings.workers === 1

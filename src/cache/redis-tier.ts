@@ -1,6 +1,7 @@
 /** The shared tier over Redis, put together from its parts. */
 import { Effect, FiberSet, type Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
+import { LiveUpstreams } from "../config/live-upstreams.ts"
 import type { RedisAddress } from "../config/redis-address.ts"
 import type { Question } from "../dns/question.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -32,13 +33,19 @@ const LAST_WRITES_MS = 300
 
 export const makeRedisTier = (
   address: RedisAddress
-): Effect.Effect<Tier, never, Configuration | Counters | AnswerCache | FailureCache | Scope.Scope> =>
+): Effect.Effect<Tier, never, Configuration | LiveUpstreams | Counters | AnswerCache | FailureCache | Scope.Scope> =>
   Effect.gen(function* () {
     const config = yield* Configuration
     const counters = yield* Counters
     const cache = yield* AnswerCache
     const failures = yield* FailureCache
-    const fingerprintOf = fingerprintsOf(config)
+    const live = yield* LiveUpstreams
+    let fingerprintOf = fingerprintsOf(config)
+    yield* live.follow(({ upstreams }) =>
+      Effect.sync(() => {
+        fingerprintOf = fingerprintsOf({ ...config, upstreams })
+      })
+    )
     const patienceMs = yield* RedisPatience
     const breaker = new RedisBreaker()
     const clock = new RedisClock()

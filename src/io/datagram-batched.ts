@@ -4,13 +4,14 @@
  * Needs koffi on 64-bit Linux; `batched.ts` says whether it works here.
  */
 import { Effect, type Scope } from "effect"
-import type {
-  BindTarget,
-  DatagramHandler,
-  DatagramSocket,
-  DatagramTransport,
-  ReturnPath,
-  SocketError
+import {
+  type BindTarget,
+  type DatagramHandler,
+  type DatagramSocket,
+  type DatagramTransport,
+  MAX_SENT,
+  type ReturnPath,
+  type SocketError
 } from "./datagram.ts"
 import type { Endpoint } from "./endpoint.ts"
 import { reportExhaustion } from "./exhaustion.ts"
@@ -64,6 +65,8 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   readonly isShared = true
   merges: boolean
   private arena: SendArena | undefined
+  /** Its descriptor may be another's by now: nothing is done with it any more. */
+  private isClosed = false
   /** Whether the last `drain` found nothing at all, not even an error. */
   private wasEmpty = false
   private readonly shared: Shared
@@ -79,6 +82,7 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   }
 
   reserve(): Uint8Array {
+    if (this.isClosed) return new Uint8Array(MAX_SENT)
     if (this.arena === undefined) {
       this.arena = this.shared.takeArena()
       this.shared.reactor.markDirty(this)
@@ -89,7 +93,8 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   }
 
   send(length: number, path?: ReturnPath): void {
-    this.arena!.push(length, path as SocketPath | undefined)
+    if (this.isClosed) this.handler.onUnsent(1)
+    else this.arena!.push(length, path as SocketPath | undefined)
   }
 
   stopReceiving(): void {
@@ -113,6 +118,15 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
       if (count < RECEIVE_BATCH) break
     }
     return total
+  }
+
+  /** What was sent before leaves; what is sent from then on is lost. */
+  close(): void {
+    this.flush()
+    this.isClosed = true
+    this.stopReceiving()
+    this.shared.descriptors.closing(this.fd)
+    this.shared.libc.close(this.fd)
   }
 
   /** An error of the network's is taken by receiving; one that stays would be told again without end. */
@@ -158,10 +172,7 @@ const acquire = (
     }),
     (socket) =>
       Effect.sync(() => {
-        socket.flush()
-        socket.stopReceiving()
-        shared.descriptors.closing(socket.fd)
-        shared.libc.close(socket.fd)
+        socket.close()
       })
   )
 

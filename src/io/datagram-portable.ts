@@ -101,9 +101,6 @@ class PortableSocket implements DatagramSocket {
       }
     })
     socket.on("error", guarded(incidents, BORDER, handler.onError))
-    socket.on("close", () => {
-      this.isClosed = true
-    })
     this.onSent = guarded(incidents, BORDER, (error: Error | null) => {
       if (error !== null) handler.onError(error)
     })
@@ -131,6 +128,13 @@ class PortableSocket implements DatagramSocket {
 
   stopReceiving(): void {
     this.socket.removeAllListeners("message")
+  }
+
+  /** What is sent from then on is lost. */
+  close(onClosed: () => void): void {
+    this.isClosed = true
+    this.stopReceiving()
+    this.socket.close(onClosed)
   }
 }
 
@@ -167,7 +171,7 @@ const acquire = (
   handler: DatagramHandler
 ): Effect.Effect<DatagramSocket, SocketError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly socket: Socket; readonly datagrams: PortableSocket }, SocketError>((resume) => {
+    Effect.callback<PortableSocket, SocketError>((resume) => {
       const socket = create(endpoint, endpoint.isShared === true)
       const fail = (cause: Error): void => {
         socket.close()
@@ -176,22 +180,13 @@ const acquire = (
       socket.once("error", fail)
       socket.once(ready, () => {
         socket.off("error", fail)
-        resume(
-          Effect.succeed({ socket, datagrams: new PortableSocket(socket, ready === "connect", handler, incidents) })
-        )
+        resume(Effect.succeed(new PortableSocket(socket, ready === "connect", handler, incidents)))
       })
       open(socket)
       return Effect.sync(() => socket.close())
     }),
-    ({ socket }) =>
-      Effect.callback<void>((resume) => {
-        socket.removeAllListeners("message")
-        socket.close(() => resume(Effect.void))
-      })
-  ).pipe(
-    reportExhaustion(incidents, "a UDP socket"),
-    Effect.map(({ datagrams }) => datagrams)
-  )
+    (socket) => Effect.callback<void>((resume) => socket.close(() => resume(Effect.void)))
+  ).pipe(reportExhaustion(incidents, "a UDP socket"))
 
 const connectFrom = (
   incidents: Incidents,

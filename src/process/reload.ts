@@ -1,15 +1,17 @@
 /**
- * SIGHUP: the configuration is read again, and what can change while the server runs is changed.
+ * What changes while the server runs: at SIGHUP the configuration is read again, and what can change is changed; the
+ * system's resolvers are followed where they are asked.
  *
  * Read in a thread of its own: this one may be answering queries, and a file may be large or hostile. With a mistake in
  * it nothing changes. What takes effect only at the start is named. A terminal that closes sends the
  * same signal to what was started at it: that ends the server.
  */
-import { Cause, Effect, Queue, type Scope } from "effect"
+import { Cause, Effect, Queue, type Scope, Semaphore } from "effect"
 import { type Loaded, runningSettings } from "../config/configuration.ts"
 import { fileKey, type SettingName, settingNames } from "../config/schema.ts"
 import { type LoadedApart, loadApart } from "./load-apart.ts"
 import { endGracefully, isTerminalGone } from "./started-by.ts"
+import { changedServers, followResolvers, sayChanged, type WrittenServers } from "./system-resolvers.ts"
 
 const MIB = 1024 * 1024
 
@@ -35,21 +37,43 @@ export interface ReloadOptions {
   /** What the server was started with. */
   readonly loaded: Loaded
   readonly resizeCache: (octets: number) => Effect.Effect<void, Error>
+  readonly adoptUpstreams: (servers: WrittenServers) => Effect.Effect<void, Error>
 }
 
-/** Reloads at each signal, one reload after the other. */
-export const reloadOnHangup = ({ signals, file, loaded, resizeCache }: ReloadOptions): Effect.Effect<never> => {
+/** Reloads at each signal, and when the system's resolvers have changed; one change after the other. */
+export const reloadWhileRunning = ({
+  signals,
+  file,
+  loaded,
+  resizeCache,
+  adoptUpstreams
+}: ReloadOptions): Effect.Effect<never> => {
   /** What the server runs by: as at its start, but for what was changed since. */
-  const running = new Map([...loaded.given].map(([name, { value }]) => [name, String(value)]))
+  const running = new Map(loaded.given)
+  let servers: WrittenServers = { upstreams: loaded.written.upstreams, bootstrap: loaded.written.bootstrap }
+  const alone = Semaphore.makeUnsafe(1)
+
+  /** Says what was changed. */
+  const applyResolvers = Effect.fnUntraced(function* (fresh: LoadedApart) {
+    const changed = changedServers(running, fresh.given)
+    if (changed.length === 0) return []
+    const next = { ...servers, ...Object.fromEntries(changed.map((name) => [name, fresh.written[name]])) }
+    yield* adoptUpstreams(next)
+    servers = next
+    for (const name of changed) running.set(name, fresh.given.get(name)!)
+    yield* sayChanged(changed, fresh.given)
+    return changed.map(fileKey)
+  })
 
   const apply = Effect.fnUntraced(function* (fresh: LoadedApart) {
-    const differs = (name: SettingName): boolean => String(fresh.given.get(name)!.value) !== running.get(name)
-    const changed: Array<string> = []
+    const differs = (name: SettingName): boolean =>
+      String(fresh.given.get(name)!.value) !== String(running.get(name)!.value)
     for (const warning of fresh.warnings) yield* Effect.logWarning(warning)
+    const changed: Array<string> = [...(yield* applyResolvers(fresh))]
     if (differs("cacheSizeMb")) {
       const { enableCaching, cacheSizeMb } = runningSettings(fresh.written)
       if (enableCaching) yield* resizeCache(cacheSizeMb * MIB)
-      running.set("cacheSizeMb", String(fresh.given.get("cacheSizeMb")!.value))
+      running.set("cacheSizeMb", fresh.given.get("cacheSizeMb")!)
       changed.push(fileKey("cacheSizeMb"))
     }
     const waiting = settingNames.filter((name) => !APPLIED.includes(name) && differs(name)).map(fileKey)
@@ -58,7 +82,7 @@ export const reloadOnHangup = ({ signals, file, loaded, resizeCache }: ReloadOpt
   })
 
   const reload = loadApart(file).pipe(
-    Effect.flatMap(apply),
+    Effect.flatMap((fresh) => alone.withPermits(1)(apply(fresh))),
     Effect.catchCause((cause) => {
       const error = Cause.squash(cause)
       return Effect.logError(
@@ -71,5 +95,6 @@ export const reloadOnHangup = ({ signals, file, loaded, resizeCache }: ReloadOpt
       ? Effect.andThen(Effect.logInfo("the terminal that the server was started at is closed"), endGracefully)
       : reload
   )
-  return Effect.forever(Effect.andThen(Queue.take(signals), onSignal))
+  const follow = followResolvers(file, loaded.given, (fresh) => alone.withPermits(1)(applyResolvers(fresh)))
+  return Effect.andThen(Effect.forkChild(follow), Effect.forever(Effect.andThen(Queue.take(signals), onSignal)))
 }

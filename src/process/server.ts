@@ -9,6 +9,7 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { layerSharedTier } from "../cache/shared-tier-layer.ts"
 import { Configuration } from "../config/configuration.ts"
+import { LiveUpstreams } from "../config/live-upstreams.ts"
 import type { Settings } from "../config/schema.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import { Geography, type Needs, type Places } from "../io/geography.ts"
@@ -60,8 +61,8 @@ const geography = Layer.unwrap(
   })
 )
 
-/** What others than queries look at: counters, latencies, what is kept. */
-export type Shared = Counters | Latencies | AnswerCache | FailureCache
+/** What others than queries look at, and change: counters, latencies, what is kept, who is asked. */
+export type Shared = Counters | Latencies | AnswerCache | FailureCache | LiveUpstreams
 
 /** What answers: in a thread among several, over what they share, or alone. */
 export const serverLayer: Layer.Layer<
@@ -86,6 +87,6 @@ export const standaloneLayer: Layer.Layer<
   SocketError,
   Configuration | DatagramTransport | StreamTransport
 > = serverLayer.pipe(
-  Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
+  Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer, LiveUpstreams.layer)),
   Layer.provideMerge(Layer.mergeAll(Counters.layer, Latencies.layer))
 )

@@ -20,6 +20,7 @@ import { bindListeningSockets } from "./listening-sockets.ts"
 import { LogOutput } from "./logging.ts"
 import { placesNeeded } from "./server.ts"
 import { StandIns } from "./stand-ins.ts"
+import type { WrittenServers } from "./system-resolvers.ts"
 import type { ListeningAt, SharedMemory, WorkerData } from "./worker-protocol.ts"
 import { WorkerSlot } from "./worker-slot.ts"
 
@@ -46,6 +47,8 @@ export class Supervisor extends Context.Service<
     readonly flushAll: Effect.Effect<void, ChangeRefused>
     /** Moves the cache to memory of so many octets, with what is kept in it. */
     readonly resizeCache: (octets: number) => Effect.Effect<void, ChangeRefused>
+    /** Has all threads ask these servers, and forget what others have answered. */
+    readonly adoptUpstreams: (servers: WrittenServers) => Effect.Effect<void, ChangeRefused>
   }
 >()("strand/process/Supervisor") {}
 
@@ -93,6 +96,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     /** What all threads have adopted; in the middle of a change the supervisor's own cache is ahead of it. */
     let answers = memory.answers
     let places: SharedArrayBuffer | undefined
+    let servers: WrittenServers | undefined
     /** Workers whose thread ended while a change was under way. */
     const lost = new Set<number>()
     const slots: Array<WorkerSlot> = []
@@ -101,6 +105,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       () => [
         { kind: "adopt-cache", memory: answers },
         ...(places === undefined ? [] : [{ kind: "adopt-places", memory: places } as const]),
+        ...(servers === undefined ? [] : [{ kind: "adopt-upstreams", servers } as const]),
         { kind: "forget-failures" }
       ]
     )
@@ -183,6 +188,17 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       flushName: (name) => forgetting(cache.flushName(name)),
       flushTree: (name) => forgetting(cache.flushTree(name)),
       flushAll: forgetting(cache.flushAll),
+      adoptUpstreams: (adopted) =>
+        changes.alongNoOther(
+          Effect.gen(function* () {
+            const own = Effect.sync(() => {
+              servers = adopted
+              written = { ...written, ...adopted }
+            })
+            yield* changes.make({ kind: "adopt-upstreams", servers: adopted }, own)
+            yield* changes.make({ kind: "forget-failures" }, cache.flushAll)
+          })
+        ),
       resizeCache: (octets) =>
         changes.alongNoOther(
           Effect.gen(function* () {

@@ -7,12 +7,15 @@
 import type { Written } from "../config/decode.ts"
 import type { Endpoint } from "../io/endpoint.ts"
 import type { LogEntry } from "./log-entry.ts"
+import type { WrittenServers } from "./system-resolvers.ts"
 
 export type Change =
   /** The answers' table has moved. */
   | { readonly kind: "adopt-cache"; readonly memory: SharedArrayBuffer }
   /** The database of places has been written anew. */
   | { readonly kind: "adopt-places"; readonly memory: SharedArrayBuffer }
+  /** Other servers are asked than before. */
+  | { readonly kind: "adopt-upstreams"; readonly servers: WrittenServers }
   /** Failures that are kept are to be asked for again. */
   | { readonly kind: "forget-failures" }
 

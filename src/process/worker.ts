@@ -12,6 +12,7 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { SpeaksOfRedis } from "../cache/shared-tier.ts"
 import { Configuration, decodeSettings } from "../config/configuration.ts"
+import { decodeAskedServers, LiveUpstreams } from "../config/live-upstreams.ts"
 import { DescriptorMemory } from "../io/batched.ts"
 import { Places } from "../io/geography.ts"
 import { Descriptors } from "../io/linux/descriptors.ts"
@@ -66,19 +67,21 @@ const serve = Effect.gen(function* () {
     const failures = yield* FailureCache
     const listening = yield* Listeners
     const standIn = yield* StandIn
+    const upstreams = yield* LiveUpstreams
     const prepared = new Map<number, Effect.Effect<void>>()
 
-    const commitOf = (change: Change): Effect.Effect<void> =>
-      Effect.sync(() => {
-        switch (change.kind) {
-          case "adopt-cache":
-            return cache.adopt(change.memory)
-          case "adopt-places":
-            return places.adopt(change.memory)
-          case "forget-failures":
-            return failures.forgetAll()
-        }
-      })
+    const commitOf = (change: Change): Effect.Effect<void> => {
+      switch (change.kind) {
+        case "adopt-cache":
+          return Effect.sync(() => cache.adopt(change.memory))
+        case "adopt-places":
+          return Effect.sync(() => places.adopt(change.memory))
+        case "adopt-upstreams":
+          return upstreams.adopt(decodeAskedServers(change.servers))
+        case "forget-failures":
+          return Effect.sync(() => failures.forgetAll())
+      }
+    }
 
     const hear = (message: ToWorker): Effect.Effect<void> => {
       switch (message.kind) {
@@ -116,7 +119,7 @@ const serve = Effect.gen(function* () {
   })
 
   const server = serverLayer.pipe(
-    Layer.provideMerge(FailureCache.layer),
+    Layer.provideMerge(Layer.mergeAll(FailureCache.layer, LiveUpstreams.layer)),
     Layer.provideMerge(AnswerCache.layerOver(memory.answers, number)),
     Layer.provide(
       Layer.mergeAll(

@@ -7,7 +7,8 @@
  *   upstream 1  …
  * ```
  *
- * An upstream is known by its place: all threads have the same configuration. What threads decide by is a word, changed
+ * Which place is an upstream's is found by a hash of all that it is: the first thread that knows it takes a free place,
+ * the others find it there. What threads decide by is a word, changed
  * by an atomic operation. Times and estimates are doubles of 8 octets in their places, which a processor of 64 bits
  * writes in one piece; where two threads write at once one of them is lost, and what follows is as if its answer had
  * not been seen (docs/decisions/0016-shared-breakers.md).
@@ -16,6 +17,7 @@
  */
 import { Context } from "effect"
 import type { Settings } from "../config/schema.ts"
+import { stableHash } from "./stable-hash.ts"
 
 /** How an attempt failed that no answer came to; otherwise the rcode that it was answered with. */
 export const SILENCE = -1
@@ -26,7 +28,7 @@ const KNOWN_QUESTION_OCTETS = 5 * LINE_OCTETS
 const OCTETS_PER_UPSTREAM = 2 * LINE_OCTETS + KNOWN_QUESTION_OCTETS
 
 /** Words of an upstream's first line. */
-export const Word = { State: 0, Fault: 1, Failures: 2, Watcher: 3, Address: 4 } as const
+export const Word = { State: 0, Fault: 1, Failures: 2, Watcher: 3, Address: 4, Identity: 5 } as const
 /** An even number: doubles stand behind them. */
 const WORDS = 6
 /** Times behind them. */
@@ -64,9 +66,12 @@ export const upstreamMemory = (upstreams: number): SharedArrayBuffer => {
   return memory
 }
 
+/** Places for resolvers of the system's that come to be asked later. */
+const SPARE_PLACES = 32
+
 /** Upstreams that a configuration has at most; those in several groups are counted more than once. */
 export const placesFor = ({ upstreams, groups }: Pick<Settings, "upstreams" | "groups">): number =>
-  groups.reduce((sum, group) => sum + group.upstreams.length, upstreams.length)
+  groups.reduce((sum, group) => sum + group.upstreams.length, upstreams.length) + SPARE_PLACES
 
 export const commonCells = (memory: SharedArrayBuffer): Float64Array => new Float64Array(memory, 0, COMMON)
 
@@ -79,6 +84,26 @@ export const upstreamCells = (memory: SharedArrayBuffer, place: number): Upstrea
     estimates: new Float64Array(memory, start + LINE_OCTETS, ESTIMATES),
     question: new Uint8Array(memory, start + 2 * LINE_OCTETS, KNOWN_QUESTION_OCTETS)
   }
+}
+
+/**
+ * The cells of the upstream with this key, the same for all threads. Where no place is left they are this thread's own.
+ *
+ * @param taken places that this thread has for other upstreams
+ */
+export const claimPlace = (
+  memory: SharedArrayBuffer,
+  key: string,
+  taken: ReadonlySet<number>
+): { readonly place: number; readonly cells: UpstreamCells } => {
+  const identity = stableHash(Buffer.from(key)) | 1
+  const places = (memory.byteLength - LINE_OCTETS) / OCTETS_PER_UPSTREAM
+  for (let place = 0; place < places; place++) {
+    const cells = upstreamCells(memory, place)
+    const before = Atomics.compareExchange(cells.words, Word.Identity, 0, identity)
+    if ((before === 0 || before === identity) && !taken.has(place)) return { place, cells }
+  }
+  return { place: places, cells: ownCells() }
 }
 
 /** Cells that no other thread sees. */

@@ -3,7 +3,8 @@ import type { Policy } from "../config/routes.ts"
 import { formatUpstream } from "../config/upstream-address.ts"
 import type { Spot } from "../dns/origin.ts"
 import type { Question } from "../dns/question.ts"
-import { type Candidate, Ranker, type Ranking, stableHash } from "./policy.ts"
+import { type Candidate, Ranker, type Ranking } from "./policy.ts"
+import { stableHash } from "./stable-hash.ts"
 import type { Upstream } from "./upstream.ts"
 
 /** At one address for one question (RFC 9520 §3.1). */

@@ -34,8 +34,8 @@ const CHECKS_PER_SECOND = 5
 
 export interface HealthOptions extends CheckOptions {
   readonly random: () => number
-  /** Whatever may be asked, in the order of their places. */
-  readonly upstreams: ReadonlyArray<Upstream>
+  /** Whatever may be asked. */
+  readonly upstreams: () => ReadonlyArray<Upstream>
   /** What all threads know together: `Common`. */
   readonly common: Float64Array
 }
@@ -75,7 +75,7 @@ export class Health implements Due {
     const { common, upstreams } = this.options
     if (nowMs - common[Common.Demand]! < DEMAND_GRAIN_MS) return
     common[Common.Demand] = nowMs
-    if (this.watched.size < upstreams.length) this.takeUnwatched()
+    if (this.watched.size < upstreams().length) this.takeUnwatched()
     this.hurry()
   }
 
@@ -93,7 +93,7 @@ export class Health implements Due {
 
   /** Watches what is broken and has nobody who watches it. */
   private takeUnwatched(): void {
-    for (const upstream of this.options.upstreams) {
+    for (const upstream of this.options.upstreams()) {
       if (this.watched.has(upstream)) continue
       if (upstream.breaker.isClosed) {
         if (upstream.watch.isOurs) upstream.watch.release()
@@ -122,8 +122,8 @@ export class Health implements Due {
   private check(watched: Watched): void {
     const { upstream } = watched
     watched.timer = undefined
-    // A question of a client's was tried meanwhile, and answered.
-    if (watched.wasOpened && upstream.breaker.isClosed) {
+    // A question of a client's was tried meanwhile, and answered; or nobody asks it any more.
+    if ((watched.wasOpened && upstream.breaker.isClosed) || !this.options.upstreams().includes(upstream)) {
       this.forget(watched)
       return
     }

@@ -12,7 +12,7 @@ import { Class } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
 import { copyOctets, copyOf, putU16, putU32, u8, u16, u32 } from "../dns/wire.ts"
 import { Time, type UpstreamCells } from "./cells.ts"
-import { stableHash } from "./policy.ts"
+import { stableHash } from "./stable-hash.ts"
 
 /** One question in so long is noted at most: threads that write to one place hold each other up. */
 const NOTED_EVERY_MS = 1_000

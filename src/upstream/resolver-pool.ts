@@ -5,38 +5,26 @@
  * one lease; which seat takes a question, round-robin or least-busy, is decided here, for `Pool` itself always lends
  * the one returned last. The misses of one batch sit together, so that they leave in one batch.
  */
-import type { SecureContext } from "node:tls"
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
-import { type Policy, viewBy, type WeightedUpstream } from "../config/routes.ts"
+import type { LiveUpstreams } from "../config/live-upstreams.ts"
 import { ttlBoundsOf } from "../config/ttl-bounds.ts"
-import { formatUpstream, isNamed, nameUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
-import { Geography } from "../io/geography.ts"
+import type { Geography } from "../io/geography.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
-import { trustIn } from "../io/tls.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
-import { EventLog } from "../telemetry/event-log.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import type { Answer, Begin, ResolveError } from "./answer.ts"
-import { commonCells, placesFor, SharedUpstreams, SILENCE, upstreamCells, upstreamMemory } from "./cells.ts"
-import type { Connections } from "./connections.ts"
-import { connectionsTo } from "./dialer.ts"
-import { Member, UpstreamGroup } from "./group.ts"
+import { commonCells, placesFor, SharedUpstreams, upstreamMemory } from "./cells.ts"
 import { Health } from "./health.ts"
-import { observe } from "./observer.ts"
 import { Resolution, type ResolutionOptions } from "./resolution.ts"
 import { Resolver } from "./resolver.ts"
 import { RetryBudget } from "./retry-budget.ts"
 import { makeRetryPlans } from "./retry-plan.ts"
-import { spotOfServer } from "./spot.ts"
-import { Upstream } from "./upstream.ts"
-import { findBy, Whereabouts } from "./whereabouts.ts"
+import { makeTopology } from "./topology.ts"
 
-/** A connection on which nothing came in for so long is left at last: before the next attempt, which then has another. */
-const SILENCE_SHARE = 0.75
 /** Questions in a row that one resolver takes of a batch at most. */
 const MAX_RUN = 32
 /** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
@@ -64,7 +52,7 @@ export class ResolverPool extends Context.Service<
   static readonly layer: Layer.Layer<
     ResolverPool,
     never,
-    Configuration | Counters | TimerWheel | Turn | DatagramTransport | LoopMark | Geography
+    Configuration | LiveUpstreams | Counters | TimerWheel | Turn | DatagramTransport | LoopMark | Geography
   > = Layer.effect(
     ResolverPool,
     Effect.gen(function* () {
@@ -73,77 +61,14 @@ export class ResolverPool extends Context.Service<
       const wheel = yield* TimerWheel
       const turn = yield* Turn
       const scope = yield* Effect.scope
-      const geography = yield* Geography
-      const events = yield* EventLog
-      const ttl = ttlBoundsOf(config)
-      const say = yield* FiberSet.makeRuntime<never>()
-      const shared = yield* SharedUpstreams
-      const memory = shared?.memory ?? upstreamMemory(placesFor(config))
-      /** Each upstream once, however many groups it is in: what is known of it is known to all. */
-      const known = new Map<string, Upstream>()
-      const upstreamAt = (address: UpstreamAddress): Upstream => {
-        const key = formatUpstream(address)
-        const present = known.get(key)
-        if (present !== undefined) return present
-        const upstream: Upstream = new Upstream(
-          address,
-          config.trustUpstreamAd,
-          upstreamCells(memory, known.size),
-          shared?.worker,
-          (to) => {
-            counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
-            say(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${upstream.name} answers again`))
-          },
-          observe(nameUpstream(address), counters.tallyOf(known.size, nameUpstream(address)), events.debug)
-        )
-        known.set(key, upstream)
-        return upstream
-      }
-      const membersOf = (addresses: ReadonlyArray<WeightedUpstream>): ReadonlyArray<Member> =>
-        addresses.map((address) => {
-          const upstream = upstreamAt(address)
-          const spotOf = address.spot === undefined ? spotOfServer(geography, upstream) : () => address.spot
-          return new Member(upstream, address.weight ?? 1, spotOf)
-        })
-      const groupOf = (policy: Policy, addresses: ReadonlyArray<WeightedUpstream>): UpstreamGroup =>
-        new UpstreamGroup(policy, membersOf(addresses), config.parallelUpstreams, Math.random)
-      const common = groupOf(config.upstreamPolicy, config.upstreams)
-      const groups = new Map(config.groups.map(({ view, policy, upstreams }) => [view, groupOf(policy, upstreams)]))
-      for (const rule of config.rules) {
-        const group = config.groups.find(({ name }) => name === rule.group)
-        if (group !== undefined) groups.set(viewBy(rule, group), groups.get(group.view)!)
-      }
-      const connections = new Map<Upstream, Connections>()
-      let trust: SecureContext | undefined
-      const whereabouts = new Map<Upstream, Whereabouts>()
-      for (const upstream of known.values()) {
-        const watching = { nowMs: wheel.nowMs, words: upstream.cells.words }
-        const at = isNamed(upstream.address)
-          ? yield* Whereabouts.followed(upstream.endpoint, watching, findBy(config.bootstrap))
-          : Whereabouts.fixed(upstream.endpoint, watching)
-        whereabouts.set(upstream, at)
-        const own = yield* connectionsTo(upstream, {
-          wheel,
-          onBatch: turn.refresh,
-          ttl,
-          silenceMs: () => upstream.latency.silenceMs(config.attemptTimeoutMs * SILENCE_SHARE),
-          patientMs: config.queryTimeoutSecs * 1000,
-          onStranger: () => counters.add("upstream.strangers"),
-          onHeld: () => counters.add("upstream.held"),
-          trust: () => {
-            trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
-            return trust
-          },
-          whereabouts: at
-        })
-        connections.set(upstream, own)
-      }
+      const shared = (yield* SharedUpstreams) ?? { memory: upstreamMemory(placesFor(config)), worker: 1 }
+      const topology = yield* makeTopology(shared)
       const pool = yield* Pool.make({
         acquire: Resolver.make({
-          ttl,
+          ttl: ttlBoundsOf(config),
           counters,
-          connections,
-          whereabouts,
+          connections: topology.connections,
+          whereabouts: topology.whereabouts,
           silenceMs: config.attemptTimeoutMs,
           turn,
           loopOptions: [yield* LoopMark]
@@ -202,15 +127,15 @@ export class ResolverPool extends Context.Service<
           counters,
           attemptTimeoutMs,
           random: Math.random,
-          upstreams: [...known.values()],
-          common: commonCells(memory),
+          upstreams: topology.upstreams,
+          common: commonCells(shared.memory),
           begin: (attempt) => choose().resolver.begin(attempt)
         }),
         failsOver: (rcode) => failover.has(rcode) || rcode > MAX_PLAIN_RCODE,
         nextPlan: yield* makeRetryPlans(config.attemptTimeoutMs, config.retries)
       }
       const begin: Begin = (question, record, taker) => {
-        const group = groups.get(question.view) ?? common
+        const group = topology.groupOf(question.view)
         const resolution = new Resolution(choose().resolver, group, question, record, options, taker)
         resolution.begin()
         return resolution
@@ -226,8 +151,3 @@ export class ResolverPool extends Context.Service<
     })
   )
 }
-
-const saysBroken = ({ name, breaker: { fault } }: Upstream): Effect.Effect<void> =>
-  Effect.logWarning(
-    `upstream ${name} is left: ${fault === SILENCE ? "it does not answer" : `it answers rcode ${fault}`}`
-  )

@@ -190,6 +190,8 @@ export class Resolver {
   private readonly closeDrained: Effect.Effect<void> = Effect.suspend(() => {
     for (const [upstream, open] of this.ports) {
       if (open.port.whereabouts !== undefined) this.isLeft(open, upstream, false)
+      // Nobody asks it any more.
+      if (!this.options.connections.has(upstream) && this.ports.delete(upstream)) this.draining.push(open)
     }
     const over = this.draining.filter(({ port }) => port.isIdle)
     for (const open of over) this.draining.splice(this.draining.indexOf(open), 1)

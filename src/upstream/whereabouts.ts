@@ -13,7 +13,7 @@ import { Deferred, Effect, type Scope } from "effect"
 import { SocketError } from "../io/datagram.ts"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 import { Word } from "./cells.ts"
-import { stableHash } from "./policy.ts"
+import { stableHash } from "./stable-hash.ts"
 
 export interface Found {
   /** At least one. */
@@ -51,14 +51,18 @@ export interface Watching {
   readonly words: Int32Array
 }
 
-/** Asks these servers, A and AAAA (RFC 3596), by Node's own resolver; one of the two is enough. */
-export const findBy = (servers: ReadonlyArray<Endpoint>): FindName => {
-  const resolver = new dns.Resolver({ timeout: ASK_MS, tries: ASK_TIMES })
-  resolver.setServers(servers.map(formatEndpoint))
+/**
+ * Asks these servers, A and AAAA (RFC 3596), by Node's own resolver; one of the two is enough.
+ *
+ * @param servers those of the moment
+ */
+export const findBy = (servers: () => ReadonlyArray<Endpoint>): FindName => {
   return (name) =>
-    Effect.promise(() =>
-      Promise.allSettled([resolver.resolve6(name, { ttl: true }), resolver.resolve4(name, { ttl: true })])
-    ).pipe(
+    Effect.promise(() => {
+      const resolver = new dns.Resolver({ timeout: ASK_MS, tries: ASK_TIMES })
+      resolver.setServers(servers().map(formatEndpoint))
+      return Promise.allSettled([resolver.resolve6(name, { ttl: true }), resolver.resolve4(name, { ttl: true })])
+    }).pipe(
       Effect.flatMap((results) => {
         const records = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []))
         if (records.length > 0) {

@@ -7,6 +7,7 @@ import type { RedisUnreachable } from "../../src/cache/redis-connection.ts"
 import { SharedTier } from "../../src/cache/shared-tier.ts"
 import { layerSharedTier } from "../../src/cache/shared-tier-layer.ts"
 import { Configuration } from "../../src/config/configuration.ts"
+import { LiveUpstreams } from "../../src/config/live-upstreams.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { address, fakeUpstream } from "../support/fake-upstream.ts"
 import { wireName } from "../support/messages.ts"
@@ -170,7 +171,7 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
       const settings = settingsOf({ DNS_SERVER_REDIS_URL: redis.url })
       const context = yield* Layer.build(
         layerSharedTier.pipe(
-          Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
+          Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer, LiveUpstreams.layer)),
           Layer.provide(Layer.mergeAll(Configuration.layer(settings), Counters.layer, Logger.layer([])))
         )
       )

@@ -345,6 +345,21 @@ for (const way of ways) {
       })
     )
 
+    through(way, "are lost that are sent by a socket that is closed: its descriptor may be another's", (transport) =>
+      Effect.gen(function* () {
+        const [server, client] = [new Inbox(), new Inbox()]
+        const { local } = yield* transport.bind(LOOPBACK, server)
+        const closed = yield* Effect.scoped(transport.connect(local, client))
+        const next = yield* transport.connect(local, new Inbox())
+        for (let i = 0; i < 3; i++) send(closed, Uint8Array.of(1))
+        send(next, Uint8Array.of(2))
+        yield* server.await(1)
+        yield* Effect.sleep(50)
+        assert.deepStrictEqual(server.contents, ["02"])
+        assert.strictEqual(client.unsent, 3)
+      })
+    )
+
     if (libc === undefined) return
     const library = libc
 

@@ -97,6 +97,13 @@ export class MemoryNetwork {
     for (const [socket, batch] of batches) socket.receive(batch)
   }
 
+  /** Sockets that are open. */
+  get size(): number {
+    let size = 0
+    for (const sharing of this.sockets.values()) size += sharing.length
+    return size
+  }
+
   private at(port: number): ReadonlyArray<MemorySocket> {
     return this.sockets.get(port) ?? []
   }

@@ -1,5 +1,5 @@
 /** The server as users run it: a process. */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { Effect } from "effect"
 import { datagramsOfRun } from "./server.ts"
@@ -17,24 +17,37 @@ export interface StartOptions {
   readonly stdout?: number
   /** How many descriptors it may have open. */
   readonly descriptors?: number
+  /** A file that it sees in the place of /etc/resolv.conf; only where `mayMount`. */
+  readonly resolvConf?: string
+}
+
+/** Whether a process may have mounts of its own here. */
+export const mayMount = process.platform === "linux" && spawnSync("unshare", ["-m", "true"]).status === 0
+
+/** What starts node with them. */
+const commandFor = ({ descriptors, resolvConf }: StartOptions): readonly [string, ReadonlyArray<string>] => {
+  const steps = [
+    ...(descriptors === undefined ? [] : [`ulimit -n ${descriptors}`]),
+    ...(resolvConf === undefined ? [] : [`mount --bind ${resolvConf} /etc/resolv.conf`])
+  ]
+  if (steps.length === 0) return [process.execPath, []]
+  const shell = ["sh", "-c", `${steps.join(" && ")} && exec "$0" "$@"`, process.execPath]
+  return resolvConf === undefined ? [shell[0]!, shell.slice(1)] : ["unshare", ["-m", ...shell]]
 }
 
 /** Runs `dist/main.js` with these arguments and nothing else in its environment; it is killed when the scope closes. */
 export const start = (
   environment: Record<string, string>,
   args: ReadonlyArray<string> = [],
-  { descriptors, stdout }: StartOptions = {}
+  options: StartOptions = {}
 ) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       let output = ""
-      const [command, before] =
-        descriptors === undefined
-          ? [process.execPath, []]
-          : ["sh", ["-c", `ulimit -n ${descriptors} && exec "$0" "$@"`, process.execPath]]
+      const [command, before] = commandFor(options)
       const child = spawn(command, [...before, "dist/main.js", ...args], {
         env: { PATH: process.env["PATH"], DNS_SERVER_LOG_FORMAT: "json", ...datagramsOfRun, ...environment },
-        stdio: ["pipe", stdout ?? "pipe", "pipe"]
+        stdio: ["pipe", options.stdout ?? "pipe", "pipe"]
       })
       const exit = new Promise<number | null>((resolve) => child.on("exit", resolve))
       const collect = (chunk: Buffer): void => {

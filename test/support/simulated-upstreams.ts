@@ -1,7 +1,8 @@
 /** Upstreams that are nothing but numbers, asked in simulated time: for policies over many thousand questions. */
 import type { Policy } from "../../src/config/routes.ts"
 import { Latency } from "../../src/upstream/latency.ts"
-import { type Candidate, Ranker, stableHash } from "../../src/upstream/policy.ts"
+import { type Candidate, Ranker } from "../../src/upstream/policy.ts"
+import { stableHash } from "../../src/upstream/stable-hash.ts"
 import { seeded } from "./messages.ts"
 
 /** Milliseconds that an answer takes at this time; undefined where none comes. */

@@ -6,6 +6,7 @@ import packet, { type DecodedPacket } from "dns-packet"
 import { ConfigProvider, Effect, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration, load } from "../../src/config/configuration.ts"
+import { type Adopt, LiveUpstreams } from "../../src/config/live-upstreams.ts"
 import { TextPeer } from "../../src/io/peer.ts"
 import * as PortableStreams from "../../src/io/stream-portable.ts"
 import { Listeners } from "../../src/listener/listeners.ts"
@@ -33,6 +34,10 @@ export interface MemoryAskOptions extends AskOptions {
 
 export interface MemoryServer {
   readonly counters: Counters["Service"]
+  /** Has other servers asked. */
+  readonly adopt: Adopt
+  /** Sockets that are open, of clients, server and upstreams. */
+  readonly sockets: () => number
   /** Asks, and lets time pass until the answer is there; dies after ten seconds of it. */
   readonly ask: (options: MemoryAskOptions) => Effect.Effect<Timed>
   /** Sends a question and does not wait; `got` says whether it has been answered. */
@@ -124,6 +129,7 @@ export const memoryServer = (
       )
     )
     const counters = yield* Effect.provideContext(Effect.andThen(Listeners, Counters), context)
+    const { adopt } = yield* Effect.provideContext(LiveUpstreams, context)
     const send = (options: MemoryAskOptions) =>
       Effect.gen(function* () {
         let answer: DecodedPacket | undefined
@@ -145,6 +151,8 @@ export const memoryServer = (
     const sendInScope = (options: MemoryAskOptions) => Effect.orDie(Scope.provide(send(options), scope))
     return {
       counters,
+      adopt,
+      sockets: () => network.size,
       send: sendInScope,
       pass: passTime,
       ask: (options: MemoryAskOptions) =>

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { policies } from "../../src/config/routes.ts"
 import type { Spot } from "../../src/dns/origin.ts"
-import { type Candidate, Ranker, stableHash } from "../../src/upstream/policy.ts"
+import { type Candidate, Ranker } from "../../src/upstream/policy.ts"
+import { stableHash } from "../../src/upstream/stable-hash.ts"
 import { losing, quantile, sharesOf, simulate, steady, until } from "../support/simulated-upstreams.ts"
 
 const candidate = (salt: number, fields: Partial<Candidate> = {}): Candidate => ({

@@ -1,0 +1,169 @@
+/**
+ * The upstreams of the configuration, each once however many groups it is in, with the ways to it, and the groups that
+ * questions go to.
+ *
+ * The group of questions that no rule is for changes when the system's resolvers do. An upstream that is in no group any
+ * more is let go when what it was asked is over.
+ */
+import type { SecureContext } from "node:tls"
+import { Effect, Exit, FiberSet, Scope } from "effect"
+import { Configuration } from "../config/configuration.ts"
+import { LiveUpstreams } from "../config/live-upstreams.ts"
+import { type Policy, viewBy, type WeightedUpstream } from "../config/routes.ts"
+import { ttlBoundsOf } from "../config/ttl-bounds.ts"
+import { formatUpstream, isNamed, nameUpstream } from "../config/upstream-address.ts"
+import { Geography } from "../io/geography.ts"
+import { TimerWheel } from "../io/timer-wheel.ts"
+import { trustIn } from "../io/tls.ts"
+import { Turn } from "../io/turn.ts"
+import { Counters } from "../telemetry/counters.ts"
+import { EventLog } from "../telemetry/event-log.ts"
+import { claimPlace, type SharedUpstreams, SILENCE } from "./cells.ts"
+import type { Connections } from "./connections.ts"
+import { connectionsTo } from "./dialer.ts"
+import { Member, UpstreamGroup } from "./group.ts"
+import { observe } from "./observer.ts"
+import { spotOfServer } from "./spot.ts"
+import { Upstream } from "./upstream.ts"
+import { findBy, Whereabouts } from "./whereabouts.ts"
+
+/** A connection on which nothing came in for so long is left at last: before the next attempt, which then has another. */
+const SILENCE_SHARE = 0.75
+/** Later than this behind a query's deadline nothing is under way of what was asked. */
+const LET_GO_AFTER_MS = 1_000
+
+export interface Topology {
+  /** All that may be asked. */
+  readonly upstreams: () => ReadonlyArray<Upstream>
+  readonly connections: ReadonlyMap<Upstream, Connections>
+  readonly whereabouts: ReadonlyMap<Upstream, Whereabouts>
+  /** Where questions of the view go. */
+  readonly groupOf: (view: number) => UpstreamGroup
+}
+
+interface Known {
+  readonly upstream: Upstream
+  readonly place: number
+  readonly scope: Scope.Closeable
+}
+
+/** @param shared the memory in which all threads find what is known of the upstreams */
+export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
+  Effect.gen(function* () {
+    const config = yield* Configuration
+    const counters = yield* Counters
+    const wheel = yield* TimerWheel
+    const turn = yield* Turn
+    const geography = yield* Geography
+    const events = yield* EventLog
+    const live = yield* LiveUpstreams
+    const scope = yield* Effect.scope
+    const run = yield* FiberSet.makeRuntime<never>()
+    const ttl = ttlBoundsOf(config)
+    const known = new Map<string, Known>()
+    const connections = new Map<Upstream, Connections>()
+    const whereabouts = new Map<Upstream, Whereabouts>()
+    const find = findBy(() => live.current().bootstrap)
+    let trust: SecureContext | undefined
+
+    const connect = Effect.fnUntraced(function* (upstream: Upstream) {
+      const watching = { nowMs: wheel.nowMs, words: upstream.cells.words }
+      const at = isNamed(upstream.address)
+        ? yield* Whereabouts.followed(upstream.endpoint, watching, find)
+        : Whereabouts.fixed(upstream.endpoint, watching)
+      whereabouts.set(upstream, at)
+      const own = yield* connectionsTo(upstream, {
+        wheel,
+        onBatch: turn.refresh,
+        ttl,
+        silenceMs: () => upstream.latency.silenceMs(config.attemptTimeoutMs * SILENCE_SHARE),
+        patientMs: config.queryTimeoutSecs * 1000,
+        onStranger: () => counters.add("upstream.strangers"),
+        onHeld: () => counters.add("upstream.held"),
+        trust: () => {
+          trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
+          return trust
+        },
+        whereabouts: at
+      })
+      connections.set(upstream, own)
+    })
+
+    const upstreamAt = Effect.fnUntraced(function* (address: WeightedUpstream) {
+      const key = formatUpstream(address)
+      const present = known.get(key)
+      if (present !== undefined) return present.upstream
+      const taken = new Set([...known.values()].map(({ place }) => place))
+      const { cells, place } = claimPlace(memory, key, taken)
+      const name = nameUpstream(address)
+      const upstream: Upstream = new Upstream(
+        address,
+        config.trustUpstreamAd,
+        cells,
+        worker,
+        (to) => {
+          counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
+          run(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${upstream.name} answers again`))
+        },
+        observe(name, counters.tallyOf(place, name), events.debug)
+      )
+      const own = yield* Scope.fork(scope)
+      yield* Scope.provide(connect(upstream), own)
+      known.set(key, { upstream, place, scope: own })
+      return upstream
+    })
+
+    const groupOf = Effect.fnUntraced(function* (policy: Policy, addresses: ReadonlyArray<WeightedUpstream>) {
+      const members = yield* Effect.forEach(addresses, (address) =>
+        Effect.map(upstreamAt(address), (upstream) => {
+          const spotOf = address.spot === undefined ? spotOfServer(geography, upstream) : () => address.spot
+          return new Member(upstream, address.weight ?? 1, spotOf)
+        })
+      )
+      return new UpstreamGroup(policy, members, config.parallelUpstreams, Math.random)
+    })
+
+    let common = yield* groupOf(config.upstreamPolicy, config.upstreams)
+    const groups = new Map<number, UpstreamGroup>()
+    for (const { view, policy, upstreams } of config.groups) groups.set(view, yield* groupOf(policy, upstreams))
+    for (const rule of config.rules) {
+      const group = config.groups.find(({ name }) => name === rule.group)
+      if (group !== undefined) groups.set(viewBy(rule, group), groups.get(group.view)!)
+    }
+
+    const isMember = (upstream: Upstream): boolean =>
+      [common, ...groups.values()].some(({ members }) => members.some((member) => member.upstream === upstream))
+
+    /** Those that are in no group any more, unless they have come back meanwhile. */
+    const letGo = Effect.suspend(() =>
+      Effect.forEach(
+        [...known].filter(([, { upstream }]) => !isMember(upstream)),
+        ([key, { scope: own, upstream }]) => {
+          known.delete(key)
+          connections.delete(upstream)
+          whereabouts.delete(upstream)
+          return Scope.close(own, Exit.void)
+        },
+        { discard: true }
+      )
+    )
+    yield* live.follow(({ upstreams }) =>
+      Effect.gen(function* () {
+        common = yield* groupOf(config.upstreamPolicy, upstreams)
+        run(Effect.delay(letGo, config.queryTimeoutSecs * 1000 + LET_GO_AFTER_MS))
+      })
+    )
+
+    const topology: Topology = {
+      upstreams: () => Array.from(known.values(), ({ upstream }) => upstream),
+      connections,
+      whereabouts,
+      groupOf: (view) => groups.get(view) ?? common
+    }
+    return topology
+  })
+
+const saysBroken = ({ name, breaker: { fault } }: Upstream): Effect.Effect<void> =>
+  Effect.logWarning(
+    `upstream ${name} is left: ${fault === SILENCE ? "it does not answer" : `it answers rcode ${fault}`}`
+  )

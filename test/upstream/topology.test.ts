@@ -1,0 +1,99 @@
+import { assert, describe, it } from "@effect/vitest"
+import packet from "dns-packet"
+import { Effect } from "effect"
+import { decodeAskedServers } from "../../src/config/live-upstreams.ts"
+import { claimPlace, upstreamMemory, Word } from "../../src/upstream/cells.ts"
+import { address as addressRecord, type Behaviour, silent } from "../support/fake-upstream.ts"
+import { addressesOf } from "../support/server.ts"
+import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
+
+const upstream = (behaviour: Behaviour, delayMs = 0): MemoryUpstream & { now: Behaviour } => {
+  const made = {
+    now: behaviour,
+    queries: 0,
+    behaviour: (query: Buffer, transport: "udp" | "tcp", count: number) =>
+      made.now(packet.decode(query), transport, count).map((reaction) => ({ ...reaction, delayMs }))
+  }
+  return made
+}
+
+const servers = (...upstreams: ReadonlyArray<number>) =>
+  decodeAskedServers({ upstreams: upstreams.map(address), bootstrap: [] })
+
+describe("upstreams that are asked instead of others", () => {
+  it.effect("get the questions from then on; what the others were asked is answered, and they are let go", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(addressRecord("192.0.2.1"), 200), upstream(addressRecord("192.0.2.2"))]
+      const settings = { DNS_SERVER_UPSTREAMS: address(0), DNS_SERVER_QUERY_TIMEOUT_SECS: "2" }
+      const server = yield* memoryServer(settings, [one, two])
+      const under = yield* server.send({ name: "a.test" })
+      yield* server.adopt(servers(1))
+      assert.deepStrictEqual(addressesOf((yield* server.ask({ name: "b.test" })).answer), ["192.0.2.2"])
+      yield* server.pass(300)
+      assert.deepStrictEqual(addressesOf(under.got()!), ["192.0.2.1"])
+      assert.strictEqual(one.queries, 1)
+      const open = server.sockets()
+      yield* server.pass(4_000)
+      assert.isBelow(server.sockets(), open)
+      yield* server.adopt(servers(0))
+      assert.deepStrictEqual(addressesOf((yield* server.ask({ name: "c.test" })).answer), ["192.0.2.1"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("come back with what is known of them", () =>
+    Effect.gen(function* () {
+      const [one, two] = [upstream(silent), upstream(addressRecord("192.0.2.2"))]
+      const settings = {
+        DNS_SERVER_UPSTREAMS: `${address(0)},${address(1)}`,
+        DNS_SERVER_UPSTREAM_POLICY: "ordered",
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "2"
+      }
+      const server = yield* memoryServer(settings, [one, two])
+      for (let i = 0; i < 8; i++) yield* server.ask({ name: `a${i}.test` })
+      assert.strictEqual(server.counters.read("upstream.opened"), 1)
+      yield* server.adopt(servers(1))
+      yield* server.pass(10_000)
+      const probes = one.queries
+      yield* server.pass(30_000)
+      assert.strictEqual(one.queries, probes, "nobody is probed whom nobody asks")
+      yield* server.adopt(servers(0, 1))
+      const { answer, tookMs } = yield* server.ask({ name: "b.test" })
+      assert.deepStrictEqual(addressesOf(answer), ["192.0.2.2"])
+      assert.isAtMost(tookMs, 20, "its breaker is open still")
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("the place of what threads know of an upstream", () => {
+  it("is the same for all threads, whatever the order in which they come to know their upstreams", () => {
+    const memory = upstreamMemory(8)
+    const keys = ["udp://192.0.2.1:53", "udp://192.0.2.2:53", "tls://192.0.2.1:853#a.test"]
+    const placesOf = (order: ReadonlyArray<string>): Record<string, number> => {
+      const taken = new Set<number>()
+      return Object.fromEntries(
+        order.map((key) => {
+          const { place } = claimPlace(memory, key, taken)
+          taken.add(place)
+          return [key, place] as const
+        })
+      )
+    }
+    assert.deepStrictEqual(placesOf(keys), placesOf(keys.toReversed()))
+  })
+
+  it("is a thread's own where none is left", () => {
+    const memory = upstreamMemory(2)
+    const taken = new Set<number>()
+    const claimed = ["a", "b", "c"].map((key) => {
+      const made = claimPlace(memory, key, taken)
+      taken.add(made.place)
+      return made
+    })
+    claimed[2]!.cells.words[Word.Failures] = 7
+    assert.deepStrictEqual(
+      claimed.map(({ place }) => place),
+      [0, 1, 2]
+    )
+    assert.strictEqual(claimPlace(memory, "c", new Set()).cells.words[Word.Failures], 0)
+  })
+})
