@@ -42,7 +42,7 @@ export const contradictions = Effect.fnUntraced(function* ({ settings, origins }
   return mistakes
 })
 
-/** Where the system is set up to ask this server, somebody has to say whom this server asks. */
+/** Where the system's resolver is this server, its upstreams have to be configured. */
 const remedy = (name: SettingName): string =>
   `; ${RESOLV_CONF} names this server, so ${fileKey(name)} has to name others`
 
@@ -81,7 +81,7 @@ const sayOfListeners = (settings: Partial<Settings>, isSystems: (name: SettingNa
   settings.groups?.forEach(({ upstreams }, i) => {
     for (const upstream of upstreams) sayIfOurs("groups", upstream, i)
   })
-  // Only where somebody's name has to be looked up are they asked.
+  // They are asked only for the addresses of upstreams that are known by a name.
   const all = [...(settings.upstreams ?? []), ...(settings.groups ?? []).flatMap(({ upstreams }) => upstreams)]
   const bootstrap = all.some(isNamed) ? settings.bootstrap : undefined
   if (bootstrap?.length === 0) {
@@ -140,10 +140,9 @@ const listed = (names: ReadonlyArray<string>): string => (names.length === 0 ? "
 /** Whether what is sent to `upstream` arrives at the listener: same port, same address or a wildcard over loopback. */
 const reaches = (upstream: Endpoint, listener: Endpoint): boolean => {
   if (upstream.port !== listener.port) return false
-  const isWildcard = listener.address === "0.0.0.0" || listener.address === "::"
   return (
     upstream.address === listener.address ||
-    (isWildcard && (isLoopback(upstream.address) || isOwnAddress(upstream.address)))
+    (isWildcard(listener) && (isLoopback(upstream.address) || isOwnAddress(upstream.address)))
   )
 }
 

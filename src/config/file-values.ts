@@ -1,12 +1,13 @@
 /**
- * What a file says of one setting, brought into texts: what is wrong with an item is a mistake at its place, and the others
- * are read all the same.
+ * The value of one setting in a file, brought into texts. What is wrong with an item is a mistake at its place; the
+ * others are read all the same.
  */
 import { Result } from "effect"
 import { CONDITION_KEYS } from "./conditions.ts"
+import { localAnswerTexts } from "./local-answers.ts"
 import type { Mistake } from "./mistakes.ts"
 import { meaning } from "./nearest.ts"
-import { localAnswerTexts, readWeightedUpstream } from "./routes.ts"
+import { readWeightedUpstream } from "./routes.ts"
 import { type SettingName, settingInfo } from "./schema.ts"
 import { shownItem } from "./shown.ts"
 import { splitList } from "./words.ts"
@@ -147,7 +148,7 @@ export class FileValues {
 
   private localAnswer(key: string, item: YamlTree): ReadonlyArray<Item> {
     const place = this.place(item.at, key)
-    const texts = localAnswerTexts([plain(item)])
+    const texts = localAnswerTexts(plain(item))
     if (texts !== undefined) return texts.map((text) => ({ text, place }))
     this.mistakes.push({
       place,

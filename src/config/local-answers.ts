@@ -1,9 +1,9 @@
 /**
- * Answers of the server's own, each read from one text: `nas.home A 192.168.1.7`, `www.example 60 A 192.0.2.1 country:DE`,
- * `home TXT "v=1  of it" "and more"`.
+ * Answers of the server's own, each read from one text: `nas.home A 192.168.1.7`, `www.example 60 A 192.0.2.1
+ * country:DE`, `home TXT "v=1  of it" "and more"`.
  *
- * Words in quotes are data, octet by octet, with the escapes of RFC 1035 §5.1. In the file an answer may be a map, which is
- * brought into such texts first: what it has as data is put in quotes, so that nothing in it is read as anything else.
+ * Words in quotes are data, octet by octet, with the escapes of RFC 1035 §5.1. In the file an answer may be a map, which
+ * is brought into such texts first. Its data is put in quotes, so that nothing in it is read as anything else.
  */
 import { Predicate, Result } from "effect"
 import { NetAddress } from "effect/net"
@@ -91,8 +91,8 @@ const numbersAndName = (words: ReadonlyArray<string>, count: number): Uint8Array
 export const readLocalAnswer = (text: string): Read<LocalAnswer> => {
   const words = readWords(text)
   if (words === undefined) return Result.fail('a quote (") behind what one opens, and space behind that')
-  const isForSomebody = words.map(({ isQuoted, text }) => !isQuoted && isCondition(text))
-  const rest = words.filter((_, i) => !isForSomebody[i])
+  const isConditionAt = words.map(({ isQuoted, text }) => !isQuoted && isCondition(text))
+  const rest = words.filter((_, i) => !isConditionAt[i])
   const written = rest.shift()
   const name = written === undefined ? undefined : nameOrNone(written.text)
   if (name === undefined) return Result.fail(FORM)
@@ -102,10 +102,10 @@ export const readLocalAnswer = (text: string): Read<LocalAnswer> => {
   const type = typeAt?.text.toUpperCase() ?? ""
   const isText = type === "TXT"
   // Within a text a word is a word, whatever it looks like: conditions stand before it or behind.
-  const lastOfText = words.findLastIndex((_, i) => !isForSomebody[i])
+  const lastOfText = words.findLastIndex((_, i) => !isConditionAt[i])
   const dataAt = typeAt === undefined ? 0 : words.indexOf(typeAt) + 1
-  const isData = (i: number): boolean => i >= dataAt && (isText ? i <= lastOfText : !isForSomebody[i])
-  const conditions = readConditions(words.filter((_, i) => isForSomebody[i] && !isData(i)).map(({ text }) => text))
+  const isData = (i: number): boolean => i >= dataAt && (isText ? i <= lastOfText : !isConditionAt[i])
+  const conditions = readConditions(words.filter((_, i) => isConditionAt[i] && !isData(i)).map(({ text }) => text))
   if (Result.isFailure(conditions)) return Result.fail(`${conditions.failure}; in quotes it is data`)
   const data = readData(
     type,
@@ -166,7 +166,7 @@ const KEYS = ["name", "ttl", "type", "data", "addresses", "text", ...CONDITION_K
  *
  * @returns undefined where it is neither
  */
-export const localAnswerTextsOf = (answer: unknown): ReadonlyArray<string> | undefined => {
+export const localAnswerTexts = (answer: unknown): ReadonlyArray<string> | undefined => {
   if (isScalar(answer)) return [String(answer)]
   if (!Predicate.isObject(answer) || Array.isArray(answer)) return undefined
   const map = answer as Readonly<Record<string, unknown>>

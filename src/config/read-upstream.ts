@@ -7,16 +7,8 @@ import { Result } from "effect"
 import type { ServerIdentity } from "../io/server-identity.ts"
 import { meantAddress, meantPlain, meantUpstream } from "./slips.ts"
 import { readStamp } from "./stamp.ts"
-import {
-  DOT_PORT,
-  HTTPS_PORT,
-  readHost,
-  readName,
-  somebody,
-  TEMPLATE_END,
-  type UpstreamAddress
-} from "./upstream-address.ts"
-import { DNS_PORT, type Read, readEndpoint, splitScheme } from "./values.ts"
+import { DOT_PORT, HTTPS_PORT, readHost, readName, somebody, type UpstreamAddress } from "./upstream-address.ts"
+import { DNS_PORT, type Read, readEndpoint, splitScheme, TEMPLATE_END } from "./values.ts"
 
 const FORMS = "an address, udp://, tcp://, tls:// or https:// before one or before a name, or a stamp (sdns://)"
 

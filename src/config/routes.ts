@@ -13,7 +13,6 @@ import { parseName } from "../dns/name.ts"
 import type { Spot } from "../dns/origin.ts"
 import { readSubnetPrefixes, type SubnetPrefixes } from "./client-subnet.ts"
 import { type Conditions, isForAllClients, readConditions } from "./conditions.ts"
-import { localAnswerTextsOf } from "./local-answers.ts"
 import { meaning } from "./nearest.ts"
 import { readUpstreamAddress } from "./read-upstream.ts"
 import { shownUpstream } from "./secrets.ts"
@@ -49,6 +48,8 @@ export const viewBy = ({ ecs }: Rule, { view }: Group): number =>
   ecs === undefined ? view : fingerprint(`${view} ecs=${ecs.ipv4}/${ecs.ipv6}`)
 
 const MAX_WEIGHT = 1000
+/** Attempts at one address for one question, at most (RFC 9520 §3.1). */
+export const MAX_ATTEMPTS_AT_ONE = 3
 
 /** `9.9.9.9`, `9.9.9.9*3`, `9.9.9.9@52.5/13.4`, `9.9.9.9*3@52.5/13.4`. */
 export const readWeightedUpstream = (text: string): Read<WeightedUpstream> => {
@@ -130,10 +131,4 @@ const fingerprint = (text: string): number => {
   let hash = 0x811c9dc5
   for (const octet of Buffer.from(text.trim().replace(/\s+/g, " "))) hash = Math.imul(hash ^ octet, 0x01000193)
   return hash === 0 ? 1 : hash
-}
-
-/** A list of texts for what a file says of local answers: texts, or maps, some of which say several. */
-export const localAnswerTexts = (answers: ReadonlyArray<unknown>): ReadonlyArray<string> | undefined => {
-  const texts = answers.map(localAnswerTextsOf)
-  return texts.every((each) => each !== undefined) ? texts.flat() : undefined
 }

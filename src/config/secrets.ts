@@ -1,9 +1,10 @@
 /**
  * What of a setting's value may be shown to people: in `check`, in logs, in mistakes.
  *
- * Hidden is what a server's address holds and only its server should see: user and password, the query, and path segments
- * that say who asks (`/dns-query` says nothing, `/d2a9c1` is somebody's profile). Names stay: TLS sends them in the clear.
+ * Hidden are the parts of an address that only its server should see: user and password, the query, and path segments
+ * that say who asks (`/dns-query` says nothing, `/d2a9c1` is a user's profile). Names stay: TLS sends them in the clear.
  */
+import { TEMPLATE_END } from "./values.ts"
 
 /** Segments that many servers have. */
 const common = /^(dns-query|dns|doh|resolve|query|family|security|unfiltered|otlp|api|traces|v\d+|.{0,2})$/i
@@ -11,11 +12,8 @@ const common = /^(dns-query|dns|doh|resolve|query|family|security|unfiltered|otl
 /** Enough to tell two of one's own profiles apart, and not enough to use them. */
 const hinted = (segment: string): string => (common.test(segment) ? segment : `${segment.slice(0, 2)}…`)
 
-/** Of a URI template by which questions go by GET (RFC 8484 §4.1.1). */
-const TEMPLATE_END = "{?dns}"
-
 /** A path, with or without a query, as it may be shown. */
-export const shownPath = (path: string): string => {
+const shownPath = (path: string): string => {
   if (path.endsWith(TEMPLATE_END)) return shownPath(path.slice(0, -TEMPLATE_END.length)) + TEMPLATE_END
   const query = path.search(/[?#]/)
   const segments = (query < 0 ? path : path.slice(0, query)).split("/").map(hinted).join("/")

@@ -2,7 +2,7 @@
 import { type SettingName, settingInfo } from "./schema.ts"
 import { shownWords } from "./secrets.ts"
 
-/** Longer than any value that somebody reads to its end. */
+/** Characters that are shown of a value at most. */
 const LONGEST = 300
 
 /** One value, or one of a list. */
@@ -17,11 +17,7 @@ export const shownWrong = (name: SettingName, text: string): string => {
 
 /** All of a setting. */
 export const shown = (name: SettingName, value: string | ReadonlyArray<string> | undefined): string | undefined =>
-  value === undefined || typeof value === "string"
-    ? value === undefined
-      ? undefined
-      : shownItem(name, value)
-    : value.map((item) => shownItem(name, item)).join(", ")
+  typeof value === "string" ? shownItem(name, value) : value?.map((item) => shownItem(name, item)).join(", ")
 
 const printable = (text: string): string => {
   const line = text.replace(/\p{Cc}/gu, "�")

@@ -1,11 +1,12 @@
-/** What is allowed and seldom meant: each a line that names its place, what is written there and what comes of it. */
+/** Settings that are allowed and seldom meant: each a line that names the place, what is written there, and its effect. */
 import { isIPv4 } from "node:net"
 import { IpNetwork, NetAddress } from "effect/net"
-import type { Conditions } from "./conditions.ts"
+import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
+import { asksForPlace, conditionsKey } from "./conditions.ts"
 import { type Decoded, placeOf } from "./decode.ts"
 import { otlpDoubts } from "./otlp.ts"
 import { USUAL_PATH } from "./read-upstream.ts"
-import type { Rule, WeightedUpstream } from "./routes.ts"
+import { MAX_ATTEMPTS_AT_ONE, type Rule, type WeightedUpstream } from "./routes.ts"
 import type { SettingName, Settings } from "./schema.ts"
 import { shownItem, shownWrong } from "./shown.ts"
 import { looksLikeAddressAndPort } from "./slips.ts"
@@ -48,17 +49,17 @@ export const suspicions = ({ settings, origins }: Decoded, { given }: Gathered):
   return warnings
 }
 
+/** Behind an upstream: its weight, its place. */
+const WEIGHT_AND_PLACE = /(\*\d+)?(@-?[\d.]+\/-?[\d.]+)?$/
+
 /** Words that are read as something else than they look like. */
 const slipsIn = (text: string): ReadonlyArray<string> =>
   text.split(/[\s=]+/).flatMap((word) => {
-    const bare = word
-      .replace(/(\*\d+)?(@-?[\d.]+\/-?[\d.]+)?$/, "")
-      .replace(/^(udp|tcp|tls):\/\//i, "")
-      .replace(/#.*$/, "")
+    const upstream = word.replace(WEIGHT_AND_PLACE, "")
+    const bare = upstream.replace(/^(udp|tcp|tls):\/\//i, "").replace(/#.*$/, "")
     const meant = looksLikeAddressAndPort(bare)
     if (meant !== undefined) return [`an IPv6 address, all of it: did you mean ${meant}?`]
-    const [, path] =
-      /^https:\/\/[^/?#]+([/?]?)(?:#.*)?$/i.exec(word.replace(/(\*\d+)?(@-?[\d.]+\/-?[\d.]+)?$/, "")) ?? []
+    const [, path] = /^https:\/\/[^/?#]+([/?]?)(?:#.*)?$/i.exec(upstream) ?? []
     if (path === "") return [`asked at ${USUAL_PATH}, for no path is written`]
     return path === "/" ? [`asked at /: did you mean ${USUAL_PATH}?`] : []
   })
@@ -72,7 +73,7 @@ const ofUpstreams = ({ upstreams, groups = [], tlsCaFile }: Partial<Settings>, s
       if (seen.has(key)) say(name, nameUpstream(upstream), "the same upstream twice: a weight gives it more", of(i))
       seen.add(key)
       const proves = "identity" in upstream && upstream.identity.name === upstream.endpoint.address
-      if (proves && tlsCaFile === undefined && isPrivate(upstream.endpoint.address)) {
+      if (proves && tlsCaFile === undefined && isNear(upstream.endpoint)) {
         const what =
           "no public authority certifies a private address: a name or a pin behind #, or tls_ca_file, is needed"
         say(name, nameUpstream(upstream), what, of(i))
@@ -85,26 +86,12 @@ const ofUpstreams = ({ upstreams, groups = [], tlsCaFile }: Partial<Settings>, s
   })
 }
 
-const privateNetworks = [
-  "10.0.0.0/8",
-  "127.0.0.0/8",
-  "169.254.0.0/16",
-  "172.16.0.0/12",
-  "192.168.0.0/16",
-  "::1/128",
-  "fc00::/7",
-  "fe80::/10"
-].map(IpNetwork.fromStringUnsafe)
-
-const isPrivate = (address: string): boolean => {
-  const read = NetAddress.ipFromString(address.split("%", 1)[0]!)
-  return read._tag === "Success" && privateNetworks.some((network) => IpNetwork.contains(network, read.success))
-}
+const isNear = ({ address }: Endpoint): boolean => isLoopback(address) || isPrivate(address)
 
 const ofRules = ({ rules = [], groups = [] }: Partial<Settings>, say: Say, ruleAt: (item: number) => string): void => {
   const first = new Map<string, number>()
   rules.forEach((rule, i) => {
-    const key = conditionsOf(rule)
+    const key = queriesOf(rule)
     const before = first.get(key)
     if (before === undefined) first.set(key, i)
     else say("rules", `-> ${rule.group}`, `never used: ${ruleAt(before)} is for the same queries`, i)
@@ -116,17 +103,12 @@ const ofRules = ({ rules = [], groups = [] }: Partial<Settings>, say: Say, ruleA
 }
 
 /** Equal for rules that hold for the same queries. */
-const conditionsOf = ({ suffix, except, client, countries, continents }: Rule & Conditions): string =>
+const queriesOf = (rule: Rule): string =>
   JSON.stringify([
-    Buffer.from(suffix).toString("hex"),
-    except.map((name) => Buffer.from(name).toString("hex")).sort(),
-    client === undefined ? "" : IpNetwork.format(client),
-    [...countries].sort(),
-    [...continents].sort()
+    Buffer.from(rule.suffix).toString("hex"),
+    rule.except.map((name) => Buffer.from(name).toString("hex")).sort(),
+    conditionsKey(rule)
   ])
-
-/** Attempts at one address for one question, at most (RFC 9520 §3.1). */
-const ATTEMPTS_AT_ONE = 3
 
 const ofTimes = (settings: Partial<Settings>, say: Say, isSet: (name: SettingName) => boolean): void => {
   const { queryTimeoutSecs, attemptTimeoutMs, retries = 0, upstreams = [], cacheStaleSecs, staleAnswer } = settings
@@ -135,8 +117,8 @@ const ofTimes = (settings: Partial<Settings>, say: Say, isSet: (name: SettingNam
     const value = name === "attemptTimeoutMs" ? attemptTimeoutMs : queryTimeoutSecs
     say(name, String(value), `a query is given up after ${queryTimeoutSecs} s, before the next attempt would start`)
   }
-  if (isSet("retries") && upstreams.length > 0 && retries >= ATTEMPTS_AT_ONE * upstreams.length) {
-    const most = ATTEMPTS_AT_ONE * upstreams.length - 1
+  if (isSet("retries") && upstreams.length > 0 && retries >= MAX_ATTEMPTS_AT_ONE * upstreams.length) {
+    const most = MAX_ATTEMPTS_AT_ONE * upstreams.length - 1
     say(
       "retries",
       String(retries),
@@ -163,14 +145,14 @@ const ofUnused = (settings: Partial<Settings>, say: Say, isSet: (name: SettingNa
   if (!policies.includes("parallel")) unused("parallelUpstreams", "the policy parallel is not used")
   const isEncrypted = all.some(({ protocol }) => protocol === "tls" || protocol === "https")
   if (!isEncrypted && settings.redisUrl?.isEncrypted !== true) unused("tlsCaFile", "nothing is asked by TLS")
-  const asks = [...rules, ...localAnswers].some(({ countries, continents }) => countries.length + continents.length > 0)
+  const asks = [...rules, ...localAnswers].some(asksForPlace)
   if (!asks && !policies.includes("geo")) unused("geoDatabase", "no rule, local answer or policy asks for places")
   if (settings.traceSampling?.kind === "never") unused("otelEndpoint", "trace_sampling is never")
 }
 
 const ofClients = (settings: Partial<Settings>, say: Say, isSet: (name: SettingName) => boolean): void => {
   const { allow = [], listen = [], maxTcpConnections = 0, maxTcpConnectionsPerClient = 0 } = settings
-  const isOpen = listen.some(({ endpoint }) => !/^(127\.|::1$)/.test(endpoint.address))
+  const isOpen = listen.some(({ endpoint }) => !isLoopback(endpoint.address))
   allow.forEach((network, i) => {
     if (network.prefixLength !== 0 || !isOpen) return
     say(

@@ -2,10 +2,10 @@
 import { isIP } from "node:net"
 import { Result } from "effect"
 import { Host } from "effect/net"
-import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { type Endpoint, formatEndpoint, isWildcard } from "../io/endpoint.ts"
 import type { ServerIdentity } from "../io/server-identity.ts"
 import { shownUpstream } from "./secrets.ts"
-import { type Read, readEndpoint } from "./values.ts"
+import { type Read, readEndpoint, TEMPLATE_END } from "./values.ts"
 
 /** RFC 7858 §3.1. */
 export const DOT_PORT = 853
@@ -42,9 +42,6 @@ export type UpstreamAddress = PlainAddress | TlsAddress | HttpsAddress
 
 /** How an upstream is called in logs and traces: as it is written, without what only its server should see. */
 export const nameUpstream = (upstream: UpstreamAddress): string => shownUpstream(formatUpstream(upstream))
-
-/** A URI template (RFC 8484 §4.1.1): with `{?dns}` at its end the question goes by GET, else by POST. */
-export const TEMPLATE_END = "{?dns}"
 
 /**
  * The key of whatever is known of an upstream; not for people, for its path may be secret. All that it is stands in it:
@@ -104,9 +101,8 @@ export const readName = (text: string): string | undefined => {
 
 /** Refuses an address at which nobody can be. */
 export const somebody = <A extends UpstreamAddress>(upstream: A): Read<UpstreamAddress> => {
-  const { address, port } = upstream.endpoint
-  if (port === 0) return Result.fail("a port from 1 to 65535")
-  return address === "0.0.0.0" || address === "::"
+  if (upstream.endpoint.port === 0) return Result.fail("a port from 1 to 65535")
+  return isWildcard(upstream.endpoint)
     ? Result.fail("the address of a server")
     : Result.succeed<UpstreamAddress>(upstream)
 }

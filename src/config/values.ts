@@ -5,12 +5,15 @@
  */
 import { Result } from "effect"
 import { Host, IpNetwork, NetAddress } from "effect/net"
-import type { Endpoint } from "../io/endpoint.ts"
+import { type Endpoint, isWildcard } from "../io/endpoint.ts"
 import { meantAddress, meantNetwork } from "./slips.ts"
 
 export type Read<A> = Result.Result<A, string>
 
 export const DNS_PORT = 53
+
+/** The end of a URI template by which questions go by GET (RFC 8484 §4.1.1); without it they go by POST. */
+export const TEMPLATE_END = "{?dns}"
 
 /** An address and the protocols that are spoken at it. */
 export interface ListenAddress {
@@ -70,8 +73,9 @@ export const readListenAddress = (text: string): Read<ListenAddress> => {
 /** A plain DNS server that is asked by IP address. */
 export const readServerEndpoint = (text: string): Read<Endpoint> =>
   Result.flatMap(readEndpoint(text, DNS_PORT), (endpoint) => {
-    const isSomebody = endpoint.address !== "0.0.0.0" && endpoint.address !== "::"
-    return isSomebody && endpoint.port > 0 ? Result.succeed(endpoint) : Result.fail("the address of a server")
+    return !isWildcard(endpoint) && endpoint.port > 0
+      ? Result.succeed(endpoint)
+      : Result.fail("the address of a server")
   })
 
 /** Bits before the IPv4 address in one that is mapped into IPv6 (RFC 4291 §2.5.5.2). */

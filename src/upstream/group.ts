@@ -1,14 +1,11 @@
 /** Upstreams that see the same world, and the policy by which one of them is asked first. */
-import type { Policy } from "../config/routes.ts"
+import { MAX_ATTEMPTS_AT_ONE, type Policy } from "../config/routes.ts"
 import { formatUpstream } from "../config/upstream-address.ts"
 import type { Spot } from "../dns/origin.ts"
 import type { Question } from "../dns/question.ts"
 import { type Candidate, Ranker, type Ranking } from "./policy.ts"
 import { stableHash } from "./stable-hash.ts"
 import type { Upstream } from "./upstream.ts"
-
-/** At one address for one question (RFC 9520 §3.1). */
-export const MAX_ATTEMPTS_AT_ONE = 3
 
 /** An upstream as one of a group: the same upstream may be in several, with another weight in each. */
 export class Member implements Candidate {

@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Result } from "effect"
 import { load } from "../../src/config/configuration.ts"
-import { type LocalAnswer, readLocalAnswer } from "../../src/config/local-answers.ts"
-import { localAnswerTexts } from "../../src/config/routes.ts"
+import { type LocalAnswer, localAnswerTexts, readLocalAnswer } from "../../src/config/local-answers.ts"
 import { DEFAULT_SPECIAL_NAMES } from "../../src/config/special-names.ts"
 import { readWords, splitList, unescaped } from "../../src/config/words.ts"
 import { formatName } from "../../src/dns/name.ts"
@@ -72,12 +71,12 @@ describe("readLocalAnswer", () => {
 
 describe("localAnswerTexts", () => {
   it("takes maps of a file: addresses, text, or a type and its data", () => {
-    const answers = localAnswerTexts([
+    const answers = [
       { name: "nas.home", data: "192.0.2.1" },
       { name: "nas.home", ttl: 60, addresses: ["192.0.2.2", "fd00::7"], country: ["DE", "AT"] },
       { name: "home", type: "mx", data: "10 mail.home", client: "10.0.0.0/8" },
       "printer.home A 192.0.2.9"
-    ])!.map(right)
+    ].flatMap((answer) => localAnswerTexts(answer)!.map(right))
     assert.deepStrictEqual(
       answers.map(({ name, type, ttlSeconds }) => [formatName(name), type, ttlSeconds]),
       [
@@ -106,20 +105,20 @@ describe("localAnswerTexts", () => {
     for (const text of texts) {
       const expected = [Buffer.from(text, "utf8").toString("latin1")]
       for (const map of [{ text }, { type: "TXT", data: text }, { text: [text], type: "txt" }]) {
-        const [read] = localAnswerTexts([{ name: "t.home", ...map, continent: "EU" }])!.map(right)
+        const [read] = localAnswerTexts({ name: "t.home", ...map, continent: "EU" })!.map(right)
         assert.deepStrictEqual(strings(read!), expected, JSON.stringify(map))
         assert.deepStrictEqual([read!.client, read!.countries, read!.continents], [undefined, [], ["EU"]])
       }
     }
-    const [several] = localAnswerTexts([{ name: "t.home", text: ["v=1; ", "p=2"] }])!.map(right)
+    const [several] = localAnswerTexts({ name: "t.home", text: ["v=1; ", "p=2"] })!.map(right)
     assert.deepStrictEqual(strings(several!), ["v=1; ", "p=2"])
     // Data copied from a zone's file.
-    const [copied] = localAnswerTexts([{ name: "t.home", type: "TXT", data: '"v=1; " "p=2"' }])!.map(right)
+    const [copied] = localAnswerTexts({ name: "t.home", type: "TXT", data: '"v=1; " "p=2"' })!.map(right)
     assert.deepStrictEqual(strings(copied!), ["v=1; ", "p=2"])
   })
 
   it("reads nothing of a map's data as a condition", () => {
-    const [text] = localAnswerTexts([{ name: "nas.home", data: "192.0.2.1 country:DE" }])!
+    const [text] = localAnswerTexts({ name: "nas.home", data: "192.0.2.1 country:DE" })!
     assert.include(wrong(text!), "an IPv4 address behind A")
   })
 
@@ -135,7 +134,7 @@ describe("localAnswerTexts", () => {
       { data: "192.0.2.1" },
       ["nas.home"]
     ]) {
-      assert.isUndefined(localAnswerTexts([map]), JSON.stringify(map))
+      assert.isUndefined(localAnswerTexts(map), JSON.stringify(map))
     }
   })
 })
