@@ -4,7 +4,7 @@ import { MAX_NAME_LENGTH } from "./name.ts"
 import { type NameTable, NO_NAME } from "./name-table.ts"
 import type { Question } from "./question.ts"
 import { firstName } from "./record-data.ts"
-import type { RecordTable } from "./record-table.ts"
+import { type RecordTable, Section } from "./record-table.ts"
 
 /** How names relate to the chain: bits of a name's mark. */
 export const Mark = {
@@ -14,7 +14,7 @@ export const Mark = {
   Above: 2,
   /** Owner of a proof that a zone of the chain signed. */
   Proof: 4,
-  /** What a kept record leads to. */
+  /** Target of a record that is kept. */
   Target: 8,
   /** Above the name at which the chain ends. */
   AboveEnd: 16
@@ -28,7 +28,7 @@ export interface Chain {
   readonly links: number
   /** Whether records of the type asked for are there. */
   readonly isFound: boolean
-  /** Whether it leads back to a name of its own, or has no end that anybody would wait for. */
+  /** Whether it leads back to one of its names, or is longer than is followed. */
   readonly isCircle: boolean
 }
 
@@ -37,8 +37,8 @@ const circle: Chain = { end: NO_NAME, links: 0, isFound: false, isCircle: true }
 /**
  * Follows the CNAMEs of the answer section from the question's name, and marks the names of the chain and those above.
  *
- * Each name is come to once, so that each record is looked at once at most. Who asks for ANY is answered by what is at the
- * name; where that is a CNAME, what the upstream says of its target is of the chain too.
+ * Each name is visited once, so that each record is looked at once at most. ANY is answered by the records of the name
+ * itself; where one of them is a CNAME, its target is part of the chain too.
  */
 export const followChain = (names: NameTable, records: RecordTable, question: Question, name: number): Chain => {
   const isAny = question.type === Type.ANY
@@ -79,7 +79,7 @@ const markAbove = (names: NameTable, name: number, mark: number): void => {
 /** Whether a DNAME above the chain's end makes its name longer than a name may be (RFC 6672 §2.2). */
 export const isMadeTooLong = (names: NameTable, records: RecordTable, { end }: Chain): boolean => {
   markAbove(names, end, Mark.AboveEnd)
-  for (let record = 0; record < records.sectionEnd[0]!; record++) {
+  for (let record = 0; record < records.sectionEnd[Section.Answer]!; record++) {
     if (records.type[record] !== Type.DNAME || records.isKept[record] === 0) continue
     const owner = records.owner[record]!
     const target = firstName(names, Type.DNAME, records.dataAt[record]!, records.dataEnd[record]!)

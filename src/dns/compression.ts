@@ -1,8 +1,8 @@
 /**
  * Writing names with compression (RFC 1035 §4.1.4).
  *
- * A message's names share their ends: where each end was first written is noted by its number in the table, and a name
- * is written up to the longest end that is already there. No names are compared: a label is written once, or a pointer is.
+ * The names of a message share their ends: where each end was first written is noted by its number in the table, and a
+ * name is written up to the longest end that is there already, which a pointer stands for. No names are compared.
  */
 import { type NameTable, ROOT } from "./name-table.ts"
 import { copyOctets, HEADER_SIZE, putU16 } from "./wire.ts"
@@ -32,7 +32,8 @@ export class NameWriter {
   /**
    * Writes the name at `at`, compressed.
    *
-   * The same name is always written alike: as a pointer to where it was first, or, past what pointers reach, octet by octet.
+   * A name that comes again is always written the same way: as a pointer to where it was first, or, past the offsets
+   * that pointers reach, octet by octet.
    *
    * @returns the offset just past it
    */

@@ -7,8 +7,8 @@ import { u8, u16 } from "./wire.ts"
 const MAX_TEXT = 120
 
 /**
- * The first Extended DNS Error among the options `wire[at, end)`. Its text is kept where it is short and printable ASCII:
- * it goes to clients and logs.
+ * The first Extended DNS Error among the options `wire[start, end)`. Its text goes to clients and logs: it is kept only
+ * where it is short and printable ASCII.
  *
  * @returns undefined where there is none, or it does not lie inside the options
  */
@@ -37,5 +37,5 @@ const printable = (wire: Uint8Array, start: number, next: number): string => {
   return text
 }
 
-/** Whether an answer is what it is for somebody's policy: Blocked, Censored, Filtered, Prohibited (RFC 8914 §4.16). */
+/** Whether a policy made the answer: Blocked, Censored, Filtered, Prohibited (RFC 8914 §4.16–4.19). */
 export const isOfPolicy = (code: number): boolean => code >= ExtendedError.Blocked && code <= ExtendedError.Prohibited

@@ -1,8 +1,8 @@
-/** What a reply says to its question, an answer, none, or nothing that could be given to a client; and how long it lives. */
+/** The meaning of a reply: an answer, none, or nothing that could be given to a client; and how long it may be kept. */
 import { type Chain, isMadeTooLong } from "./chain.ts"
 import { Rcode, Type } from "./codes.ts"
 import type { NameTable } from "./name-table.ts"
-import type { RecordTable } from "./record-table.ts"
+import { type RecordTable, Section } from "./record-table.ts"
 import { keptIn } from "./scrub.ts"
 import { u32 } from "./wire.ts"
 
@@ -64,8 +64,9 @@ export const meaningOf = (
 }
 
 /**
- * A negative answer's TTL: the smallest of its SOA's TTL, the SOA's MINIMUM (RFC 2308 §5) and what else is kept, CNAMEs
- * above all; brought into bounds as a whole, so that MINIMUM does not undo the shortest life that is set. -1 without SOA.
+ * A negative answer's TTL: the smallest of its SOA's TTL, the SOA's MINIMUM (RFC 2308 §5) and the TTLs of what else is
+ * kept, such as CNAMEs. It is brought into bounds as a whole, so that MINIMUM does not undo the lower bound. -1 without
+ * an SOA.
  */
 const negativeTtl = (records: RecordTable, wire: Uint8Array, ttl: TtlBounds): number => {
   let seconds = 0x7fffffff
@@ -86,8 +87,9 @@ const negativeTtl = (records: RecordTable, wire: Uint8Array, ttl: TtlBounds): nu
 
 /** Whether it names servers and says nothing else. */
 const delegates = (records: RecordTable): boolean => {
-  if (keptIn(records, 0) > 0) return false
-  for (let record = records.sectionEnd[0]!; record < records.sectionEnd[1]!; record++) {
+  if (keptIn(records, Section.Answer) > 0) return false
+  const end = records.sectionEnd[Section.Authority]!
+  for (let record = records.sectionEnd[Section.Answer]!; record < end; record++) {
     if (records.type[record] === Type.NS) return true
   }
   return false

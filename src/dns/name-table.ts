@@ -1,10 +1,11 @@
 /**
- * The names of one message, each known by a number: two names are the same, letters in either case (RFC 4343), where
+ * The names of one message, each known by a number. Two names are the same, letters in either case (RFC 4343), where
  * their numbers are.
  *
- * A name is its first label and the name behind it. The one that is found first below another is noted there; others are
- * looked up by label and number in a keyed hash table. What a place in the message leads to is noted too, so that no label
- * is read twice however many pointers lead to it: the message's octets bound the work, whatever names an attacker chooses.
+ * A name is its first label and its parent, the name behind it. The first child of a name is noted at its parent; others
+ * are looked up by label and parent in a keyed hash table. The name that stands at each offset is noted too, so that no
+ * label is read twice however many pointers lead to it: the octets of the message bound the work, whatever names an
+ * attacker chooses.
  */
 import { LOWER, lower4, MAX_LABEL_LENGTH, MAX_NAME_LENGTH } from "./name.ts"
 import { MAX_MESSAGE_SIZE, NO_OCTETS, u16 } from "./wire.ts"
@@ -21,8 +22,8 @@ const MAX_SLOTS = 1 << 17
 /** Pointers that lead from one to the next, each farther back in the first 16,384 octets, and a name's labels. */
 const MAX_PATH = (1 << 14) + 256
 /**
- * Slots looked at for a name, on average: three are many in a table that is about half full. Where it takes more, labels
- * were made to collide, and the message is rejected.
+ * Slots that are looked at for a name, on average: three are many in a table that is about half full. Past this the
+ * labels were made to collide, and the message is rejected.
  */
 const MAX_PROBES = 8
 
@@ -50,14 +51,14 @@ export class NameTable {
   private probes = 0
   private mask = 0
   private readonly key: number
-  /** By number: the name that was first found one label longer. It is not in the table, which most messages need not. */
+  /** By number: the first child. It is not in the hash table, which most messages do not need. */
   private readonly firstBelow = new Uint16Array(MAX_NAMES)
   private readonly hashes = new Int32Array(MAX_NAMES)
   private readonly slots = new Int32Array(MAX_SLOTS)
   private readonly nameAt = new Int32Array(MAX_SOURCE_SIZE)
   private readonly path = new Uint32Array(MAX_PATH)
 
-  /** @param key drawn at random, so that nobody outside can aim names at one slot */
+  /** @param key drawn at random, so that an attacker cannot aim names at one slot */
   constructor(key: number) {
     this.key = key
     this.size[ROOT] = 1
@@ -89,8 +90,8 @@ export class NameTable {
   /**
    * The number of the name that stands at `start`; `next` is the offset past it then.
    *
-   * @returns `NO_NAME` where it runs past the end, has a label longer than 63 octets or more than 255 octets in all, or a
-   *   pointer that does not lead backwards, so that no name can loop (RFC 1035 §4.1.4, RFC 9267 §2)
+   * @returns `NO_NAME` where it runs past the end, has a label longer than 63 octets or more than 255 octets in all, or
+   *   a pointer that does not lead backwards, so that no name can loop (RFC 1035 §4.1.4, RFC 9267 §2)
    */
   read(start: number): number {
     const { wire, length, nameAt, path, stamp } = this

@@ -5,9 +5,11 @@
  * message as `normalise` makes them: no OPT, pointers that lead backwards only, and a question as long as the client's,
  * so that the client's spelling of the name can stand in its place.
  */
+import { turnAddresses } from "./address-order.ts"
 import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
 import { MAX_NAME_LENGTH, skipName } from "./name.ts"
 import type { Query } from "./query.ts"
+import { sameSet } from "./rrset.ts"
 import { OPTION_CLIENT_SUBNET, SCOPE_OF_SOURCE } from "./subnet.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32, u16, u32 } from "./wire.ts"
 
@@ -15,22 +17,22 @@ import { copyOctets, HEADER_SIZE, putU16, putU32, u16, u32 } from "./wire.ts"
 export const MAX_UDP_SIZE = 1232
 /** An OPT without options: root, type, size, rcode and flags, length (RFC 6891 §6.1.2). */
 const OPT_SIZE = 11
-/** An error's reply at most: header, question, OPT with an Extended DNS Error and a short text. */
-export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + 6 + 255 + 6
-
 /** An Extended DNS Error without a text (RFC 8914 §2). */
 export const BARE_ERROR_SIZE = 6
+/** An error's reply at most: header, question, OPT with an Extended DNS Error, its text, and one without a text. */
+export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + BARE_ERROR_SIZE + 255 + BARE_ERROR_SIZE
+
 /** An option that tells a client the scope: at most an IPv6 address (RFC 7871 §6). */
 const MAX_SUBNET_SIZE = 8 + 16
 /** What the records of a stale answer are said to live (RFC 8767 §4). */
-export const STALE_TTL_SECONDS = 30
+const STALE_TTL_SECONDS = 30
 
 /** Why an error is given, for people (RFC 8914). */
 export interface ErrorReason {
   readonly code: number
   /** ASCII, at most 255 octets. */
   readonly text: string
-  /** The failure is one that was kept: Cached Error is said besides. */
+  /** The failure was kept: Cached Error (13) is sent besides. */
   readonly isKept?: boolean
 }
 
@@ -272,32 +274,6 @@ const areNameServers = (wire: Uint8Array, at: number, count: number): boolean =>
   return true
 }
 
-/** Whether the records at `a` and `b` belong to one RRset: same owner, type and class (RFC 2181 §5). */
-const sameSet = (wire: Uint8Array, a: number, b: number, end: number): boolean => {
-  const typeA = skipName(wire, a, end)
-  const typeB = skipName(wire, b, end)
-  return u32(wire, typeA) === u32(wire, typeB) && sameOwner(wire, a, typeA, b, typeB)
-}
-
-/**
- * Whether the same names stand at `a` and `b`. A name is written alike each time (`NameWriter`): pointers are to where it
- * was first, and past what they reach its octets are the same.
- */
-const sameOwner = (wire: Uint8Array, a: number, aEnd: number, b: number, bEnd: number): boolean => {
-  const firstA = placeOf(wire, a)
-  const firstB = placeOf(wire, b)
-  if (firstA === firstB) return true
-  if (aEnd - a !== bEnd - b || firstA !== a || firstB !== b) return false
-  for (let i = 0; i < aEnd - a; i++) if (wire[a + i] !== wire[b + i]) return false
-  return true
-}
-
-/** Where a name stands that is at `at` as a pointer or by itself. */
-const placeOf = (wire: Uint8Array, at: number): number => {
-  const word = u16(wire, at)
-  return word >= 0xc000 ? word & 0x3fff : at
-}
-
 const age = (out: Uint8Array, start: number, end: number, seconds: number): void => {
   let at = start
   while (at < end) {
@@ -305,58 +281,4 @@ const age = (out: Uint8Array, start: number, end: number, seconds: number): void
     putU32(out, owner + 4, Math.max(0, u32(out, owner + 4) - seconds))
     at = owner + 10 + u16(out, owner + 8)
   }
-}
-
-/** How many places addresses move at most. */
-const MAX_TURNS = 16
-/** Room for the data of so many. */
-const rotated = new Uint8Array(MAX_TURNS * 16)
-
-/**
- * Lets the addresses of the answer's first set of them take turns at its head.
- *
- * The records of a set differ in TTL and data only, and an address has a fixed length: the data moves, names stay.
- */
-const turnAddresses = (out: Uint8Array, start: number, end: number, answers: number, turn: number): void => {
-  let at = start
-  let previous = -1
-  let size = 0
-  let sets = 0
-  let stride = 0
-  for (let i = 0; i < answers && at < end; i++) {
-    const owner = skipName(out, at, end)
-    const next = owner + 10 + u16(out, owner + 8)
-    if (previous < 0) {
-      const type = u16(out, owner)
-      size = type === Type.A ? 4 : type === Type.AAAA ? 16 : 0
-      if (size !== 0 && u16(out, owner + 8) === size) {
-        previous = at
-        sets = 1
-      }
-    } else if (
-      u16(out, owner + 8) === size &&
-      sameSet(out, previous, at, end) &&
-      next - at === (stride === 0 ? next - at : stride)
-    ) {
-      stride = next - at
-      previous = at
-      sets++
-    } else {
-      break
-    }
-    at = next
-  }
-  if (sets < 2) return
-  rotate(out, at - size, stride, size, sets, turn % Math.min(sets, MAX_TURNS))
-}
-
-/** Moves `count` pieces of `size` octets, the last at `last` and each `stride` before the next, `by` places forward. */
-const rotate = (out: Uint8Array, last: number, stride: number, size: number, count: number, by: number): void => {
-  const firstAt = last - stride * (count - 1)
-  for (let i = 0; i < by; i++) copyOctets(out, firstAt + i * stride, firstAt + i * stride + size, rotated, i * size)
-  for (let i = by; i < count; i++) {
-    const from = firstAt + i * stride
-    copyOctets(out, from, from + size, out, from - by * stride)
-  }
-  for (let i = 0; i < by; i++) copyOctets(rotated, i * size, (i + 1) * size, out, last - (by - 1 - i) * stride)
 }

@@ -3,7 +3,7 @@
  *
  * What passes is written anew (`normalise`): malformed messages, stray OPT and TSIG records, pointers that lead nowhere
  * and records that have nothing to do with the question never reach a client or the cache, whatever the upstream sends.
- * The work is bounded by the message's octets: each name is looked up once (`NameTable`), each record gone to once.
+ * The work is bounded by the message's octets: each name is looked up once (`NameTable`), each record visited once.
  */
 import { followChain } from "./chain.ts"
 import { Flag, Rcode } from "./codes.ts"
@@ -11,7 +11,7 @@ import { NameWriter } from "./compression.ts"
 import { readExtendedError } from "./extended-error.ts"
 import { anyTtl, boundedTtl, type Meaning, meaningOf, nothing, type TtlBounds } from "./meaning.ts"
 import { LOWER, skipName } from "./name.ts"
-import { MAX_SOURCE_SIZE, NameTable } from "./name-table.ts"
+import { MAX_SOURCE_SIZE, NameTable, NO_NAME } from "./name-table.ts"
 import { type Question, writeQuestion } from "./question.ts"
 import { writeData } from "./record-data.ts"
 import { RecordTable, Section } from "./record-table.ts"
@@ -69,7 +69,7 @@ const beginsWithQuestion = (wire: Uint8Array, end: number, { name, type, class: 
 
 /** A reply that is whole, written anew. */
 export interface Response {
-  /** Header with id 0 and the upstream's flags, question in lower case, records; no OPT. Empty where it was truncated. */
+  /** Header with id 0 and the upstream's flags, question in lower case, records; no OPT. Empty where it is truncated. */
   readonly wire: Uint8Array
   /** With the upper bits from the OPT. */
   readonly rcode: number
@@ -78,8 +78,8 @@ export interface Response {
   readonly hasOpt: boolean
   readonly meaning: Meaning
   /**
-   * Seconds that it may be kept: the smallest TTL of all its records, brought into the bounds; the upper bound where there
-   * is no record. A negative answer's own (RFC 2308 §5).
+   * Seconds that it may be kept: the smallest TTL of all its records, brought into the bounds; the upper bound where
+   * there is no record; of a negative answer by RFC 2308 §5.
    */
   readonly ttlSeconds: number
   /** Bits of the client's network on which it depends (RFC 7871 §6); 0 where it does not, or does not say. */
@@ -108,12 +108,12 @@ const names = new NameTable(crypto.getRandomValues(new Int32Array(1))[0]!)
 const records = new RecordTable(names)
 const writer = new NameWriter(names, scratch)
 
-/** Steps that the last message took, each of bounded cost: a bound on the work that anybody can cause. */
+/** Steps that the last message took, each of bounded cost: for tests of the bound on the work that a message costs. */
 export const stepsTaken = (): number => names.steps + records.steps
 
 /**
- * Checks the reply `wire[0, length)` record by record and writes anew what is about the question, names compressed, TTLs
- * brought into bounds.
+ * Checks the reply `wire[0, length)` record by record and writes anew what is about the question, names compressed and
+ * TTLs brought into bounds.
  *
  * @returns undefined where a record or a name does not lie inside the message, an OPT stands where none may, or the
  *   message does not fit 65,535 octets, or it is for another client network than was asked for (RFC 7871 §7.3)
@@ -129,7 +129,7 @@ export const normalise = (
   names.begin(wire, length)
   records.begin()
   const hasQuestion = u16(wire, 4) !== 0
-  const name = hasQuestion ? names.read(HEADER_SIZE) : 0
+  const name = hasQuestion ? names.read(HEADER_SIZE) : NO_NAME
   let at = hasQuestion ? HEADER_SIZE + question.name.length + 4 : HEADER_SIZE
   for (let section = 0; section < 3 && at >= 0; section++) {
     at = records.read(section, at, u16(wire, 6 + section * 2), length)
@@ -218,7 +218,7 @@ let smallestTtl = 0
 /**
  * Writes header, question and the records that are kept.
  *
- * @param name the question's, as `names` knows it; 0 where there are no records
+ * @param name the question's, as `names` knows it; `NO_NAME` where there are no records
  * @returns undefined where they do not fit
  */
 const write = (
@@ -229,7 +229,7 @@ const write = (
   meaning: Meaning
 ): Uint8Array | undefined => {
   let to = writeQuestion(scratch, question, HEADER_SIZE)
-  if (name !== 0) writer.noteQuestion(name)
+  if (name !== NO_NAME) writer.noteQuestion(name)
   putU16(scratch, 0, 0)
   putU16(scratch, 2, flags)
   putU16(scratch, 4, 1)

@@ -1,9 +1,9 @@
 /**
- * What of a reply has to do with its question: all else is neither kept nor passed on (RFC 2181 §5.4.1).
+ * Selects the records of a reply that belong to its question: others are neither kept nor passed on (RFC 2181 §5.4.1).
  *
- * Of the answer section the question's chain; of the authority section what the chain's zones say of themselves; of the
- * additional section addresses of names to which these lead. What only proves answers goes to nobody who did not ask for
- * it (RFC 4035 §3.2.1, RFC 3225 §3).
+ * They are: in the answer section the question's chain; in the authority section records of the chain's zones about
+ * themselves; in the additional section addresses of names to which these lead. DNSSEC records go only to clients that
+ * asked for them (RFC 4035 §3.2.1, RFC 3225 §3).
  */
 import { type Chain, Mark } from "./chain.ts"
 import { Type } from "./codes.ts"
@@ -15,7 +15,7 @@ import { type RecordTable, Section } from "./record-table.ts"
 /** Where the signer's name stands in an RRSIG (RFC 4034 §3.1). */
 const SIGNER_AT = 18
 
-/** Notes of each record of `records` whether it is kept. */
+/** Sets `isKept` of each record that belongs to the question. */
 export const keepPertinent = (names: NameTable, records: RecordTable, question: Question, chain: Chain): void => {
   const answers = records.sectionEnd[Section.Answer]!
   const authorities = records.sectionEnd[Section.Authority]!
@@ -63,7 +63,7 @@ const isOfChain = (
   return about === Type.CNAME && (mark & Mark.Link) !== 0
 }
 
-/** NSEC and NSEC3 stand at names of their own; that they are of the chain's zones, their signatures say (RFC 4035 §3.1.3). */
+/** NSEC and NSEC3 have owners outside the chain: their signatures show that they are of its zones (RFC 4035 §3.1.3). */
 const markProofs = (names: NameTable, records: RecordTable, from: number, to: number): void => {
   for (let record = from; record < to; record++) {
     if (records.type[record] !== Type.RRSIG || !isProof(records.covered(record))) continue
@@ -87,7 +87,7 @@ const isOfZone = (names: NameTable, records: RecordTable, record: number, dnssec
   return (mark & (Mark.Link | Mark.Above)) !== 0
 }
 
-/** Marks the name to which a record leads of a type whose targets' addresses are of use (RFC 1035 §3.3, RFC 9460 §4.2). */
+/** Marks the target of a record, where the type is one whose targets' addresses help (RFC 1035 §3.3, RFC 9460 §4.2). */
 const markTarget = (names: NameTable, records: RecordTable, record: number): void => {
   const start = records.dataAt[record]!
   const end = records.dataEnd[record]!
@@ -125,7 +125,7 @@ const isOfTarget = (names: NameTable, records: RecordTable, record: number, dnss
   }
 }
 
-/** Of an answer that another completes, which brings an authority section of its own: the chain, and what proves it. */
+/** For an answer that another one completes, with its own authority section: keeps the chain, and its proofs. */
 export const keepChainOnly = (records: RecordTable): void => {
   for (let record = records.sectionEnd[Section.Answer]!; record < records.count; record++) {
     const type = records.type[record]!
@@ -133,7 +133,7 @@ export const keepChainOnly = (records: RecordTable): void => {
   }
 }
 
-/** The same for all records of a message that was scrubbed before. */
+/** Keeps all records of a message that was scrubbed before. */
 export const keepAll = (records: RecordTable): void => {
   records.isKept.fill(1, 0, records.count)
 }

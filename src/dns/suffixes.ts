@@ -55,7 +55,7 @@ interface Entry<A> {
   value: A
 }
 
-/** Values by name, letters in either case. */
+/** A map by name, letters in either case. */
 export class NameMap<A> {
   private readonly entries = new Map<number, Array<Entry<A>>>()
   private readonly names = new Suffixes()
