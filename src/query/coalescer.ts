@@ -12,13 +12,11 @@ import { OpenTable } from "../io/open-table.ts"
 import { type Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
-import { type Abandonable, type Begin, DeadlinePassed, type Outcome, type OutcomeTaker } from "../upstream/answer.ts"
+import { type Abandonable, type Begin, deadlinePassed, type Outcome, type OutcomeTaker } from "../upstream/answer.ts"
 
 /** Followers of one exchange at most; the next one starts another. */
 const MAX_FOLLOWERS = 10_000
 const WAKE_SLICE = 64
-
-const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
 /**
  * Lets the follower wait for its question's exchange, the one under way or a new one, for so long at most. It may be told

@@ -12,14 +12,12 @@ import type { ResolutionRecord } from "../telemetry/record.ts"
 import {
   type Abandonable,
   type Answer,
-  DeadlinePassed,
+  deadlinePassed,
   type Outcome,
   type OutcomeTaker,
   UpstreamsFailed
 } from "../upstream/answer.ts"
 import { Follower, type Join } from "./coalescer.ts"
-
-const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
 export class Lookup {
   private readonly cache: AnswerCache["Service"]

@@ -19,7 +19,7 @@ import {
   type Abandonable,
   type Answer,
   type Begin,
-  DeadlinePassed,
+  deadlinePassed,
   type Outcome,
   type OutcomeTaker
 } from "../upstream/answer.ts"
@@ -29,8 +29,6 @@ import { findAlive } from "./lookup.ts"
 const AT_ONCE = 4
 /** Turns taken at once; what else there is to do comes between. */
 const SLICE = 16
-
-const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
 /** The same way upstream, with few networks at once. Questions that are everybody's pass. */
 export const fewNetworksAtOnce = (

@@ -23,7 +23,7 @@ import {
   type Abandonable,
   type Answer,
   type Begin,
-  DeadlinePassed,
+  deadlinePassed,
   type Outcome,
   type OutcomeTaker
 } from "../upstream/answer.ts"
@@ -35,8 +35,6 @@ import { STALE_AFTER_MS } from "./staleness.ts"
 
 /** Exchanges at most for which nobody waits any more: no permit is held for them. What is more is given up. */
 const MAX_BEHIND = 1_000
-
-const late: Outcome = Exit.fail(new DeadlinePassed())
 
 /** The way by the upstreams alone where there is no shared tier. */
 export const makeResolveThroughTier = (join: Join) =>
@@ -148,7 +146,7 @@ class Passage implements OutcomeTaker, Abandonable, Due {
     const { behind } = this.tools
     if (behind.size < MAX_BEHIND) behind.add(this)
     else this.exchange?.abandon()
-    this.tell(late)
+    this.tell(deadlinePassed)
   }
 
   /** What is older goes: there, and in the tier. */

@@ -20,9 +20,13 @@ import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { prohibited } from "./reasons.ts"
 
+/** Octets that a reply may measure on this way. */
+const limitOf = (path: ReplyPath, asked: Query): number =>
+  path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
+
 /** Sends the answer, cut to what the client takes. */
 export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
-  const limit = path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
+  const limit = limitOf(path, asked)
   const out = path.reserve(Math.min(replySize(answer), limit))
   path.send(writeAnswer(out, asked, answer, limit))
 }
@@ -34,14 +38,14 @@ export const sendExplainedAnswer = (
   answer: AnswerMessage,
   reason: ErrorReason
 ): void => {
-  const limit = path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
+  const limit = limitOf(path, asked)
   const out = path.reserve(Math.min(explainedReplySize(answer, reason), limit))
   path.send(writeExplainedAnswer(out, asked, answer, limit, reason))
 }
 
 /** The same for an answer past its life. */
 export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
-  const limit = path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
+  const limit = limitOf(path, asked)
   const out = path.reserve(Math.min(staleReplySize(answer), limit))
   path.send(writeStaleAnswer(out, asked, answer, limit))
 }
@@ -53,8 +57,8 @@ export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?:
 const prohibitedCode: ErrorReason = { code: prohibited.code, text: "" }
 
 /**
- * REFUSED to a client that may not ask. By UDP it may be a victim whose address somebody else wrote: what it gets is never
- * longer than what was sent, and says why where the query's own options took as much room (RFC 5358 §3).
+ * REFUSED to a client that may not ask. By UDP its address may be forged, and it a victim: the reply is never longer
+ * than the query, and has an Extended DNS Error only where the query's own options took as much room (RFC 5358 §3).
  */
 export const sendProhibited = (path: Packet, asked: Query): void => {
   if (path.transport === "tcp") sendError(path, asked, Rcode.Refused, prohibited)

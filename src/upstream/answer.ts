@@ -1,5 +1,5 @@
 /** What comes of a question: an answer as it is kept and sent, or why there is none. */
-import { type Exit, Schema } from "effect"
+import { Exit, Schema } from "effect"
 import { Flag, Rcode } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
 import type { ErrorReason } from "../dns/reply.ts"
@@ -45,6 +45,8 @@ export class NoUpstreamAvailable extends Schema.TaggedError<NoUpstreamAvailable>
 export type ResolveError = UpstreamsFailed | DeadlinePassed | QuestionUnanswered | NoUpstreamAvailable
 
 export type Outcome = Exit.Exit<Answer, ResolveError>
+
+export const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
 /** Who is told what came of a question: once, unless the exchange is abandoned before. */
 export interface OutcomeTaker {

@@ -18,7 +18,7 @@ import {
   type Abandonable,
   type Answer,
   answerOf,
-  DeadlinePassed,
+  deadlinePassed,
   NoUpstreamAvailable,
   type Outcome,
   type OutcomeTaker,
@@ -37,7 +37,6 @@ import type { Upstream } from "./upstream.ts"
 import { type AttemptOwner, UpstreamAttempt } from "./upstream-attempt.ts"
 
 const noUpstreamAvailable: Outcome = Exit.fail(new NoUpstreamAvailable())
-const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 const questionUnanswered: Outcome = Exit.fail(new QuestionUnanswered())
 
 /** A retry that the budget withholds is thought of again after so long, then twice as long: answers may have come. */
