@@ -2,6 +2,7 @@
 import { X509Certificate } from "node:crypto"
 import { Effect, Result, Schema } from "effect"
 import { readBounded } from "../io/bounded-file.ts"
+import { messageOf } from "../io/error-text.ts"
 
 export const Authorities = Schema.Struct({
   file: Schema.String,
@@ -39,5 +40,3 @@ const authoritiesIn = (file: string, text: string): Result.Result<Authorities, s
   }
   return Result.succeed({ file, certificates })
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -1,14 +1,15 @@
 /**
- * Reads a file that somebody named: never more than so many octets, and never for longer than so long.
+ * Reads files that the configuration names, within a limit of size and one of time.
  *
- * A pipe or a device (`/dev/stdin`, a process substitution) is read like a file, unless only a file will do. It is opened
- * without waiting for its other side: a pipe that nobody writes to and a device without an end cost the time limit or the
- * size limit, and no thread.
+ * A pipe or a device (`/dev/stdin`, a process substitution) is read like a file, unless only a regular file will do. It
+ * is opened without waiting for its other side: a pipe without a writer and a device without an end cost the time limit
+ * or the size limit, and block no thread.
  */
 import { constants } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Effect, Schema } from "effect"
+import { messageOf } from "./error-text.ts"
 
 export interface Bounds {
   readonly maxOctets: number
@@ -17,7 +18,7 @@ export interface Bounds {
   readonly onlyFiles?: boolean
 }
 
-/** Why a file could not be read, in words that stand behind its name. */
+/** Why a file could not be read: the message stands behind the file's name. */
 export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUnreadable", {
   reason: Schema.String
 }) {
@@ -26,7 +27,7 @@ export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUn
   }
 }
 
-/** Between two looks at a pipe that has nothing for now. */
+/** Until a pipe that has nothing for now is read again. */
 const LOOK_EVERY_MS = 10
 const PIECE_SIZE = 64 * 1024
 
@@ -42,16 +43,17 @@ export const readEnd = (path: string, octets: number, withinMs: number): Effect.
     return end.subarray(0, bytesRead)
   })
 
-const withOpenFile = (
+/** Opens the file, and closes it when it was read: for what is read into memory of another kind. */
+export const withOpenFile = <A>(
   path: string,
   bounds: Bounds,
-  read: (handle: FileHandle, kind: Kind, isOver: () => boolean) => Promise<Buffer>
-): Effect.Effect<Buffer, FileUnreadable> =>
+  read: (handle: FileHandle, kind: Kind, isOver: () => boolean) => Promise<A>
+): Effect.Effect<A, FileUnreadable> =>
   Effect.tryPromise({
     try: async (signal) => {
       const until = performance.now() + bounds.withinMs
       const isOver = (): boolean => signal.aborted || performance.now() >= until
-      const work = async (): Promise<Buffer> => {
+      const work = async (): Promise<A> => {
         // Windows has no such flag.
         const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
         try {
@@ -64,7 +66,7 @@ const withOpenFile = (
       const tooLate = sleep(bounds.withinMs, undefined, { signal: limit.signal }).then(() => {
         throw new FileUnreadable({ reason: `nothing whole came within ${bounds.withinMs / 1000} s` })
       })
-      // Whichever comes second has nobody to tell.
+      // The promise that loses the race is not awaited any more.
       tooLate.catch(() => {})
       const whole = work()
       whole.catch(() => {})
@@ -137,5 +139,3 @@ const tooLarge = (maxOctets: number): FileUnreadable =>
 const MIB = 1024 * 1024
 
 const sizeText = (octets: number): string => (octets >= MIB ? `${octets / MIB} MiB` : `${octets / 1024} KiB`)
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -5,13 +5,16 @@
  * on every file system. A new one is taken when it has stopped changing and can be read; until then the one before serves,
  * and what is wrong is said once. It lies in memory that threads share: one of them follows the file, all look places up.
  */
-import { constants } from "node:fs"
-import { open, stat } from "node:fs/promises"
+import { stat } from "node:fs/promises"
 import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
+import { withOpenFile } from "./bounded-file.ts"
+import { messageOf } from "./error-text.ts"
 import { GeoDatabase } from "./geo-database.ts"
 import { nowhere, type Place } from "./place.ts"
 
 const LOOK_EVERY = "2 seconds"
+/** The largest databases have some hundred MiB; a slow disk may take its time. */
+const BOUNDS = { maxOctets: 2 ** 31, withinMs: 60_000, onlyFiles: true }
 
 export class Geography extends Context.Service<
   Geography,
@@ -188,7 +191,7 @@ class FollowedFile {
   }
 
   private readonly open = Effect.suspend(() =>
-    Effect.flatMap(Effect.tryPromise({ try: () => readShared(this.file), catch: messageOf }), (memory) =>
+    Effect.flatMap(Effect.mapError(readShared(this.file), messageOf), (memory) =>
       Effect.try({
         try: () => ({ memory, database: new GeoDatabase(Buffer.from(memory)) }),
         catch: (cause) => `it is no MaxMind database, or not all of one (${messageOf(cause)})`
@@ -197,17 +200,9 @@ class FollowedFile {
   )
 }
 
-/**
- * The whole file, in memory that threads can share.
- *
- * A pipe or a device has no end, and who waits for one to be opened keeps the process from ending.
- */
-const readShared = async (path: string): Promise<SharedArrayBuffer> => {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const found = await handle.stat()
-    if (!found.isFile()) throw new Error("it is no regular file")
-    const { size } = found
+/** The whole file, in memory that threads can share. */
+const readShared = (path: string) =>
+  withOpenFile(path, BOUNDS, async (handle, { size }) => {
     const memory = new SharedArrayBuffer(size)
     const octets = Buffer.from(memory)
     for (let read = 0; read < size; ) {
@@ -216,9 +211,4 @@ const readShared = async (path: string): Promise<SharedArrayBuffer> => {
       read += bytesRead
     }
     return memory
-  } finally {
-    await handle.close()
-  }
-}
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+  })

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util"
 import { Console, Effect } from "effect"
 import { type Loaded, load, shown } from "../config/configuration.ts"
 import { fileKey, settingInfo, settingNames, variableName } from "../config/schema.ts"
+import { messageOf } from "../io/error-text.ts"
 
 export type Command =
   | { readonly kind: "run"; readonly file: string | undefined }
@@ -33,7 +34,7 @@ export const readCommand = (args: ReadonlyArray<string>): Command => {
     }
     return { kind: word === "check" || values.check === true ? "check" : "run", file: values.config }
   } catch (cause) {
-    return { kind: "mistake", message: cause instanceof Error ? cause.message : String(cause) }
+    return { kind: "mistake", message: messageOf(cause) }
   }
 }
 

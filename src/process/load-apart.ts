@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads"
 import { Effect } from "effect"
 import { ConfigurationError, type Loaded } from "../config/configuration.ts"
 import type { Mistake } from "../config/mistakes.ts"
+import { messageOf } from "../io/error-text.ts"
 
 /** What comes of it: data, which a thread can send. */
 export type LoadedApart = Omit<Loaded, "settings">
@@ -46,5 +47,3 @@ export const loadApart = (file: string | undefined): Effect.Effect<LoadedApart, 
     loader.on("exit", () => fail("settings that can be read: the thread that reads them has ended"))
     return Effect.sync(end)
   })
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

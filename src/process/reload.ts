@@ -2,13 +2,14 @@
  * What changes while the server runs: at SIGHUP the configuration is read again, and what can change is changed; the
  * system's resolvers are followed where they are asked.
  *
- * Read in a thread of its own: this one may be answering queries, and a file may be large or hostile. With a mistake in
- * it nothing changes. What takes effect only at the start is named. A terminal that closes sends the
- * same signal to what was started at it: that ends the server.
+ * It is read in a thread of its own: this one may be answering queries, and a file may be large or hostile. With a
+ * mistake in it nothing changes. Settings that take effect only at the start are named. A terminal that closes sends the
+ * same signal to the processes that were started there: that ends the server.
  */
 import { Cause, Effect, Queue, type Scope, Semaphore } from "effect"
 import { type Loaded, runningSettings } from "../config/configuration.ts"
 import { fileKey, type SettingName, settingNames } from "../config/schema.ts"
+import { messageOf } from "../io/error-text.ts"
 import { type LoadedApart, loadApart } from "./load-apart.ts"
 import { endGracefully, isTerminalGone } from "./started-by.ts"
 import { changedServers, followResolvers, sayChanged, type WrittenServers } from "./system-resolvers.ts"
@@ -85,9 +86,7 @@ export const reloadWhileRunning = ({
     Effect.flatMap((fresh) => alone.withPermits(1)(apply(fresh))),
     Effect.catchCause((cause) => {
       const error = Cause.squash(cause)
-      return Effect.logError(
-        `configuration read again; nothing changed: ${error instanceof Error ? error.message : String(error)}`
-      )
+      return Effect.logError(`configuration read again; nothing changed: ${messageOf(error)}`)
     })
   )
   const onSignal = Effect.suspend(() =>

@@ -12,6 +12,7 @@ import { promises as dns } from "node:dns"
 import { Deferred, Effect, type Scope } from "effect"
 import { SocketError } from "../io/datagram.ts"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { messageOf } from "../io/error-text.ts"
 import { Word } from "./cells.ts"
 import { stableHash } from "./stable-hash.ts"
 
@@ -74,8 +75,6 @@ export const findBy = (servers: () => ReadonlyArray<Endpoint>): FindName => {
       })
     )
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 export class Whereabouts {
   private addresses: ReadonlyArray<string> = []

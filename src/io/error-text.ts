@@ -1,0 +1,2 @@
+/** What an error of other code says, whatever was thrown. */
+export const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
