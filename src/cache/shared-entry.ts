@@ -11,13 +11,11 @@
  *
  * Integers in network order.
  */
-import { copyOctets, HEADER_SIZE, MAX_MESSAGE_SIZE, putU32, u32 } from "../dns/wire.ts"
+import { copyOctets, HEADER_SIZE, MAX_MESSAGE_SIZE, NO_OCTETS, putU32, u32 } from "../dns/wire.ts"
 
 const STAMP_SIZE = 8
 /** Octets of the longest one. */
 export const MAX_ENTRY_SIZE = STAMP_SIZE + MAX_MESSAGE_SIZE
-
-const EMPTY = new Uint8Array(0)
 
 export interface SharedEntry {
   readonly generation: number
@@ -28,7 +26,7 @@ export interface SharedEntry {
 
 /** What says that all that was stored before was superseded. */
 export const encodeSuperseded = (generation: number, storedSeconds: number): Buffer =>
-  encodeEntry({ generation, storedSeconds, wire: EMPTY })
+  encodeEntry({ generation, storedSeconds, wire: NO_OCTETS })
 
 export const encodeEntry = ({ generation, storedSeconds, wire }: SharedEntry): Buffer => {
   const octets = Buffer.allocUnsafe(STAMP_SIZE + wire.length)

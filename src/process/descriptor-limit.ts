@@ -1,13 +1,14 @@
 /**
- * What the server may open and what it would need: said at the start, where the one is less than the other.
+ * The limit on file descriptors, compared with what the settings may need: at the start, with a warning where it is too
+ * low.
  *
- * Where descriptors run out, it is clients' TCP connections that must not take the last ones: without sockets to
- * upstreams nobody would be answered. So there are fewer connections then, and, where even that is not enough, fewer
- * resolvers.
+ * Where descriptors run out, clients' TCP connections must not take the last ones: without sockets to upstreams no query
+ * could be answered. So fewer connections are allowed then, and, where even that is not enough, fewer resolvers.
  */
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync } from "node:fs"
 import type { Loaded } from "../config/configuration.ts"
 import type { SettingName, Settings } from "../config/schema.ts"
+import { readSystemFile } from "./system-file.ts"
 
 /** Descriptors of a thread's own: its event loop, its timers, what wakes it. */
 const PER_WORKER = 14
@@ -20,13 +21,8 @@ const CONNECTIONS_PER_UPSTREAM = 8
 
 /** Descriptors that this process may have open; undefined where the system does not say. */
 export const descriptorLimit = (): number | undefined => {
-  try {
-    const line = /^Max open files\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))
-    return line === null ? undefined : line[1] === "unlimited" ? Number.POSITIVE_INFINITY : Number(line[1])
-  } catch {
-    // No Linux: nothing is known, and nothing is said.
-    return undefined
-  }
+  const [, limit] = /^Max open files\s+(\S+)/m.exec(readSystemFile("/proc/self/limits") ?? "") ?? []
+  return limit === undefined ? undefined : limit === "unlimited" ? Number.POSITIVE_INFINITY : Number(limit)
 }
 
 /** Descriptors that this process has open. */

@@ -1,19 +1,19 @@
 /**
- * Whether clients can be listened for at all addresses of the configuration: tried before anything is started, so that
- * all that is wrong is said at once, with its reason and its remedy.
+ * Tries to listen at all addresses of the configuration before anything is started, so that all failures are reported
+ * at once, each with its reason and its remedy.
  *
- * Each address is bound for a moment as if it were for this server alone: worker threads share a port by SO_REUSEPORT,
- * and another server of the same user that did so too would get a part of the clients without a word.
+ * Each address is bound for a moment without SO_REUSEPORT, by which worker threads share a port: another server of the
+ * same user that shares it too would silently get a part of the clients.
  */
 import { createSocket } from "node:dgram"
-import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { networkInterfaces } from "node:os"
 import { Effect, Schema } from "effect"
 import type { ListenAddress } from "../config/values.ts"
 import type { SocketError } from "../io/datagram.ts"
-import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "../io/endpoint.ts"
+import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "../io/endpoint.ts"
 import { portHolder } from "./port-holder.ts"
+import { readSystemFile } from "./system-file.ts"
 
 /** Clients cannot be listened for. */
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", { message: Schema.String }) {}
@@ -62,13 +62,18 @@ const coveredBy = (
   protocol: Protocol,
   { address, port }: Endpoint
 ): string | undefined => {
-  const all = address.includes(":") ? "::" : "0.0.0.0"
-  const isCovered = addresses.some(
-    ({ protocols, endpoint }) => protocols.includes(protocol) && endpoint.port === port && endpoint.address === all
+  const own: Endpoint = { address, port }
+  if (port === 0 || isWildcard(own)) return undefined
+  const covering = addresses.find(
+    ({ protocols, endpoint }) =>
+      protocols.includes(protocol) &&
+      endpoint.port === port &&
+      isWildcard(endpoint) &&
+      isIPv6Endpoint(endpoint) === isIPv6Endpoint(own)
   )
-  return isCovered && address !== all && port !== 0
-    ? `${formatEndpoint({ address: all, port })}, which is in the list too, covers it`
-    : undefined
+  return covering === undefined
+    ? undefined
+    : `${formatEndpoint(covering.endpoint)}, which is in the list too, covers it`
 }
 
 const whyNot = (protocol: Protocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
@@ -138,13 +143,14 @@ const notAllowed = (port: number): string => {
   return `ports below ${free} need a privilege: \`sysctl net.ipv4.ip_unprivileged_port_start=${port}\`, or \`setcap cap_net_bind_service=+ep ${process.execPath}\`, or AmbientCapabilities=CAP_NET_BIND_SERVICE in a unit of systemd; or listen at a port from ${free} on`
 }
 
-/** The first port that everybody may listen at (ip(7)). */
-const unprivilegedFrom = (): number => Number(fileIn("/proc/sys/net/ipv4/ip_unprivileged_port_start") ?? 1024)
+/** The first port that needs no privilege (ip(7)). */
+const unprivilegedFrom = (): number => Number(readSystemFile("/proc/sys/net/ipv4/ip_unprivileged_port_start") ?? 1024)
 
 const notOurs = ({ address }: Endpoint): string => {
   const isIPv6 = address.includes(":")
   const [plain = "", scope] = address.split("%", 2)
-  if (isIPv6 && fileIn("/proc/sys/net/ipv6/conf/all/disable_ipv6") !== "0" && process.platform === "linux") {
+  const isOff = readSystemFile("/proc/sys/net/ipv6/conf/all/disable_ipv6")?.trim() !== "0"
+  if (isIPv6 && isOff && process.platform === "linux") {
     return "IPv6 is switched off on this system"
   }
   const interfaces = networkInterfaces()
@@ -158,12 +164,4 @@ const notOurs = ({ address }: Endpoint): string => {
     return `a link-local address needs its interface behind it: ${plain}%${names[0] ?? "eth0"}`
   }
   return "no interface of this machine that is up has this address"
-}
-
-const fileIn = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, "utf8").trim()
-  } catch {
-    return undefined
-  }
 }

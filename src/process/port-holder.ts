@@ -3,11 +3,12 @@
  *
  * Other users' processes show their files to root only.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs"
+import { readdirSync, readlinkSync } from "node:fs"
 import { basename } from "node:path"
 import { Result } from "effect"
 import { NetAddress } from "effect/net"
 import { type Endpoint, isIPv6Endpoint } from "../io/endpoint.ts"
+import { readSystemFile } from "./system-file.ts"
 
 export interface PortHolder {
   readonly pid: number
@@ -32,7 +33,8 @@ const attempt = <A>(read: () => A, otherwise: A): A => {
   }
 }
 
-const isWildcard = (address: string): boolean => /^0+$/.test(address)
+/** Of an address as the kernel writes it. */
+const isWildcard = (hex: string): boolean => /^0+$/.test(hex)
 const MAPPED_PREFIX = kernelHex("::ffff:0.0.0.0").slice(0, 24)
 
 /** Numbers of the sockets at the port whose address is the endpoint's, or where one of the two is the wildcard. */
@@ -43,10 +45,8 @@ const socketsAt = (protocol: "udp" | "tcp", endpoint: Endpoint): ReadonlySet<str
   const tables = isIPv6 ? [`${protocol}6`] : [protocol, `${protocol}6`]
   const inodes = new Set<string>()
   for (const table of tables) {
-    const lines = attempt(() => readFileSync(`/proc/net/${table}`, "utf8"), "")
-      .split("\n")
-      .slice(1)
-    for (const line of lines) {
+    const lines = readSystemFile(`/proc/net/${table}`)?.split("\n") ?? []
+    for (const line of lines.slice(1)) {
       const [, local = "", , state, , , , , , inode = "0"] = line.trim().split(/\s+/)
       const [address = "", localPort] = local.split(":")
       if (localPort !== port || (protocol === "tcp" && state !== LISTEN)) continue
@@ -80,7 +80,7 @@ const processWith = (inodes: ReadonlySet<string>): PortHolder | undefined => {
 }
 
 const programOf = (pid: string): string => {
-  const [program = "", script] = attempt(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"), "").split("\0")
+  const [program = "", script] = readSystemFile(`/proc/${pid}/cmdline`)?.split("\0") ?? []
   const name = basename(program)
   return name === "node" && script !== undefined && script !== "" ? `node ${script}` : name
 }

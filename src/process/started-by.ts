@@ -1,11 +1,12 @@
 /**
- * Whoever has started the server, where the server is to end with it: npm, and a terminal.
+ * The server ends with the npm and with the terminal that started it.
  *
- * npm hands on SIGINT and SIGTERM; when it is killed, or hung up on with its terminal, the server would go on alone.
+ * npm passes on SIGINT and SIGTERM; when it is killed, or ends with its terminal, the server would go on alone.
  */
-import { closeSync, constants, openSync, readFileSync } from "node:fs"
+import { closeSync, constants, openSync } from "node:fs"
 import { isatty } from "node:tty"
 import { Effect } from "effect"
+import { readSystemFile } from "./system-file.ts"
 
 /** Between two looks at whether npm is still there. */
 const LOOK_MS = 250
@@ -15,14 +16,10 @@ export const endGracefully = Effect.sync(() => {
   process.emit("SIGTERM", "SIGTERM")
 })
 
-/** The parent of a process and its program's name, as /proc says them (proc_pid_stat(5)); undefined where it does not. */
+/** The parent of a process and its program's name (proc_pid_stat(5)); undefined where they are not known. */
 const processOf = (pid: number): { readonly name: string; readonly parent: number } | undefined => {
-  try {
-    const [, name = "", parent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? []
-    return { name, parent: Number(parent) }
-  } catch {
-    return undefined
-  }
+  const [, name, parent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readSystemFile(`/proc/${pid}/stat`) ?? "") ?? []
+  return name === undefined ? undefined : { name, parent: Number(parent) }
 }
 
 /** The parent, and its parent where a shell stands between npm and the server. */
@@ -35,7 +32,7 @@ const ancestors = (): ReadonlyArray<number> => {
 
 const first = String(ancestors())
 
-/** Ends the server when npm, which started it, is no longer there; does nothing where somebody else did. */
+/** Ends the server when the npm that started it is gone; does nothing where npm did not start it. */
 export const endWithNpm: Effect.Effect<void> =
   process.env["npm_lifecycle_event"] === undefined
     ? Effect.void

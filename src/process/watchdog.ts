@@ -5,11 +5,11 @@
  * for nothing that a processor could give it (a call that does not return). Time in which it stood in line for a
  * processor is not held against it: a starved thread is left alone.
  */
-import { readFileSync } from "node:fs"
+import { readSystemFile } from "./system-file.ts"
 
 /** A pulse may stand still for so long, the time in line not counted. */
 export const PATIENCE_MS = 3_000
-/** After so long somebody else reads what it does not. */
+/** After so long another worker reads its sockets. */
 export const SUSPICION_MS = 500
 /** Where nothing is known of the time in line. */
 export const BLIND_PATIENCE_MS = 10_000
@@ -24,12 +24,8 @@ export interface Look {
 /** What the kernel says of a thread: /proc/[pid]/task/[tid]/schedstat, in nanoseconds (proc(5)). */
 export const lineMsOf = (task: number): number | undefined => {
   if (task === 0) return undefined
-  try {
-    const line = readFileSync(`/proc/self/task/${task}/schedstat`, "utf8").split(" ")[1]
-    return line === undefined ? undefined : Number(line) / 1e6
-  } catch {
-    return undefined
-  }
+  const line = readSystemFile(`/proc/self/task/${task}/schedstat`)?.split(" ")[1]
+  return line === undefined ? undefined : Number(line) / 1e6
 }
 
 /**
@@ -43,7 +39,7 @@ export const isStuck = (since: Look, now: Look, ownMs: number): boolean => {
   return stillMs(since, now, ownMs) >= (isBlind ? BLIND_PATIENCE_MS : PATIENCE_MS)
 }
 
-/** Whether it looks as if it were: nothing is lost where it is not. */
+/** Whether the thread may be stuck: where it is not, nothing is lost by treating it so. */
 export const isSuspect = (since: Look, now: Look, ownMs: number): boolean => stillMs(since, now, ownMs) >= SUSPICION_MS
 
 /** For how long a pulse has stood still, the time in line not counted where it is known. */

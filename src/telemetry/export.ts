@@ -4,7 +4,6 @@
  * A collector that is slow or gone costs traces, counted, never a query. The log says once that it is gone, whichever
  * thread finds it out, and once that it is back.
  */
-import { readFileSync } from "node:fs"
 import * as http from "node:http"
 import * as https from "node:https"
 import { Socket } from "node:net"
@@ -17,6 +16,7 @@ import { Effect, Layer, Tracer } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import { type OtlpTarget, otlpOf } from "../config/otlp.ts"
 import { shownUrl } from "../config/secrets.ts"
+import { readBounded } from "../io/bounded-file.ts"
 import { Counters } from "./counters.ts"
 import { TraceProcessor } from "./trace-processor.ts"
 
@@ -37,7 +37,7 @@ export const layerTracer: Layer.Layer<never, never, Configuration | Counters> = 
   })
 )
 
-/** The service has a name, whoever gave it none. */
+/** The service has a name, where the environment gives it none. */
 const layerNamed = Layer.effect(
   Resource.Resource,
   Effect.map(Resource.Resource, ({ attributes }) =>
@@ -53,7 +53,7 @@ const layerProvider = (target: OtlpTarget) =>
       const counters = yield* Counters
       const log = Effect.runForkWith(yield* Effect.context<never>())
       const to = `the collector at ${shownUrl(target.url)}`
-      const agent = agentFor(target.url)
+      const agent = yield* agentFor(target.url)
       let isEnding = false
       let droppedAtTheEnd = 0
       const options = { url: target.url, timeoutMillis: target.timeoutMs, httpAgentOptions: () => agent }
@@ -91,27 +91,27 @@ const layerProvider = (target: OtlpTarget) =>
   )
 
 /** Connections that can be ended, with the certificates that the environment names for them. */
-const agentFor = (url: string): http.Agent => {
+const agentFor = (url: string): Effect.Effect<http.Agent> => {
   const options = { keepAlive: true, maxSockets: 2 }
-  if (!url.startsWith("https:")) return new http.Agent(options)
+  if (!url.startsWith("https:")) return Effect.succeed(new http.Agent(options))
   const files = {
     ca: fileNamedBy("CERTIFICATE"),
     cert: fileNamedBy("CLIENT_CERTIFICATE"),
     key: fileNamedBy("CLIENT_KEY")
   }
-  const given = Object.fromEntries(Object.entries(files).filter(([, octets]) => octets !== undefined))
-  return new https.Agent({ ...options, ...given })
+  return Effect.map(Effect.all(files), (read) => {
+    const given = Object.fromEntries(Object.entries(read).filter(([, octets]) => octets !== undefined))
+    return new https.Agent({ ...options, ...given })
+  })
 }
 
-/** What cannot be read is as if it were not there: the connection then fails, and that is said. */
-const fileNamedBy = (what: string): Buffer | undefined => {
+const FILE_BOUNDS = { maxOctets: 4 * 1024 * 1024, withinMs: 5_000 }
+
+/** A file that cannot be read is left out: the connection then fails, and the log says so. */
+const fileNamedBy = (what: string): Effect.Effect<Buffer | undefined> => {
   const file = process.env[`OTEL_EXPORTER_OTLP_TRACES_${what}`] || process.env[`OTEL_EXPORTER_OTLP_${what}`]
-  if (file === undefined || file === "") return undefined
-  try {
-    return readFileSync(file)
-  } catch {
-    return undefined
-  }
+  if (file === undefined || file === "") return Effect.succeed(undefined)
+  return Effect.orElseSucceed(readBounded(file, FILE_BOUNDS), () => undefined)
 }
 
 const silent: Tracer.Tracer = Tracer.make({

@@ -4,20 +4,18 @@
  *
  * It tells a broken upstream from a zone that nobody can resolve.
  */
-import { Type } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
 import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { Attempt } from "./attempt.ts"
 import { SILENCE } from "./breaker.ts"
-import { questionFor } from "./known-question.ts"
+import { rootServers } from "./known-question.ts"
 import type { Upstream } from "./upstream.ts"
 
 /** An answer gets so long at least. */
 const MIN_TIMEOUT_MS = 250
 
-const rootServers = questionFor(Uint8Array.of(0), Type.NS)
 /** Where nothing was ever answered, EDNS may be why: the levels of it are tried in turn. */
 const LEVELS = 3
 

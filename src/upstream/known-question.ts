@@ -1,14 +1,14 @@
 /**
- * A question that an upstream has answered well: what it is asked to see whether it is there.
+ * A question that an upstream has answered well: probes ask it again.
  *
  * An upstream may answer for some names only: a site that reaches nothing outside knows its own zone and is silent about
- * the root. So what it has answered says more than any question of ours could.
+ * the root. So the questions that it has answered say more than any question of ours could.
  *
- * In memory that all threads share: the thread that checks an upstream may never have had an answer from it. Written
- * without a lock, under a checksum: where two threads write at once, or one dies in the middle, there is no question until
- * the next one is noted.
+ * It is kept in memory that all threads share: the thread that checks an upstream may never have had an answer from it.
+ * It is written without a lock, under a checksum: where two threads write at once, or one dies in the middle, there is no
+ * question until the next one is noted.
  */
-import { Class } from "../dns/codes.ts"
+import { Class, Type } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
 import { copyOctets, copyOf, putU16, putU32, u8, u16, u32 } from "../dns/wire.ts"
 import { Time, type UpstreamCells } from "./cells.ts"
@@ -49,7 +49,7 @@ export class KnownQuestion {
   }
 }
 
-/** A question of ours, about which nobody needs to know anything. */
+/** A question of this server's own. */
 export const questionFor = (name: Uint8Array, type: number): Question => ({
   name,
   type,
@@ -59,6 +59,9 @@ export const questionFor = (name: Uint8Array, type: number): Question => ({
   view: 0,
   origin: undefined
 })
+
+/** A question that any server can answer from its cache: the name servers of the root. */
+export const rootServers: Question = questionFor(Uint8Array.of(0), Type.NS)
 
 const checksumOf = (octets: Uint8Array): number =>
   stableHash(octets.subarray(TYPE_AT, NAME_AT + u8(octets, LENGTH_AT))) >>> 0

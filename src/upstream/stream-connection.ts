@@ -5,8 +5,8 @@
  * Hot: what is asked in one turn of the event loop leaves in one write, what arrives in one read is handled in one turn.
  */
 import type { Socket } from "node:net"
-import { Class, Flag, Type } from "../dns/codes.ts"
-import { PADDED_BLOCK, type Question } from "../dns/question.ts"
+import { Flag } from "../dns/codes.ts"
+import { PADDED_BLOCK } from "../dns/question.ts"
 import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
 import { HEADER_SIZE, u16 } from "../dns/wire.ts"
 import { FrameReader } from "../io/frames.ts"
@@ -14,6 +14,7 @@ import { OpenTable } from "../io/open-table.ts"
 import { randomU16 } from "../io/random.ts"
 import { type Exchange, GarbageReceived } from "./attempt.ts"
 import { Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
+import { rootServers } from "./known-question.ts"
 import { QuestionWriter } from "./question-writer.ts"
 import { RecentIds } from "./recent-ids.ts"
 import { Vigil, WatchedConnection } from "./vigil.ts"
@@ -28,16 +29,6 @@ const MAX_STRANGERS = 8
 const MAX_REPEATS = 2
 /** A connection that is closed so long after its last answer was closed for being idle, not for its answers' number. */
 const CLOSED_AFTER_ANSWER_MS = 2_000
-/** What any server can answer, from its cache: whether it speaks at all is the question. */
-const rootServers: Question = {
-  name: new Uint8Array(1),
-  type: Type.NS,
-  class: Class.IN,
-  dnssecOk: false,
-  checkingDisabled: false,
-  view: 0,
-  origin: undefined
-}
 const nobody: Exchange = {
   question: rootServers,
   onResponse: () => {},
