@@ -4,8 +4,8 @@
  * An answer is kept under the network that its scope makes of the question's, octet for octet, and looked for under the
  * question's network and every wider one of a scope that was seen; one for everybody is kept as any other answer is.
  *
- * Answers with which others were superseded and which may not be kept themselves leave a mark: whatever is older than it,
- * under whatever network that it holds, is not given any more (RFC 8767 §4).
+ * An answer that supersedes others, but may not be kept itself, leaves a mark: answers that are older than the mark,
+ * for any network within the mark's, are not given any more (RFC 8767 §4).
  */
 import { isForAll, prefixOf, type Subnet, widen, writeScope } from "../dns/subnet.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
@@ -23,8 +23,8 @@ export class Networks {
   }
 
   /**
-   * The answer for clients of the network: one that is alive, the longest scope first; else the one that was stored last.
-   * Valid until the next lookup.
+   * The answer for clients of the network: one that is alive, the longest scope first; else the one that was stored
+   * last. It is valid until the next lookup.
    *
    * @param key of the question as it is for everybody, its hash taken; its hash is the network's own afterwards
    */
@@ -62,8 +62,8 @@ export class Networks {
   }
 
   /**
-   * Leaves a mark where an answer of that scope would be kept, and at the network itself: another thread may know nothing
-   * of the scope.
+   * Leaves a mark where an answer of that scope would be kept, and at the network itself: another thread may not know
+   * the scope.
    *
    * @param key of the question as it is for everybody, its hash taken
    * @param question a message that has no more than a header and the question
@@ -121,7 +121,7 @@ export class Networks {
   }
 }
 
-/** What was superseded by an answer that may not be kept has a life of no seconds there. */
+/** A mark is an entry whose whole life is zero seconds. */
 const isMark = ({ ageSeconds, remainingSeconds }: CachedAnswer): boolean => ageSeconds + remainingSeconds === 0
 
 /** The network as it was asked for, whatever its prefix. */

@@ -23,9 +23,9 @@ const DEAD_MS = 3_000
 const SLOW_MS = 5_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
-/** Flushes, or wishes for them, that wait; what comes past this is not heard. The count tells that flushes were missed. */
+/** Flushes, or requests for them, that wait at most; what comes past this is dropped, and seen later by the count. */
 const MAX_WAITING = 1_000
-/** Flushes that are carried out one by one when several wait; more of them are one of everything, which is done at once. */
+/** Flushes that wait are carried out one by one up to this number; more of them become one flush of everything. */
 const MAX_WALKS = 16
 
 export interface LifeOptions {
@@ -117,7 +117,7 @@ class Life {
     }).pipe(Effect.ensuring(Effect.sync(this.onTried)))
   }
 
-  /** Carries out what was entered. Where much was, or what is known is not all, the log says what to do. */
+  /** Carries out flushes that were entered. Where there are many, or some are missing, it goes by the log. */
   private hear(connection: RedisConnection, news: ReadonlyArray<News>): Effect.Effect<void, RedisUnreachable> {
     const { forget, log } = this.options
     if (news.length > MAX_WALKS) return this.catchUp(connection)

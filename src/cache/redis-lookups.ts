@@ -1,9 +1,9 @@
 /**
  * Asks Redis for answers, and waits for it no longer than a query can spare.
  *
- * The client writes all commands of a turn in one go: single reads cost no more than one MGET does, and go to a cluster as
- * they are. What is asked for in one turn has one timer. No more of a value is read than an answer can be long: whoever
- * writes to Redis could fill the memory of all who read there.
+ * The client writes all commands of a turn in one go: single reads cost no more than one MGET does, and go to a cluster
+ * as they are. The lookups of one turn share one timer. No more of a value is read than an answer can be long: another
+ * program that writes to Redis could fill the memory of all servers that read there.
  */
 import { Context } from "effect"
 import type { Counters } from "../telemetry/counters.ts"

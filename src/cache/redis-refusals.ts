@@ -1,6 +1,6 @@
 /**
- * What Redis answers with an error: an ACL that forbids it, no room, read-only. Said once when it begins, with Redis's own
- * words, and once when it is over.
+ * Commands that Redis answers with an error: an ACL forbids them, there is no room, Redis is read-only. The log says so
+ * once when it begins, with Redis's own words, and once when it is over.
  */
 import { isReply, oneLine } from "./redis-connection.ts"
 
@@ -24,7 +24,7 @@ export class RedisRefusals {
     this.nowMs = nowMs
   }
 
-  /** A command failed. What is no word of Redis's is the connection's end, which is said elsewhere. */
+  /** A command failed. An error that Redis did not answer with is the connection's end, which is logged elsewhere. */
   onRefused(error: unknown): void {
     if (!isReply(error)) return
     this.refusedMs = this.nowMs()

@@ -1,9 +1,9 @@
 /**
- * No more is taken in than a reply can be.
+ * A limit on the size of Redis's replies.
  *
- * Redis's client collects a reply, or a message of a channel, until it is whole, of whatever length it says that it is,
- * and lets nobody see its socket. So its sockets are met where Node announces new ones; those of a connection are told
- * from all others by the async context in which they are made.
+ * Redis's client collects a reply, or a message of a channel, until it is whole, whatever length it claims to have, and
+ * does not expose its socket. So its sockets are found where Node announces new ones (`node:diagnostics_channel`); the
+ * async context in which they are made tells those of one connection from all others.
  */
 import { AsyncLocalStorage } from "node:async_hooks"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
@@ -32,7 +32,7 @@ export class ReplyLimit {
     return limit
   })
 
-  /** Whatever sockets are made by what `begin` begins are watched. */
+  /** The sockets that are made within `begin`, and what it starts, are watched. */
   run<A>(begin: () => A): A {
     return current.run(this, begin)
   }
@@ -42,7 +42,7 @@ export class ReplyLimit {
     this.octets = 0
   }
 
-  /** Looks at what comes in before the client does, which begins to when it is connected. */
+  /** Counts octets before the client reads them: the client begins to read when it is connected. */
   private watch(socket: Socket): void {
     const onListener = (event: string | symbol): void => {
       if (event !== "data") return

@@ -24,8 +24,8 @@ import { NOTHING, type SharedFind, SpeaksOfRedis, type Tier, UNKNOWN } from "./s
 /** The server starts without Redis when it has not come up by then. */
 const START_MS = 250
 /**
- * Seconds by which stamps of other servers may be ahead of Redis's clock as it is known here: what is known of it is late
- * by the time of a heartbeat, three seconds at most. What is further ahead has no age that anybody could know.
+ * Seconds by which stamps of other servers may be ahead of Redis's clock as it is known here: this knowledge is late by
+ * the time of a heartbeat, three seconds at most. The age of an entry that is further ahead cannot be known.
  */
 const AHEAD_SECONDS = 5
 /** What waits to be written when the server stops gets so long. */

@@ -13,9 +13,9 @@ import type { RedisUnreachable } from "./redis-connection.ts"
 export type SharedFind =
   /** An answer, not looked at yet. */
   | { readonly kind: "answer"; readonly wire: Uint8Array; readonly ageSeconds: number }
-  /** The word that so long ago an answer superseded what there was, and might not be kept itself. */
+  /** A note that so long ago an answer superseded what there was, and might not be kept itself. */
   | { readonly kind: "superseded"; readonly ageSeconds: number }
-  /** Nothing, or nothing that anybody may use. */
+  /** Nothing, or nothing that may be used. */
   | { readonly kind: "nothing" }
   /** It is not known: it did not say, or not in time. */
   | { readonly kind: "unknown" }
@@ -34,7 +34,7 @@ export interface Tier {
   readonly generation: () => number
   /** Keeps an answer that was just asked for, behind the query's back; says whether it is going to try. */
   readonly keep: (question: Question, wire: Uint8Array, ttlSeconds: number, generation: number) => boolean
-  /** Replaces an answer that is there by the word that it was superseded, for other servers to hear; behind the query's back. */
+  /** Replaces an answer that is there by a note that it was superseded, for other servers. The query does not wait. */
   readonly supersede: (question: Question, generation: number) => void
   /** Deletes what is there, if anything is. */
   readonly forget: (question: Question) => void

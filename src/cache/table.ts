@@ -150,8 +150,8 @@ export class AnswerTable {
   }
 
   /**
-   * Puts a mark in the answer's place: a message without life, found as one of 0 seconds in all. So answers under wider
-   * and narrower networks, which nobody can list, are known to be older than what was heard last.
+   * Puts a mark in the answer's place: a message whose whole life is zero seconds. So answers for wider and narrower
+   * networks, which cannot be listed, are known to be older than the last answer.
    *
    * @param question a message that has no more than a header and the key's question
    * @returns whether it is there: not while another writer holds its shard

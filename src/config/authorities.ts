@@ -27,7 +27,7 @@ const authoritiesIn = (file: string, text: string): Result.Result<Authorities, s
   if (first === undefined) {
     return Result.fail(
       /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)
-        ? "a file of certificates in PEM: this one has a private key, which nobody needs here"
+        ? "a file of certificates in PEM: this one has a private key, which is not needed here"
         : "a file with at least one certificate in PEM"
     )
   }

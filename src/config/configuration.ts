@@ -16,7 +16,7 @@ export class Configuration extends Context.Service<Configuration, Settings>()("s
   static readonly layer = (settings: Settings): Layer.Layer<Configuration> => Layer.succeed(Configuration, settings)
 }
 
-/** More than anybody reads; a log line has to have an end. */
+/** Lines of an error at most. */
 const MAX_LINES = 200
 
 /** Nothing starts: what is wrong, all of it. */
@@ -65,7 +65,7 @@ export const load = Effect.fnUntraced(function* (file: string | undefined) {
   return { settings: settings as Settings, written, given: gathered.given, warnings } satisfies Loaded
 })
 
-/** A file's mistakes as one meets them on its way down; those of other sources behind them, as they were. */
+/** The mistakes of a file come first, from its top to its end; those of other sources follow in their order. */
 const positionIn = (file: string | undefined, { place }: Mistake): number => {
   if (file === undefined || !place.startsWith(file)) return Number.MAX_SAFE_INTEGER
   const [, line, column] = /^:(\d+):(\d+)/.exec(place.slice(file.length)) ?? []

@@ -1,5 +1,5 @@
 /**
- * Settings as they were written, made into what the server runs by: each for itself, so that one mistake hides no other.
+ * Decodes settings as they were written, each for itself, so that one mistake hides no other.
  */
 import { Effect, Exit, Schema, SchemaIssue } from "effect"
 import { type Authorities, readAuthorities } from "./authorities.ts"
@@ -19,7 +19,7 @@ export interface Decoded {
   readonly written: Written
   /** Of those that are right; of a list, the values that are. */
   readonly settings: Partial<Settings>
-  /** Of lists with something wrong in them: which of the values written each of those is that are right. */
+  /** Of lists with something wrong in them: for each value that is right, its index among those written. */
   readonly origins: { readonly [Name in SettingName]?: ReadonlyArray<number> }
   readonly mistakes: ReadonlyArray<Mistake>
 }

@@ -2,8 +2,8 @@
  * Answers of the server's own, each read from one text: `nas.home A 192.168.1.7`, `www.example 60 A 192.0.2.1
  * country:DE`, `home TXT "v=1  of it" "and more"`.
  *
- * Words in quotes are data, octet by octet, with the escapes of RFC 1035 §5.1. In the file an answer may be a map, which
- * is brought into such texts first. Its data is put in quotes, so that nothing in it is read as anything else.
+ * Words in quotes are data, octet by octet, with the escapes of RFC 1035 §5.1. In the file an answer may be a map,
+ * which is brought into such texts first. Its data is put in quotes, so that nothing in it is read as anything else.
  */
 import { Predicate, Result } from "effect"
 import { NetAddress } from "effect/net"

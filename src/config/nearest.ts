@@ -1,4 +1,4 @@
-/** Which of some names was probably meant by one that is none of them. */
+/** The name that was probably meant by a word that is no name. */
 
 /** The nearest name; undefined where none is near. Letter case, `-` and `_` do not count. */
 export const nearest = (word: string, names: ReadonlyArray<string>): string | undefined => {
@@ -24,7 +24,7 @@ export const meaning = (word: string, names: ReadonlyArray<string>): string => {
   return name === undefined ? "" : `: did you mean ${name}?`
 }
 
-/** The longest name that is compared letter by letter: what is longer is nobody's slip. */
+/** So much of a name is compared, letter by letter. */
 const LONGEST = 64
 
 const plain = (name: string): string =>

@@ -52,7 +52,7 @@ export const otlpOf = (settings: OtlpSettings): Otlp => {
   return { target: isOff || url === undefined ? undefined : { url, protocol, timeoutMs }, doubts }
 }
 
-/** Of settings of which some may be missing, for they have mistakes of their own. */
+/** The same where some settings may be missing, because they have mistakes of their own. */
 export const otlpDoubts = ({
   otelSdkDisabled,
   otelTracesExporter,
@@ -91,7 +91,7 @@ const readExporter = ({ otelTracesExporter }: OtlpSettings, doubts: Array<OtlpDo
   return !known.includes("none")
 }
 
-/** One for traces is used as it is; to the one for all signals the path is added, unless somebody has added it already. */
+/** The URL for traces is used as it is; to the one for all signals the path is added, unless it is there already. */
 const readUrl = (settings: OtlpSettings, doubts: Array<OtlpDoubt>): string | undefined => {
   const read = (name: "otelEndpoint" | "otelTracesEndpoint"): URL | undefined => {
     const text = settings[name]

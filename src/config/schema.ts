@@ -57,7 +57,7 @@ export const Settings = Schema.Struct({
   datagrams: word("auto", "batched", "portable"),
   denyAction: word("refuse", "drop"),
   upstreams: list(fromText(readWeightedUpstream)),
-  /** Empty where the system names none and nobody has to be looked up. */
+  /** Empty where the system names none and no upstream has a name. */
   bootstrap: Schema.Array(fromText(readServerEndpoint)),
   /** Written as a path; what is decoded is what was read there. */
   tlsCaFile: Schema.UndefinedOr(Authorities),

@@ -2,7 +2,8 @@
  * What of a setting's value may be shown to people: in `check`, in logs, in mistakes.
  *
  * Hidden are the parts of an address that only its server should see: user and password, the query, and path segments
- * that say who asks (`/dns-query` says nothing, `/d2a9c1` is a user's profile). Names stay: TLS sends them in the clear.
+ * that say who asks (`/dns-query` says nothing, `/d2a9c1` is a user's profile). Names stay: TLS sends them in the
+ * clear.
  */
 import { TEMPLATE_END } from "./values.ts"
 

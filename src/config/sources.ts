@@ -91,7 +91,7 @@ const fill = (given: Map<SettingName, Given>, name: SettingName, value: Given["v
   if (given.get(name)!.value === undefined) given.set(name, { value, source: "default", place })
 }
 
-/** Where nobody says whom to ask, the system's resolvers are asked. */
+/** Where no upstreams are configured, the system's resolvers are the upstreams. */
 const fillFromSystem = (given: Map<SettingName, Given>, warnings: Array<string>): Effect.Effect<void> =>
   Effect.map(systemResolvers(), ({ addresses, unreadable }) => {
     const usesThem = given.get("upstreams")!.value === undefined

@@ -1,9 +1,9 @@
 /**
- * Names that mean something else than what the root's servers would say of them, and are answered here (RFC 6761, RFC
- * 6303 and the registries that these made).
+ * Special-use domain names and locally served zones, which are answered here and not asked for (RFC 6761, RFC 6303 and
+ * the registries that these made).
  *
- * Each has a word, by which `special_names` lists what is answered here; `private` and `reserved` are the reverse zones of
- * networks, by the use that can be made of them.
+ * Each has a word, by which `special_names` lists those that are answered here; `private` and `reserved` are the
+ * reverse zones of networks for private use and of networks that are not in use.
  */
 import { range } from "effect/Array"
 
@@ -48,13 +48,13 @@ const zones = {
   "home.arpa": of("empty", "home.arpa"),
   /** RFC 9665 §10. */
   "service.arpa": of("empty", "service.arpa"),
-  /** Networks that nobody may use, or nobody but documentation (RFC 6303 §4.2–4.6). */
+  /** Networks that are not in use, or for documentation only (RFC 6303 §4.2–4.6). */
   reserved: of(
     "empty",
     ...reverseIPv4("0", "255.255.255.255", "192.0.2", "198.51.100", "203.0.113"),
     ...reverseIPv6("0".repeat(32), "20010db8")
   ),
-  /** Networks that anybody may use for himself (RFC 6303 §4.1, §4.4–4.5, RFC 7793). */
+  /** Networks for private use (RFC 6303 §4.1, §4.4–4.5, RFC 7793). */
   private: of(
     "empty",
     ...reverseIPv4(
@@ -66,7 +66,7 @@ const zones = {
     ),
     ...reverseIPv6("fd", "fe8", "fe9", "fea", "feb")
   ),
-  /** RFC 6761 §6.2, RFC 6762 §22.1: by default whoever is asked may serve them. */
+  /** RFC 6761 §6.2, RFC 6762 §22.1: not answered here by default, for an upstream may serve them. */
   test: of("absent", "test"),
   local: of("absent", "local")
 } as const
@@ -76,13 +76,13 @@ export type SpecialName = keyof typeof zones
 /** All words that there are for them. */
 export const specialNames = Object.keys(zones) as ReadonlyArray<SpecialName>
 
-/** What the word of `special_names` for none of them is. */
+/** The word of `special_names` by which none is answered here. */
 export const NO_SPECIAL_NAMES = "none"
 
 /** All but those that many sites serve themselves. */
 export const DEFAULT_SPECIAL_NAMES = specialNames.filter((name) => name !== "test" && name !== "local")
 
-/** The same where the system's resolvers are asked: they know the site's own networks and names, if anybody does. */
+/** The same where the system's resolvers are asked: they may know the names of the site's own networks. */
 export const SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS = DEFAULT_SPECIAL_NAMES.filter(
   (name) => name !== "private" && name !== "home.arpa"
 )

@@ -1,4 +1,4 @@
-/** Settings that are allowed and seldom meant: each a line that names the place, what is written there, and its effect. */
+/** Settings that are allowed and seldom meant: each a line with the place, what is written there, and its effect. */
 import { isIPv4 } from "node:net"
 import { IpNetwork, NetAddress } from "effect/net"
 import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"

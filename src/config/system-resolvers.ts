@@ -1,9 +1,10 @@
 /**
  * The resolvers that the operating system is set up with, by resolv.conf(5): read, and followed when they change.
  *
- * Read here and not by `node:dns`, which drops the scope of link-local addresses (`fe80::1%eth0`). As the C library's, a
- * keyword begins its line and `#` or `;` begins a comment; as c-ares', an address may have a port, and there may be more
- * than three. A file that cannot be read or names nobody names nobody: what is made of that is the caller's.
+ * The file is read here and not by `node:dns`, which drops the scope of link-local addresses (`fe80::1%eth0`). As with
+ * the C library, a keyword begins its line and `#` or `;` begins a comment; as with c-ares, an address may have a port,
+ * and there may be more than three. From a file that cannot be read there are no resolvers: the caller decides what
+ * that means.
  */
 
 import { getServers } from "node:dns"
@@ -17,7 +18,7 @@ export const RESOLV_CONF = "/etc/resolv.conf"
 
 const MAX_OCTETS = 64 * 1024
 const WITHIN_MS = 2_000
-/** More than anybody has, and few enough to be upstreams each. */
+/** Resolvers that are taken from the file at most: each is an upstream. */
 const MAX_RESOLVERS = 16
 
 export interface SystemResolvers {
@@ -44,7 +45,7 @@ export const parseResolvConf = (text: string): SystemResolvers => {
 const addressOf = (text: string): string | undefined => {
   const endpoint = Result.getOrUndefined(readEndpoint(text, DNS_PORT))
   if (endpoint === undefined || endpoint.port === 0) return undefined
-  // Nobody's address means this machine, as for any client of a socket.
+  // The unspecified address means this machine, as for any client of a socket.
   const address = endpoint.address === "0.0.0.0" ? "127.0.0.1" : endpoint.address === "::" ? "::1" : endpoint.address
   return endpoint.port === DNS_PORT ? address : formatEndpoint({ address, port: endpoint.port })
 }
@@ -60,7 +61,7 @@ export const systemResolvers = (path = RESOLV_CONF): Effect.Effect<SystemResolve
     return process.platform === "win32" ? fromNode() : { addresses: [], unreadable: [] }
   })
 
-/** A regular file's first octets, without waiting for anybody. */
+/** A regular file's first octets; never waits for the writer of a pipe. */
 const readNow = (path: string): string => {
   const fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   try {
@@ -86,8 +87,8 @@ const LOOK_EVERY_MS = 2_000
  * Tells of each change of the resolvers, for as long as it runs.
  *
  * The file is looked at every two seconds: that sees one that was written over, one that another was renamed to, what a
- * link points to and what was mounted over it, on every file system. A change is told when two looks have seen the same,
- * so that nothing half written counts; a file that names nobody changes nothing.
+ * link points to and what was mounted over it, on every file system. A change is told when two looks have seen the
+ * same, so that nothing half written counts; a file that names nobody changes nothing.
  */
 export const followSystemResolvers = <E, R>({
   known,

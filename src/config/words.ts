@@ -1,5 +1,5 @@
 /**
- * Words of a text, some of them in quotes, as in a zone's file (RFC 1035 §5.1): within quotes spaces are data, and `\"`,
+ * Words of a text, some of them in quotes, as in a zone file (RFC 1035 §5.1): within quotes spaces are data, and `\"`,
  * `\\` and `\DDD` stand for octets.
  */
 
@@ -32,7 +32,7 @@ export const readWords = (text: string): ReadonlyArray<Word> | undefined => {
   return words
 }
 
-/** The octets that a text with escapes stands for, in UTF-8; undefined where `\` stands before digits that are no octet. */
+/** The octets of a text with escapes, in UTF-8; undefined where `\` stands before digits that are no octet. */
 export const unescaped = (text: string): Uint8Array | undefined => {
   const octets: Array<number> = []
   const source = Buffer.from(text, "utf8")

@@ -68,7 +68,7 @@ export const readYaml = (text: string, file: string): YamlRead => {
     const { line, col } = lines.linePos(offset)
     return `${Math.max(line, 1)}:${Math.max(col, 1)}`
   }
-  // A tag that nobody knows is only warned of, and its value taken as if it had none.
+  // `yaml` only warns of an unknown tag, and takes its value as if it had none.
   const errors = [...document.errors, ...document.warnings]
   const [first] = errors
   if (first?.code === "RESOURCE_EXHAUSTION") return all([{ expected: tooDeep, at: at(first.pos[0]) }])

@@ -2,10 +2,10 @@
  * The names of one message, each known by a number. Two names are the same, letters in either case (RFC 4343), where
  * their numbers are.
  *
- * A name is its first label and its parent, the name behind it. The first child of a name is noted at its parent; others
- * are looked up by label and parent in a keyed hash table. The name that stands at each offset is noted too, so that no
- * label is read twice however many pointers lead to it: the octets of the message bound the work, whatever names an
- * attacker chooses.
+ * A name is its first label and its parent, the name behind it. The first child of a name is noted at its parent;
+ * others are looked up by label and parent in a keyed hash table. The name that stands at each offset is noted too, so
+ * that no label is read twice however many pointers lead to it: the octets of the message bound the work, whatever
+ * names an attacker chooses.
  */
 import { LOWER, lower4, MAX_LABEL_LENGTH, MAX_NAME_LENGTH } from "./name.ts"
 import { MAX_MESSAGE_SIZE, NO_OCTETS, u16 } from "./wire.ts"

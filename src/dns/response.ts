@@ -69,7 +69,9 @@ const beginsWithQuestion = (wire: Uint8Array, end: number, { name, type, class: 
 
 /** A reply that is whole, written anew. */
 export interface Response {
-  /** Header with id 0 and the upstream's flags, question in lower case, records; no OPT. Empty where it is truncated. */
+  /**
+   * Header with id 0 and the upstream's flags, question in lower case, records; no OPT. Empty where it is truncated.
+   */
   readonly wire: Uint8Array
   /** With the upper bits from the OPT. */
   readonly rcode: number

@@ -1,8 +1,9 @@
 /**
  * Datagrams by `node:dgram`: runs wherever Node does, one datagram a system call.
  *
- * Limits: Node does not tell at which address a datagram came in, so that the reply from a socket that is bound to all of
- * them would leave from the one that the kernel chooses, and clients would not know it. Wildcard addresses are refused.
+ * Limits: Node does not tell at which address a datagram came in, so that the reply from a socket that is bound to all
+ * of them would leave from the one that the kernel chooses, and clients would not know it. Wildcard addresses are
+ * refused.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram"
 import { Effect, Layer, type Scope } from "effect"

@@ -11,7 +11,7 @@ export interface Endpoint {
 
 export const isIPv6Endpoint = (endpoint: Endpoint): boolean => isIPv6(endpoint.address.split("%", 1)[0]!)
 
-/** Whether it is all addresses of this machine. */
+/** Whether it is the unspecified address, at which a socket receives for all addresses of this machine. */
 export const isWildcard = ({ address }: Endpoint): boolean => address === "0.0.0.0" || isIPv6Wildcard(address)
 
 /** However it is written: `::`, `0::0`, `0:0:0:0:0:0:0:0`. */
@@ -27,13 +27,13 @@ const ipOf = (host: string): NetAddress.IpAddress | undefined => {
   return Result.isSuccess(read) ? NetAddress.toCanonical(read.success) : undefined
 }
 
-/** Whether a host is an IP address of this machine's own (RFC 6890); a name never is, `127.example` and `localhost` neither. */
+/** Whether a host is a loopback address (RFC 6890). A name never is, not even `localhost` or `127.example`. */
 export const isLoopback = (host: string): boolean => {
   const ip = ipOf(host)
   return ip !== undefined && NetAddress.isLoopback(ip)
 }
 
-/** Whether a host is an IP address of a private or link-local network (RFC 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.6). */
+/** Whether a host is an address for private or link-local use (RFC 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.6). */
 export const isPrivate = (host: string): boolean => {
   const ip = ipOf(host)
   if (ip === undefined) return false

@@ -2,8 +2,9 @@
  * Where addresses are, by a MaxMind database that is read again when its file changes.
  *
  * The file is looked at every few seconds: that sees a file that was written over and one that another was renamed to,
- * on every file system. A new one is taken when it has stopped changing and can be read; until then the one before serves,
- * and what is wrong is said once. It lies in memory that threads share: one of them follows the file, all look places up.
+ * on every file system. A new one is taken when it has stopped changing and can be read; until then the one before
+ * serves, and what is wrong is said once. It lies in memory that threads share: one of them follows the file, all look
+ * places up.
  */
 import { stat } from "node:fs/promises"
 import { Context, Effect, Layer, type Scope, Semaphore } from "effect"

@@ -1,8 +1,8 @@
 /**
- * Borders: where the network, a timer or a signal calls in, and no fiber stands behind the call.
+ * Borders: callbacks that the network, a timer or a signal calls, outside of any fiber.
  *
- * A throw that goes out there would end the thread. It ends what was called instead, is counted and logged, and the
- * caller goes on. On the way of every packet a plain `try` does the same without a closure.
+ * An exception that leaves one would end the thread. Instead it ends only the work of that callback, is counted and
+ * logged, and the caller goes on. On the way of every packet a plain `try` does the same without a closure.
  */
 import type { Incidents } from "./incidents.ts"
 

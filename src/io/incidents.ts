@@ -1,6 +1,6 @@
 /**
- * What sockets and timers have to tell those above them that belongs to no query: a throw behind a border, and that the
- * process has run out of descriptors. Telemetry counts and logs it (`telemetry/incidents.ts`).
+ * Reports of sockets and timers that belong to no query: an exception in a callback, and that the process has run out
+ * of descriptors. Telemetry counts and logs them (`telemetry/incidents.ts`).
  */
 import { Context } from "effect"
 
@@ -19,7 +19,7 @@ export interface Incidents {
   readonly onExhausted: (what: string) => void
 }
 
-/** Without telemetry, as in a test of one part, nobody is told. */
+/** Without telemetry, as in a test of one part, they are dropped. */
 export const Incidents: Context.Reference<Incidents> = Context.Reference<Incidents>("strand/io/Incidents", {
   defaultValue: () => ({ onDefect: () => {}, onExhausted: () => {} })
 })

@@ -72,8 +72,8 @@ class PortableStream implements StreamSocket {
 const LOOK_MS = 1_000
 
 /**
- * Where no descriptor is left for a connection, libuv closes it and does not say so: whether one is left is found out by
- * opening one.
+ * Where no descriptor is left for a connection, libuv closes it without a report: so a descriptor is opened now and
+ * then to see whether one is left.
  */
 const watchDescriptors = (incidents: Incidents): Effect.Effect<unknown> =>
   Effect.repeat(

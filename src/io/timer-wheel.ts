@@ -5,7 +5,7 @@
  * that a test's clock moves it, and sleeps without waking while nothing is armed. Timers fire up to one tick late,
  * never early.
  *
- * What throws when its time has come is reported, and the others have their turn all the same.
+ * An exception of one timer's callback is reported, and the other timers fire all the same.
  *
  * A thread that was held up finds much overdue at once, though what it waits for may be there and not read yet. It reads
  * that first.
@@ -28,7 +28,7 @@ const BORDER = "a timer"
 /** What is told that its time has come. An object rather than a function: those that wait by the thousand are one already. */
 export interface Due {
   fire(): void
-  /** Ends what `fire` could not, since it threw: who says so reports it too. */
+  /** Ends what `fire` left undone when it threw, and reports the exception. */
   onDefect?(thrown: unknown): void
 }
 

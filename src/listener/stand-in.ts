@@ -1,5 +1,5 @@
 /**
- * Listening for another thread that is away: at duplicates of its sockets, so that its clients are answered meanwhile.
+ * Listens at duplicates of the sockets of another worker while that worker is away, so that its clients are answered.
  */
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"

@@ -44,13 +44,13 @@ export interface TcpClientOptions {
   readonly onBatch: () => void
   readonly onBatchEnd: () => void
   readonly onClose: () => void
-  /** Told what was thrown where nobody else would catch it. */
+  /** Called with an exception that would leave a microtask. */
   readonly onDefect: (thrown: unknown) => void
 }
 
 export class TcpClient implements Asker {
   readonly handler: StreamHandler
-  /** When it last had to do with a well-formed query: asked one, was sent an answer to one. Nothing else keeps it. */
+  /** When it last sent a well-formed query, or was sent an answer to one. Nothing else keeps it from being idle. */
   activeMs: number
   /** When octets came last. */
   private receivedMs = 0
@@ -76,7 +76,7 @@ export class TcpClient implements Asker {
   private readonly socket: StreamSocket
   /** Octets of the write under way. */
   private writing = 0
-  /** To whom it is counted. */
+  /** The key of the client that it counts for. */
   readonly whose: string
   private readonly options: TcpClientOptions
 

@@ -1,4 +1,4 @@
-/** One message that came by TCP, and the way back to who asked. */
+/** One message that came by TCP, and the way back to its client. */
 import { NO_OCTETS } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
@@ -17,8 +17,8 @@ export interface Asker {
 }
 
 /**
- * The way back for later too: then it holds nothing of the message any more, however large that was. What an answer
- * needs of a query is copied out of it (`Query.detach`).
+ * It is the way back for a later answer too: by then it holds no part of the message, however large that was. The parts
+ * of a query that an answer needs are copied (`Query.detach`).
  */
 export class TcpPacket implements Packet {
   readonly transport = "tcp"

@@ -128,8 +128,8 @@ const words = new Uint32Array(4)
 const LINK_LOCAL = 0xfe80 >>> 6
 
 /**
- * By what a client's connections are counted: its IPv4 address, IPv4-mapped IPv6 too, or its IPv6 /64, of which one host
- * has all. Link-local addresses are all of one /64: there each counts for itself.
+ * The key by which a client's connections are counted: its IPv4 address, also where it is mapped into IPv6, or its IPv6
+ * /64, all of which one host may have. Link-local addresses share one /64: there each address counts for itself.
  */
 const clientKey = (peer: Peer): string => {
   if (peer.readWords(words)) return `${words[3]}`

@@ -1,9 +1,9 @@
 /**
- * What nothing has caught on the main thread: an error in a callback, a promise that was rejected.
+ * Uncaught exceptions on the main thread: an error in a callback, a promise that was rejected.
  *
- * A worker that it happens to is replaced (`worker-slot.ts`). The main thread has nobody who could do that, and Node
- * would end the process, for all clients at once. It goes on: queries have borders of their own, and what was thrown
- * here belongs to none of them.
+ * A worker thread that has one is replaced (`worker-slot.ts`). The main thread cannot be replaced, and Node would end
+ * the process, for all clients at once. So it is logged and the server goes on: queries have guards of their own, and
+ * an exception that is uncaught here belongs to none of them.
  */
 import { Effect, type Scope } from "effect"
 import { Counters } from "../telemetry/counters.ts"

@@ -17,7 +17,7 @@ import { standaloneLayer } from "./server.ts"
 /** Small enough that a handful of queries fills both. */
 const CONCURRENT = 5
 const QUEUED = 1
-/** Questions in a row that must fail until the upstream is looked at, and how long it takes to find it when it returns. */
+/** Questions in a row that must fail before the upstream is probed, and the time until its return is noticed. */
 const BREAKER_QUESTIONS = 5
 const RETURN_MS = 1_000
 

@@ -2,8 +2,8 @@
  * The limit on file descriptors, compared with what the settings may need: at the start, with a warning where it is too
  * low.
  *
- * Where descriptors run out, clients' TCP connections must not take the last ones: without sockets to upstreams no query
- * could be answered. So fewer connections are allowed then, and, where even that is not enough, fewer resolvers.
+ * Where descriptors run out, clients' TCP connections must not take the last ones: without sockets to upstreams no
+ * query could be answered. So fewer connections are allowed then, and, where even that is not enough, fewer resolvers.
  */
 import { readdirSync } from "node:fs"
 import type { Loaded } from "../config/configuration.ts"

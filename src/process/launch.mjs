@@ -1,9 +1,10 @@
 /**
- * Runs a program of `src` in this process, so that whoever ends the one ends the other: `node src/process/launch.mjs main`.
+ * Runs a program of `src` in this process, so that a signal to the one reaches the other: `node src/process/launch.mjs
+ * main`.
  *
- * It runs from `dist`, which is built anew where a source is newer. Where no compiler is installed (`npm ci --omit=dev`,
- * or `--omit=optional`, which leaves out the compiler's binary) it runs from `dist` as it is, and without that from
- * the sources, which Node reads as they are.
+ * It runs from `dist`, which is built anew where a source is newer. Where no compiler is installed (`npm ci
+ * --omit=dev`, or `--omit=optional`, which leaves out the compiler's binary) it runs from `dist` as it is, and without
+ * a build from the sources.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, readdirSync, statSync } from "node:fs"

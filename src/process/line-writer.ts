@@ -17,7 +17,7 @@ const BLOCKED_MS = 50
 const FAILED_MS = 1_000
 const DRAIN_STEP_MS = 10
 
-/** Writes what it can of the octets and returns how many; throws an error of the system, `EAGAIN` where it would wait. */
+/** Writes octets and returns how many were taken; throws the system's error, `EAGAIN` where it would have to wait. */
 export type WriteOctets = (octets: Uint8Array) => number
 
 interface Waiting {

@@ -56,7 +56,7 @@ const bindOne = (
     for (let worker = 0; worker < workers; worker++) {
       for (const protocol of protocols) {
         const local = { address: endpoint.address, port }
-        // The first is bound as if it were the only one: what somebody else shares a port for is in use.
+        // The first is bound without SO_REUSEPORT: a port that another process shares counts as in use.
         const isShared = worker > 0
         const fd = yield* protocol === "udp"
           ? openDatagramSocket(libc, args, local, isShared)

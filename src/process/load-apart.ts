@@ -1,4 +1,4 @@
-/** Loads the configuration in a thread of its own, so that whoever waits for it goes on with what it does. */
+/** Loads the configuration in a thread of its own, so that the calling thread goes on answering queries. */
 import { extname } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Effect } from "effect"
@@ -6,7 +6,7 @@ import { ConfigurationError, type Loaded } from "../config/configuration.ts"
 import type { Mistake } from "../config/mistakes.ts"
 import { messageOf } from "../io/error-text.ts"
 
-/** What comes of it: data, which a thread can send. */
+/** What was loaded, as data that a thread can send. */
 export type LoadedApart = Omit<Loaded, "settings">
 
 export type FromLoader =

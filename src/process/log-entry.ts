@@ -1,6 +1,6 @@
 /**
- * A line of the log as data: a time, a level, a text, and fields by name. All are flat and none is empty, so that every
- * line has the same shape for whoever reads it.
+ * A line of the log as data: a time, a level, a text, and fields by name. The fields are flat and none is empty, so
+ * that every line has the same shape.
  */
 import { Cause, type Logger, References } from "effect"
 
@@ -22,10 +22,10 @@ const reserved: ReadonlySet<string> = new Set(["time", "level", "message", "work
 const MAX_TEXT = 8_192
 
 /**
- * What Effect's loggers are given, as an entry: texts are the message, objects and annotations are fields, an error or a
- * cause is the field `error`.
+ * Makes an entry of the options that Effect gives a logger: texts are the message, objects and annotations are fields,
+ * an error or a cause is the field `error`.
  *
- * @param worker whose thread it is; undefined where it is nobody's
+ * @param worker number of the worker; undefined on the main thread
  */
 export const entryOf = (options: Logger.Options<unknown>, worker?: number): LogEntry => {
   const fields: Record<string, Scalar | ReadonlyArray<Scalar>> = {}

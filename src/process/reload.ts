@@ -3,8 +3,8 @@
  * system's resolvers are followed where they are asked.
  *
  * It is read in a thread of its own: this one may be answering queries, and a file may be large or hostile. With a
- * mistake in it nothing changes. Settings that take effect only at the start are named. A terminal that closes sends the
- * same signal to the processes that were started there: that ends the server.
+ * mistake in it nothing changes. Settings that take effect only at the start are named. A terminal that closes sends
+ * the same signal to the processes that were started there: that ends the server.
  */
 import { Cause, Effect, Queue, type Scope, Semaphore } from "effect"
 import { type Loaded, runningSettings } from "../config/configuration.ts"

@@ -5,7 +5,9 @@
  * | --- | --- |
  * | SIGTERM, SIGINT, SIGQUIT | the first ends the server when what is in flight is answered, the second at once |
  * | SIGHUP | reads the configuration again (`reload.ts`); before it was read the first time, nothing |
- * | SIGUSR1, SIGUSR2 | nothing: left alone, Node opens its inspector to every user of the machine at SIGUSR1, and ends at SIGUSR2 |
+ * | SIGUSR1, SIGUSR2 | nothing |
+ *
+ * By itself Node opens its inspector to every user of the machine at SIGUSR1, and ends at SIGUSR2.
  *
  * npm hands on the SIGINT that a terminal has sent to its programs already: the same one within this time is no second.
  */

@@ -1,8 +1,9 @@
 /**
- * Which worker answers for one that is away: dead, being born again, or hanging.
+ * Chooses the worker that answers for one that is away: ended, starting again, or stuck.
  *
- * The kernel goes on giving a worker's sockets their share of the clients, whoever reads them or nobody. So another one
- * reads duplicates of them until the worker is back; where no worker is ready, what comes waits in them.
+ * The kernel goes on giving the sockets of a worker their share of the clients, whether they are read or not. So
+ * another worker reads duplicates of them until the worker is back; where no worker is ready, queries wait in the
+ * sockets.
  */
 import { Effect } from "effect"
 import type { WorkerSlot } from "./worker-slot.ts"
@@ -14,7 +15,7 @@ export interface StandInOptions {
 }
 
 export class StandIns {
-  /** Who answers for each worker that is away; undefined while nobody can. */
+  /** The stand-in of each worker that is away; undefined while there is none. */
   private readonly away = new Map<number, WorkerSlot | undefined>()
   private readonly options: StandInOptions
 

@@ -1,6 +1,6 @@
 /**
- * The system's resolvers, followed: where they are the upstreams, or find the upstreams' names, a change of them is used
- * at once, as when a machine comes to another network.
+ * The system's resolvers, followed: where they are the upstreams, or find the upstreams' names, a change of them is
+ * used at once, as when a machine comes to another network.
  */
 import { Effect } from "effect"
 import type { Written } from "../config/decode.ts"

@@ -67,8 +67,8 @@ export interface WorkerData {
   readonly number: number
   readonly workers: number
   /**
-   * The settings as they were written, and what was read of files: values that are objects of a class do not survive the
-   * way into a thread.
+   * The settings as they were written, with the contents of the files that they name: objects of a class cannot be sent
+   * to a thread.
    */
   readonly settings: Written
   /** The database of places; undefined where there is none, or none that can be read yet. */

@@ -1,9 +1,9 @@
 /**
- * Answers that stop at a CNAME whose target the upstream does not speak of: the target is asked for, and what is there
- * follows the CNAMEs (RFC 1034 §5.3.3 step 4c).
+ * Completes answers that stop at a CNAME without records of its target: the target is asked for, and its records follow
+ * the CNAMEs (RFC 1034 §5.3.3 step 4c).
  *
- * Each link is a question like any other: from the cache, or together with whoever else asks it, and within the time of
- * the question that it is for.
+ * Each link is a question like any other: answered from the cache, or by an exchange that equal questions share, within
+ * the time of the question that it is for.
  */
 import { Exit } from "effect"
 import { sameName } from "../dns/name.ts"

@@ -19,8 +19,8 @@ const MAX_FOLLOWERS = 10_000
 const WAKE_SLICE = 64
 
 /**
- * Lets the follower wait for its question's exchange, the one under way or a new one, for so long at most. It may be told
- * of the outcome before this returns.
+ * Lets the follower wait for its question's exchange, the one under way or a new one, for so long at most. The follower
+ * may be told of the outcome before this returns.
  */
 export type Join = (follower: Follower, deadlineMs: number) => void
 
@@ -30,7 +30,7 @@ export class Coalescer extends Context.Service<
     readonly join: Join
   }
 >()("strand/query/Coalescer") {
-  /** @param makeBegin makes what carries a question upstream and keeps what comes back, given how to ask for another one */
+  /** @param makeBegin makes the function that carries a question upstream and stores the answer, given how to join */
   static readonly layer = <E, R>(
     makeBegin: (join: Join) => Effect.Effect<Begin, E, R>
   ): Layer.Layer<Coalescer, E, Exclude<R, Scope.Scope> | TimerWheel | Counters> =>

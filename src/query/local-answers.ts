@@ -5,12 +5,12 @@
  * given, as among rules; a type that they do not have has no records then. A client that none is for is answered as if
  * there were none.
  *
- * A wildcard makes all names below its own the server's: they have its records, but for those that are there themselves,
- * by a name of their own or by one below, and what is below those (RFC 4592 §2.2). A rule for a longer suffix is like a
- * delegation: names that go by it are not the wildcard's.
+ * A wildcard is for all names below its parent, except names that exist, with records or above names with records, and
+ * the names below these (RFC 4592 §2.2). A rule for a longer suffix is like a delegation: names that go by it are not
+ * the wildcard's.
  *
- * Hot path where there are any: one pass over the name and one look into a map a query, or one for each label where there
- * are wildcards; no allocation. Where there are none, nothing.
+ * Hot path where there are local answers: one pass over the name and one map lookup a query, or one for each label
+ * where there are wildcards; no allocation. Where there are none, it costs nothing.
  */
 import { asksForPlace, conditionsKey } from "../config/conditions.ts"
 import type { LocalAnswer } from "../config/local-answers.ts"
@@ -33,12 +33,12 @@ interface Variant {
   readonly ttlSeconds: number
 }
 
-/** A name that there is: with records, or only above one that has some. */
+/** A name that exists: with records, or only above one that has some (an empty non-terminal, RFC 9499 §7). */
 interface Node {
   variants: ReadonlyArray<Variant>
   /** Of the wildcard right below. */
   wildcard: ReadonlyArray<Variant>
-  /** For whom it is there: for those of any of these conditions. */
+  /** It exists for clients of any of these conditions. */
   readonly isThereFor: Array<IsFor>
 }
 
@@ -70,7 +70,7 @@ export const makeLocalAnswers = (
     const exact = variantFor(nodes.find(wire, suffixes, 0)?.variants, query, client)
     if (exact !== undefined) return give(query, exact, nameLength)
     if (!hasWildcards) return undefined
-    /** The longest suffix that there is (RFC 4592 §3.3.1). */
+    /** The closest encloser (RFC 4592 §3.3.1). */
     let encloser = -1
     for (let i = 0; i < suffixes.count; i++) {
       const node = nodes.find(wire, suffixes, i)

@@ -1,6 +1,6 @@
 /**
- * The way to an answer for whoever needs one that no client waits for by itself: what is answered here, what is kept, the exchange that is under
- * way for the same question, else a new one.
+ * The way to an answer that no client waits for by itself, such as a link of a chain of CNAMEs: a special name, a kept
+ * answer, the exchange that is under way for the same question, else a new one.
  */
 import { Exit } from "effect"
 import type { AnswerCache } from "../cache/answer-cache.ts"
@@ -25,7 +25,7 @@ export class Lookup {
   private readonly join: Join
   private readonly special: (question: Question) => Answer | undefined
 
-  /** @param special what is answered here and asked of nobody */
+  /** @param special answers special names, which are not asked for */
   constructor(
     cache: AnswerCache["Service"],
     failures: FailureCache["Service"],
@@ -41,7 +41,7 @@ export class Lookup {
   /**
    * Asks, and waits for so long at most. The taker may be told before this returns.
    *
-   * Who asks has a permit already: none is taken here.
+   * The query behind it has a permit already: none is taken here.
    */
   ask(question: Question, deadlineMs: number, taker: OutcomeTaker): Inquiry {
     const inquiry = new Inquiry(question, this.cache.hashOf(question), taker)
@@ -72,11 +72,11 @@ export const findAlive = (cache: AnswerCache["Service"], question: Question): An
   return { wire, ttlSeconds: remainingSeconds, continuesAt: undefined, scope }
 }
 
-/** One who asks. */
+/** A question, and the taker of its outcome. */
 export class Inquiry extends Follower implements Abandonable {
   readonly question: Question
   readonly hash: number
-  /** What it waits with: equal to its own question, and the one that the exchange was begun for. */
+  /** The question object that the exchange was begun for: equal to its own. */
   waitsWith: Question | undefined
   /** Of the exchange that was begun for it; undefined where it was answered without one, or shares another's. */
   record: ResolutionRecord | undefined
@@ -99,7 +99,7 @@ export class Inquiry extends Follower implements Abandonable {
     this.taker.onOutcome(outcome)
   }
 
-  /** Its time is over, and the exchange's too where nobody else waits for it. */
+  /** Its time is over, and the exchange's too where no other follower waits for it. */
   override fire(): void {
     this.abandon()
     this.take(deadlinePassed)

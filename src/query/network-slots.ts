@@ -1,12 +1,13 @@
 /**
- * Few exchanges at once of one question for different client networks; the others stand in line.
+ * Few exchanges at once of one question for different client networks; the others wait in a queue.
  *
- * Whoever forges answers has a chance with each exchange of a question that is under way (RFC 5452 §3, the birthday attack).
- * Equal questions share one, but with EDNS Client Subnet each network's is its own, and clients say how many networks there
- * are (RFC 7871 §11.2). Whose turn comes looks into the cache first: an answer of a wide scope serves all whom it is for.
+ * A forger has a chance with each exchange of a question that is under way (RFC 5452 §5, the birthday attack). Equal
+ * questions share one exchange, but with EDNS Client Subnet each network has its own, and clients choose how many
+ * networks there are (RFC 7871 §11.2). An exchange whose turn comes looks into the cache first: an answer of a wide
+ * scope serves all clients in it.
  *
- * A line is as long as those who wait are many: each of them holds a permit. Who stands there for a query's whole time is
- * told that it has passed.
+ * The queue is bounded by the permits: each exchange in it has one. An exchange that waits for a query's whole time
+ * fails with the deadline.
  */
 import { Effect, Exit } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
@@ -30,7 +31,7 @@ const AT_ONCE = 4
 /** Turns taken at once; what else there is to do comes between. */
 const SLICE = 16
 
-/** The same way upstream, with few networks at once. Questions that are everybody's pass. */
+/** The same way upstream, with few networks at once. Questions without a client network pass. */
 export const fewNetworksAtOnce = (
   begin: Begin
 ): Effect.Effect<Begin, never, AnswerCache | Configuration | Counters | TimerWheel> =>
@@ -96,7 +97,7 @@ class Line {
     this.moveOn()
   }
 
-  /** Those whose turn it is; what is over at once makes room for the next within the same loop. */
+  /** Begins those whose turn it is; one that is over at once makes room for the next within the same loop. */
   private moveOn(): void {
     if (this.isMoving) return
     this.isMoving = true

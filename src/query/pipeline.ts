@@ -1,6 +1,6 @@
 /**
- * What happens to a packet, in this order: read, admit, answer what is the server's own, or from the cache; else wait for a permit, share the
- * exchange of an equal question or begin one, answer.
+ * The steps of a packet, in this order: read; admit; answer from the server's own answers or from the cache; else wait
+ * for a permit, share the exchange of an equal question or begin one, answer.
  *
  * Hot path up to the cache hit: nothing there waits, so the packet's fiber is over when it returns. Whatever goes wrong
  * behind it becomes an answer: no failure and no defect leaves a query without one.

@@ -1,8 +1,8 @@
 /**
  * Why a query gets an error, in words for people (RFC 8914).
  *
- * Clients are told in general terms: what the operating system said, and to whom the server talks, is for the log and
- * the trace.
+ * Clients are told in general terms: messages of the operating system and addresses of upstreams are for the log and the
+ * trace.
  */
 import type { Cause } from "effect"
 import { ExtendedError } from "../dns/codes.ts"
@@ -36,7 +36,7 @@ export interface Failure {
 /** A trusted upstream's own reason comes before ours. */
 const reasonOf = ({ extendedError }: UpstreamsFailed): ErrorReason => extendedError ?? noUsableAnswer
 
-/** What is said of a failure when it is found kept; undefined where it is not the question's own (RFC 9520 §3.2). */
+/** The reason to keep with a failure; undefined where the failure is not the question's own (RFC 9520 §3.2). */
 export const reasonToKeep = (error: ResolveError): ErrorReason | undefined => {
   if (error._tag === "QuestionUnanswered") return { code: ExtendedError.CachedError, text: tooLate.text }
   if (error._tag !== "UpstreamsFailed" || !error.isOfQuestion) return undefined

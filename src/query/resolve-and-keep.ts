@@ -1,10 +1,10 @@
 /**
  * A question's way through the resolver pool, and what is kept of the outcome.
  *
- * An answer that is whole and may not be kept supersedes what is (RFC 8767 §4). What was asked for before a flush is not
- * kept after it.
+ * An answer that is whole but may not be kept supersedes the one that is kept (RFC 8767 §4). An answer that was asked
+ * for before a flush is not kept after it.
  *
- * An answer that stops at a CNAME whose target the upstream does not speak of is completed before (`aliases.ts`).
+ * An answer that stops at a CNAME without records of its target is completed before (`aliases.ts`).
  */
 import { Effect, Exit } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
@@ -131,9 +131,9 @@ class Keeping implements OutcomeTaker, Abandonable {
 }
 
 /**
- * Whether the message says what is at the name, so that nothing older is to be given any more: NOERROR, NXDOMAIN
- * (RFC 8767 §4), or a DNAME that makes the name too long (RFC 6672 §2.2). Any other rcode, even one that is passed on to
- * clients, says nothing of it.
+ * Whether the message is a whole answer, so that no older one may be given any more: NOERROR, NXDOMAIN (RFC 8767 §4),
+ * or YXDOMAIN for a DNAME that makes the name too long (RFC 6672 §2.2). Other rcodes, even those that are passed on to
+ * clients, are not.
  */
 export const isFinal = (wire: Uint8Array): boolean => {
   const rcode = u16(wire, 2) & 0xf

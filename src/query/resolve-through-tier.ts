@@ -3,9 +3,9 @@
  *
  * What comes from there is checked as what comes from an upstream. An answer that lives is kept here for the rest of its
  * life. One past its life is kept as such, the upstreams are asked, and if they fail, or take longer than a client ought
- * to wait, it is there to be given (RFC 8767 §5). An answer that may not be kept supersedes what is there: other servers
- * find the word of that, and forget what they have. Whoever has the question's answer already wants a newer one: it is
- * taken from the tier only if somebody has asked for it anew.
+ * to wait, it is there to be given (RFC 8767 §5). An answer that may not be kept supersedes the one in the tier: other
+ * servers find a note of that, and forget the answer that they have. A server that has the question's answer already
+ * wants a newer one: it takes the tier's only if another server has asked for it anew.
  */
 import { Effect, Exit, Option } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
@@ -33,7 +33,7 @@ import { isFinal, makeResolveAndKeep } from "./resolve-and-keep.ts"
 import { readShared } from "./shared-answer.ts"
 import { STALE_AFTER_MS } from "./staleness.ts"
 
-/** Exchanges at most for which nobody waits any more: no permit is held for them. What is more is given up. */
+/** Exchanges that no client waits for any more, at most: they hold no permit. Past this they are given up. */
 const MAX_BEHIND = 1_000
 
 /** The way by the upstreams alone where there is no shared tier. */

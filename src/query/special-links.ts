@@ -1,7 +1,7 @@
 /**
  * Special names that CNAMEs of upstreams lead to: answered here, as when a client asks for them.
  *
- * Links are shared by all clients, so that a rule that names one is for it whatever its conditions: it is asked for.
+ * All clients share the links, so the conditions of rules do not count: a link that any rule names is asked for.
  */
 import type { Settings } from "../config/schema.ts"
 import { Query, readQuery } from "../dns/query.ts"
@@ -12,7 +12,7 @@ import type { Answer } from "../upstream/answer.ts"
 import { makeRouter } from "./router.ts"
 import { makeSpecialNames, TTL_SECONDS } from "./special-names.ts"
 
-const anybody = new TextPeer({ address: "0.0.0.0", port: 0 })
+const anyClient = new TextPeer({ address: "0.0.0.0", port: 0 })
 /** Room for a question without options. */
 const QUERY_SIZE = 300
 
@@ -33,7 +33,7 @@ export const makeSpecialLinks = (
   const wire = new Uint8Array(QUERY_SIZE)
   return (question) => {
     readQuery(query, wire, writeQuery(wire, 0, question, 0, false, []))
-    const found = find(query, anybody)
+    const found = find(query, anyClient)
     if (found === undefined) return undefined
     return {
       wire: copyOf(found.wire, 0, found.length),

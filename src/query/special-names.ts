@@ -1,12 +1,12 @@
 /**
- * Special names, answered here: what is asked for them means nothing to the servers of the public DNS, and tells them
- * what nobody wants to tell.
+ * Special names, answered here: questions for them have no answer in the public DNS, and would leak names of the local
+ * network to its servers.
  *
- * A rule that names one, or names above it other than the root, is for it: what goes by that is asked for. Names that
- * rules or local answers are for, and those above these, are there, whatever else the zone is said to have.
+ * A rule with a special name, or with a name above it other than the root, comes first: its queries are asked for.
+ * Names that rules or local answers are for, and the names above them, exist, whatever else the zone is said to have.
  *
- * DS records of a zone of the public DNS stand in the zone above and are asked for, so that who validates finds that the
- * zone is not signed (RFC 4035 §3.1.4.1, RFC 8375 §4).
+ * The DS records of a zone are in its parent zone, and are asked for, so that a validator finds that the zone is not
+ * signed (RFC 4035 §3.1.4.1, RFC 8375 §4).
  *
  * Hot path: names that are not special are known by the last four octets before the root. The rest is one pass over the
  * name and a look into a map for each label, from the last, for as long as any special name ends so.

@@ -68,15 +68,15 @@ const names = Object.keys(counterMeanings) as ReadonlyArray<CounterName>
 const places = Object.fromEntries(names.map((name, place) => [name, place])) as Record<CounterName, number>
 
 /**
- * What stands before the rows: whether the collector is gone, how many threads and upstreams there is room for, what was
- * dropped before the collector went.
+ * Before the rows: whether the collector is gone, the number of threads and of upstreams that there is room for, and
+ * how many traces were dropped before the collector went.
  */
 const Head = { IsGone: 0, Threads: 1, Upstreams: 2 } as const
 const HEAD_WORDS = 4
 const DROPPED_BEFORE_AT = HEAD_WORDS * Int32Array.BYTES_PER_ELEMENT
 const ROWS_AT = DROPPED_BEFORE_AT + Float64Array.BYTES_PER_ELEMENT
 
-/** Where nobody says how many there are. */
+/** Room for so many upstreams, where their number is not given. */
 const USUAL_UPSTREAMS = 32
 
 /**

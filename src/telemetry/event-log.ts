@@ -1,7 +1,7 @@
 /**
- * What happens inside, for whoever looks for a fault: said at the levels `debug` and `trace` by code that is no effect.
+ * The log levels `debug` and `trace` for code that is no effect.
  *
- * Where a level is off its function is not there: `debug?.(text, fields)` makes nothing then, and costs a comparison.
+ * Where a level is off its function is undefined: `debug?.(text, fields)` then makes no object, and costs a comparison.
  */
 import { Context, Effect, Layer } from "effect"
 import { Configuration } from "../config/configuration.ts"
@@ -13,7 +13,7 @@ export interface Events {
   readonly trace: Say | undefined
 }
 
-/** Nothing is said unless somebody provides it. */
+/** Off, unless a layer provides it. */
 export const EventLog: Context.Reference<Events> = Context.Reference("strand/telemetry/EventLog", {
   defaultValue: (): Events => ({ debug: undefined, trace: undefined })
 })

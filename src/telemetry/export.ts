@@ -1,8 +1,8 @@
 /**
  * Traces on their way to a collector: OTLP over HTTP through the OpenTelemetry SDK.
  *
- * A collector that is slow or gone costs traces, counted, never a query. The log says once that it is gone, whichever
- * thread finds it out, and once that it is back.
+ * A collector that is slow or gone costs traces, which are counted, and never a query. The log says once that it is
+ * gone, for all threads together, and once that it is back.
  */
 import * as http from "node:http"
 import * as https from "node:https"

@@ -1,8 +1,9 @@
 /**
- * What became of the attempts at each upstream: cells in shared memory, a row a thread, read when somebody asks.
+ * Outcomes of the attempts at each upstream, counted: cells in shared memory, a row a thread, summed when they are
+ * read.
  *
- * The outcomes are few and fixed, and so are the upstreams once they are registered: nothing that a client or an upstream
- * sends makes a new cell. An upstream's name stands in the memory beside its cells, for whoever reads them.
+ * The outcomes are few and fixed, and so are the upstreams once they are registered: no packet of a client or an
+ * upstream makes a new cell. The name of an upstream stands in the memory beside its cells.
  *
  * Hot path of a miss: counting is an addition to one cell, and one to the total.
  */

@@ -1,7 +1,8 @@
 /**
- * Questions that later attempts do not ask again, for that would do harm: one that a server that answers in order is busy
- * with would hold up another connection, one that waits because the upstream is asked too much would stand in line twice.
- * A later attempt has the answer of the first. The attempts of one query have the question in common, as an object.
+ * Questions that later attempts of the same query do not send again, because that would do harm. A question that keeps
+ * a server busy that answers in order would hold up another connection; one that waits because the upstream is
+ * throttled would wait twice. The later attempt gets the answer of the first. All attempts of a query share one
+ * question object.
  */
 import type { Question } from "../dns/question.ts"
 import type { Call } from "./connection.ts"

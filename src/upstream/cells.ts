@@ -3,7 +3,7 @@
  *
  * ```
  *   common      when somebody found nobody to ask, and the room that is left for probes
- *   upstream 0  a cache line of its breaker and of who watches it │ one of its latency │ a question that it has answered
+ *   upstream 0  a cache line: breaker, probing thread │ a cache line: latency │ a question that it has answered
  *   upstream 1  …
  * ```
  *

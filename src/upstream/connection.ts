@@ -16,7 +16,7 @@ export class Call {
   turn = 0
   /** Connections that ended under it. */
   losses = 0
-  /** It was answered, has failed or was given up: nobody waits for it any more. */
+  /** It was answered, has failed or was given up. */
   isOver = false
   connection: Connection | undefined
   /** The same question on another connection: the first answer of either counts, and the last failure. */
@@ -71,7 +71,7 @@ export interface Connection {
   readonly isUsable: boolean
   /** Questions that it takes now. */
   readonly room: number
-  /** Questions that wait on it, those that nobody waits for among them. */
+  /** Questions that wait on it, those that were given up among them. */
   readonly waiting: number
   readonly ask: (call: Call) => void
   /** Nobody waits for the call any more. */

@@ -238,7 +238,7 @@ export class Connections implements Owner, Due {
     this.goOnLater()
   }
 
-  /** In a later turn: whoever asks is not told of a failure before the asking is over. */
+  /** In a later turn: the caller must not be told of a failure while it is still in `ask`. */
   private refuse(call: Call): void {
     queueMicrotask(() => {
       if (!call.isOver) call.onFailure(new NetworkFailure({ message: "the upstream is asked too much" }))

@@ -87,8 +87,8 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
 }
 
 /**
- * Connects to whichever address answers. The addresses are tried in turn until one accepts (RFC 8305); where what answers
- * there is not whom it ought to be, or hangs, the others are tried once more, and before that one from then on.
+ * Connects to the first address that answers. The addresses are tried in turn until one accepts (RFC 8305). Where the
+ * handshake there fails or hangs, the other addresses are tried once more, and are tried first from then on.
  */
 const dialAnywhere = (
   remote: Endpoint,

@@ -1,10 +1,10 @@
 /**
  * How much of EDNS an upstream takes, as far as one thread has seen (RFC 6891 §7).
  *
- * There are three levels: an OPT with options, an OPT without options, no OPT. A question that is refused at one level, or
- * that nothing answers, is asked again at the next. A lower level becomes the upstream's usual one only when questions
- * were answered there that a higher level failed for, and no question was answered at the higher level meanwhile. After a
- * while everything is tried again.
+ * There are three levels: an OPT with options, an OPT without options, no OPT. A question that is refused at one level,
+ * or gets no reply, is sent again at the next lower one. A lower level becomes the upstream's usual one only when it
+ * answered questions for which a higher level failed, and the higher level answered none meanwhile. After a while all
+ * levels are tried again.
  *
  * Pure: it is told the time.
  */

@@ -66,9 +66,10 @@ export interface History {
 }
 
 /**
- * The first of the ranked that was asked least often and may be asked now; one that has answered this question by an error
- * comes after those that were merely silent, for a datagram may have been lost. One whose breaker is not closed is asked
- * once at most, as a trial, and a silent one only where all are broken: then there is nobody else to ask (`trials.ts`).
+ * The upstream to ask next: of those that may be asked now, the one that was asked least often, in the order of the
+ * ranking. One that has answered this question by an error comes after those that were silent, for a datagram may have
+ * been lost. One whose breaker is not closed is asked once at most, as a trial; a silent one only where all breakers
+ * are open (`trials.ts`).
  *
  * @param maxInFlight questions that one upstream may have under way
  * @returns undefined where none may be asked

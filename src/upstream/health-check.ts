@@ -1,6 +1,6 @@
 /**
- * One check of one upstream: a question that it has answered before, or one that any server can answer something to, the
- * name servers of the root, in turn.
+ * One check of one upstream. It is asked in turn a question that it has answered before, and one that any server can
+ * answer: the name servers of the root.
  *
  * It tells a broken upstream from a zone that nobody can resolve.
  */
@@ -40,7 +40,7 @@ export class HealthCheck implements Due {
   private isOver = false
 
   /**
-   * @param times that a question is sent at most: nobody is to be called broken for one datagram
+   * @param times that a question is sent at most: one lost datagram does not open a breaker
    * @param turn how many questions it was checked by before
    */
   constructor(

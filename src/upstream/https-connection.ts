@@ -123,11 +123,11 @@ export class HttpsConnection implements Connection, RequestOwner {
   }
 
   /**
-   * A stream ended with nothing. One that was refused was not looked at (RFC 9113 §8.7): for the connection ends, or for
-   * there are too many.
+   * A stream ended without a response. A refused one was not processed (RFC 9113 §8.7): the connection is ending, or
+   * there are too many streams.
    *
-   * Knot Resolver takes one body at a time, and refuses those that come between. A server has to know both methods (RFC
-   * 8484 §4.1), and GET has no body: this connection is asked by GET from then on.
+   * Knot Resolver takes one body at a time, and refuses others that come meanwhile. A server has to support both
+   * methods (RFC 8484 §4.1), and GET has no body: this connection uses GET from then on.
    */
   private onReset(call: Call, method: HttpsAddress["method"], code: number): void {
     const { owner } = this.options
@@ -141,7 +141,7 @@ export class HttpsConnection implements Connection, RequestOwner {
     owner.onLost(call, message, isRefused || this.answered > 0)
   }
 
-  /** Whether anybody is there: a PING wants an answer (RFC 9113 §6.7). Where none comes, all is asked elsewhere too. */
+  /** A PING has to be answered (RFC 9113 §6.7). Where it is not, all questions are asked on another connection too. */
   onSilence(times: number): void {
     if (this.isOver || this.session.destroyed) return
     if (times === 2) this.options.owner.onSilent(this.requests.values().map(({ call }) => call))

@@ -1,12 +1,12 @@
 /**
  * A question that an upstream has answered well: probes ask it again.
  *
- * An upstream may answer for some names only: a site that reaches nothing outside knows its own zone and is silent about
- * the root. So the questions that it has answered say more than any question of ours could.
+ * An upstream may answer for some names only: a site that reaches nothing outside knows its own zone and is silent
+ * about the root. So the questions that it has answered say more than any question of ours could.
  *
  * It is kept in memory that all threads share: the thread that checks an upstream may never have had an answer from it.
- * It is written without a lock, under a checksum: where two threads write at once, or one dies in the middle, there is no
- * question until the next one is noted.
+ * It is written without a lock, under a checksum: where two threads write at once, or one dies in the middle, there is
+ * no question until the next one is noted.
  */
 import { Class, Type } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"

@@ -25,7 +25,7 @@ const FAULT_MS = 1_000
 /** No attempt follows another sooner: a busy machine is not a lost datagram. */
 export const MIN_PATIENCE_MS = 50
 /**
- * So much later than the mean an answer is late at the earliest, however steady the answers are: clocks are coarse, and a
+ * An answer is never late before the mean and this much more, however steady the answers are: clocks are coarse, and a
  * thread may be held up (RFC 6298 §2, the granularity G).
  */
 const GRANULARITY_MS = 25

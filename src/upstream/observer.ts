@@ -1,17 +1,17 @@
-/** Who watches what becomes of an upstream: its counters, and whoever reads the log for a fault. */
+/** Observes the attempts at an upstream: for its counters, and for the log. */
 import { rcodeName } from "../dns/codes.ts"
 import { formatQuestion } from "../dns/question.ts"
 import type { Say } from "../telemetry/event-log.ts"
 import type { EndedAttempt, UpstreamTally } from "../telemetry/upstream-tallies.ts"
 
 export interface UpstreamObserver extends UpstreamTally {
-  /** Something worth knowing happened to the upstream; undefined where nobody reads it. */
+  /** Logs an event of the upstream; undefined where the log level is off. */
   readonly note: Say | undefined
 }
 
 export const unobserved: UpstreamObserver = { ended: () => {}, withheld: () => {}, note: undefined }
 
-/** @param debug says what happens, where that is wanted */
+/** @param debug logs at the level `debug`; undefined where it is off */
 export const observe = (upstream: string, tally: UpstreamTally, debug: Say | undefined): UpstreamObserver => {
   if (debug === undefined) return { ...tally, note: undefined }
   return {

@@ -166,7 +166,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     this.goOn()
   }
 
-  /** Who called is the network or a timer: the question gets no answer, and whoever waits for it SERVFAIL. */
+  /** An exception in a callback of the network or of a timer: the question fails, and its clients get SERVFAIL. */
   onDefect(thrown: unknown): void {
     if (!this.isOver) this.finish(Exit.die(thrown))
   }

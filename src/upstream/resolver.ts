@@ -171,8 +171,8 @@ export class Resolver {
   }
 
   /**
-   * Whether a socket is to an address that is asked no more: for it is silent, or others have found that it is. What waits
-   * there is asked at the next.
+   * Whether a socket is to an address that is no longer used, because it is silent or another thread has found it so.
+   * The questions that wait there are sent to the next address.
    *
    * @param isLate whether a question has just been left unanswered
    */

@@ -1,8 +1,9 @@
 /**
  * How long each attempt is waited for before the next one starts, drawn from a `Schedule`.
  *
- * Delays grow by half from attempt to attempt and are spread upwards, so that queries that failed together do not come
- * back together, and none comes before its time. They are drawn for many queries ahead: most queries are answered before the first of them is over.
+ * Delays grow by half from attempt to attempt and are spread upwards, so that queries that failed together are not
+ * retried together, and none is retried early. They are drawn for many queries ahead: most queries are answered before
+ * the first delay is over.
  */
 import { Duration, Effect, Pull, Random, Schedule } from "effect"
 

@@ -23,7 +23,7 @@ import { Vigil, WatchedConnection } from "./vigil.ts"
 const MAX_WAITING = 2048
 /** Questions that were given up and never answered: past that another connection serves better. */
 const MAX_UNANSWERED = 256
-/** Answers that nobody asked for: after the first no more is asked, after so many what waits is asked elsewhere. */
+/** Answers to no question: after the first no more is asked here, after so many the connection is closed. */
 const MAX_STRANGERS = 8
 /** Answers that come again, for each that was awaited. */
 const MAX_REPEATS = 2
@@ -117,8 +117,8 @@ export class StreamConnection implements Connection {
   /**
    * Nothing comes in: it is dead, or the first question on it is slow and the server answers in order.
    *
-   * It is asked what any server can answer at once; where that is answered, the others are slow for their own sake. Else
-   * those behind the first are asked on another connection, and then the first too.
+   * It is asked a question that any server can answer at once. Where that is answered, the others are slow for a reason
+   * of their own. Else those behind the first are asked on another connection, and then the first too.
    */
   onSilence(times: number): void {
     const { owner } = this.options
@@ -213,8 +213,9 @@ export class StreamConnection implements Connection {
   }
 
   /**
-   * An answer that comes again is passed over. After one that nobody asked for no more is asked here: what waits may still
-   * be answered, else it is asked elsewhere. What is no answer ends the connection at once.
+   * An answer that comes again is ignored. After one to no question no more is asked here: the questions that wait may
+   * still be answered, else they are asked on another connection. A message that is no answer ends the connection at
+   * once.
    */
   private onStranger(message: Uint8Array, id: number): void {
     this.options.owner.onStranger()
@@ -230,7 +231,9 @@ export class StreamConnection implements Connection {
     if (this.vigil.isSuspect) this.lookAtQueue(turn)
   }
 
-  /** The first word after a silence: the oldest question's answer before the probe's, or the probe's before older ones'. */
+  /**
+   * After a silence the first answer shows the order: it is the oldest question's, or the probe's before older ones.
+   */
   private lookAtQueue(turn: number): void {
     const { probed, first } = this
     if (first === undefined) return

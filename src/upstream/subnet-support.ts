@@ -1,8 +1,8 @@
 /**
  * Whether an upstream serves EDNS Client Subnet, as far as its answers to one thread show.
  *
- * One that does gives the option back, with a scope (RFC 7871 §7.1.3, §7.2.1). So an answer without it is suspicious, unless
- * the upstream never gives it back: whoever forges an answer to a question for one network would have it kept for all.
+ * One that does returns the option, with a scope (RFC 7871 §7.1.3, §7.2.1). So an answer without it is suspicious,
+ * unless the upstream never returns it: a forged answer to a question for one network would be kept for all.
  *
  * Pure: it is told the time.
  */

@@ -1,9 +1,10 @@
 /**
- * How many questions an upstream is asked at once that has said it is asked too much (RFC 6585 §4), and when again.
+ * The limit on questions at once for an upstream that has said that it gets too many (RFC 6585 §4), and the time until
+ * it may be asked again.
  *
- * What it was answering when it refused others is what it can do: no more are asked at once from then on. Each time that
- * it refuses again that is halved. When it has refused none for a while it grows by one for each round of answers, until it
- * is no limit any more. Pure: it is told the time.
+ * The limit begins as the number of questions that it was answering when it refused others, and is halved each time it
+ * refuses again. When it has refused none for a while, the limit grows by one for each round of answers, until there is
+ * none any more. Pure: it is told the time.
  */
 
 /** Until it is asked again where it does not say: doubled each time. */

@@ -2,8 +2,8 @@
  * The upstreams of the configuration, each once however many groups it is in, with the ways to it, and the groups that
  * questions go to.
  *
- * The group of questions that no rule is for changes when the system's resolvers do. An upstream that is in no group any
- * more is let go when what it was asked is over.
+ * The group of questions that no rule is for changes when the system's resolvers do. An upstream that is in no group
+ * any more is let go when what it was asked is over.
  */
 import type { SecureContext } from "node:tls"
 import { Effect, Exit, FiberSet, Scope } from "effect"
@@ -27,7 +27,9 @@ import { spotOfServer } from "./spot.ts"
 import { Upstream } from "./upstream.ts"
 import { findBy, Whereabouts } from "./whereabouts.ts"
 
-/** A connection on which nothing came in for so long is left at last: before the next attempt, which then has another. */
+/**
+ * A connection on which nothing came in for so long is left at last: before the next attempt, which then has another.
+ */
 const SILENCE_SHARE = 0.75
 /** Later than this behind a query's deadline nothing is under way of what was asked. */
 const LET_GO_AFTER_MS = 1_000

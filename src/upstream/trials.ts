@@ -1,10 +1,10 @@
 /**
- * Questions that are sent to an upstream though its breaker is not closed, because there is nobody else to ask.
+ * Questions that are sent to an upstream though its breaker is not closed, because no other upstream is left.
  *
- * An upstream may be silent about most names and still answer for some: a site that has lost its way out knows its own
- * zone. So whoever asks is let through, as long as few are under way; but one question a zone at a time, and none for a
- * zone that was asked for in vain a moment ago, so that what cannot be resolved leaves room for what can. Where many ask,
- * the others fail at once.
+ * An upstream may be silent about most names and still answer for some: a site without a way to the internet knows its
+ * own zone. So a few questions at a time are let through, one for each zone, and none for a zone that was tried without
+ * an answer a moment ago, so that zones that cannot be resolved leave room for those that can. Other questions fail at
+ * once.
  *
  * One thread's own. Pure: it is told the time.
  */
@@ -25,7 +25,7 @@ export class Trials {
   private readonly untilMs = new Float64Array(CELLS)
   private readonly seed: number
 
-  /** @param seed by which zones share cells; nobody outside may know it */
+  /** @param seed by which zones share cells; secret, so that an attacker cannot choose zones that share one */
   constructor(seed = SEED) {
     this.seed = seed
   }

@@ -75,8 +75,8 @@ export class UpstreamAttempt implements Attempt {
   }
 
   /**
-   * Whether it failed for its question's sake, as far as one can see: a reply that is of no use (RFC 9520 §2), or silence
-   * of an upstream, or a broken connection to it, while it answered others.
+   * Whether it seems to have failed because of its question: the reply was of no use (RFC 9520 §2), or the upstream was
+   * silent, or the connection to it broke, while it answered others.
    */
   get isItsQuestions(): boolean {
     const { breaker } = this.upstream

@@ -26,15 +26,15 @@ export class Upstream {
   readonly latency: Latency
   /** Who checks it, where it has to be checked. */
   readonly watch: Watch
-  /** What it is asked to see whether it is there. */
+  /** A question that it has answered, for probes. */
   readonly known: KnownQuestion
   /** How much of EDNS it takes. */
   readonly edns = new EdnsSupport()
   /** Whether it takes account of clients' networks. */
   readonly subnets = new SubnetSupport()
-  /** Who asks it though its breaker is not closed. */
+  /** Questions that are sent to it though its breaker is not closed. */
   readonly trials = new Trials()
-  /** Who watches what becomes of the attempts at it. */
+  /** Counts and logs the attempts at it. */
   readonly observer: UpstreamObserver
   /** Exchanges under way in this thread. */
   inFlight = 0

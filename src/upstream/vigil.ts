@@ -1,11 +1,11 @@
 /**
  * Watches a connection for silence and for idleness.
  *
- * A connection can die without a word: a router forgets it, a server hangs, and the kernel goes on sending for a quarter
- * of an hour (Node has no TCP_USER_TIMEOUT). So one on which questions wait and nothing comes in is suspect after a
- * time: no more is asked on it, and each time that it has been silent for as long again it is told so. It may be a server
- * that answers in order and has a slow question before it: so what waits is asked elsewhere (`stream-connection.ts`),
- * and the connection is closed when nobody waits for anything on it.
+ * A connection can die without a word: a router forgets it, a server hangs, and the kernel goes on sending for a
+ * quarter of an hour (Node has no TCP_USER_TIMEOUT). So one on which questions wait and nothing comes in is suspect
+ * after a time: no more is asked on it, and it is told of the silence each time that it has lasted as long again. The
+ * server may answer in order and be busy with a slow question: so the questions that wait are asked on another
+ * connection (`stream-connection.ts`), and this one is closed when none waits on it any more.
  *
  * One timer a connection, moved only where it would fire too late.
  */

@@ -5,8 +5,8 @@
  * are to be had. A name that is not known yet is asked for at growing pauses; the server runs meanwhile, and its other
  * upstreams answer.
  *
- * The first of them is asked. One that answers nothing, or that there is no way to, makes room for the next: for all
- * resolvers of the thread, and by a word in the memory that they share for those of all threads.
+ * The first of them is asked. One that does not answer, or cannot be reached, makes room for the next: for all
+ * resolvers of the thread, and, by a word in shared memory, for those of all threads.
  */
 import { promises as dns } from "node:dns"
 import { Deferred, Effect, type Scope } from "effect"
@@ -176,7 +176,7 @@ export class Whereabouts {
     if (this.addresses[0] !== address) this.begin([address, ...this.addresses.filter((other) => other !== address)])
   }
 
-  /** Nobody answers at the address: it is tried last from now on, and those that have answered before the others. */
+  /** The address does not answer: it is tried last from now on, after those that have answered and the others. */
   passOver(address: string): void {
     this.proven.delete(address)
     if (this.addresses[0] !== address || this.others === 0) return

@@ -11,7 +11,9 @@ const NAME = "www.example.test"
 const TTL = 300
 const dead = olderBy(TTL + 1)
 
-/** An upstream whose answers to the one name a test changes; others are answered as ever, so that Redis can be probed. */
+/**
+ * An upstream whose answers to the one name a test changes; others are answered as ever, so that Redis can be probed.
+ */
 const changing = (first: Behaviour) =>
   Effect.gen(function* () {
     const state = { now: first }

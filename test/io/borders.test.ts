@@ -1,4 +1,6 @@
-/** Where the network or a timer calls in: what throws there ends what was called, is reported, and nothing else ends. */
+/**
+ * Where the network or a timer calls in: what throws there ends what was called, is reported, and nothing else ends.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"

@@ -1,4 +1,6 @@
-/** No descriptor is left: what cannot be opened is told, once for each, nothing spins, and it goes on when there is one. */
+/**
+ * No descriptor is left: what cannot be opened is told, once for each, nothing spins, and it goes on when there is one.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"

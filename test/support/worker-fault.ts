@@ -1,9 +1,9 @@
 /**
  * Loaded into the server before its own code (`NODE_OPTIONS=--import`): does to its threads what a test asks for.
  *
- * A fault is a file in the directory `STRAND_TEST_FAULTS`, named for the worker (0 is the main thread), with the fault's
- * kind in it. It is taken away before the fault happens, and nothing else of the thread runs in between. A worker for
- * which there is a file `stillborn-1` ends as soon as it begins.
+ * A fault is a file in the directory `STRAND_TEST_FAULTS`, named for the worker (0 is the main thread), with the
+ * fault's kind in it. It is taken away before the fault happens, and nothing else of the thread runs in between. A
+ * worker for which there is a file `stillborn-1` ends as soon as it begins.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"

@@ -6,7 +6,7 @@
  * more of them for the next calls, it pauses first: until a batch is full at that rate, within bounds, and never below
  * the rate at which the pause pays. Timers, TCP and fibers run between the turns.
  *
- * What a socket throws is reported, and the others have their turn all the same.
+ * An exception of one socket's callback is reported, and the other sockets have their turn all the same.
  */
 import { runGuarded } from "../guard.ts"
 import type { Incidents } from "../incidents.ts"

@@ -62,7 +62,7 @@ export class Arguments {
     return this.libc.connect(fd, this.address, writeSocketAddress(this.octets, 0, endpoint))
   }
 
-  /** Forgets what waits in a connected socket: it may have come from anybody, while the socket was bound only. */
+  /** Discards what a connected socket has received: while it was only bound, any sender could reach it. */
   discardReceived(fd: number): void {
     while (this.libc.recv(fd, this.address, 1, MSG_DONTWAIT) >= 0) {}
   }

@@ -53,8 +53,8 @@ export class StreamShared {
   }
 
   /**
-   * A copy of what was read. Such copies share memory with each other only: most are done with at once, and a query that
-   * waits for long beside one would keep it.
+   * A copy of the octets that were read. Copies share memory only with each other: most are short-lived, and a query
+   * that waits for long would keep alive whatever memory it shared.
    */
   takeChunk(length: number): Buffer {
     if (this.roomUsed + length > this.room.byteLength) {
@@ -123,7 +123,7 @@ export class BatchedStream implements StreamSocket, Drained {
 
   flush(): void {}
 
-  /** Where it is read, reading finds out what is wrong; else nobody would, and nobody is there to be answered. */
+  /** Where the socket is read, reading meets the error. Else it is closed here: no peer is left to be answered. */
   onBroken(): void {
     if (this.isPaused || this.hasPeerEnded) this.destroy()
   }

@@ -1,6 +1,6 @@
 /**
- * Sockets of which the kernel says without end that they are broken: what is polled is counted, so that a loop that spins
- * is seen on a machine of any speed.
+ * Sockets of which the kernel says without end that they are broken: what is polled is counted, so that a loop that
+ * spins is seen on a machine of any speed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Scope } from "effect"
