@@ -8,7 +8,7 @@ import { tallyOctets, UpstreamTallies, type UpstreamTally } from "./upstream-tal
 export const counterMeanings = {
   "queries.udp": "packets received by UDP",
   "queries.tcp": "messages received by TCP",
-  "queries.dropped": "packets that were no query, or whose client is denied by dropping",
+  "queries.dropped": "packets that were no query, or that cannot be answered: cut off, or from port 0",
   "queries.denied": "queries of clients that may not ask",
   "queries.malformed": "queries answered FORMERR, NOTIMP, BADVERS or REFUSED for what they are",
   "queries.looped": "queries that came back to this server by way of another",
