@@ -7,7 +7,8 @@ import { address, fakeUpstream } from "../support/fake-upstream.ts"
 import { startListening } from "../support/process.ts"
 import { redisServer, startRedis } from "../support/redis.ts"
 import { addressesOf, ask, startServer } from "../support/server.ts"
-import { askAndShare, awaitCount, awaitTier, entriesOf, startSharing, until } from "../support/shared-servers.ts"
+import { askAndShare, awaitCount, awaitTier, entriesOf, startSharing } from "../support/shared-servers.ts"
+import { until } from "../support/until.ts"
 
 const NAME = "www.example.test"
 /** A machine may be slow. */

@@ -8,6 +8,7 @@ import { address, type Behaviour, failing, fakeUpstream, nameOf } from "../suppo
 import { freePort } from "../support/ports.ts"
 import { start, startListening } from "../support/process.ts"
 import { ask, rcodeOf } from "../support/server.ts"
+import { until } from "../support/until.ts"
 
 /** A pipe with a name: its ends can be opened and closed while a server has it. */
 interface NamedPipe {
@@ -97,15 +98,6 @@ const endsWith0 = (server: {
   Effect.gen(function* () {
     server.child.kill("SIGTERM")
     assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
-  })
-
-const until = (what: string, isSo: () => boolean) =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 400; i++) {
-      if (isSo()) return
-      yield* Effect.sleep(25)
-    }
-    assert.fail(`never: ${what}`)
   })
 
 for (const [workers, format] of [

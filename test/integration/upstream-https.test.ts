@@ -3,12 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { pinOf } from "../../src/io/server-identity.ts"
 import { authority } from "../support/certificates.ts"
-import { goodAnswers, until } from "../support/fresh-names.ts"
+import { goodAnswers } from "../support/fresh-names.ts"
 import { answerHttps, httpsUpstream, type OnRequest } from "../support/https-upstream.ts"
 import { mirrorReply } from "../support/mirror.ts"
 import { proxyTo } from "../support/proxy.ts"
 import { streamUpstream } from "../support/stream-upstream.ts"
 import { serverTrusting } from "../support/trusting-server.ts"
+import { until } from "../support/until.ts"
 
 const trusted = authority()
 const certificate = trusted.issue({ names: ["dns.test", "127.0.0.1"] })
@@ -199,7 +200,7 @@ describe("a connection to an upstream over HTTPS", () => {
       way.swallow()
       assert.strictEqual(yield* goodAnswers(server, 20), 20)
       assert.strictEqual(way.connections.length, 2)
-      yield* until(() => way.connections[0]!.destroyed)
+      yield* until("the connection is closed", () => way.connections[0]!.destroyed)
     })
   )
 
@@ -209,7 +210,7 @@ describe("a connection to an upstream over HTTPS", () => {
       const server = yield* serverFor([at(upstream)])
       assert.strictEqual(yield* goodAnswers(server, 1), 1)
       for (const session of upstream.sessions) session.close()
-      yield* until(() => upstream.sockets().length === 0)
+      yield* until("all connections are closed", () => upstream.sockets().length === 0)
       assert.strictEqual(yield* goodAnswers(server, 1), 1)
       assert.strictEqual(server.counters.read("upstream.retries"), 0)
     })

@@ -7,13 +7,14 @@ import { digestOfSigned, pinOf } from "../../src/io/server-identity.ts"
 import { askMany } from "../support/bulk-client.ts"
 import { authority } from "../support/certificates.ts"
 import { framed } from "../support/fake-upstream.ts"
-import { goodAnswers, isGood, until } from "../support/fresh-names.ts"
+import { goodAnswers, isGood } from "../support/fresh-names.ts"
 import { httpsUpstream } from "../support/https-upstream.ts"
 import { mirrorReply } from "../support/mirror.ts"
 import { encodeQuestion, rcodeOf } from "../support/server.ts"
 import { stampOf } from "../support/stamps.ts"
 import { answer, listening, type OnQuery, reset, stop, streamUpstream } from "../support/stream-upstream.ts"
 import { serverTrusting } from "../support/trusting-server.ts"
+import { until } from "../support/until.ts"
 
 const trusted = authority()
 const certificate = trusted.issue({ names: ["dns.test", "127.0.0.1"] })
@@ -277,7 +278,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         const server = yield* serverFor([`${protocol}://127.0.0.1:${upstream.port}`])
         assert.strictEqual(yield* goodAnswers(server, 1), 1)
         for (const { socket } of upstream.connections) socket.end()
-        yield* until(() => upstream.open() === 0)
+        yield* until("all connections are closed", () => upstream.open() === 0)
         assert.strictEqual(yield* goodAnswers(server, 1), 1)
         assert.strictEqual(upstream.connections.length, 2)
         assert.strictEqual(server.counters.read("upstream.retries"), 0)
@@ -295,7 +296,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         isSilent = true
         assert.strictEqual(yield* goodAnswers(server, 20), 20)
         const [first] = upstream.connections
-        yield* until(() => first!.socket.destroyed)
+        yield* until("the connection is closed", () => first!.socket.destroyed)
         // Five that were answered, twenty that were not, and one to find out.
         assert.strictEqual(first!.asked, 26)
         assert.isAtMost(upstream.open(), 1)
@@ -315,7 +316,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         // It sees that it was left when it reads again.
         isStuck = false
         for (const { socket } of stuck.connections) socket.resume()
-        yield* until(() => stuck.connections[0]!.socket.destroyed)
+        yield* until("the connection is closed", () => stuck.connections[0]!.socket.destroyed)
       })
     )
 
@@ -355,7 +356,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         })
         const server = yield* serverFor([`${protocol}://127.0.0.1:${upstream.port}`])
         assert.strictEqual(yield* goodAnswers(server, 10), 10)
-        yield* until(() => upstream.connections[0]!.socket.destroyed)
+        yield* until("the connection is closed", () => upstream.connections[0]!.socket.destroyed)
       })
     )
 
@@ -367,7 +368,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         const good = yield* upstreamThat()
         const server = yield* serverFor([bad, good].map(({ port }) => `${protocol}://127.0.0.1:${port}`))
         assert.strictEqual(yield* goodAnswers(server, 20), 20)
-        yield* until(() => bad.open() === 0)
+        yield* until("all connections are closed", () => bad.open() === 0)
       })
     )
 

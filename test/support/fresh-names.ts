@@ -22,10 +22,3 @@ export const goodAnswers = (server: RunningServer, count: number): Effect.Effect
 
 export const isGood = (answer: Buffer): boolean =>
   readReply(answer).rcode === 0 && answer.subarray(-4).equals(deservedData(answer))
-
-/** Waits until it is so; dies where it never is. */
-export const until = (isSo: () => boolean): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 400 && !isSo(); i++) yield* Effect.sleep(25)
-    if (!isSo()) yield* Effect.die(new Error("it did not become so"))
-  })

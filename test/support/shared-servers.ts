@@ -4,19 +4,10 @@ import { RedisPatience } from "../../src/cache/redis-lookups.ts"
 import type { CounterName } from "../../src/telemetry/counters.ts"
 import type { RunningRedis } from "./redis.ts"
 import { type RunningServer, startServer } from "./server.ts"
+import { until } from "./until.ts"
 
 /** A machine may be slow: where a test is not about that, Redis gets long to answer. */
 const LONG_MS = 5_000
-
-/** Waits until something holds; dies when it never does. */
-export const until = (what: string, holds: () => boolean): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 600; i++) {
-      if (holds()) return
-      yield* Effect.sleep(25)
-    }
-    yield* Effect.die(new Error(`never: ${what}`))
-  })
 
 export const awaitCount = (server: RunningServer, name: CounterName, count: number): Effect.Effect<void> =>
   until(`${name} is ${count}`, () => server.counters.read(name) >= count)
