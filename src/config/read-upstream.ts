@@ -37,7 +37,8 @@ const readBare = (text: string): Read<UpstreamAddress> => {
   return Result.isSuccess(read)
     ? somebody({ protocol: "udp", endpoint: read.success })
     : Result.fail(
-        `an IP address, with or without a port (IPv6 as [address]:port), or a name behind udp:// or tcp://${meantUpstream(text)}`
+        "an IP address, with or without a port (IPv6 as [address]:port), or a name behind udp:// or tcp://" +
+          meantUpstream(text)
       )
 }
 

@@ -1,5 +1,4 @@
 /** Settings that are allowed and seldom meant: each a line with the place, what is written there, and its effect. */
-import { isIPv4 } from "node:net"
 import { IpNetwork, NetAddress } from "effect/net"
 import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
 import { asksForPlace, conditionsKey } from "./conditions.ts"
@@ -155,12 +154,9 @@ const ofClients = (settings: Partial<Settings>, say: Say, isSet: (name: SettingN
   const isOpen = listen.some(({ endpoint }) => !isLoopback(endpoint.address))
   allow.forEach((network, i) => {
     if (network.prefixLength !== 0 || !isOpen) return
-    say(
-      "allow",
-      IpNetwork.format(network),
-      `anybody ${isIPv4(NetAddress.formatIp(network.address)) ? "by IPv4 " : "by IPv6 "}may ask: such servers are used in attacks on others`,
-      i
-    )
+    const family = NetAddress.isIpv4Address(network.address) ? "IPv4" : "IPv6"
+    const what = `anybody by ${family} may ask: such servers are used in attacks on others`
+    say("allow", IpNetwork.format(network), what, i)
   })
   if (isSet("maxTcpConnectionsPerClient") && maxTcpConnectionsPerClient > maxTcpConnections) {
     say(

@@ -39,7 +39,8 @@ if (existsSync(built)) {
   await import(pathToFileURL(join(root, `src/${program}.ts`)).href)
 } else {
   console.error(
-    `There is no build, no compiler to make one, and Node ${process.versions.node} cannot read the sources: run \`npm ci\` without --omit, or use Node 22.19 or newer.`
+    `There is no build, no compiler to make one, and Node ${process.versions.node} cannot read the sources: ` +
+      "run `npm ci` without --omit, or use Node 22.19 or newer."
   )
   process.exit(1)
 }

@@ -129,7 +129,8 @@ const inUse = (protocol: Protocol | undefined, endpoint: Endpoint): string => {
       ? (portHolder("udp", endpoint) ?? portHolder("tcp", endpoint))
       : portHolder(protocol, endpoint)
   if (holder === undefined) {
-    return `in use by another program (\`ss -lunpt 'sport = :${endpoint.port}'\` as root shows which): end it, or listen elsewhere`
+    const shown = `\`ss -lunpt 'sport = :${endpoint.port}'\` as root shows which`
+    return `in use by another program (${shown}): end it, or listen elsewhere`
   }
   const who = `in use by ${holder.program} (process ${holder.pid})`
   return holder.program === "systemd-resolved"
@@ -140,7 +141,11 @@ const inUse = (protocol: Protocol | undefined, endpoint: Endpoint): string => {
 const notAllowed = (port: number): string => {
   const free = unprivilegedFrom()
   if (port === 0 || port >= free) return "this user may not listen there"
-  return `ports below ${free} need a privilege: \`sysctl net.ipv4.ip_unprivileged_port_start=${port}\`, or \`setcap cap_net_bind_service=+ep ${process.execPath}\`, or AmbientCapabilities=CAP_NET_BIND_SERVICE in a unit of systemd; or listen at a port from ${free} on`
+  return (
+    `ports below ${free} need a privilege: \`sysctl net.ipv4.ip_unprivileged_port_start=${port}\`, or ` +
+    `\`setcap cap_net_bind_service=+ep ${process.execPath}\`, or AmbientCapabilities=CAP_NET_BIND_SERVICE in a unit of ` +
+    `systemd; or listen at a port from ${free} on`
+  )
 }
 
 /** The first port that needs no privilege (ip(7)). */

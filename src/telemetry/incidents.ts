@@ -25,7 +25,8 @@ export const layerIncidents: Layer.Layer<never, never, Counters> = Layer.effect(
         saidMs = nowMs
         runFork(
           Effect.logError(
-            `no file descriptor was left for ${what}: raise the limit (ulimit -n, systemd's LimitNOFILE) or lower max_tcp_connections`
+            `no file descriptor was left for ${what}: ` +
+              "raise the limit (ulimit -n, systemd's LimitNOFILE) or lower max_tcp_connections"
           )
         )
       }
