@@ -7,7 +7,7 @@
  * | 4 | when it was stored: seconds since 1970 by Redis's clock |
  * | 12 – 65,535 | the answer, octet for octet as this server keeps it; how long it lives is what its records say |
  *
- * Without an answer it says that what was known before was superseded, by an answer that may not be kept.
+ * Without an answer it is a note that earlier answers were superseded, by one that may not be kept.
  *
  * Integers in network order.
  */
@@ -20,11 +20,11 @@ export const MAX_ENTRY_SIZE = STAMP_SIZE + MAX_MESSAGE_SIZE
 export interface SharedEntry {
   readonly generation: number
   readonly storedSeconds: number
-  /** Empty where it says that what was known before was superseded. */
+  /** Empty in a note that earlier answers were superseded. */
   readonly wire: Uint8Array
 }
 
-/** What says that all that was stored before was superseded. */
+/** A note that all answers that were stored before were superseded. */
 export const encodeSuperseded = (generation: number, storedSeconds: number): Buffer =>
   encodeEntry({ generation, storedSeconds, wire: NO_OCTETS })
 

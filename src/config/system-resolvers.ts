@@ -88,7 +88,7 @@ const LOOK_EVERY_MS = 2_000
  *
  * The file is looked at every two seconds: that sees one that was written over, one that another was renamed to, what a
  * link points to and what was mounted over it, on every file system. A change is told when two looks have seen the
- * same, so that nothing half written counts; a file that names nobody changes nothing.
+ * same, so that nothing half written counts; a file without resolvers changes nothing.
  */
 export const followSystemResolvers = <E, R>({
   known,

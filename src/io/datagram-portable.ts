@@ -90,7 +90,7 @@ class PortableSocket implements DatagramSocket {
     this.batch = [datagram]
     const remote = connected ? socket.remoteAddress() : undefined
     socket.on("message", (payload: Buffer, peer: RemoteInfo) => {
-      // It came from anybody while the socket was bound and not connected yet.
+      // While the socket was bound and not yet connected, any sender could reach it.
       if (remote !== undefined && (peer.port !== remote.port || peer.address !== remote.address)) return
       datagram.payload = payload
       datagram.length = payload.length

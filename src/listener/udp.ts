@@ -41,7 +41,7 @@ export const listenUdp = (
       fibers.endBatch()
     }
     const take = (datagram: Datagram, i: number): void => {
-      // Nothing can be sent to port 0: whoever wrote it there wants no answer (RFC 768), or harm.
+      // Nothing can be sent to port 0: the sender wants no answer (RFC 768), or harm.
       if (datagram.isTruncated || datagram.peer.port === 0) {
         counters.add("queries.dropped")
         return

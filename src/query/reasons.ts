@@ -1,8 +1,8 @@
 /**
  * Why a query gets an error, in words for people (RFC 8914).
  *
- * Clients are told in general terms: messages of the operating system and addresses of upstreams are for the log and the
- * trace.
+ * Clients are told in general terms: messages of the operating system and addresses of upstreams are for the log and
+ * the trace.
  */
 import type { Cause } from "effect"
 import { ExtendedError } from "../dns/codes.ts"

@@ -7,11 +7,11 @@
  *   upstream 1  …
  * ```
  *
- * Which place is an upstream's is found by a hash of all that it is: the first thread that knows it takes a free place,
- * the others find it there. What threads decide by is a word, changed
- * by an atomic operation. Times and estimates are doubles of 8 octets in their places, which a processor of 64 bits
- * writes in one piece; where two threads write at once one of them is lost, and what follows is as if its answer had
- * not been seen (docs/decisions/0016-shared-breakers.md).
+ * The place of an upstream is found by a hash of its key: the first thread that knows the upstream takes a free place,
+ * the others find it there. What threads decide by is a word, changed by an atomic operation. Times and estimates are
+ * doubles of 8 octets in their places, which a processor of 64 bits writes in one piece; where two threads write at
+ * once one of them is lost, and what follows is as if its answer had not been seen
+ * (docs/decisions/0016-shared-breakers.md).
  *
  * Times are those of the monotonic clock that all threads of a process have in common.
  */

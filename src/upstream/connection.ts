@@ -74,7 +74,7 @@ export interface Connection {
   /** Questions that wait on it, those that were given up among them. */
   readonly waiting: number
   readonly ask: (call: Call) => void
-  /** Nobody waits for the call any more. */
+  /** The call was given up. */
   readonly forget: (call: Call) => void
 }
 

@@ -190,7 +190,7 @@ export class Resolver {
   private readonly closeDrained: Effect.Effect<void> = Effect.suspend(() => {
     for (const [upstream, open] of this.ports) {
       if (open.port.whereabouts !== undefined) this.isLeft(open, upstream, false)
-      // Nobody asks it any more.
+      // The upstream is no longer in use.
       if (!this.options.connections.has(upstream) && this.ports.delete(upstream)) this.draining.push(open)
     }
     const over = this.draining.filter(({ port }) => port.isIdle)
