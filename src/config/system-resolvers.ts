@@ -76,7 +76,8 @@ const readNow = (path: string): string => {
 export interface FollowOptions<E, R> {
   /** What is in use: told of only what differs from it. */
   readonly known: ReadonlyArray<string>
-  readonly onChange: (addresses: ReadonlyArray<string>) => Effect.Effect<void, E, R>
+  /** Says whether they are used now, or never will be; else it is told of them again. */
+  readonly onChange: (addresses: ReadonlyArray<string>) => Effect.Effect<boolean, E, R>
   readonly path?: string
   readonly everyMs?: number
 }
@@ -108,8 +109,7 @@ export const followSystemResolvers = <E, R>({
     const isStill = now === seen
     seen = now
     if (!isStill || now === used || addresses.length === 0) return
-    used = now
-    yield* onChange(addresses)
+    if (yield* onChange(addresses)) used = now
   })
   return Effect.forever(Effect.delay(look, everyMs))
 }

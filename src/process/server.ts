@@ -22,13 +22,14 @@ import { StandIn } from "../listener/stand-in.ts"
 import { Coalescer } from "../query/coalescer.ts"
 import { Pipeline } from "../query/pipeline.ts"
 import { makeResolveThroughTier } from "../query/resolve-through-tier.ts"
-import { Counters } from "../telemetry/counters.ts"
+import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { layerEventLog } from "../telemetry/event-log.ts"
 import { layerTracer } from "../telemetry/export.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
 import { layerIncidents } from "../telemetry/incidents.ts"
 import { Latencies } from "../telemetry/latencies.ts"
 import { Traces } from "../telemetry/traces.ts"
+import { placesFor } from "../upstream/cells.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
 import { layerCollection } from "./collection.ts"
 
@@ -61,6 +62,11 @@ const geography = Layer.unwrap(
   })
 )
 
+/** The counters of a server of one thread, by each upstream of the configuration. */
+const counters = Layer.unwrap(
+  Effect.map(Configuration, (settings) => Counters.layerOver(counterMemory(1, placesFor(settings)), 0))
+)
+
 /** What others than queries look at, and change: counters, latencies, what is kept, who is asked. */
 export type Shared = Counters | Latencies | AnswerCache | FailureCache | LiveUpstreams
 
@@ -88,5 +94,5 @@ export const standaloneLayer: Layer.Layer<
   Configuration | DatagramTransport | StreamTransport
 > = serverLayer.pipe(
   Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer, LiveUpstreams.layer)),
-  Layer.provideMerge(Layer.mergeAll(Counters.layer, Latencies.layer))
+  Layer.provideMerge(Layer.mergeAll(counters, Latencies.layer))
 )

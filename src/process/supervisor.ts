@@ -196,7 +196,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
               written = { ...written, ...adopted }
             })
             yield* changes.make({ kind: "adopt-upstreams", servers: adopted }, own)
-            yield* changes.make({ kind: "forget-failures" }, cache.flushAll)
+            yield* cache.flushAll
           })
         ),
       resizeCache: (octets) =>

@@ -36,12 +36,13 @@ export const sayChanged = (changed: ReadonlyArray<SettingName>, fresh: AllGiven)
 
 /**
  * Looks at the system's resolvers for as long as it runs, and has what changed used. The configuration is loaded as a
- * whole: resolvers that cannot be used, such as this server itself, change nothing, and are said.
+ * whole: resolvers that cannot be used, such as this server itself, change nothing, and are said. A change that fails for
+ * another reason, as when a worker ends in the middle of it, is tried again.
  */
-export const followResolvers = <E>(
+export const followResolvers = (
   file: string | undefined,
   given: AllGiven,
-  use: (fresh: LoadedApart) => Effect.Effect<void, E>
+  use: (fresh: LoadedApart) => Effect.Effect<void, Error>
 ): Effect.Effect<void> => {
   const [first] = systemSettings(given)
   if (first === undefined) return Effect.void
@@ -50,10 +51,19 @@ export const followResolvers = <E>(
     known: Array.isArray(addresses) ? addresses.map(String) : [],
     onChange: () =>
       loadApart(file).pipe(
-        Effect.flatMap(use),
-        Effect.catchCause((cause) =>
-          Effect.logError("the system's resolvers have changed, and cannot be used; nothing changed", cause)
-        )
+        Effect.matchEffect({
+          onSuccess: (fresh) =>
+            Effect.matchEffect(use(fresh), {
+              onSuccess: () => Effect.succeed(true),
+              onFailure: ({ message }) =>
+                Effect.as(Effect.logWarning(`the system's resolvers have changed; tried again: ${message}`), false)
+            }),
+          onFailure: ({ message }) =>
+            Effect.as(
+              Effect.logError(`the system's resolvers have changed, and cannot be used; nothing changed: ${message}`),
+              true
+            )
+        })
       )
   })
 }

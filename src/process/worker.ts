@@ -77,7 +77,8 @@ const serve = Effect.gen(function* () {
         case "adopt-places":
           return Effect.sync(() => places.adopt(change.memory))
         case "adopt-upstreams":
-          return upstreams.adopt(decodeAskedServers(change.servers))
+          // What failed with the others may not fail with these.
+          return Effect.map(upstreams.adopt(decodeAskedServers(change.servers)), () => failures.forgetAll())
         case "forget-failures":
           return Effect.sync(() => failures.forgetAll())
       }

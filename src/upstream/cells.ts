@@ -67,7 +67,7 @@ export const upstreamMemory = (upstreams: number): SharedArrayBuffer => {
 }
 
 /** Places for resolvers of the system's that come to be asked later. */
-const SPARE_PLACES = 32
+const SPARE_PLACES = 128
 
 /** Upstreams that a configuration has at most; those in several groups are counted more than once. */
 export const placesFor = ({ upstreams, groups }: Pick<Settings, "upstreams" | "groups">): number =>

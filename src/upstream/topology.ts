@@ -35,7 +35,7 @@ const SILENCE_SHARE = 0.75
 const LET_GO_AFTER_MS = 1_000
 
 export interface Topology {
-  /** All that may be asked. */
+  /** All that may be asked now: not those that are let go. */
   readonly upstreams: () => ReadonlyArray<Upstream>
   readonly connections: ReadonlyMap<Upstream, Connections>
   readonly whereabouts: ReadonlyMap<Upstream, Whereabouts>
@@ -157,7 +157,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
     )
 
     const topology: Topology = {
-      upstreams: () => Array.from(known.values(), ({ upstream }) => upstream),
+      upstreams: () => Array.from(known.values(), ({ upstream }) => upstream).filter(isMember),
       connections,
       whereabouts,
       groupOf: (view) => groups.get(view) ?? common
