@@ -6,10 +6,22 @@ import { u16 } from "../dns/wire.ts"
 /** Octets of the length before each message. */
 export const PREFIX_SIZE = 2
 
-/** Cuts what arrives on one stream into messages. Holds what was pushed and not yet taken. */
+/** Room that is made for the beginning of a message at least. */
+const LEAST_ROOM = 64
+
+/**
+ * Cuts what arrives on one stream into messages. Holds what was pushed and not yet taken.
+ *
+ * A message in pieces is put together in memory that grows with it, so that one that comes octet by octet costs no more
+ * than its length, and nobody is given room for what only its length promises.
+ */
 export class FrameReader {
+  /** What is there: `octets[at, end)`; never written over, for messages are views of it. */
   private octets: Buffer | undefined
   private at = 0
+  private end = 0
+  /** Whether what is behind `end` is room for more. */
+  private isOwn = false
 
   /** Whether a message has begun and not ended. */
   get isInsideFrame(): boolean {
@@ -24,8 +36,16 @@ export class FrameReader {
   /** Takes in what arrived. */
   append(chunk: Buffer): void {
     if (chunk.length === 0) return
-    this.octets = this.octets === undefined ? chunk : Buffer.concat([this.octets.subarray(this.at), chunk])
-    this.at = 0
+    if (this.octets === undefined) {
+      this.octets = chunk
+      this.at = 0
+      this.end = chunk.length
+      this.isOwn = false
+      return
+    }
+    if (!this.isOwn || this.end + chunk.length > this.octets.length) this.move(this.end - this.at + chunk.length)
+    chunk.copy(this.octets, this.end)
+    this.end += chunk.length
   }
 
   /**
@@ -34,15 +54,17 @@ export class FrameReader {
    * The message is a view of the chunk where it lies whole inside it: what is needed later has to be copied.
    */
   next(): Uint8Array | undefined {
+    const { octets } = this
+    if (octets === undefined) return undefined
     const end = this.messageEnd()
-    if (end === 0) return undefined
-    const octets = this.octets!
+    if (end === 0) {
+      // What is left of a chunk would keep all of it, and its neighbours, until the rest comes.
+      if (!this.isOwn) this.move(this.end - this.at)
+      return undefined
+    }
     const message = octets.subarray(this.at + PREFIX_SIZE, end)
     this.at = end
-    if (end === octets.length) {
-      this.octets = undefined
-      this.at = 0
-    }
+    if (end === this.end) this.octets = undefined
     return message
   }
 
@@ -52,12 +74,23 @@ export class FrameReader {
     for (let message = this.next(); message !== undefined; message = this.next()) onMessage(message)
   }
 
+  /** Moves what is there to memory of its own with room for `size` octets, and as many again that the message may need. */
+  private move(size: number): void {
+    const held = this.octets!.subarray(this.at, this.end)
+    const whole = held.length < PREFIX_SIZE ? LEAST_ROOM : PREFIX_SIZE + u16(held, 0)
+    this.octets = Buffer.allocUnsafeSlow(Math.max(size, Math.min(whole, Math.max(2 * size, LEAST_ROOM))))
+    held.copy(this.octets, 0)
+    this.at = 0
+    this.end = held.length
+    this.isOwn = true
+  }
+
   /** Where the first message ends; 0 where it is not whole. */
   private messageEnd(): number {
-    const { octets, at } = this
-    if (octets === undefined || at + PREFIX_SIZE > octets.length) return 0
-    const end = at + PREFIX_SIZE + u16(octets, at)
-    return end > octets.length ? 0 : end
+    const { at, end, octets } = this
+    if (octets === undefined || at + PREFIX_SIZE > end) return 0
+    const messageEnd = at + PREFIX_SIZE + u16(octets, at)
+    return messageEnd > end ? 0 : messageEnd
   }
 }
 

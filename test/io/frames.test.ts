@@ -40,4 +40,60 @@ describe("FrameReader", () => {
     assert.deepStrictEqual([...frame(largest).slice(0, 3)], [255, 255, 7])
     assert.strictEqual(readIn([Buffer.from(frame(largest))])[0]?.length, 65_535)
   })
+
+  it("hands out messages that stay as they are, whatever comes behind them", () => {
+    const reader = new FrameReader()
+    const got: Array<Uint8Array> = []
+    for (let round = 0; round < 20; round++) {
+      for (let at = 0; at < stream.length; at += 7 + round) {
+        reader.push(Buffer.from(stream.subarray(at, at + 7 + round)), (message) => got.push(message))
+      }
+    }
+    assert.deepStrictEqual(
+      got.map((message) => [...message]),
+      Array.from({ length: 20 }, () => messages).flat()
+    )
+  })
+
+  it("does not keep the chunk in which a message has only begun", () => {
+    const reader = new FrameReader()
+    const chunk = Buffer.alloc(60_000)
+    chunk.set(frame(Uint8Array.of(1, 2)), 0)
+    chunk.set([0, 3, 9], 4)
+    reader.push(chunk.subarray(0, 7), () => {})
+    reader.push(Buffer.of(8, 7), (message) => {
+      assert.deepStrictEqual([...message], [9, 8, 7])
+      assert.isBelow(message.buffer.byteLength, 100)
+    })
+  })
+
+  it("gives no room for what only a length promises", () => {
+    const reader = new FrameReader()
+    reader.push(Buffer.of(255, 255, 1), () => {})
+    reader.append(Buffer.alloc(1000))
+    let held = 0
+    const { allocUnsafeSlow } = Buffer
+    Buffer.allocUnsafeSlow = (size) => {
+      held = size
+      return allocUnsafeSlow(size)
+    }
+    reader.append(Buffer.alloc(2000))
+    Buffer.allocUnsafeSlow = allocUnsafeSlow
+    assert.isBelow(held, 7000)
+  })
+
+  it("puts a large message together from single octets at no more cost for each than a small one", () => {
+    const octets = Array.from({ length: 256 }, (_, i) => Buffer.of(i))
+    const millisecondsFor = (size: number): number => {
+      const sent = Buffer.from(frame(new Uint8Array(size)))
+      const startedMs = performance.now()
+      const reader = new FrameReader()
+      for (let round = 0; round < 65_535 / size; round++)
+        for (const octet of sent) reader.push(octets[octet]!, () => {})
+      return performance.now() - startedMs
+    }
+    const best = (size: number): number => Math.min(...[1, 2, 3, 4, 5].map(() => millisecondsFor(size)))
+    const small = best(500)
+    assert.isBelow(best(65_535), 4 * small)
+  })
 })
