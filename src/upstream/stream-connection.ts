@@ -213,15 +213,17 @@ export class StreamConnection implements Connection {
   }
 
   /**
-   * An answer that comes again is ignored. After one to no question no more is asked here: the questions that wait may
-   * still be answered, else they are asked on another connection. A message that is no answer ends the connection at
-   * once.
+   * An answer that comes again is ignored. After one to no question, a question, or a message too short to be either, no
+   * more is asked here: the questions that wait may still be answered, else they are asked on another connection. Any
+   * other message is of another protocol, or its beginning was missed: it ends the connection at once.
    */
   private onStranger(message: Uint8Array, id: number): void {
     this.options.owner.onStranger()
-    const isAnswer = message.length >= HEADER_SIZE && (u16(message, 2) & Flag.QR) !== 0
+    const flags = message.length < HEADER_SIZE ? 0 : u16(message, 2)
+    const isAnswer = (flags & Flag.QR) !== 0
     if (isAnswer && this.recent.has(id) && ++this.repeats <= MAX_REPEATS * this.answered) return
-    if (isAnswer && ++this.strangers <= MAX_STRANGERS) return
+    const isForeign = !isAnswer && (flags & Flag.OpcodeMask) !== 0
+    if (!isForeign && ++this.strangers <= MAX_STRANGERS) return
     this.break("an answer that nobody asked for")
   }
 

@@ -143,7 +143,10 @@ for (const protocol of ["tcp", "tls"] as const) {
       "each answer twice": (query) => [mirrorReply(query), mirrorReply(query)],
       "each answer three times": (query) => [mirrorReply(query), mirrorReply(query), mirrorReply(query)],
       "behind each answer another that nobody asked for": (query) => [mirrorReply(query), stranger(query)],
-      "before each answer another that nobody asked for": (query) => [stranger(query), mirrorReply(query)]
+      "before each answer another that nobody asked for": (query) => [stranger(query), mirrorReply(query)],
+      "before each answer a message of no octets": (query) => [Buffer.alloc(0), mirrorReply(query)],
+      "before each answer a message shorter than a header": (query) => [query.subarray(0, 11), mirrorReply(query)],
+      "before each answer the question as it came": (query) => [query, mirrorReply(query)]
     }
     for (const [way, messages] of Object.entries(ways)) {
       it.live(`${way}: all questions are answered, and what is too much is counted`, () =>
