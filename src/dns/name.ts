@@ -3,7 +3,7 @@
  *
  * Two names are the same when their octets are, letters in either case (RFC 4343).
  */
-import { roomFor, u8, u16 } from "./wire.ts"
+import { lastingRoomFor, u8, u16 } from "./wire.ts"
 
 export const MAX_LABEL_LENGTH = 63
 /** Of a whole name in octets, with the lengths of its labels and the root (RFC 1035 §2.3.4). */
@@ -82,7 +82,7 @@ export const sameName = (a: Uint8Array, aAt: number, b: Uint8Array, bAt: number,
 
 /** A copy of `length` octets from `offset` in lower case. */
 export const lowerCased = (wire: Uint8Array, offset: number, length: number): Uint8Array => {
-  const name = roomFor(length)
+  const name = lastingRoomFor(length)
   for (let i = 0; i < length; i++) name[i] = LOWER[u8(wire, offset + i)]!
   return name
 }

@@ -5,7 +5,7 @@
  */
 import { Class, Flag, Rcode, Type } from "./codes.ts"
 import { MAX_LABEL_LENGTH, MAX_NAME_LENGTH, skipName } from "./name.ts"
-import { copyOf, HEADER_SIZE, NO_OCTETS, u8, u16 } from "./wire.ts"
+import { HEADER_SIZE, lastingCopyOf, NO_OCTETS, u8, u16 } from "./wire.ts"
 
 /** What `readQuery` says of a packet: one of these two, or else the rcode to answer it with (12 bits). */
 export const Verdict = {
@@ -62,7 +62,7 @@ export class Query {
   /** A copy with header and question of its own: all that a reply needs. */
   detach(): Query {
     const copy = new Query()
-    copy.wire = copyOf(this.wire, 0, this.questionEnd)
+    copy.wire = lastingCopyOf(this.wire, 0, this.questionEnd)
     copy.id = this.id
     copy.flags = this.flags
     copy.nameLength = this.nameLength
@@ -72,7 +72,8 @@ export class Query {
     copy.hasOpt = this.hasOpt
     copy.udpSize = this.udpSize
     copy.dnssecOk = this.dnssecOk
-    copy.subnetOption = this.subnetOption
+    const { subnetOption } = this
+    if (subnetOption !== undefined) copy.subnetOption = lastingCopyOf(subnetOption, 0, subnetOption.length)
     copy.leastScope = this.leastScope
     return copy
   }

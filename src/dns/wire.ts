@@ -36,33 +36,51 @@ export const copyOctets = (from: Uint8Array, start: number, end: number, to: Uin
   for (let i = start; i < end; i++) to[at++] = from[i]!
 }
 
-const SLAB_SIZE = 64 << 10
-let slab = new ArrayBuffer(SLAB_SIZE)
-let used = 0
-
 /**
- * Room for so many octets that live for a moment.
- *
- * Such rooms share slabs of memory: an array of its own outside the heap costs a small one more than all else that is
- * done with it.
+ * Memory that is cut into rooms, one behind the other, a new slab when one is used up: an array of its own outside the
+ * heap costs a small room more than all else that is done with it. A slab lives as long as the last of its rooms.
  */
-export const roomFor = (length: number): Uint8Array => {
-  if (length > SLAB_SIZE / 8) return new Uint8Array(length)
-  if (used + length > SLAB_SIZE) {
-    slab = new ArrayBuffer(SLAB_SIZE)
-    used = 0
+class Slabs {
+  private readonly size: number
+  private slab: ArrayBuffer
+  private used = 0
+
+  constructor(size: number) {
+    this.size = size
+    this.slab = new ArrayBuffer(size)
   }
-  const room = new Uint8Array(slab, used, length)
-  used += length
-  return room
+
+  roomFor(length: number): Uint8Array {
+    if (length > this.size >> 3) return new Uint8Array(length)
+    if (this.used + length > this.size) {
+      this.slab = new ArrayBuffer(this.size)
+      this.used = 0
+    }
+    const room = new Uint8Array(this.slab, this.used, length)
+    this.used += length
+    return room
+  }
+
+  copyOf(from: Uint8Array, start: number, end: number): Uint8Array {
+    const copy = this.roomFor(end - start)
+    copyOctets(from, start, end, copy, 0)
+    return copy
+  }
 }
+
+const momentary = new Slabs(64 << 10)
+/** Small, and without the momentary: a query of some dozen octets that waits would keep the answers of its neighbours. */
+const lasting = new Slabs(8 << 10)
 
 /** A copy of `from[start, end)` that lives for a moment. */
-export const copyOf = (from: Uint8Array, start: number, end: number): Uint8Array => {
-  const copy = roomFor(end - start)
-  copyOctets(from, start, end, copy, 0)
-  return copy
-}
+export const copyOf = (from: Uint8Array, start: number, end: number): Uint8Array => momentary.copyOf(from, start, end)
+
+/** Room for so many octets that may live as long as a query waits. */
+export const lastingRoomFor = (length: number): Uint8Array => lasting.roomFor(length)
+
+/** A copy of `from[start, end)` that may live as long as a query waits. */
+export const lastingCopyOf = (from: Uint8Array, start: number, end: number): Uint8Array =>
+  lasting.copyOf(from, start, end)
 
 /** What holds octets before there are any. */
 export const NO_OCTETS: Uint8Array = new Uint8Array(0)

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { findOption, Verdict } from "../../src/dns/query.ts"
+import { questionOf } from "../../src/dns/question.ts"
+import { copyOf } from "../../src/dns/wire.ts"
 import { message, octets, opt, option, pointer, query, question, read, record, word } from "../support/messages.ts"
 
 const verdictOf = (wire: Uint8Array): number => read(wire).verdict
@@ -188,5 +190,18 @@ describe("readQuery", () => {
     assert.isTrue(kept.dnssecOk)
     assert.strictEqual(kept.wire.length, kept.questionEnd)
     assert.deepStrictEqual([...kept.wire.slice(-4)], [...word(1), ...word(1)])
+  })
+
+  it("keeps no memory but that of other queries while it waits, however many answers come meanwhile", () => {
+    const answer = new Uint8Array(8_000)
+    const memories = new Set<ArrayBufferLike>()
+    for (let number = 0; number < 1_000; number++) {
+      const { query: reused } = read(query())
+      memories.add(reused.detach().wire.buffer)
+      memories.add(questionOf(reused).name.buffer)
+      copyOf(answer, 0, answer.length)
+    }
+    const octetsKept = [...memories].reduce((sum, { byteLength }) => sum + byteLength, 0)
+    assert.isBelow(octetsKept, 100_000)
   })
 })

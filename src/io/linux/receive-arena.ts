@@ -4,7 +4,7 @@
  *
  * Hot path. A slot's object reads what the kernel wrote only when it is asked.
  */
-import { copyOf } from "../../dns/wire.ts"
+import { lastingCopyOf } from "../../dns/wire.ts"
 import type { Datagram, ReturnPath } from "../datagram.ts"
 import { type Peer, readIPv6Words, readWord } from "../peer.ts"
 import { IP_PKTINFO, IPPROTO_IP, IPPROTO_IPV6, IPV6_PKTINFO, type Libc, MSG_DONTWAIT, MSG_TRUNC } from "./libc.ts"
@@ -137,7 +137,7 @@ export class ReceivedDatagram implements Datagram, SocketPath {
   }
 
   keepPath(): ReturnPath {
-    const memory = copyOf(this.memory, this.peerAt, this.peerAt + ADDRESS_ROOM + 16)
+    const memory = lastingCopyOf(this.memory, this.peerAt, this.peerAt + ADDRESS_ROOM + 16)
     const localAt = this.localAt
     if (localAt >= 0) memory.set(this.memory.subarray(localAt, localAt + 16), ADDRESS_ROOM)
     return new KeptPath(memory, localAt < 0 ? -1 : ADDRESS_ROOM)
