@@ -88,6 +88,8 @@ export interface Response {
   readonly scope: number
   /** Whether it says so. */
   readonly hasSubnet: boolean
+  /** Without the signatures that were asked for, for want of EDNS: others may get them. */
+  readonly isUnsigned?: boolean
   /** Why, where the upstream said so (RFC 8914). */
   readonly extendedError?: ErrorReason | undefined
 }

@@ -9,6 +9,7 @@ import { Exit } from "effect"
 import { sameName } from "../dns/name.ts"
 import type { Question } from "../dns/question.ts"
 import { joinAnswers } from "../dns/response.ts"
+import { lastingCopyOf } from "../dns/wire.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 import { type Abandonable, type Answer, type Outcome, UpstreamsFailed } from "../upstream/answer.ts"
 import type { Inquiry, Lookup } from "./lookup.ts"
@@ -60,16 +61,18 @@ export class Aliases {
     const link = { ...question, name: target }
     this.depths.set(link, depth + 1)
     let isOver = false
+    let first = head
     const onOutcome = (outcome: Outcome): void => {
       isOver = true
       const attempts = this.waiting.get(question)?.record?.attempts
       if (attempts !== undefined) record.attempts = [...record.attempts, ...attempts]
       this.waiting.delete(question)
-      conclude(joined(question, head, outcome, depth))
+      conclude(joined(question, first, outcome, depth))
     }
     const leftMs = this.deadlineMs - (this.nowMs() - record.startedMs)
     const inquiry = this.lookup.ask(link, leftMs, { onOutcome })
     if (isOver) return nothing
+    first = { ...head, wire: lastingCopyOf(head.wire, 0, head.wire.length) }
     this.waiting.set(question, inquiry)
     if (this.waitsForItself(question)) {
       inquiry.abandon()
@@ -109,6 +112,7 @@ const joined = (question: Question, head: Answer, outcome: Outcome, depth: numbe
     ttlSeconds: Math.min(head.ttlSeconds, tail.ttlSeconds),
     continuesAt: undefined,
     scope: Math.max(head.scope, tail.scope),
+    isUnsigned: head.isUnsigned === true || tail.isUnsigned === true,
     extendedError: tail.extendedError ?? head.extendedError
   })
 }

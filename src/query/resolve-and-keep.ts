@@ -15,7 +15,7 @@ import type { Question } from "../dns/question.ts"
 import { u16 } from "../dns/wire.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
-import type { Abandonable, Begin, Outcome, OutcomeTaker } from "../upstream/answer.ts"
+import type { Abandonable, Answer, Begin, Outcome, OutcomeTaker } from "../upstream/answer.ts"
 import { ENDS_BEFORE_MS, ResolverPool } from "../upstream/resolver-pool.ts"
 import { Aliases } from "./aliases.ts"
 import type { Join } from "./coalescer.ts"
@@ -47,7 +47,7 @@ export const makeResolveAndKeep = (join: Join) =>
         if (Exit.isSuccess(outcome)) {
           const { wire, ttlSeconds, scope } = outcome.value
           if (ttlSeconds <= 0) {
-            if (isFinal(wire)) cache.supersede(question, scope)
+            if (isFinal(outcome.value)) cache.supersede(question, scope)
           } else if (!isFlushed) {
             cache.store(question, wire, ttlSeconds, scope)
           }
@@ -133,9 +133,10 @@ class Keeping implements OutcomeTaker, Abandonable {
 /**
  * Whether the message is a whole answer, so that no older one may be given any more: NOERROR, NXDOMAIN (RFC 8767 §4),
  * or YXDOMAIN for a DNAME that makes the name too long (RFC 6672 §2.2). Other rcodes, even those that are passed on to
- * clients, are not.
+ * clients, are not; nor is an answer without the signatures that were asked for, where what is kept has them.
  */
-export const isFinal = (wire: Uint8Array): boolean => {
+export const isFinal = ({ isUnsigned, wire }: Answer): boolean => {
+  if (isUnsigned === true) return false
   const rcode = u16(wire, 2) & 0xf
   return rcode === Rcode.NoError || rcode === Rcode.NXDomain || rcode === Rcode.YXDomain
 }

@@ -150,12 +150,13 @@ class Passage implements OutcomeTaker, Abandonable, Due {
   }
 
   /** What is older goes: there, and in the tier. */
-  private keep({ wire, ttlSeconds }: Answer): void {
+  private keep(answer: Answer): void {
+    const { wire, ttlSeconds } = answer
     const { found, generation, question, tools } = this
     const { tier } = tools
     if (ttlSeconds > 0) {
       if (!tier.keep(question, wire, ttlSeconds, generation) && found.kind === "answer") tier.forget(question)
-    } else if (isFinal(wire)) {
+    } else if (isFinal(answer)) {
       if (found.kind === "answer") tier.supersede(question, generation)
       else if (found.kind === "unknown") tier.forget(question)
     }

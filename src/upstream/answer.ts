@@ -16,6 +16,8 @@ export interface Answer {
   readonly continuesAt: Uint8Array | undefined
   /** Bits of the client's network for which it is good (RFC 7871 §7.3.1); 0 for everybody. */
   readonly scope: number
+  /** Without the signatures that were asked for: it is for who waits, and says nothing of what is kept with them. */
+  readonly isUnsigned?: boolean | undefined
   /** What a trusted upstream says of why the answer is as it is (RFC 8914); not kept. */
   readonly extendedError?: ErrorReason | undefined
 }
@@ -74,7 +76,7 @@ export const answerOf = (
   isTrusted: boolean,
   failsOver: (rcode: number) => boolean
 ): Answer | undefined => {
-  const { meaning, rcode, scope, ttlSeconds, wire } = response
+  const { isUnsigned, meaning, rcode, scope, ttlSeconds, wire } = response
   // Over TCP too it did not fit: nobody could have the rest.
   if (response.truncated) return undefined
   if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
@@ -83,12 +85,12 @@ export const answerOf = (
     case "circle":
       return undefined
     case "unfinished":
-      return { wire, ttlSeconds, continuesAt: meaning.target, scope }
+      return { wire, ttlSeconds, continuesAt: meaning.target, scope, isUnsigned }
     case "negative":
     case "answer":
-      return { wire, ttlSeconds, continuesAt: undefined, scope }
+      return { wire, ttlSeconds, continuesAt: undefined, scope, isUnsigned }
     case "too-long":
-      return { wire, ttlSeconds: 0, continuesAt: undefined, scope }
+      return { wire, ttlSeconds: 0, continuesAt: undefined, scope, isUnsigned }
     case "nothing":
       // YXDOMAIN that no DNAME explains is an error like others, whatever is set of these (RFC 6672 §2.2).
       return rcode === Rcode.YXDomain || failsOver(rcode)

@@ -155,8 +155,8 @@ export class Errand implements Exchange {
     const scope = this.scopeOf(response)
     // Signatures were asked for, and this question alone was asked without: the next one may be answered with them.
     const isUnsigned = this.question.dnssecOk && !this.hasEdns && edns.level(this.nowMs) !== EdnsLevel.None
-    if (scope === response.scope && !isUnsigned) return response
-    return { ...response, scope, ttlSeconds: isUnsigned ? 0 : response.ttlSeconds }
+    if (isUnsigned) return { ...response, scope, ttlSeconds: 0, isUnsigned }
+    return scope === response.scope ? response : { ...response, scope }
   }
 
   /** Without a word on it an answer is for the network that asked, unless the upstream knows nothing of networks. */

@@ -119,6 +119,22 @@ describe("an answer past its life", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("stays where the new one came without EDNS, and so without the signatures that were asked for", () =>
+    Effect.gen(function* () {
+      const signed = { ...NAME, edns: { flags: 0x8000 } }
+      const only = changing(OLD)
+      const server = yield* memoryServer({}, [only])
+      yield* server.ask(signed)
+      for (let i = 0; i < 20; i++) yield* server.ask({ ...signed, name: `n${i}.example.test` })
+      yield* server.pass((TTL + 1) * 1000)
+      only.now = (query, ...rest) =>
+        (query.additionals ?? []).length > 0 ? failing(4)(query, ...rest) : addressRecord(NEW[0]!, TTL)(query, ...rest)
+      assert.deepStrictEqual(addressesOf((yield* server.ask(signed)).answer), NEW)
+      only.now = servfail
+      assert.deepStrictEqual(addressesOf((yield* server.ask(signed)).answer), ["192.0.2.1"])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("is not given to those who waited for the one with a TTL of 0: they have that", () =>
     Effect.gen(function* () {
       const only = changing(OLD)
