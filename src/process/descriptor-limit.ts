@@ -3,7 +3,8 @@
  * low.
  *
  * Where descriptors run out, clients' TCP connections must not take the last ones: without sockets to upstreams no
- * query could be answered. So fewer connections are allowed then, and, where even that is not enough, fewer resolvers.
+ * query could be answered. So fewer connections are allowed then, where even that is not enough, fewer resolvers, and at
+ * last fewer threads.
  */
 import { readdirSync } from "node:fs"
 import type { Loaded } from "../config/configuration.ts"
@@ -57,8 +58,22 @@ const needsOf = (settings: Settings): Needs => {
 const upstreamsIn = ({ upstreams, groups }: Settings): number =>
   groups.reduce((count, group) => count + group.upstreams.length, upstreams.length)
 
+/** With one connection of a client, one resolver, and one connection to each upstream for each thread. */
+const leastOf = (settings: Settings): number => {
+  const upstreams = upstreamsIn(settings)
+  return needsOf(settings).fixed + settings.workers * (1 + upstreams * PER_RESOLVER + upstreams)
+}
+
+/** So many threads that each can ask all upstreams; one in any case. */
+const workersWithin = (settings: Settings, descriptors: number): number => {
+  let { workers } = settings
+  while (workers > 1 && leastOf({ ...settings, workers }) > descriptors) workers--
+  return workers
+}
+
 /**
- * The configuration as it is kept to: with fewer connections and resolvers where the limit asks for it, and a warning.
+ * The configuration as it is kept to: with fewer connections, resolvers and threads where the limit asks for it, and a
+ * warning.
  *
  * @param limit on descriptors
  * @param open descriptors that are open already
@@ -68,17 +83,18 @@ export const fitToDescriptors = (loaded: Loaded, limit: number | undefined, open
   const needs = needsOf(settings)
   const needed = open + needs.fixed + needs.toUpstreams + needs.tcpClients
   if (limit === undefined || limit >= needed) return loaded
-  const { workers } = settings
-  const free = Math.max(0, limit - open - needs.fixed)
+  const workers = workersWithin(settings, limit - open)
+  const free = Math.max(0, limit - open - needsOf({ ...settings, workers }).fixed)
   const tcpClients = Math.max(workers, Math.min(needs.tcpClients, Math.max(free - needs.toUpstreams, free >> 1)))
   const perResolver = upstreamsIn(settings) * PER_RESOLVER
   const resolvers = Math.max(workers, Math.min(settings.actorPoolSize, Math.floor((free - tcpClients) / perResolver)))
   const fewer: Array<readonly [SettingName, number, string]> = []
   if (tcpClients < settings.maxTcpConnections) fewer.push(["maxTcpConnections", tcpClients, "max_tcp_connections"])
   if (resolvers < settings.actorPoolSize) fewer.push(["actorPoolSize", resolvers, "actor_pool_size"])
+  if (workers < settings.workers) fewer.push(["workers", workers, "workers"])
   const kept = fewer.map(([, count, key]) => `${key}: ${count}`).join(", ")
   return {
-    settings: { ...settings, maxTcpConnections: tcpClients, actorPoolSize: resolvers },
+    settings: { ...settings, workers, maxTcpConnections: tcpClients, actorPoolSize: resolvers },
     written: { ...loaded.written, ...Object.fromEntries(fewer.map(([name, count]) => [name, String(count)])) },
     given: new Map([
       ...loaded.given,
@@ -87,7 +103,7 @@ export const fitToDescriptors = (loaded: Loaded, limit: number | undefined, open
     warnings: [
       ...loaded.warnings,
       `${needed} file descriptors may be needed (max_tcp_connections: ${settings.maxTcpConnections}, actor_pool_size: ` +
-        `${settings.actorPoolSize}, upstreams: ${upstreamsIn(settings)}, workers: ${workers}), and this process may open ${limit}: ` +
+        `${settings.actorPoolSize}, upstreams: ${upstreamsIn(settings)}, workers: ${settings.workers}), and this process may open ${limit}: ` +
         `raise the limit (ulimit -n ${needed}, systemd: LimitNOFILE=${needed}) or lower these settings; until then ${kept}`
     ]
   }

@@ -47,8 +47,8 @@ describe("the limit on descriptors", () => {
       for (const limit of [0, 16, 64, 128, 256]) {
         const loaded = loadedOf({ ...small, DNS_SERVER_WORKERS: workers })
         const { settings } = fitToDescriptors(loaded, limit, OPEN)
-        assert.isAtLeast(settings.maxTcpConnections, Number(workers))
-        assert.isAtLeast(settings.actorPoolSize, Number(workers))
+        assert.isAtLeast(settings.maxTcpConnections, settings.workers)
+        assert.isAtLeast(settings.actorPoolSize, settings.workers)
         assert.isAtMost(settings.actorPoolSize, 20)
       }
     }
@@ -58,6 +58,23 @@ describe("the limit on descriptors", () => {
     }
     assert.isBelow(at(64)[1]!, 20)
     assert.isBelow(at(64)[0]! + at(64)[1]! * 2, 64 - OPEN)
+  })
+
+  it("takes threads at last, so that each that is left can ask every upstream", () => {
+    const kept = (limit: number, workers: number, upstreams: number): number => {
+      const written = {
+        ...small,
+        DNS_SERVER_WORKERS: String(workers),
+        DNS_SERVER_UPSTREAMS: Array.from({ length: upstreams }, (_, i) => `192.0.2.${i + 1}`).join()
+      }
+      const { given, settings, warnings } = fitToDescriptors(loadedOf(written), limit, OPEN)
+      assert.strictEqual(given.get("workers")!.value, String(settings.workers))
+      if (settings.workers < workers) assert.include(warnings.at(-1), `workers: ${settings.workers}`)
+      return settings.workers
+    }
+    assert.deepStrictEqual([kept(64, 2, 1), kept(64, 2, 5), kept(100, 2, 5), kept(128, 2, 5)], [1, 1, 2, 2])
+    assert.deepStrictEqual([kept(64, 8, 1), kept(256, 8, 1), kept(1_024, 8, 1)], [1, 8, 8])
+    assert.strictEqual(kept(0, 16, 9), 1)
   })
 
   it("counts every upstream of every group, and every thread", () => {
