@@ -6,6 +6,7 @@ import { isatty } from "node:tty"
 import { Config, type ConfigProvider, Effect, Option } from "effect"
 import type { Mistake } from "./mistakes.ts"
 import { meaning } from "./nearest.ts"
+import { otlpEnvironmentWarnings, otlpVariables } from "./otlp-environment.ts"
 import { fileKey, type SettingName, settingInfo, settingNames, variableName } from "./schema.ts"
 import { DEFAULT_SPECIAL_NAMES, SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS } from "./special-names.ts"
 import { systemResolvers } from "./system-resolvers.ts"
@@ -61,18 +62,33 @@ export const gather = Effect.fnUntraced(function* (file: string | undefined, pro
 
   for (const name of settingNames) {
     const variable = variableName(name)
-    const value = yield* Config.option(Config.String(variable)).parse(provider).pipe(Effect.orElseSucceed(Option.none))
-    if (Option.isSome(value) && value.value.trim() !== "") {
-      given.set(name, { value: split(name, value.value), source: "environment", place: variable })
-    }
+    const value = yield* valueOf(provider, variable)
+    if (value !== undefined) given.set(name, { value: split(name, value), source: "environment", place: variable })
   }
   for (const variable of yield* unknownVariables(provider)) {
     warnings.push(`${variable} is not a setting of this server and was ignored${meaning(variable, variables)}`)
+  }
+  if (given.get("otelEndpoint")!.value !== undefined || given.get("otelTracesEndpoint")!.value !== undefined) {
+    const environment = new Map<string, string>()
+    for (const variable of otlpVariables) {
+      const value = yield* valueOf(provider, variable)
+      if (value !== undefined) environment.set(variable, value)
+    }
+    warnings.push(...(yield* otlpEnvironmentWarnings((variable) => environment.get(variable))))
   }
   yield* fillFromSystem(given, warnings)
   fillDependent(given)
   return { given, groupNames, mistakes, warnings } satisfies Gathered
 })
+
+/** An empty variable counts as not set. */
+const valueOf = (provider: ConfigProvider.ConfigProvider, variable: string): Effect.Effect<string | undefined> =>
+  Config.option(Config.String(variable))
+    .parse(provider)
+    .pipe(
+      Effect.orElseSucceed(Option.none),
+      Effect.map((value) => (Option.isSome(value) && value.value.trim() !== "" ? value.value.trim() : undefined))
+    )
 
 /** Asked by its number: in a thread `process.stdout` is no terminal. */
 const STDOUT = 1

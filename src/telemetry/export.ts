@@ -11,12 +11,13 @@ import { OtelTracer, Resource } from "@effect/opentelemetry"
 import { OTLPTraceExporter as JsonExporter } from "@opentelemetry/exporter-trace-otlp-http"
 import { OTLPTraceExporter as ProtobufExporter } from "@opentelemetry/exporter-trace-otlp-proto"
 import { resourceFromAttributes } from "@opentelemetry/resources"
+import { AlwaysOnSampler } from "@opentelemetry/sdk-trace-base"
 import { NodeTracerProvider } from "@opentelemetry/sdk-trace-node"
 import { Effect, Layer, Tracer } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import { type OtlpTarget, otlpOf } from "../config/otlp.ts"
+import { otlpFile, otlpFileVariables } from "../config/otlp-environment.ts"
 import { shownUrl } from "../config/secrets.ts"
-import { readBounded } from "../io/bounded-file.ts"
 import { Counters } from "./counters.ts"
 import { TraceProcessor } from "./trace-processor.ts"
 
@@ -58,7 +59,9 @@ const layerProvider = (target: OtlpTarget) =>
       let droppedAtTheEnd = 0
       const options = { url: target.url, timeoutMillis: target.timeoutMs, httpAgentOptions: () => agent }
       const processor = new TraceProcessor({
-        exporter: target.protocol === "http/json" ? new JsonExporter(options) : new ProtobufExporter(options),
+        exporter: withoutFiles(() =>
+          target.protocol === "http/json" ? new JsonExporter(options) : new ProtobufExporter(options)
+        ),
         timeoutMs: target.timeoutMs,
         abort: () => agent.destroy(),
         onSent: (traces) => {
@@ -75,7 +78,10 @@ const layerProvider = (target: OtlpTarget) =>
         }
       })
       return yield* Effect.acquireRelease(
-        Effect.sync(() => new NodeTracerProvider({ resource, spanProcessors: [processor] })),
+        Effect.sync(
+          // What is picked has been picked: the sampler of the environment has no say.
+          () => new NodeTracerProvider({ resource, sampler: new AlwaysOnSampler(), spanProcessors: [processor] })
+        ),
         (made) =>
           Effect.gen(function* () {
             isEnding = true
@@ -90,28 +96,32 @@ const layerProvider = (target: OtlpTarget) =>
     })
   )
 
-/** Connections that can be ended, with the certificates that the environment names for them. */
-const agentFor = (url: string): Effect.Effect<http.Agent> => {
+/**
+ * Connections that can be ended, with the certificates that the environment names for them. What cannot be read is as
+ * if it were not there: the connection then fails, and that is said.
+ */
+const agentFor = Effect.fnUntraced(function* (url: string) {
   const options = { keepAlive: true, maxSockets: 2 }
-  if (!url.startsWith("https:")) return Effect.succeed(new http.Agent(options))
+  if (!url.startsWith("https:")) return new http.Agent(options)
+  const read = (name: string): string | undefined => process.env[name]?.trim() || undefined
   const files = {
-    ca: fileNamedBy("CERTIFICATE"),
-    cert: fileNamedBy("CLIENT_CERTIFICATE"),
-    key: fileNamedBy("CLIENT_KEY")
+    ca: yield* otlpFile("CERTIFICATE", read),
+    cert: yield* otlpFile("CLIENT_CERTIFICATE", read),
+    key: yield* otlpFile("CLIENT_KEY", read)
   }
-  return Effect.map(Effect.all(files), (read) => {
-    const given = Object.fromEntries(Object.entries(read).filter(([, octets]) => octets !== undefined))
-    return new https.Agent({ ...options, ...given })
-  })
-}
+  const given = Object.fromEntries(Object.entries(files).filter(([, octets]) => octets !== undefined))
+  return new https.Agent({ ...options, ...given })
+})
 
-const FILE_BOUNDS = { maxOctets: 4 * 1024 * 1024, withinMs: 5_000 }
-
-/** A file that cannot be read is left out: the connection then fails, and the log says so. */
-const fileNamedBy = (what: string): Effect.Effect<Buffer | undefined> => {
-  const file = process.env[`OTEL_EXPORTER_OTLP_TRACES_${what}`] || process.env[`OTEL_EXPORTER_OTLP_${what}`]
-  if (file === undefined || file === "") return Effect.succeed(undefined)
-  return Effect.orElseSucceed(readBounded(file, FILE_BOUNDS), () => undefined)
+/** The SDK would read files that the environment names itself, a pipe or a device without an end: it hears of none. */
+const withoutFiles = <A>(make: () => A): A => {
+  const hidden = otlpFileVariables.map((name) => [name, process.env[name]] as const)
+  for (const [name] of hidden) delete process.env[name]
+  try {
+    return make()
+  } finally {
+    for (const [name, value] of hidden) if (value !== undefined) process.env[name] = value
+  }
 }
 
 const silent: Tracer.Tracer = Tracer.make({

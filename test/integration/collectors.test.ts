@@ -1,7 +1,10 @@
+import { execFileSync } from "node:child_process"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { type BadServer, drippingServer, refusingToAccept, silentServer } from "../support/bad-servers.ts"
 import { address, fakeUpstream } from "../support/fake-upstream.ts"
+import { fileWith } from "../support/files.ts"
 import { collector } from "../support/otlp-collector.ts"
 import { freePort } from "../support/ports.ts"
 import { type Started, startListening } from "../support/process.ts"
@@ -159,6 +162,39 @@ describe("what OpenTelemetry's variables say", () => {
         const other = yield* traced({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" })
         yield* askSome(other, 1)
         assert.strictEqual(timesSaid(other, "OTEL_EXPORTER_OTLP_PROTOCOL: grpc"), 1)
+      }),
+    TEST_MS
+  )
+
+  it.live(
+    "certificates that are a pipe, a device without an end or nowhere keep nobody from an answer, nor a trace from leaving",
+    () =>
+      Effect.gen(function* () {
+        const { exports, url } = yield* collector()
+        const pipe = join(yield* fileWith("", "beside"), "../pipe")
+        execFileSync("mkfifo", [pipe])
+        for (const file of [pipe, "/dev/zero", "/no/such.pem"]) {
+          const server = yield* traced({
+            DNS_SERVER_WORKERS: "2",
+            OTEL_EXPORTER_OTLP_ENDPOINT: url,
+            OTEL_EXPORTER_OTLP_CERTIFICATE: file,
+            OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: file
+          })
+          const before = exports.length
+          yield* askUntil(server, "an export", () => exports.length > before)
+          assert.strictEqual(timesSaid(server, "it is as if it were not there"), 2)
+        }
+      }),
+    TEST_MS
+  )
+
+  it.live(
+    "OTEL_TRACES_SAMPLER has no say: what trace_sampling picks leaves",
+    () =>
+      Effect.gen(function* () {
+        const { exports, url } = yield* collector()
+        const server = yield* traced({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_TRACES_SAMPLER: "always_off" })
+        yield* askUntil(server, "an export", () => exports.length > 0)
       }),
     TEST_MS
   )
