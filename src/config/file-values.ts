@@ -48,7 +48,8 @@ export class FileValues {
       if (name === "upstreams") return this.upstream(key, item)
       if (name === "rules") return this.rule(key, item)
       if (name === "localAnswers") return this.localAnswer(key, item)
-      const forms = name === "groups" ? "name=upstream …: a group is a text here, or all are in a map" : "a text"
+      const forms =
+        name === "groups" ? "groups by their names (name: { upstreams: […] }), or texts (name=upstream …)" : "a text"
       this.say(item.at, key, `${forms}, not ${kindOf(item)}`)
       return []
     })

@@ -102,7 +102,8 @@ export const readGroup = (text: string): Read<Group> => {
 export const readRule = (text: string): Read<Rule> => {
   const [before, after, ...more] = text.split("->").map(wordsOf)
   const [group, ...how] = after ?? []
-  if (group === undefined || more.length > 0) return Result.fail("conditions -> group")
+  if (group === undefined || more.length > 0)
+    return Result.fail("conditions -> group, such as corp.example -> internal")
   const ecs = how.length === 0 ? Result.succeed(undefined) : readSubnetPrefixes(how.join(" "))
   if (Result.isFailure(ecs)) return Result.fail(`behind the group nothing, or ${ecs.failure}`)
   const read = readConditions(before!)

@@ -103,9 +103,11 @@ const expectedBy = ({ code }: YAMLError): string => {
     case "MISSING_CHAR":
       return "YAML: a quote, bracket or comma is missing before here"
     case "BAD_INDENT":
-      return "YAML indented alike where it stands side by side"
+      return "YAML indented alike where it stands side by side, and deeper within [ ] or { }: is one of them not closed?"
     case "TAG_RESOLVE_FAILED":
       return "YAML without such a tag; a text that begins with ! needs quotes"
+    case "UNEXPECTED_TOKEN":
+      return "nothing behind a list or map in brackets; a text that begins with [ or { needs quotes"
     case "BAD_SCALAR_START":
       return "YAML: a text that begins with @ or ` needs quotes"
     default:
@@ -172,7 +174,11 @@ class Builder {
         continue
       }
       const before = entries.get(written.text)
-      if (before !== undefined) this.say(keyAt, `each name once: it stands at ${before.keyAt} already`)
+      if (before !== undefined) {
+        const named = /^[a-z][\w-]{0,60}$/i.test(written.text) ? `${written.text} once` : "each name once"
+        this.say(keyAt, `${named}: it stands at ${before.keyAt} already`)
+        continue
+      }
       entries.set(written.text, { key: written.text, keyAt, value: made })
     }
     for (const [key, entry] of merged) if (!entries.has(key)) entries.set(key, entry)

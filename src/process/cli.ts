@@ -28,13 +28,20 @@ export const readCommand = (args: ReadonlyArray<string>): Command => {
     })
     if (values.help === true) return { kind: "help" }
     if (values.version === true) return { kind: "version" }
+    if (values.config === "") return { kind: "mistake", message: "--config needs the name of a file" }
     const [word, ...rest] = positionals
     if (rest.length > 0 || (word !== undefined && word !== "check")) {
       return { kind: "mistake", message: `unknown command: ${positionals.join(" ")}` }
     }
     return { kind: word === "check" || values.check === true ? "check" : "run", file: values.config }
   } catch (cause) {
-    return { kind: "mistake", message: messageOf(cause) }
+    // What Node adds is about arguments that begin with a dash: there are none here.
+    return {
+      kind: "mistake",
+      message: messageOf(cause)
+        .replace(/\.?\s+To specify .*$/s, "")
+        .replace(/\s*\n\s*/g, " ")
+    }
   }
 }
 

@@ -70,9 +70,19 @@ rules: [x.example -> a, y.example -> b]
         ["redis_url: redis://u:pa: ss@h\n", "FILE:1:12: expected name: value on a line of its own"],
         [
           "retries: 1\nlisten: x\nretries: 2\nlisten: y\n",
-          "FILE:3:1: expected each name once: it stands at 1:1 already",
-          "FILE:4:1: expected each name once: it stands at 2:1 already"
+          "FILE:3:1: expected retries once: it stands at 1:1 already",
+          "FILE:4:1: expected listen once: it stands at 2:1 already"
         ],
+        [
+          "retries: 1\nretries: 2\nretries: 3\n",
+          "FILE:2:1: expected retries once: it stands at 1:1 already",
+          "FILE:3:1: expected retries once: it stands at 1:1 already"
+        ],
+        ["rules: [{'s3cret: x': 1, 's3cret: x': 2}]\n", "FILE:1:26: expected each name once"],
+        ["listen: [::1]:53\n", "FILE:1:14: expected nothing behind a list or map in brackets"],
+        ["allow: [10.0.0.0/8\nretries: 1\n", "FILE:2:1: expected YAML indented alike"],
+        ["groups:\n - { name: a, upstreams: [192.0.2.1] }\n", "FILE:2:4: groups: expected groups by their names"],
+        ["rules: [corp.example]\n", "FILE:1:9: rules: corp.example: expected conditions -> group, such as"],
         ["rules:\n  - !a.example b.example -> c\n", "FILE:2:5: expected YAML without such a tag"],
         ["redis_url: !secret redis\n", "FILE:1:12: expected YAML without such a tag"],
         ['otel_service_name: "a\n', "FILE:2:1: expected YAML: a quote"]
