@@ -1,9 +1,10 @@
 /** What connections of all protocols have in common: what waits on one, and what its owner is told. */
 import type { Option } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
+import type { Incidents } from "../io/incidents.ts"
 import type { TimerWheel } from "../io/timer-wheel.ts"
 import type { Order, SeenOrder } from "./answer-order.ts"
-import type { AttemptFailure, Exchange } from "./attempt.ts"
+import { type AttemptFailure, type Exchange, GarbageReceived } from "./attempt.ts"
 
 /** A question on its way over a connection, or in line for one. */
 export class Call {
@@ -45,6 +46,16 @@ export class Call {
     if (this.follower?.isOver === false) this.follower.onFailure(failure)
   }
 
+  /** Whoever was told of it threw: what was not told yet is told that it failed. */
+  onDefect(): void {
+    this.isOver = true
+    this.twin?.giveUp()
+    for (let call: Call | undefined = this; call !== undefined; call = call.follower) {
+      call.isOver = true
+      call.exchange.onFailure(new GarbageReceived())
+    }
+  }
+
   /** Whether what is sent for the other is the same, or would be. */
   isLike({ edns, options }: Call): boolean {
     const isSent = this.connection !== undefined
@@ -81,6 +92,7 @@ export interface Connection {
 /** Whom a connection belongs to. */
 export interface Owner {
   readonly wheel: TimerWheel["Service"]
+  readonly incidents: Incidents
   /** Octets have come in: time has passed. */
   readonly onBatch: () => void
   /** A question has left the connection: there may be room for another. */

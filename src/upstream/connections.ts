@@ -8,6 +8,8 @@
 import { Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { Option } from "../dns/question.ts"
 import type { SocketError } from "../io/datagram.ts"
+import { guarded, runGuarded } from "../io/guard.ts"
+import type { Incidents } from "../io/incidents.ts"
 import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import { AnswerOrder, type Order, type SeenOrder } from "./answer-order.ts"
 import { AskedOnce } from "./asked-once.ts"
@@ -37,6 +39,8 @@ const MAX_LOSSES_OF_FRESH = 1
 const SHARE_IN_ORDER = 8
 /** Connections on which a question may find itself behind a slow one, and go to the next. */
 const MAX_MOVES = 4
+/** Who calls, as the log says it. */
+const BORDER = "the connections to an upstream"
 /** So long after a failure no connection is opened beside others that work. */
 const NO_MORE_MS = 1_000
 
@@ -45,6 +49,7 @@ export type OpenConnection = (owner: Owner, lifetime: number) => Effect.Effect<C
 
 export interface ConnectionsOptions {
   readonly open: OpenConnection
+  readonly incidents: Incidents
   readonly wheel: TimerWheel["Service"]
   readonly onBatch: () => void
   readonly silenceMs: () => number
@@ -65,6 +70,7 @@ interface Member {
 
 export class Connections implements Owner, Due {
   readonly wheel: TimerWheel["Service"]
+  readonly incidents: Incidents
   readonly onBatch: () => void
   readonly silenceMs: () => number
   readonly onStranger: () => void
@@ -83,6 +89,7 @@ export class Connections implements Owner, Due {
   private constructor(options: ConnectionsOptions, run: (effect: Effect.Effect<void>) => unknown) {
     this.options = options
     this.wheel = options.wheel
+    this.incidents = options.incidents
     this.onBatch = options.onBatch
     this.silenceMs = options.silenceMs
     this.onStranger = options.onStranger
@@ -240,9 +247,11 @@ export class Connections implements Owner, Due {
 
   /** In a later turn: the caller must not be told of a failure while it is still in `ask`. */
   private refuse(call: Call): void {
-    queueMicrotask(() => {
-      if (!call.isOver) call.onFailure(new NetworkFailure({ message: "the upstream is asked too much" }))
-    })
+    queueMicrotask(
+      guarded(this.incidents, BORDER, () => {
+        if (!call.isOver) call.onFailure(new NetworkFailure({ message: "the upstream is asked too much" }))
+      })
+    )
   }
 
   private give(connection: Connection, call: Call): void {
@@ -311,6 +320,7 @@ export class Connections implements Owner, Due {
         this.onRefused(error)
         return this.options.onRefused(error)
       }),
+      Effect.catchDefect((thrown) => Effect.sync(() => this.incidents.onDefect(BORDER, thrown))),
       Effect.ensuring(Effect.sync(opened))
     )
   })
@@ -320,6 +330,8 @@ export class Connections implements Owner, Due {
     // Where others are open or on their way, those in line wait for them.
     if (this.opening > 0 || this.members.some(({ connection }) => connection.isUsable)) return
     // Those who come back at once wait for the next connection.
-    for (const call of this.line.takeAll()) call.onFailure(new NetworkFailure({ message }))
+    for (const call of this.line.takeAll()) {
+      runGuarded(this.incidents, BORDER, () => call.onFailure(new NetworkFailure({ message })))
+    }
   }
 }

@@ -5,6 +5,7 @@ import { Effect, type Scope } from "effect"
 import type { TtlBounds } from "../dns/response.ts"
 import { SocketError } from "../io/datagram.ts"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { Incidents } from "../io/incidents.ts"
 import { dial } from "../io/stream.ts"
 import type { TimerWheel } from "../io/timer-wheel.ts"
 import { TlsClient } from "../io/tls.ts"
@@ -46,6 +47,7 @@ export const connectionsTo = (
     const open = opener(upstream, options)
     return yield* Connections.make({
       wheel,
+      incidents: yield* Incidents,
       onBatch,
       silenceMs,
       patientMs,

@@ -6,6 +6,8 @@
  */
 import type { Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
+import { runGuarded } from "../io/guard.ts"
+import type { Incidents } from "../io/incidents.ts"
 import type { Due, Timer, TimerWheel } from "../io/timer-wheel.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { Attempt } from "./attempt.ts"
@@ -16,11 +18,14 @@ import type { Upstream } from "./upstream.ts"
 /** An answer gets so long at least. */
 const MIN_TIMEOUT_MS = 250
 
+/** Who calls, as the log says it. */
+export const BORDER = "the check of an upstream"
 /** Where nothing was ever answered, EDNS may be why: the levels of it are tried in turn. */
 const LEVELS = 3
 
 export interface CheckOptions {
   readonly wheel: TimerWheel["Service"]
+  readonly incidents: Incidents
   readonly counters: Counters["Service"]
   readonly attemptTimeoutMs: number
   /** Sends an attempt's question; returns how to give it up. */
@@ -60,7 +65,16 @@ export class HealthCheck implements Due {
     this.onVerdict = onVerdict
   }
 
-  begin(): void {
+  /** Sends the first question. */
+  start(): void {
+    try {
+      this.begin()
+    } catch (thrown) {
+      this.onDefect(thrown)
+    }
+  }
+
+  private begin(): void {
     this.left--
     this.pending++
     this.timer = this.options.wheel.after(this.timeoutMs, this)
@@ -76,6 +90,12 @@ export class HealthCheck implements Due {
   fire(): void {
     if (this.left > 0) this.begin()
     else this.end(false)
+  }
+
+  /** It is over without a word on the upstream: what it was taken for it remains. */
+  onDefect(thrown: unknown): void {
+    this.options.incidents.onDefect(BORDER, thrown)
+    runGuarded(this.options.incidents, BORDER, () => this.end(this.upstream.breaker.isClosed))
   }
 
   /** Suspected of silence, any word clears it; of an error, one that is not this error. */

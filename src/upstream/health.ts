@@ -12,7 +12,7 @@
  */
 import type { Due, Timer } from "../io/timer-wheel.ts"
 import { Common } from "./cells.ts"
-import { type CheckOptions, HealthCheck } from "./health-check.ts"
+import { BORDER, type CheckOptions, HealthCheck } from "./health-check.ts"
 import type { Upstream } from "./upstream.ts"
 
 /** A check that finds no room is put off by so long. */
@@ -66,7 +66,7 @@ export class Health implements Due {
   suspect(upstream: Upstream): void {
     if (this.watched.has(upstream) || !upstream.watch.claim(this.nowMs)) return
     upstream.observer.note?.("suspect: it is checked")
-    this.check(this.begin(upstream, false))
+    this.checkNow(this.begin(upstream, false))
   }
 
   /** A query found nobody to ask. */
@@ -82,13 +82,16 @@ export class Health implements Due {
   /** Looks at what other threads have done: at an upstream that is well again, at a watch lost, at queries in need. */
   fire(): void {
     this.look = undefined
-    for (const watched of this.watched.values()) {
-      const { breaker, watch } = watched.upstream
-      if (watched.wasOpened && breaker.isClosed) this.forget(watched)
-      else if (!watch.keep(this.nowMs)) this.drop(watched)
+    try {
+      for (const watched of this.watched.values()) {
+        const { breaker, watch } = watched.upstream
+        if (watched.wasOpened && breaker.isClosed) this.forget(watched)
+        else if (!watch.keep(this.nowMs)) this.drop(watched)
+      }
+      if (this.isUrgent) this.hurry()
+    } finally {
+      this.lookOn()
     }
-    if (this.isUrgent) this.hurry()
-    this.lookOn()
   }
 
   /** Watches what is broken and has nobody who watches it. */
@@ -98,7 +101,7 @@ export class Health implements Due {
       if (upstream.breaker.isClosed) {
         if (upstream.watch.isOurs) upstream.watch.release()
       } else if (upstream.watch.claim(this.nowMs)) {
-        this.check(this.begin(upstream, true))
+        this.checkNow(this.begin(upstream, true))
       }
     }
   }
@@ -119,6 +122,10 @@ export class Health implements Due {
     }
   }
 
+  private checkNow(watched: Watched): void {
+    this.goOn(watched, () => this.check(watched))
+  }
+
   private check(watched: Watched): void {
     const { upstream } = watched
     watched.timer = undefined
@@ -133,11 +140,21 @@ export class Health implements Due {
     }
     const times = watched.wasOpened ? 1 : 2
     const { nowMs } = this
-    const onVerdict = (isWell: boolean) => this.onVerdict(watched, isWell, nowMs)
-    new HealthCheck(upstream, this.options, times, watched.probes, onVerdict).begin()
+    const onVerdict = (isWell: boolean) => this.goOn(watched, () => this.onVerdict(watched, isWell, nowMs))
+    new HealthCheck(upstream, this.options, times, watched.probes, onVerdict).start()
     watched.probes += times
     // The next one does not wait for this one's verdict: an upstream may be far away.
     if (watched.wasOpened) this.scheduleNext(watched)
+  }
+
+  /** Whatever throws here: the upstream is checked again. */
+  private goOn(watched: Watched, action: () => void): void {
+    try {
+      action()
+    } catch (thrown) {
+      this.options.incidents.onDefect(BORDER, thrown)
+      if (this.watched.get(watched.upstream) === watched) this.after(watched, FIRST_PAUSE_MS)
+    }
   }
 
   private onVerdict(watched: Watched, isWell: boolean, sinceMs: number): void {
@@ -182,7 +199,7 @@ export class Health implements Due {
     const { wheel } = this.options
     if (watched.timer !== undefined) wheel.cancel(watched.timer)
     watched.dueMs = wheel.nowMs() + delayMs
-    watched.timer = wheel.after(delayMs, { fire: () => this.check(watched) })
+    watched.timer = wheel.after(delayMs, { fire: () => this.checkNow(watched) })
   }
 
   private lookOn(): void {

@@ -16,6 +16,7 @@ import { PADDED_BLOCK, writeQuery } from "../dns/question.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
 import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
 import { MAX_SENT } from "../io/datagram.ts"
+import { guarded, runGuarded } from "../io/guard.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { GarbageReceived } from "./attempt.ts"
 import { type Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
@@ -27,6 +28,9 @@ const MAX_STREAMS = 256
 const UNTIL_TOLD = 100
 /** The same message makes the same request, for caches on its way (RFC 8484 §4.1). */
 const ID = 0
+
+/** Who calls, as the log says it. */
+const BORDER = "a connection to an upstream"
 
 const room = new Uint8Array(MAX_SENT)
 
@@ -62,11 +66,23 @@ export class HttpsConnection implements Connection, RequestOwner {
       settings: { enablePush: false }
     })
     this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
-    this.session.on("goaway", (_code: number, lastId: number) => this.onGoaway(lastId))
+    this.session.on(
+      "goaway",
+      this.guard((_code: number, lastId: number) => this.onGoaway(lastId))
+    )
     // The server may allow more at once than before.
-    this.session.on("remoteSettings", () => owner.onRoom())
-    this.session.on("error", (error) => this.onEnd(error.message))
-    this.session.on("close", () => this.onEnd("the upstream closed the connection"))
+    this.session.on(
+      "remoteSettings",
+      this.guard(() => owner.onRoom())
+    )
+    this.session.on(
+      "error",
+      this.guard((error: Error) => this.onEnd(error.message))
+    )
+    this.session.on(
+      "close",
+      this.guard(() => this.onEnd("the upstream closed the connection"))
+    )
   }
 
   /** All that waits on it is awaited: a stream that is given up is closed. */
@@ -80,7 +96,8 @@ export class HttpsConnection implements Connection, RequestOwner {
 
   get isUsable(): boolean {
     const isSpent = this.asked >= this.options.lifetime
-    return !this.isOver && !this.isLeaving && !isSpent && !this.session.closed && !this.vigil.isSuspect
+    const isOpen = !this.isOver && !this.session.closed && !this.session.destroyed
+    return isOpen && !this.isLeaving && !isSpent && !this.vigil.isSuspect
   }
 
   get room(): number {
@@ -146,9 +163,11 @@ export class HttpsConnection implements Connection, RequestOwner {
     if (this.isOver || this.session.destroyed) return
     if (times === 2) this.options.owner.onSilent(this.requests.values().map(({ call }) => call))
     if (times > 1) return
-    this.session.ping((error) => {
-      if (error === null) this.heard()
-    })
+    this.session.ping(
+      this.guard((error: Error | null) => {
+        if (error === null) this.heard()
+      })
+    )
   }
 
   break(message: string): void {
@@ -157,11 +176,28 @@ export class HttpsConnection implements Connection, RequestOwner {
     this.vigil.end()
     const { owner } = this.options
     this.session.destroy()
-    owner.onClosed(this)
+    runGuarded(owner.incidents, BORDER, () => owner.onClosed(this))
     for (const request of this.requests.values()) {
       this.requests.delete(request)
-      if (!request.call.isOver) owner.onLost(request.call, message, this.answered > 0)
+      const { call } = request
+      if (!call.isOver) runGuarded(owner.incidents, BORDER, () => owner.onLost(call, message, this.answered > 0))
     }
+  }
+
+  /** A stream's event threw: its question fails, the others on the connection go on. */
+  onDefect(request: Request, thrown: unknown): void {
+    const { incidents } = this.options.owner
+    incidents.onDefect(BORDER, thrown)
+    runGuarded(incidents, BORDER, () => {
+      this.requests.delete(request)
+      request.cancel()
+      request.call.onDefect()
+    })
+  }
+
+  /** What throws ends the connection: what waits on it is asked elsewhere. */
+  private guard<Arguments extends ReadonlyArray<unknown>>(callback: (...args: Arguments) => void) {
+    return guarded(this.options.owner.incidents, BORDER, callback, () => this.break("internal error"))
   }
 
   /** The server takes no more; streams above this id it has not looked at (RFC 9113 §6.8). */

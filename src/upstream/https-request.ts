@@ -21,6 +21,8 @@ export interface RequestOwner {
    * @param code of the stream's end (RFC 9113 §7)
    */
   readonly onOver: (request: Request, outcome: Outcome | undefined, code: number) => void
+  /** What one of its stream's events began threw. */
+  readonly onDefect: (request: Request, thrown: unknown) => void
 }
 
 type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader
@@ -39,17 +41,28 @@ export class Request {
   private readonly stream: ClientHttp2Stream
   private ageSeconds = 0
   private body: Buffer | undefined
+  private hasThrown = false
 
   constructor(connection: RequestOwner, call: Call, method: HttpsAddress["method"], stream: ClientHttp2Stream) {
     this.connection = connection
     this.call = call
     this.method = method
     this.stream = stream
-    stream.on("response", (headers) => this.onHeaders(headers))
-    stream.on("data", (chunk: Buffer) => this.onData(chunk))
-    stream.on("end", () => this.onEnd())
+    stream.on("response", (headers) => this.guard(() => this.onHeaders(headers)))
+    stream.on("data", (chunk: Buffer) => this.guard(() => this.onData(chunk)))
+    stream.on("end", () => this.guard(() => this.onEnd()))
     stream.on("error", () => {})
-    stream.on("close", () => connection.onOver(this, undefined, stream.rstCode))
+    stream.on("close", () => this.guard(() => connection.onOver(this, undefined, stream.rstCode)))
+  }
+
+  private guard(callback: () => void): void {
+    if (this.hasThrown) return
+    try {
+      callback()
+    } catch (thrown) {
+      this.hasThrown = true
+      this.connection.onDefect(this, thrown)
+    }
   }
 
   /** 0 before it was sent. */

@@ -23,11 +23,20 @@ export class QuestionWriter {
   private sent = 0
   private filled = 0
   private isScheduled = false
+  private readonly onTurnsEnd: () => void
 
-  /** @param block octets of which each message is a multiple */
-  constructor(socket: Socket, block: number) {
+  /**
+   * @param block octets of which each message is a multiple
+   * @param guard by which the event loop calls
+   */
+  constructor(socket: Socket, block: number, guard: (callback: () => void) => () => void) {
     this.socket = socket
     this.block = block
+    this.onTurnsEnd = guard(() => {
+      this.isScheduled = false
+      this.flush()
+      this.socket.uncork()
+    })
   }
 
   write({ id, exchange, edns, options }: Call): void {
@@ -43,11 +52,7 @@ export class QuestionWriter {
     if (this.isScheduled) return
     this.isScheduled = true
     this.socket.cork()
-    setImmediate(() => {
-      this.isScheduled = false
-      this.flush()
-      this.socket.uncork()
-    })
+    setImmediate(this.onTurnsEnd)
   }
 
   private flush(): void {

@@ -12,6 +12,7 @@ import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import type { Option, Question } from "../dns/question.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import type { Geography } from "../io/geography.ts"
+import { Incidents } from "../io/incidents.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -124,6 +125,7 @@ export class ResolverPool extends Context.Service<
         budget: new RetryBudget(),
         health: new Health({
           wheel,
+          incidents: yield* Incidents,
           counters,
           attemptTimeoutMs,
           random: Math.random,

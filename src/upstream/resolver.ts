@@ -10,6 +10,8 @@ import { isNamed } from "../config/upstream-address.ts"
 import type { Option } from "../dns/question.ts"
 import type { TtlBounds } from "../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
+import { runGuarded } from "../io/guard.ts"
+import { Incidents } from "../io/incidents.ts"
 import type { Turn } from "../io/turn.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import { type Attempt, NetworkFailure } from "./attempt.ts"
@@ -22,6 +24,8 @@ import type { Whereabouts } from "./whereabouts.ts"
 const PORT_LIFE_MS = 1_000
 const DRAIN_CHECK_MS = 250
 const MAX_DRAINING = 16
+/** Who calls, as the log says it. */
+const BORDER = "the opening of a socket"
 
 interface OpenPort {
   readonly port: UdpPort
@@ -122,11 +126,13 @@ export class Resolver {
       for (const errand of waiting) errand.sendFrom(port)
     })
     const failed = (message: string) =>
-      Effect.sync(() => {
+      Effect.map(Incidents, (incidents) => {
         this.opening.delete(upstream)
         // In a later turn: the errand that caused the opening may still have to be put in line.
         queueMicrotask(() => {
-          for (const errand of waiting) errand.onFailure(new NetworkFailure({ message }))
+          for (const errand of waiting) {
+            runGuarded(incidents, BORDER, () => errand.onFailure(new NetworkFailure({ message })))
+          }
         })
       })
     this.run(

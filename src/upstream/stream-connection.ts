@@ -10,6 +10,7 @@ import { PADDED_BLOCK } from "../dns/question.ts"
 import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../dns/response.ts"
 import { HEADER_SIZE, u16 } from "../dns/wire.ts"
 import { FrameReader } from "../io/frames.ts"
+import { guarded, runGuarded } from "../io/guard.ts"
 import { OpenTable } from "../io/open-table.ts"
 import { randomU16 } from "../io/random.ts"
 import { type Exchange, GarbageReceived } from "./attempt.ts"
@@ -29,6 +30,8 @@ const MAX_STRANGERS = 8
 const MAX_REPEATS = 2
 /** A connection that is closed so long after its last answer was closed for being idle, not for its answers' number. */
 const CLOSED_AFTER_ANSWER_MS = 2_000
+/** Who calls, as the log says it. */
+const BORDER = "a connection to an upstream"
 const nobody: Exchange = {
   question: rootServers,
   onResponse: () => {},
@@ -72,16 +75,24 @@ export class StreamConnection implements Connection {
   constructor(socket: Socket, options: StreamOptions) {
     this.socket = socket
     this.options = options
-    this.writer = new QuestionWriter(socket, options.isEncrypted ? PADDED_BLOCK : 1)
     const { owner } = options
+    /** What throws ends the connection: what waits on it is asked elsewhere. */
+    const guard = <Arguments extends ReadonlyArray<unknown>>(callback: (...args: Arguments) => void) =>
+      guarded(owner.incidents, BORDER, callback, () => this.break("internal error"))
+    this.writer = new QuestionWriter(socket, options.isEncrypted ? PADDED_BLOCK : 1, guard)
     this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
-    socket.on("data", (chunk: Buffer) => {
+    const onData = (chunk: Buffer): void => {
       owner.onBatch()
       this.read(chunk)
-    })
-    socket.on("error", (error) => this.onEnd(error.message))
-    socket.on("end", () => this.onEnd())
-    socket.on("close", () => this.onEnd())
+    }
+    socket.on("data", guard(onData))
+    socket.on(
+      "error",
+      guard((error: Error) => this.onEnd(error.message))
+    )
+    const onEnd = guard(() => this.onEnd())
+    socket.on("end", onEnd)
+    socket.on("close", onEnd)
   }
 
   get waiting(): number {
@@ -138,8 +149,10 @@ export class StreamConnection implements Connection {
     this.vigil.end()
     this.socket.destroy()
     const { owner } = this.options
-    owner.onClosed(this)
-    for (const call of this.calls.values()) if (!call.isOver) owner.onLost(call, message, this.answered > 0)
+    runGuarded(owner.incidents, BORDER, () => owner.onClosed(this))
+    for (const call of this.calls.values()) {
+      if (!call.isOver) runGuarded(owner.incidents, BORDER, () => owner.onLost(call, message, this.answered > 0))
+    }
   }
 
   private get isSpent(): boolean {
@@ -207,9 +220,15 @@ export class StreamConnection implements Connection {
       this.unanswered--
       return
     }
-    const response = normalise(message, message.length, call.exchange.question, this.options.ttl)
-    if (response === undefined) call.onFailure(new GarbageReceived())
-    else call.onResponse(response)
+    try {
+      const response = normalise(message, message.length, call.exchange.question, this.options.ttl)
+      if (response === undefined) call.onFailure(new GarbageReceived())
+      else call.onResponse(response)
+    } catch (thrown) {
+      const { incidents } = this.options.owner
+      incidents.onDefect(BORDER, thrown)
+      runGuarded(incidents, BORDER, () => call.onDefect())
+    }
   }
 
   /**

@@ -55,7 +55,11 @@ export class WatchedConnection implements Watched {
   }
 }
 
+/** After a throw it is looked at again so soon. */
+const THROWN_MS = 1_000
+
 export class Vigil implements Due {
+  private isOver = false
   private silences = 0
   private readonly wheel: TimerWheel["Service"]
   private readonly watched: Watched
@@ -94,6 +98,7 @@ export class Vigil implements Due {
   }
 
   end(): void {
+    this.isOver = true
     this.wheel.cancel(this.timer)
   }
 
@@ -105,9 +110,16 @@ export class Vigil implements Due {
 
   /** The timer's time has come. */
   fire(): void {
-    const nowMs = this.wheel.nowMs()
-    if (this.owesSinceMs === undefined) this.lookIdle(nowMs)
-    else this.lookSilent(nowMs, this.owesSinceMs)
+    const { timer } = this
+    try {
+      const nowMs = this.wheel.nowMs()
+      if (this.owesSinceMs === undefined) this.lookIdle(nowMs)
+      else this.lookSilent(nowMs, this.owesSinceMs)
+    } catch (thrown) {
+      // It is watched on all the same.
+      if (!this.isOver && this.timer === timer) this.arm(THROWN_MS)
+      throw thrown
+    }
   }
 
   private lookIdle(nowMs: number): void {
