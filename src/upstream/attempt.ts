@@ -7,7 +7,9 @@ import type { Upstream } from "./upstream.ts"
 
 /** The upstream, or the way to it, failed: a connection refused or reset, a socket that could not be opened. */
 export class NetworkFailure extends Schema.TaggedError<NetworkFailure>()("NetworkFailure", {
-  message: Schema.String
+  message: Schema.String,
+  /** Nothing was sent: there is no way to the upstream, or nobody took the connection. */
+  isUnsent: Schema.optionalKey(Schema.Boolean)
 }) {}
 
 /** A reply with the right id and question that cannot be read. */
@@ -29,6 +31,6 @@ export interface Exchange {
 /** An exchange with an upstream, whatever the transports it takes; its own record. */
 export interface Attempt extends Exchange, AttemptRecord {
   readonly upstream: Upstream
-  /** Attempts for the same question that this upstream has not answered. */
-  readonly silences: number
+  /** Attempts for the same question that this upstream has not answered, or by an error. */
+  readonly failures: number
 }

@@ -13,11 +13,13 @@ export const timesAsked = (attempts: Attempts, upstream: Upstream): number => {
   return times
 }
 
-/** How many of them this upstream has not answered, if only by an error. */
-export const silencesOf = (attempts: Attempts, upstream: Upstream): number => {
-  let silences = 0
-  for (const attempt of attempts) if (attempt.upstream === upstream && attempt.isPending) silences++
-  return silences
+/** How many of them this upstream was silent about, or answered by an error: with less of EDNS it may do better. */
+export const failuresOf = (attempts: Attempts, upstream: Upstream): number => {
+  let failures = 0
+  for (const attempt of attempts) {
+    if (attempt.upstream === upstream && attempt.outcome !== "network-error") failures++
+  }
+  return failures
 }
 
 /** Whether it has answered the question by an error, or by what is of no use. */

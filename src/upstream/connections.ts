@@ -331,7 +331,7 @@ export class Connections implements Owner, Due {
     if (this.opening > 0 || this.members.some(({ connection }) => connection.isUsable)) return
     // Those who come back at once wait for the next connection.
     for (const call of this.line.takeAll()) {
-      runGuarded(this.incidents, BORDER, () => call.onFailure(new NetworkFailure({ message })))
+      runGuarded(this.incidents, BORDER, () => call.onFailure(new NetworkFailure({ message, isUnsent: true })))
     }
   }
 }

@@ -35,7 +35,7 @@ export class Errand implements Exchange {
     this.resolver = resolver
     this.attempt = attempt
     const { edns } = attempt.upstream
-    this.level = edns.levelAfter(attempt.silences, this.nowMs)
+    this.level = edns.levelAfter(attempt.failures, attempt.question.dnssecOk, this.nowMs)
     this.higher = this.level > edns.level(this.nowMs) ? "silent" : "not-tried"
     this.options = this.optionsAt(this.level)
   }
@@ -72,7 +72,7 @@ export class Errand implements Exchange {
     if (this.isOver) return
     if (refusesEdns(response)) {
       // What repeats a question goes through this once: three levels of three attempts would be nine messages.
-      const lower = this.attempt.silences > 0 ? undefined : this.lowerLevel(response)
+      const lower = this.attempt.failures > 0 ? undefined : this.lowerLevel(response)
       if (lower !== undefined) {
         this.attempt.upstream.observer.note?.("less of EDNS is tried", { rcode: rcodeName(response.rcode) })
         this.level = lower
@@ -80,7 +80,7 @@ export class Errand implements Exchange {
         this.askAgain(this.optionsAt(lower))
         return
       }
-    } else if (response.rcode === Rcode.NoError || response.rcode === Rcode.NXDomain || response.hasOpt) {
+    } else if (this.tellsOfEdns(response)) {
       // Where the address was another then, its silence was no refusal.
       const isMoved = this.higher === "silent" && this.whereabouts.hasMovedLately
       const higher = isMoved ? "not-tried" : this.higher
@@ -127,10 +127,16 @@ export class Errand implements Exchange {
     return true
   }
 
+  /** Whether the query was understood: an error with an OPT may be meant for the options. */
+  private tellsOfEdns({ rcode, hasOpt }: Response): boolean {
+    return rcode === Rcode.NoError || rcode === Rcode.NXDomain || (hasOpt && this.options.length === 0)
+  }
+
   /** Where to ask after a refusal; undefined where it is not for EDNS that it was refused. */
   private lowerLevel(response: Response): EdnsLevel | undefined {
     const hasOptions = this.options.length > 0
-    if (response.hasOpt && !hasOptions && this.attempt.upstream.edns.hasWorked) return undefined
+    const isOfEdns = response.rcode === Rcode.BadVers
+    if (response.hasOpt && !hasOptions && !isOfEdns && this.attempt.upstream.edns.hasWorked) return undefined
     return lowerLevel(this.level, hasOptions)
   }
 
@@ -154,7 +160,8 @@ export class Errand implements Exchange {
     const { edns } = this.attempt.upstream
     const scope = this.scopeOf(response)
     // Signatures were asked for, and this question alone was asked without: the next one may be answered with them.
-    const isUnsigned = this.question.dnssecOk && !this.hasEdns && edns.level(this.nowMs) !== EdnsLevel.None
+    const isUsual = edns.level(this.nowMs) === EdnsLevel.None && edns.isConfirmed
+    const isUnsigned = this.question.dnssecOk && !this.hasEdns && !isUsual
     if (isUnsigned) return { ...response, scope, ttlSeconds: 0, isUnsigned }
     return scope === response.scope ? response : { ...response, scope }
   }

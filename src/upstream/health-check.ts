@@ -125,7 +125,7 @@ export class HealthCheck implements Due {
 class Probe implements Attempt {
   readonly upstream: Upstream
   readonly question: Question
-  readonly silences: number
+  readonly failures: number
   readonly startedMs: number
   transport: Attempt["transport"]
   endedMs = 0
@@ -134,12 +134,12 @@ class Probe implements Attempt {
   private readonly check: HealthCheck
   private isOver = false
 
-  constructor(upstream: Upstream, check: HealthCheck, question: Question, silences: number, startedMs: number) {
+  constructor(upstream: Upstream, check: HealthCheck, question: Question, failures: number, startedMs: number) {
     this.upstream = upstream
     this.check = check
     // An object of its own: each probe is sent, whatever the one before waits for (`asked-once.ts`).
     this.question = { ...question }
-    this.silences = silences
+    this.failures = failures
     this.startedMs = startedMs
     this.transport = upstream.transport
   }

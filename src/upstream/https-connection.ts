@@ -26,6 +26,8 @@ import { Vigil, WatchedConnection } from "./vigil.ts"
 /** Requests at once, where the server allows more, or has not yet said how many (RFC 9113 §6.5.2). */
 const MAX_STREAMS = 256
 const UNTIL_TOLD = 100
+/** An answer so short a time ago says that the server works. */
+const LATELY_MS = 10_000
 /** The same message makes the same request, for caches on its way (RFC 8484 §4.1). */
 const ID = 0
 
@@ -45,6 +47,11 @@ export interface HttpsOptions {
 export class HttpsConnection implements Connection, RequestOwner {
   private asked = 0
   private answered = 0
+  private messageMs = Number.NEGATIVE_INFINITY
+  /** Streams that were refused for their body, as it seems. */
+  private refusals = 0
+  /** Questions below this number were asked before the server had said that it takes fewer at once. */
+  private tooMany = 0
   isOver = false
   private method: HttpsAddress["method"]
   /** The server takes no more requests (GOAWAY). */
@@ -70,10 +77,9 @@ export class HttpsConnection implements Connection, RequestOwner {
       "goaway",
       this.guard((_code: number, lastId: number) => this.onGoaway(lastId))
     )
-    // The server may allow more at once than before.
     this.session.on(
       "remoteSettings",
-      this.guard(() => owner.onRoom())
+      this.guard(() => this.onSettings())
     )
     this.session.on(
       "error",
@@ -102,8 +108,18 @@ export class HttpsConnection implements Connection, RequestOwner {
 
   get room(): number {
     if (!this.isUsable) return 0
-    const allowed = this.session.remoteSettings.maxConcurrentStreams ?? UNTIL_TOLD
-    return Math.min(Math.min(allowed, MAX_STREAMS) - this.waiting, this.options.lifetime - this.asked)
+    return Math.min(this.allowed - this.waiting, this.options.lifetime - this.asked)
+  }
+
+  /** Requests at once. */
+  private get allowed(): number {
+    return Math.min(this.session.remoteSettings.maxConcurrentStreams ?? UNTIL_TOLD, MAX_STREAMS)
+  }
+
+  /** The server may allow more at once than before, or fewer: then it refuses the others for that alone. */
+  private onSettings(): void {
+    if (this.waiting > this.allowed) this.tooMany = this.asked
+    this.options.owner.onRoom()
   }
 
   ask(call: Call): void {
@@ -132,8 +148,9 @@ export class HttpsConnection implements Connection, RequestOwner {
     if (!call.isOver) {
       if (outcome === undefined) this.onReset(call, request.method, code)
       else if (outcome.kind === "message") this.receive(call, outcome.message, outcome.ageSeconds)
-      else if (outcome.kind === "busy") owner.onBusy(call, outcome.waitMs, outcome.failure.message)
-      else call.onFailure(outcome.failure)
+      else if (outcome.kind === "busy" && (outcome.isCertain || this.hasAnsweredLately)) {
+        owner.onBusy(call, outcome.waitMs, outcome.failure.message)
+      } else call.onFailure(outcome.failure)
     }
     owner.onRoom()
     this.leaveWhenDone()
@@ -144,14 +161,17 @@ export class HttpsConnection implements Connection, RequestOwner {
    * there are too many streams.
    *
    * Knot Resolver takes one body at a time, and refuses others that come meanwhile. A server has to support both
-   * methods (RFC 8484 §4.1), and GET has no body: this connection uses GET from then on.
+   * methods (RFC 8484 §4.1), and GET has no body: this connection uses GET after the second refusal. One alone says
+   * little.
    */
   private onReset(call: Call, method: HttpsAddress["method"], code: number): void {
     const { owner } = this.options
     const message = "the upstream reset the stream"
     const isRefused = code === constants.NGHTTP2_REFUSED_STREAM
-    if (isRefused && !this.isLeaving && method === "POST") this.method = "GET"
-    else if (!this.isLeaving && (isRefused || code === constants.NGHTTP2_ENHANCE_YOUR_CALM)) {
+    const isOfRequest = isRefused && !this.isLeaving && call.id >= this.tooMany
+    if (isOfRequest && method === "POST") {
+      if (++this.refusals > 1) this.method = "GET"
+    } else if (isOfRequest || (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && !this.isLeaving)) {
       owner.onBusy(call, undefined, message)
       return
     }
@@ -231,7 +251,9 @@ export class HttpsConnection implements Connection, RequestOwner {
 
   private receive(call: Call, message: Uint8Array, ageSeconds: number): void {
     const { exchange } = call
-    this.options.owner.onAnswered()
+    const { owner } = this.options
+    this.messageMs = owner.wheel.nowMs()
+    owner.onAnswered()
     // Whose answer it is, the stream says; an id of their own is what some servers give it.
     const id = message.length < 2 ? ID : (message[0]! << 8) | message[1]!
     const isReply = matchReply(message, message.length, id, exchange.question) !== ReplyMatch.Stranger
@@ -239,6 +261,11 @@ export class HttpsConnection implements Connection, RequestOwner {
     const response = isReply ? normalise(message, message.length, exchange.question, this.options.ttl) : undefined
     if (response === undefined) call.onFailure(new GarbageReceived())
     else call.onResponse(response)
+  }
+
+  /** A server that answers others is not out of order. */
+  private get hasAnsweredLately(): boolean {
+    return this.options.owner.wheel.nowMs() - this.messageMs < LATELY_MS
   }
 
   private leaveWhenDone(): void {

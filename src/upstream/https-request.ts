@@ -30,8 +30,16 @@ type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader
 export type Outcome =
   | { readonly kind: "message"; readonly message: Uint8Array; readonly ageSeconds: number }
   | { readonly kind: "failure"; readonly failure: AttemptFailure }
-  /** It is asked too much, and wants to be asked again after so long, if it says so. */
-  | { readonly kind: "busy"; readonly failure: NetworkFailure; readonly waitMs: number | undefined }
+  /**
+   * It is asked too much, and wants to be asked again after so long, if it says so; where it is not certain, it may be out of
+   * order instead.
+   */
+  | {
+      readonly kind: "busy"
+      readonly failure: NetworkFailure
+      readonly waitMs: number | undefined
+      readonly isCertain: boolean
+    }
 
 /** One question's stream. */
 export class Request {
@@ -106,8 +114,9 @@ const refusalOf = (headers: Headers): Outcome | undefined => {
     const failure = new NetworkFailure({ message: `HTTP status ${status}` })
     const waitMs = retryAfterMs(headers["retry-after"], Date.now())
     // RFC 6585 §4, RFC 9110 §15.6.4: one that is overloaded says when it will not be.
-    const isBusy = status === TOO_MANY_REQUESTS || (status === SERVICE_UNAVAILABLE && waitMs !== undefined)
-    return isBusy ? { kind: "busy", failure, waitMs } : { kind: "failure", failure }
+    const isCertain = status === TOO_MANY_REQUESTS || waitMs !== undefined
+    const isBusy = status === TOO_MANY_REQUESTS || status === SERVICE_UNAVAILABLE
+    return isBusy ? { kind: "busy", failure, waitMs, isCertain } : { kind: "failure", failure }
   }
   const [type = ""] = (headers["content-type"] ?? "").toLowerCase().split(";", 1)
   if (type.trim() === MEDIA_TYPE) return undefined

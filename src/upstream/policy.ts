@@ -34,7 +34,7 @@ export const UNKNOWN_COST = 0
 /** So many questions under way make an upstream twice as dear. */
 const BUSY = 32
 /** One question in so many also asks an upstream that is not the fastest known. */
-const EXPLORE_EVERY = 32
+const EXPLORE_EVERY = 64
 /** What was observed so short a time ago need not be explored. */
 const EXPLORED_FOR_MS = 100
 

@@ -26,7 +26,7 @@ import {
   UpstreamsFailed
 } from "./answer.ts"
 import type { AttemptFailure } from "./attempt.ts"
-import { blameSilent, endAll, hasFailed, isAnyPromising, silenceDueMs, silencesOf, timesAsked } from "./attempts.ts"
+import { blameSilent, endAll, failuresOf, hasFailed, isAnyPromising, silenceDueMs, timesAsked } from "./attempts.ts"
 import { SILENCE } from "./breaker.ts"
 import { type History, type Member, nextUpstream, type UpstreamGroup } from "./group.ts"
 import type { Health } from "./health.ts"
@@ -71,7 +71,9 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
   private timer: Timer | undefined
   /** When the last attempt is overdue. */
   private overdueMs = Number.POSITIVE_INFINITY
+  /** Attempts that followed because the one before was late, and those that followed an error: each as many as `retries`. */
   private retries = 0
+  private failovers = 0
   private withheldMs = WITHHELD_MS
   /** When the next retry is due without adaptation: then it needs no room in the budget. */
   private latestMs: number
@@ -155,7 +157,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     if (!isGarbage) this.lastError = failure.message
     attempt.end(isGarbage ? "garbage" : "network-error")
     if (attempt.upstream.breaker.onFailure(this.nowMs, SILENCE)) this.options.health.suspect(attempt.upstream)
-    this.goOn()
+    this.goOn(failure._tag === "NetworkFailure" && failure.isUnsent === true)
   }
 
   /** An ICMP error: the next attempt starts at once, this one is still listened to. */
@@ -212,7 +214,9 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
       // Over a stream nothing is lost: the same server has the question already.
       this.arm(this.latestMs)
     } else if (this.nowMs >= this.latestMs || this.options.budget.takeRetry(this.question.name)) {
-      this.startRetry(upstream)
+      this.retries++
+      this.latestMs += this.plan[this.retries] ?? Number.POSITIVE_INFINITY
+      this.follow(upstream)
     } else {
       upstream.observer.withheld()
       this.arm(this.nowMs + this.withheldMs)
@@ -225,18 +229,18 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     return this.plan[0] ?? this.options.attemptTimeoutMs
   }
 
-  /** An attempt failed: another follows where one may, else what is pending decides, else it is over. */
-  private goOn(): void {
-    if (this.mayFollow()) {
-      const upstream = this.next()
-      // One that was not asked yet is no repetition: it needs no room in the budget.
-      if (
-        upstream !== undefined &&
-        (this.timesAsked(upstream) === 0 || this.options.budget.takeRetry(this.question.name))
-      ) {
-        this.startRetry(upstream)
-        return
-      }
+  /**
+   * An attempt failed: another follows where one may, else what is pending decides, else it is over.
+   *
+   * @param isUnsent nobody was asked by it: however few attempts may be made, another upstream is
+   */
+  private goOn(isUnsent = false): void {
+    const upstream = this.next()
+    if (upstream !== undefined && this.mayFailOver(upstream, isUnsent)) {
+      if (!isUnsent) this.failovers++
+      this.latestMs = Math.max(this.latestMs, this.nowMs + (this.plan[this.retries] ?? 0))
+      this.follow(upstream)
+      return
     }
     if (isAnyPromising(this.attempts)) return
     const message = this.lastError === "" ? "no upstream gave a usable answer" : this.lastError
@@ -247,6 +251,12 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
   /** Whether it fails for its own sake, and not for its upstreams': then the failure may be kept (RFC 9520 §3.2). */
   private get isItsOwnFailure(): boolean {
     return this.attempts.some((attempt) => attempt.isItsQuestions)
+  }
+
+  private mayFailOver(upstream: Upstream, isUnsent: boolean): boolean {
+    // One that was not asked yet is no repetition: it needs no room in the budget.
+    if (this.timesAsked(upstream) === 0) return isUnsent || this.failovers < this.options.retries
+    return this.failovers < this.options.retries && this.options.budget.takeRetry(this.question.name)
   }
 
   private mayFollow(): boolean {
@@ -265,9 +275,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     return hasFailed(this.attempts, upstream)
   }
 
-  private startRetry(upstream: Upstream): void {
-    this.retries++
-    this.latestMs += this.plan[this.retries] ?? Number.POSITIVE_INFINITY
+  private follow(upstream: Upstream): void {
     this.options.counters.add("upstream.retries")
     this.start(upstream)
     this.armForNext()
@@ -276,7 +284,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
   private start(upstream: Upstream): void {
     const { attemptTimeoutMs } = this.options
     const patienceMs = upstream.latency.patienceMs(attemptTimeoutMs)
-    const attempt = new UpstreamAttempt(this, upstream, patienceMs, silencesOf(this.attempts, upstream))
+    const attempt = new UpstreamAttempt(this, upstream, patienceMs, failuresOf(this.attempts, upstream))
     if (this.record.attempts.length === 0) this.record.attempts = [attempt]
     else this.record.attempts.push(attempt)
     if (this.attempts.length === 0) this.attempts = [attempt]

@@ -90,7 +90,7 @@ export class Resolver {
   /** The socket to ask this upstream from; where none is open yet, `errand` is sent as soon as one is. */
   portFor(upstream: Upstream, errand: Errand): UdpPort | undefined {
     let open = this.ports.get(upstream)
-    if (open?.port.whereabouts !== undefined && this.isLeft(open, upstream, errand.attempt.silences > 0)) {
+    if (open?.port.whereabouts !== undefined && this.isLeft(open, upstream, errand.attempt.failures > 0)) {
       open = this.ports.get(upstream)
     }
     if (open !== undefined) {
@@ -131,7 +131,7 @@ export class Resolver {
         // In a later turn: the errand that caused the opening may still have to be put in line.
         queueMicrotask(() => {
           for (const errand of waiting) {
-            runGuarded(incidents, BORDER, () => errand.onFailure(new NetworkFailure({ message })))
+            runGuarded(incidents, BORDER, () => errand.onFailure(new NetworkFailure({ message, isUnsent: true })))
           }
         })
       })

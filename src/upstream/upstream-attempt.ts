@@ -32,16 +32,16 @@ export class UpstreamAttempt implements Attempt {
   private isHopeless = false
   /** Milliseconds after which it is overdue. */
   readonly patienceMs: number
-  readonly silences: number
+  readonly failures: number
   /** Whether it was sent though the upstream's breaker is not closed. */
   private readonly isTrial: boolean
   private readonly owner: AttemptOwner
 
-  constructor(owner: AttemptOwner, upstream: Upstream, patienceMs: number, silences: number) {
+  constructor(owner: AttemptOwner, upstream: Upstream, patienceMs: number, failures: number) {
     this.owner = owner
     this.upstream = upstream
     this.patienceMs = patienceMs
-    this.silences = silences
+    this.failures = failures
     this.startedMs = owner.nowMs
     this.transport = upstream.transport
     this.isTrial = !upstream.breaker.isClosed

@@ -4,7 +4,7 @@ import { askMany } from "../support/bulk-client.ts"
 import { type WireBehaviour, wireUpstream } from "../support/fake-upstream.ts"
 import { mirrorReply } from "../support/mirror.ts"
 import { readReply } from "../support/reply-reader.ts"
-import { encodeQuestion, startServer } from "../support/server.ts"
+import { encodeQuestion, rcodeOf, startServer } from "../support/server.ts"
 
 /** No socket can be connected to these: the kernel wants a broadcast to be asked for, and knows no such interface. */
 const UNOPENABLE = { "a broadcast address": "255.255.255.255", "an interface that is not there": "[fe80::1%none0]" }
@@ -36,5 +36,21 @@ describe("an upstream to which no socket can be opened", () => {
         }).pipe(Effect.scoped)
       )
     }
+  }
+
+  for (const address of ["255.255.255.255", "tcp://255.255.255.255", "tcp://127.0.0.1:1"]) {
+    it.live(`is no attempt, where one alone may be made: ${address}`, () =>
+      Effect.gen(function* () {
+        const good = yield* wireUpstream(slowly)
+        const server = yield* startServer({
+          DNS_SERVER_UPSTREAMS: `${address},${good.address}`,
+          DNS_SERVER_UPSTREAM_POLICY: "ordered",
+          DNS_SERVER_RETRIES: "0"
+        })
+        for (let i = 0; i < 8; i++) {
+          assert.strictEqual(rcodeOf(yield* server.ask({ name: `n${i}.example.test` })), "NOERROR")
+        }
+      }).pipe(Effect.scoped)
+    )
   }
 })

@@ -49,6 +49,7 @@ describe("a server over HTTPS that is asked too much", () => {
     "says 429 and no more": status(429),
     "says 429 and when in words that nobody knows": status(429, () => "soon"),
     "says 503 and in how many seconds": status(503, () => "1"),
+    "says 503 and no more, while it answers others": status(503),
     "refuses streams": ({ stream }) => stream.close(constants.NGHTTP2_REFUSED_STREAM),
     "wants calm": ({ stream }) => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
@@ -178,6 +179,37 @@ describe("what one connection over HTTPS says", () => {
       while (upstream.sockets().length > 0) yield* Effect.sleep(10)
       assert.strictEqual(yield* goodAnswers(server, 10), 10)
       assert.deepStrictEqual(methodsOf(upstream.requests, 2), new Set(["POST"]))
+    })
+  )
+
+  it.live("by refusing one stream is no reason to ask by GET", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const upstream = yield* httpsUpstream({
+        certificate,
+        onRequest: (request) => {
+          if (++asked === 4) request.stream.close(constants.NGHTTP2_REFUSED_STREAM)
+          else answerHttps(request)
+        }
+      })
+      const server = yield* serverFor([at(upstream)])
+      for (let burst = 0; burst < 3; burst++) assert.strictEqual(yield* goodAnswers(server, 10), 10)
+      assert.strictEqual(asked, 31)
+      assert.deepStrictEqual([...new Set(upstream.requests.map(({ headers }) => headers[":method"]))], ["POST"])
+    })
+  )
+
+  it.live("by allowing few streams at once is no reason to ask by GET, or to ask less", () =>
+    Effect.gen(function* () {
+      const upstream = yield* httpsUpstream({
+        certificate,
+        settings: { maxConcurrentStreams: 3 },
+        onRequest: (request) => setTimeout(() => answerHttps(request), 5)
+      })
+      const server = yield* serverFor([at(upstream)], PATIENT)
+      for (let burst = 0; burst < 2; burst++) assert.strictEqual(yield* goodAnswers(server, 50), 50)
+      assert.deepStrictEqual([...new Set(upstream.requests.map(({ headers }) => headers[":method"]))], ["POST"])
+      assert.strictEqual(server.counters.read("upstream.held"), 0)
     })
   )
 

@@ -7,7 +7,7 @@ import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { HttpsAddress } from "../../src/config/upstream-address.ts"
 import { Type } from "../../src/dns/codes.ts"
-import type { TtlBounds } from "../../src/dns/response.ts"
+import { anyTtl as ttl } from "../../src/dns/meaning.ts"
 import { DatagramTransport, SocketError } from "../../src/io/datagram.ts"
 import { TimerWheel } from "../../src/io/timer-wheel.ts"
 import { Turn } from "../../src/io/turn.ts"
@@ -27,7 +27,6 @@ import { Whereabouts } from "../../src/upstream/whereabouts.ts"
 import { Reported } from "../support/incidents.ts"
 import { mirrorReply } from "../support/mirror.ts"
 
-const ttl: TtlBounds = { min: 0, max: 86_400, maxNegative: 3_600 }
 const fail = (what: string) => (): never => {
   throw new Error(what)
 }
@@ -320,7 +319,7 @@ describe("a socket that cannot be opened", () => {
         Effect.provide(reported.layer)
       )
       const attempt = (exchange: Exchange) =>
-        ({ ...exchange, upstream, silences: 0, transport: "udp" }) as unknown as Attempt
+        ({ ...exchange, upstream, failures: 0, transport: "udp" }) as unknown as Attempt
       resolver.begin(attempt(exchangeOf("a", told, { onFailure: fail("told") })))
       resolver.begin(attempt(exchangeOf("b", told)))
       yield* until(() => told.length > 0)

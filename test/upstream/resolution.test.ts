@@ -41,6 +41,52 @@ const ordered = { DNS_SERVER_UPSTREAM_POLICY: "ordered", DNS_SERVER_ENABLE_CACHI
 let last = 0
 const fresh = (prefix = "n"): { readonly name: string } => ({ name: `${prefix}${last++}.example.test` })
 
+/** Loses the first question about each name. */
+const losing = (inner: WireBehaviour): WireBehaviour => {
+  const seen = new Set<string>()
+  return (query, transport, count) => {
+    const name = nameIn(query)
+    if (seen.has(name)) return inner(query, transport, count)
+    seen.add(name)
+    return []
+  }
+}
+
+describe("an upstream that fails every question", () => {
+  for (const [how, order, retries] of [
+    ["first of three, and so the second", ["fails", "fails", "loses"], "2"],
+    ["last of three, and so the second", ["loses", "fails", "fails"], "2"],
+    ["where one retry is allowed", ["fails", "loses"], "1"],
+    ["behind one that is silent", ["silent", "fails", "loses"], "5"]
+  ] as const) {
+    it.effect(`does not use up what repairs another's loss: ${how}`, () =>
+      Effect.gen(function* () {
+        const upstreams = order.map((what) =>
+          upstream(what === "fails" ? servfail : what === "silent" ? silent : losing(first))
+        )
+        const server = yield* memoryServer({ ...ordered, DNS_SERVER_RETRIES: retries }, upstreams)
+        for (let i = 0; i < 3; i++) assert.strictEqual(rcodeOf((yield* server.ask(fresh())).answer), "NOERROR")
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.effect("is asked no more often than retries allow, and no more than three times", () =>
+    Effect.gen(function* () {
+      for (const [retries, most] of [
+        ["0", 1],
+        ["1", 2],
+        ["2", 3],
+        ["5", 3]
+      ] as const) {
+        const only = upstream(servfail)
+        const server = yield* memoryServer({ ...ordered, DNS_SERVER_RETRIES: retries }, [only])
+        assert.strictEqual(rcodeOf((yield* server.ask(fresh())).answer), "SERVFAIL")
+        assert.strictEqual(only.queries, most)
+      }
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("the next attempt", () => {
   it.effect("starts after what answers usually take, and the earlier one still counts", () =>
     Effect.gen(function* () {
