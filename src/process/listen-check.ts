@@ -11,7 +11,15 @@ import { networkInterfaces } from "node:os"
 import { Effect, Schema } from "effect"
 import type { ListenAddress } from "../config/values.ts"
 import type { SocketError } from "../io/datagram.ts"
+
+
 import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "../io/endpoint.ts"
+
+
+import { type Libc, libc } from "../io/linux/libc.ts"
+import { Arguments, openBoundStream } from "../io/linux/socket.ts"
+
+
 import { portHolder } from "./port-holder.ts"
 import { readSystemFile } from "./system-file.ts"
 
@@ -40,11 +48,13 @@ export const checkListening = (addresses: ReadonlyArray<ListenAddress>): Effect.
 
 /** The same for a socket that could not be opened although the address was free a moment ago. */
 export const explainFailure = (error: SocketError): CannotListen => {
-  const code = /\bE[A-Z0-9]{3,}\b/.exec(error.message)?.[0]
+  const code = codeIn(error.message)
   const endpoint = endpointIn(error.endpoint)
   const reason = code === undefined || endpoint === undefined ? "" : `: ${reasonFor(code, undefined, endpoint)}`
   return new CannotListen({ message: listed([`${error.message}${reason}`]) })
 }
+
+const codeIn = (message: string): string | undefined => /\bE[A-Z0-9]{3,}\b/.exec(message)?.[0]
 
 const listed = (failures: ReadonlyArray<string>): string =>
   failures.length === 1
@@ -83,6 +93,19 @@ const whyNot = (protocol: Protocol, endpoint: Endpoint): Effect.Effect<string | 
 
 /** The code of the error that binding came to; undefined where it went well. */
 const tryToBind = (protocol: Protocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
+  protocol === "udp" || libc === undefined ? tryByNode(protocol, endpoint) : tryStream(libc, endpoint)
+
+/** Without listening: whoever waits for the server to be there would take the trial for it, and ask nobody. */
+const tryStream = (libc: Libc, endpoint: Endpoint): Effect.Effect<string | undefined> =>
+  Effect.match(openBoundStream(libc, new Arguments(libc), endpoint), {
+    onSuccess: (fd) => {
+      libc.close(fd)
+      return undefined
+    },
+    onFailure: ({ message }) => codeIn(message) ?? message
+  })
+
+const tryByNode = (protocol: Protocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
   Effect.callback((resume) => {
     const { address, port } = endpoint
     const isIPv6 = isIPv6Endpoint(endpoint)

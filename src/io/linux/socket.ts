@@ -134,11 +134,19 @@ export const openStreamListener = (
   shared: boolean
 ): Effect.Effect<number, SocketError> =>
   open(libc, local, SOCK_STREAM, (fd) => {
-    args.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
     if (shared) args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
-    if (isIPv6Endpoint(local)) args.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
-    return args.bind(fd, local) === 0 && libc.listen(fd, backlog) === 0
+    return bindStream(args, fd, local) && libc.listen(fd, backlog) === 0
   })
+
+/** A TCP socket that is bound and does not listen: nobody can connect to it. */
+export const openBoundStream = (libc: Libc, args: Arguments, local: Endpoint): Effect.Effect<number, SocketError> =>
+  open(libc, local, SOCK_STREAM, (fd) => bindStream(args, fd, local))
+
+const bindStream = (args: Arguments, fd: number, local: Endpoint): boolean => {
+  args.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+  if (isIPv6Endpoint(local)) args.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
+  return args.bind(fd, local) === 0
+}
 
 const prepare = (args: Arguments, fd: number, endpoint: Endpoint): void => {
   args.setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
