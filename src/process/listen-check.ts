@@ -11,15 +11,9 @@ import { networkInterfaces } from "node:os"
 import { Effect, Schema } from "effect"
 import type { ListenAddress } from "../config/values.ts"
 import type { SocketError } from "../io/datagram.ts"
-
-
 import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "../io/endpoint.ts"
-
-
 import { type Libc, libc } from "../io/linux/libc.ts"
 import { Arguments, openBoundStream } from "../io/linux/socket.ts"
-
-
 import { portHolder } from "./port-holder.ts"
 import { readSystemFile } from "./system-file.ts"
 
