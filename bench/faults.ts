@@ -4,7 +4,7 @@
  * 2,000 questions a second for names that nobody has asked for, in fifty zones; the fault begins after a second. Server,
  * client and what is left of the upstreams share one process.
  */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect, Fiber, type Scope } from "effect"
 import { wireUpstream } from "../test/support/fake-upstream.ts"
 import { mirror } from "../test/support/mirror.ts"

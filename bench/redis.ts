@@ -5,7 +5,7 @@
  * nobody has asked for. Each case is run three times, in turn; medians count. Needs redis-server.
  */
 import { readFileSync } from "node:fs"
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect, type Scope } from "effect"
 import { pacedLoad, quantileOf } from "../test/support/paced-load.ts"
 import { freePort } from "../test/support/ports.ts"

@@ -1,5 +1,5 @@
 /** The composition root: configuration → layers → run. Nothing else composes the process. */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { AnswerCache } from "./cache/answer-cache.ts"
 import { FailureCache } from "./cache/failure-cache.ts"

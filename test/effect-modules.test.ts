@@ -12,11 +12,13 @@ const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
 
 /** `import { A, type B, C as D } from "effect/net"`, over several lines too. */
 const imports = /import\s*\{([^}]+)\}\s*from\s*"((?:effect|@effect)[^"]*)"/g
+/** `import * as A from "@effect/platform-node/A"`. */
+const namespaces = /import\s*\*\s*as\s+(\w+)\s+from\s*"((?:effect|@effect)[^"]*)"/g
 
 interface Use {
   readonly module: string
-  /** What is imported. */
-  readonly name: string
+  /** What is imported; undefined where it is the module as a whole. */
+  readonly name: string | undefined
   /** Its members that are used as values. */
   readonly members: ReadonlySet<string>
   readonly file: string
@@ -29,7 +31,7 @@ const membersOf = (local: string, text: string): ReadonlySet<string> => {
   return new Set([...text.matchAll(small), ...text.matchAll(called)].map((match) => match[1]!))
 }
 
-const uses: ReadonlyArray<Use> = sources.flatMap(({ file, text }) =>
+const named: ReadonlyArray<Use> = sources.flatMap(({ file, text }) =>
   [...text.matchAll(imports)].flatMap(([, names, module]) =>
     names!
       .split(",")
@@ -42,18 +44,28 @@ const uses: ReadonlyArray<Use> = sources.flatMap(({ file, text }) =>
   )
 )
 
+const whole: ReadonlyArray<Use> = sources.flatMap(({ file, text }) =>
+  [...text.matchAll(namespaces)].map(([, local, module]) => ({
+    module: module!,
+    name: undefined,
+    members: membersOf(local!, text),
+    file
+  }))
+)
+
+const uses = [...named, ...whole]
 const modules = [...new Set(uses.map(({ module }) => module))].sort()
 
 describe("of Effect", () => {
   it("the unstable modules that we know of are among those looked at", () => {
-    assert.includeMembers(modules, ["effect", "effect/encoding", "effect/net", "@effect/platform-node"])
+    assert.includeMembers(modules, ["effect", "effect/net", "effect/workers", "@effect/platform-node/NodeRuntime"])
   })
 
   for (const module of modules) {
     it(`${module} has all that is used of it`, async () => {
       const exports: Record<string, unknown> = await import(module)
       for (const { name, members, file } of uses.filter((use) => use.module === module)) {
-        const found = exports[name]
+        const found = name === undefined ? exports : exports[name]
         assert.isDefined(found, `${module} has no ${name}, which ${file} imports`)
         const own = found as Record<string, unknown>
         for (const member of members) {

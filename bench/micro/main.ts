@@ -1,5 +1,5 @@
 /** `npm run bench:micro`: what the functions on a query's way cost, each by itself. Runs the sources, not the build. */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { ConfigProvider, Console, Effect, Layer } from "effect"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
 import { Configuration, load } from "../../src/config/configuration.ts"

@@ -6,7 +6,7 @@
  * fail at once, and one that is not needed any more is destroyed.
  */
 import { getCACertificates } from "node:tls"
-import { NodeRedis } from "@effect/platform-node"
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Schema, Scope } from "effect"
 import type { Redis } from "effect/persistence"
 import { ErrorReply, RESP_TYPES, type RedisClientOptions } from "redis"

@@ -2,7 +2,7 @@
  * A walk through what the server does with a query, without a network: an upstream that behaves badly on purpose, the
  * server in front of it, a client, and a collector that draws the traces.
  */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { ConfigProvider, Console, Effect, Layer } from "effect"
 import { Configuration, load } from "../config/configuration.ts"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"

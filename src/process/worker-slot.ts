@@ -6,7 +6,7 @@
  */
 import { extname } from "node:path"
 import { Worker as NodeThread } from "node:worker_threads"
-import { NodeWorker } from "@effect/platform-node"
+import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Deferred, Effect, Schedule } from "effect"
 import { Worker, type WorkerError } from "effect/workers"
 import { Descriptors, descriptorMemory } from "../io/linux/descriptors.ts"

@@ -5,7 +5,7 @@
  */
 import { readlinkSync } from "node:fs"
 import { workerData } from "node:worker_threads"
-import { NodeWorkerRunner } from "@effect/platform-node"
+import * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
 import { Deferred, Effect, Layer, Schedule } from "effect"
 import { WorkerRunner } from "effect/workers"
 import { AnswerCache } from "../cache/answer-cache.ts"

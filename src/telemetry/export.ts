@@ -7,15 +7,15 @@
 import * as http from "node:http"
 import * as https from "node:https"
 import { Socket } from "node:net"
-import { OtelTracer, Resource } from "@effect/opentelemetry"
+import * as OtelTracer from "@effect/opentelemetry/OtelTracer"
+import * as Resource from "@effect/opentelemetry/Resource"
 import { OTLPTraceExporter as JsonExporter } from "@opentelemetry/exporter-trace-otlp-http"
 import { OTLPTraceExporter as ProtobufExporter } from "@opentelemetry/exporter-trace-otlp-proto"
 import { resourceFromAttributes } from "@opentelemetry/resources"
 import { AlwaysOnSampler } from "@opentelemetry/sdk-trace-base"
 import { NodeTracerProvider } from "@opentelemetry/sdk-trace-node"
-import { Effect, Layer, Tracer } from "effect"
-import { Configuration } from "../config/configuration.ts"
-import { type OtlpTarget, otlpOf } from "../config/otlp.ts"
+import { Effect, Layer } from "effect"
+import type { OtlpTarget } from "../config/otlp.ts"
 import { otlpFile, otlpFileVariables } from "../config/otlp-environment.ts"
 import { shownUrl } from "../config/secrets.ts"
 import { Counters } from "./counters.ts"
@@ -23,20 +23,20 @@ import { TraceProcessor } from "./trace-processor.ts"
 
 const SERVICE_NAME = "strand"
 
-/** A tracer whose spans go to the collector, or, where none is configured, nowhere at no cost. */
-export const layerTracer: Layer.Layer<never, never, Configuration | Counters> = Layer.unwrap(
-  Effect.gen(function* () {
-    const config = yield* Configuration
-    const { target } = otlpOf(config)
-    if (target === undefined || config.traceSampling.kind === "never") return layerNone
-    const name = config.otelServiceName
-    return OtelTracer.layer.pipe(
-      Layer.provide(layerProvider(target)),
-      Layer.provide(layerNamed),
-      Layer.provide(Resource.layerFromEnv(name === undefined ? undefined : { "service.name": name }))
-    )
-  })
-)
+/**
+ * A tracer whose spans go to the collector.
+ *
+ * @param serviceName what the environment says instead where it is undefined
+ */
+export const layerExport = (
+  target: OtlpTarget,
+  serviceName: string | undefined
+): Layer.Layer<OtelTracer.OtelTracer, never, Counters> =>
+  OtelTracer.layer.pipe(
+    Layer.provide(layerProvider(target)),
+    Layer.provide(layerNamed),
+    Layer.provide(Resource.layerFromEnv(serviceName === undefined ? undefined : { "service.name": serviceName }))
+  )
 
 /** The service has a name, where the environment gives it none. */
 const layerNamed = Layer.effect(
@@ -123,9 +123,3 @@ const withoutFiles = <A>(make: () => A): A => {
     for (const [name, value] of hidden) if (value !== undefined) process.env[name] = value
   }
 }
-
-const silent: Tracer.Tracer = Tracer.make({
-  span: (options) => new Tracer.NativeSpan({ ...options, sampled: false })
-})
-
-const layerNone = Layer.succeed(Tracer.Tracer, silent)
