@@ -1,11 +1,33 @@
 import { defineConfig } from "vitest/config"
 
+/** What real time decides in, or most of the machine's memory and processors: one file at a time, with nothing beside it. */
+const serial = ["both-down", "crowd", "faults", "overload", "reload", "shared-tier-failures"].map(
+  (name) => `test/integration/${name}.test.ts`
+)
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    // Most tests wait for sockets and clocks: more files at once than there are processors to spare.
-    maxWorkers: 3
+    // For one that waits for what never comes: a busy machine needs a tenth of it.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "parallel",
+          include: ["test/**/*.test.ts"],
+          exclude: serial,
+          // They leave nothing behind in their process: what all of them load is loaded once.
+          isolate: false,
+          // Most tests wait for sockets, clocks and processes: more files at once than there are processors to spare.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 }
+        }
+      },
+      {
+        extends: true,
+        test: { name: "serial", include: serial, maxWorkers: 1, sequence: { groupOrder: 2 } }
+      }
+    ]
   }
 })

@@ -13,16 +13,13 @@ import { city, geoDatabase } from "../support/mmdb.ts"
 import { addressesOf, askPipelined, encodeQuestion, rcodeOf } from "../support/server.ts"
 import { streamUpstream } from "../support/stream-upstream.ts"
 
-/** Processes that start take seconds on a busy machine. */
-const patient = { timeout: 120_000 }
-
 /** So many that every worker has some. */
 const CLIENTS = 48
 const EACH = 5
 
 const hot = encodeQuestion({ name: "www.example.test" }, 1)
 
-describe("a worker that is born again", patient, () => {
+describe("a worker that is born again", () => {
   it.live("needs no file: what authorities there are it knows from the start", () =>
     Effect.gen(function* () {
       const trusted = authority()
@@ -53,7 +50,7 @@ describe("a worker that is born again", patient, () => {
 /** Loopback is in this country. */
 const inCountry = (country: string): Buffer => geoDatabase({ "127.0.0.0/8": city(country, "EU", 50, 10) })
 
-describe("the database of places", patient, () => {
+describe("the database of places", () => {
   it.live("is read once for all workers, and known to one that is born when its file is gone", () =>
     Effect.gen(function* () {
       const file = yield* fileWith("", "places.mmdb")
@@ -88,7 +85,7 @@ describe("the database of places", patient, () => {
   )
 })
 
-describe("a worker that cannot start again", patient, () => {
+describe("a worker that cannot start again", () => {
   for (const [workers, lost] of [
     ["2", [1]],
     ["3", [1, 3]]
@@ -162,7 +159,7 @@ describe("a worker that cannot start again", patient, () => {
   )
 })
 
-describe("the main thread", patient, () => {
+describe("the main thread", () => {
   for (const workers of ["1", "2"]) {
     it.live(`goes on after what nothing caught, and says it (${workers} workers)`, () =>
       Effect.gen(function* () {

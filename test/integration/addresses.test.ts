@@ -23,7 +23,7 @@ const askUdp = (host: string, port: number, from?: string): Effect.Effect<Decode
     socket.on("message", (octets) => resume(Effect.succeed(octets)))
     socket.bind({ port: 0, ...(from === undefined ? {} : { address: from }) }, () => socket.send(message, port, host))
     return Effect.sync(() => socket.close())
-  }).pipe(Effect.map(packet.decode), Effect.timeout(10_000), Effect.orDie)
+  }).pipe(Effect.map(packet.decode), Effect.timeout(60_000), Effect.orDie)
 
 const askTcp = (host: string, port: number): Effect.Effect<DecodedPacket> =>
   Effect.callback<Buffer>((resume) => {
@@ -32,7 +32,7 @@ const askTcp = (host: string, port: number): Effect.Effect<DecodedPacket> =>
     socket.on("error", (error) => resume(Effect.die(error)))
     socket.write(framed(message))
     return Effect.sync(() => socket.destroy())
-  }).pipe(Effect.map(packet.decode), Effect.timeout(10_000), Effect.orDie)
+  }).pipe(Effect.map(packet.decode), Effect.timeout(60_000), Effect.orDie)
 
 const serve = (settings: Record<string, string>): Effect.Effect<RunningServer, never, Scope.Scope> =>
   Effect.flatMap(fakeUpstream(address("192.0.2.1")), (upstream) =>

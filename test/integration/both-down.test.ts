@@ -77,7 +77,7 @@ describe("two upstreams that are both down", () => {
         const before = sent()
         const startedMs = performance.now()
         const times: Array<number> = []
-        while (performance.now() - startedMs < 4_000) {
+        while (performance.now() - startedMs < 2_000) {
           for (const { answer, tookMs } of yield* askAll(clients)) {
             assert.strictEqual(rcodeOf(answer), "SERVFAIL")
             times.push(tookMs)

@@ -86,7 +86,13 @@ describe("two hundred clients by UDP and fifty by TCP at once", () => {
   it.live("each get the answer to their own question", () =>
     Effect.gen(function* () {
       const upstream = yield* wireUpstream(mirror)
-      const server = yield* startServer({ DNS_SERVER_UPSTREAMS: upstream.address, ...roomy })
+      const server = yield* startServer({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        // Five thousand at once take a busy machine a while: none is given up.
+        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "30000",
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "60",
+        ...roomy
+      })
       const outcome = yield* crowd(server.port, "calm")
       assert.deepStrictEqual(outcome.wrong, [])
       assert.strictEqual(outcome.good, ALL)
@@ -118,8 +124,7 @@ describe("two hundred clients by UDP and fifty by TCP at once", () => {
         assert.isAbove(server.counters.read("upstream.strangers"), 0)
         const again = yield* crowd(server.port, "rough")
         assert.deepStrictEqual(again.wrong, [])
-      }),
-    60_000
+      })
   )
 
   it.live(
@@ -142,7 +147,6 @@ describe("two hundred clients by UDP and fifty by TCP at once", () => {
         const outcome = yield* crowd(server.port, "broken")
         assert.deepStrictEqual(outcome.wrong, [])
         assert.isAtLeast(outcome.good, ALL * 0.99, `${outcome.failed} failed`)
-      }),
-    60_000
+      })
   )
 })

@@ -91,7 +91,7 @@ const exchange = (socket: Socket, port: number, query: Uint8Array): Effect.Effec
   Effect.callback<Buffer>((resume) => {
     socket.once("message", (answer) => resume(Effect.succeed(answer)))
     socket.send(query, port, "127.0.0.1")
-  }).pipe(Effect.timeout(10_000), Effect.orDie)
+  }).pipe(Effect.timeout(60_000), Effect.orDie)
 
 const byTcp = (port: number, query: Uint8Array): Effect.Effect<Buffer> =>
   Effect.callback<Buffer>((resume) => {
@@ -102,7 +102,7 @@ const byTcp = (port: number, query: Uint8Array): Effect.Effect<Buffer> =>
       resume(Effect.succeed(answer.subarray(2)))
     })
     socket.write(octets(word(query.length), query))
-  }).pipe(Effect.timeout(10_000), Effect.orDie)
+  }).pipe(Effect.timeout(60_000), Effect.orDie)
 
 const server = Effect.gen(function* () {
   const upstream = yield* fakeUpstream(silent)

@@ -12,9 +12,7 @@ const behaviours: ReadonlyArray<readonly [name: string, start: Effect.Effect<Bad
 ]
 
 /** The time for queries, and what a busy machine adds; the servers go on for minutes. */
-const END_WITHIN_MS = 20_000
-const TEST_MS = 240_000
-
+const END_WITHIN_MS = 60_000
 const ends = (settings: Record<string, string>) =>
   Effect.gen(function* () {
     const server = yield* startListening({
@@ -31,25 +29,22 @@ const ends = (settings: Record<string, string>) =>
 for (const workers of ["1", "2"]) {
   describe(`a server of ${workers} worker${workers === "1" ? "" : "s"} ends on SIGTERM`, () => {
     for (const [name, start] of behaviours) {
-      it.live(
-        `beside a Redis that ${name}, and beside upstreams that do, by TCP, TLS and HTTPS`,
-        () =>
-          Effect.gen(function* () {
-            const { url } = yield* start
-            const good = yield* fakeUpstream(address("192.0.2.1"))
-            const beside = [
-              { DNS_SERVER_UPSTREAMS: good.address, DNS_SERVER_REDIS_URL: url.replace("http:", "redis:") },
-              { DNS_SERVER_UPSTREAMS: url.replace("http:", "tcp:") },
-              { DNS_SERVER_UPSTREAMS: url.replace("http:", "tls:") },
-              { DNS_SERVER_UPSTREAMS: `${url.replace("http:", "https:")}/dns-query` }
-            ]
-            const all = { DNS_SERVER_WORKERS: workers }
-            yield* Effect.forEach(beside, (settings) => ends({ ...all, ...settings }), {
-              concurrency: 2,
-              discard: true
-            })
-          }),
-        TEST_MS
+      it.live(`beside a Redis that ${name}, and beside upstreams that do, by TCP, TLS and HTTPS`, () =>
+        Effect.gen(function* () {
+          const { url } = yield* start
+          const good = yield* fakeUpstream(address("192.0.2.1"))
+          const beside = [
+            { DNS_SERVER_UPSTREAMS: good.address, DNS_SERVER_REDIS_URL: url.replace("http:", "redis:") },
+            { DNS_SERVER_UPSTREAMS: url.replace("http:", "tcp:") },
+            { DNS_SERVER_UPSTREAMS: url.replace("http:", "tls:") },
+            { DNS_SERVER_UPSTREAMS: `${url.replace("http:", "https:")}/dns-query` }
+          ]
+          const all = { DNS_SERVER_WORKERS: workers }
+          yield* Effect.forEach(beside, (settings) => ends({ ...all, ...settings }), {
+            concurrency: 2,
+            discard: true
+          })
+        })
       )
     }
   })

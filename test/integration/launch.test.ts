@@ -6,9 +6,6 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 
-/** Processes that start take seconds on a busy machine. */
-const patient = { timeout: 120_000 }
-
 const run = (
   args: ReadonlyArray<string>,
   options: { readonly cwd?: string; readonly env?: Record<string, string> } = {}
@@ -24,7 +21,7 @@ const asOld = (version: string) => ({
   STRAND_TEST_NODE_VERSION: version
 })
 
-describe("a Node that is too old", patient, () => {
+describe("a Node that is too old", () => {
   for (const program of ["dist/main.js", "dist/process/demo.js"]) {
     for (const version of ["16.20.2", "20.20.2", "22.18.0"]) {
       it(`is told so in one line by ${program}, before anything else is loaded (${version})`, () => {
@@ -68,7 +65,7 @@ const copied = (installed: "nothing" | "no compiler") =>
     (root) => Effect.sync(() => rmSync(root, { recursive: true }))
   )
 
-describe("npm start", patient, () => {
+describe("npm start", () => {
   it.live("runs the sources where there is neither a build nor a compiler that works", () =>
     Effect.gen(function* () {
       const root = yield* copied("no compiler")

@@ -10,9 +10,6 @@ import { start, startListening } from "../support/process.ts"
 import { addressesOf, ask } from "../support/server.ts"
 import { findTool } from "../support/tools.ts"
 
-/** Processes that start take seconds on a busy machine. */
-const patient = { timeout: 120_000 }
-
 const upstreams = { DNS_SERVER_UPSTREAMS: "192.0.2.53" }
 const isLinux = process.platform === "linux"
 const hasIPv6 = Object.values(networkInterfaces()).some((own) => own?.some((one) => one.address === "::1"))
@@ -33,7 +30,7 @@ const ways = ["1", "3"].flatMap((workers) =>
 /** What all addresses at once can be listened at by: not by datagrams the portable way. */
 const wildcardBy = (way: (typeof ways)[number]): string => (way.DNS_SERVER_DATAGRAMS === "portable" ? "tcp" : "udp")
 
-describe("a second server at the port of the first", patient, () => {
+describe("a second server at the port of the first", () => {
   for (const way of ways) {
     const how = `${way.DNS_SERVER_WORKERS} workers, ${way.DNS_SERVER_DATAGRAMS} datagrams`
     it.live(`is refused with who holds it, at the same address and at all of them (${how})`, () =>
@@ -67,7 +64,7 @@ describe("a second server at the port of the first", patient, () => {
   )
 })
 
-describe("addresses that cannot be listened at", patient, () => {
+describe("addresses that cannot be listened at", () => {
   for (const way of ways) {
     const how = `${way.DNS_SERVER_WORKERS} workers, ${way.DNS_SERVER_DATAGRAMS} datagrams`
     it.live(`are all named at once, each with its reason (${how})`, () =>

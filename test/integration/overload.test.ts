@@ -35,114 +35,102 @@ const patient = {
 const isWave = (name: string): boolean => name.startsWith("wave")
 
 describe("ten thousand queries that wait at once", () => {
-  it.live(
-    "are all answered where so many may",
-    () =>
-      Effect.gen(function* () {
-        const upstream = yield* heldUpstream(isWave)
-        const server = yield* startListening({
-          ...patient,
-          DNS_SERVER_UPSTREAMS: upstream.address,
-          DNS_SERVER_MAX_CONCURRENT_QUERIES: "12000"
-        })
-        const asking = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", MANY), MANY), {
-          startImmediately: true
-        })
-        yield* upstream.awaitNames(MANY)
-        yield* upstream.release
-        assert.strictEqual((yield* Fiber.join(asking)).filter(isAnswered).length, MANY)
-      }),
-    120_000
+  it.live("are all answered where so many may", () =>
+    Effect.gen(function* () {
+      const upstream = yield* heldUpstream(isWave)
+      const server = yield* startListening({
+        ...patient,
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_MAX_CONCURRENT_QUERIES: "12000"
+      })
+      const asking = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", MANY), MANY), {
+        startImmediately: true
+      })
+      yield* upstream.awaitNames(MANY)
+      yield* upstream.release
+      assert.strictEqual((yield* Fiber.join(asking)).filter(isAnswered).length, MANY)
+    })
   )
 
-  it.live(
-    "leave nothing behind when they are over",
-    () =>
-      Effect.gen(function* () {
-        const upstream = yield* heldUpstream(isWave)
-        const server = yield* startListening({
-          ...patient,
-          ...inspectable,
-          DNS_SERVER_UPSTREAMS: upstream.address,
-          DNS_SERVER_MAX_CONCURRENT_QUERIES: "12000",
-          DNS_SERVER_ENABLE_CACHING: "false"
-        })
-        const heap = Effect.suspend(() => liveHeapMib(server.output()))
-        // Once for what is compiled and allocated for good.
-        yield* askMany(server.port, questionsFor("warm-up", MANY))
-        const before = yield* heap
-        const asking = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", MANY), MANY), {
-          startImmediately: true
-        })
-        yield* upstream.awaitNames(MANY)
-        const during = yield* heap
-        yield* upstream.release
-        yield* Fiber.join(asking)
-        yield* askMany(server.port, questionsFor("again", MANY), MANY)
-        yield* Effect.sleep(1500)
-        const after = yield* heap
-        assert.isAbove(during, before)
-        assert.isBelow(after - before, 10, `MiB before ${before}, during ${during}, after ${after}`)
-        assert.isBelow(residentMib(server.child.pid!), 1024)
-      }),
-    120_000
+  it.live("leave nothing behind when they are over", () =>
+    Effect.gen(function* () {
+      const upstream = yield* heldUpstream(isWave)
+      const server = yield* startListening({
+        ...patient,
+        ...inspectable,
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_MAX_CONCURRENT_QUERIES: "12000",
+        DNS_SERVER_ENABLE_CACHING: "false"
+      })
+      const heap = Effect.suspend(() => liveHeapMib(server.output()))
+      // Once for what is compiled and allocated for good.
+      yield* askMany(server.port, questionsFor("warm-up", MANY))
+      const before = yield* heap
+      const asking = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", MANY), MANY), {
+        startImmediately: true
+      })
+      yield* upstream.awaitNames(MANY)
+      const during = yield* heap
+      yield* upstream.release
+      yield* Fiber.join(asking)
+      yield* askMany(server.port, questionsFor("again", MANY), MANY)
+      yield* Effect.sleep(1500)
+      const after = yield* heap
+      assert.isAbove(during, before)
+      assert.isBelow(after - before, 10, `MiB before ${before}, during ${during}, after ${after}`)
+      assert.isBelow(residentMib(server.child.pid!), 1024)
+    })
   )
 
-  it.live(
-    "give their memory back to the system when they are over",
-    () =>
-      Effect.gen(function* () {
-        const upstream = yield* heldUpstream(isWave)
-        const server = yield* startListening({
-          ...patient,
-          DNS_SERVER_UPSTREAMS: upstream.address,
-          DNS_SERVER_MAX_CONCURRENT_QUERIES: "12000"
-        })
-        yield* askMany(server.port, questionsFor("warm-up", MANY))
-        const asking = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", MANY), MANY), {
-          startImmediately: true
-        })
-        yield* upstream.awaitNames(MANY)
-        const during = residentMib(server.child.pid!)
-        yield* upstream.release
-        yield* Fiber.join(asking)
-        let after = residentMib(server.child.pid!)
-        for (let look = 0; look < 100 && after > during - 20; look++) {
-          yield* Effect.sleep(200)
-          after = residentMib(server.child.pid!)
-        }
-        assert.isBelow(after, during - 20, `MiB during ${during}, after ${after}`)
-      }),
-    120_000
+  it.live("give their memory back to the system when they are over", () =>
+    Effect.gen(function* () {
+      const upstream = yield* heldUpstream(isWave)
+      const server = yield* startListening({
+        ...patient,
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_MAX_CONCURRENT_QUERIES: "12000"
+      })
+      yield* askMany(server.port, questionsFor("warm-up", MANY))
+      const asking = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", MANY), MANY), {
+        startImmediately: true
+      })
+      yield* upstream.awaitNames(MANY)
+      const during = residentMib(server.child.pid!)
+      yield* upstream.release
+      yield* Fiber.join(asking)
+      let after = residentMib(server.child.pid!)
+      for (let look = 0; look < 100 && after > during - 20; look++) {
+        yield* Effect.sleep(200)
+        after = residentMib(server.child.pid!)
+      }
+      assert.isBelow(after, during - 20, `MiB during ${during}, after ${after}`)
+    })
   )
 
-  it.live(
-    "past the limit get SERVFAIL at once, and cached names are still answered",
-    () =>
-      Effect.gen(function* () {
-        const limit = 1000
-        const upstream = yield* heldUpstream(isWave)
-        const server = yield* startListening({
-          ...patient,
-          DNS_SERVER_UPSTREAMS: upstream.address,
-          DNS_SERVER_MAX_CONCURRENT_QUERIES: String(limit),
-          DNS_SERVER_MAX_QUEUED_QUERIES: "0"
-        })
-        const cached = questionsFor("cached", 200)
-        yield* askMany(server.port, cached)
-        const first = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", limit), limit), {
-          startImmediately: true
-        })
-        yield* upstream.awaitNames(limit)
-        // The upstream is silent until it is told otherwise: whatever is answered now is answered without it.
-        const rest = yield* askMany(server.port, questionsFor("wave-too-many", MANY - limit))
-        assert.strictEqual(rest.filter(isServfail).length, MANY - limit)
-        assert.strictEqual((yield* askMany(server.port, cached)).filter(isAnswered).length, cached.length)
-        yield* upstream.release
-        assert.strictEqual((yield* Fiber.join(first)).filter(isAnswered).length, limit)
-        // What was shed was not the names' own failure: it is not remembered.
-        assert.isTrue((yield* askMany(server.port, questionsFor("wave-too-many", 100))).every(isAnswered))
-      }),
-    120_000
+  it.live("past the limit get SERVFAIL at once, and cached names are still answered", () =>
+    Effect.gen(function* () {
+      const limit = 1000
+      const upstream = yield* heldUpstream(isWave)
+      const server = yield* startListening({
+        ...patient,
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_MAX_CONCURRENT_QUERIES: String(limit),
+        DNS_SERVER_MAX_QUEUED_QUERIES: "0"
+      })
+      const cached = questionsFor("cached", 200)
+      yield* askMany(server.port, cached)
+      const first = yield* Effect.forkChild(askMany(server.port, questionsFor("wave", limit), limit), {
+        startImmediately: true
+      })
+      yield* upstream.awaitNames(limit)
+      // The upstream is silent until it is told otherwise: whatever is answered now is answered without it.
+      const rest = yield* askMany(server.port, questionsFor("wave-too-many", MANY - limit))
+      assert.strictEqual(rest.filter(isServfail).length, MANY - limit)
+      assert.strictEqual((yield* askMany(server.port, cached)).filter(isAnswered).length, cached.length)
+      yield* upstream.release
+      assert.strictEqual((yield* Fiber.join(first)).filter(isAnswered).length, limit)
+      // What was shed was not the names' own failure: it is not remembered.
+      assert.isTrue((yield* askMany(server.port, questionsFor("wave-too-many", 100))).every(isAnswered))
+    })
   )
 })

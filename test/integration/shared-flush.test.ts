@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Logger, Option, Schedule } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Option, Schedule } from "effect"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
 import { FailureCache } from "../../src/cache/failure-cache.ts"
 import { MAX_FLUSHES } from "../../src/cache/flush-log.ts"
@@ -16,6 +16,7 @@ import { redisServer, startRedis } from "../support/redis.ts"
 import { addressesOf, ask, type RunningServer } from "../support/server.ts"
 import { settingsOf } from "../support/settings.ts"
 import { askAndShare, awaitCount, awaitTier, startSharing } from "../support/shared-servers.ts"
+import { untilSo } from "../support/until.ts"
 
 /** An upstream whose data can be changed. */
 const changing = Effect.gen(function* () {
@@ -155,11 +156,8 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
       const answers = Effect.replicateEffect(Effect.map(ask(server.port, asked), addressesOf), 20)
       const areNew = (all: ReadonlyArray<ReadonlyArray<string>>) => all.every(([address]) => address === "192.0.2.2")
       // A thread hears of it a moment after the others.
-      for (let i = 0; i < 400 && !areNew(yield* answers); i++) {
-        yield* redis.command("PUBLISH", "strand:flush", "all")
-        yield* Effect.sleep(25)
-      }
-      assert.isTrue(areNew(yield* answers))
+      const flushed = redis.command("PUBLISH", "strand:flush", "all")
+      yield* untilSo("all threads have what is new", Effect.map(Effect.andThen(flushed, answers), areNew))
     })
   )
 
@@ -188,11 +186,4 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
 
 /** Tries until it fails, as Redis is gone. */
 const awaitFailure = (flush: Effect.Effect<void, RedisUnreachable>): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 200; i++) {
-      const outcome = yield* Effect.exit(flush)
-      if (outcome._tag === "Failure") return
-      yield* Effect.sleep(25)
-    }
-    yield* Effect.die(new Error("it never fails"))
-  })
+  untilSo("it fails", Effect.map(Effect.exit(flush), Exit.isFailure))

@@ -5,6 +5,7 @@ import { startListening } from "../support/process.ts"
 import { redisServer, startRedis } from "../support/redis.ts"
 import { addressesOf, ask, rcodeOf } from "../support/server.ts"
 import { askAndShare, awaitCount, entriesOf, olderBy, rewrite, startSharing } from "../support/shared-servers.ts"
+import { untilSo } from "../support/until.ts"
 
 const NAME = "www.example.test"
 /** Past the life of an answer that lives so long. */
@@ -90,8 +91,8 @@ describe.skipIf(redisServer === undefined)("what was superseded by an answer tha
       yield* redis.command("CONFIG", "SET", "maxmemory", "1mb")
       state.now = address("192.0.2.7", 0)
       yield* second.ask({ name: NAME })
-      for (let i = 0; i < 400 && valueOf(yield* entriesOf(redis)) !== undefined; i++) yield* Effect.sleep(25)
-      assert.isUndefined(valueOf(yield* entriesOf(redis)))
+      const isGone = Effect.map(entriesOf(redis), (entries) => valueOf(entries) === undefined)
+      yield* untilSo("it is deleted", isGone)
       assert.isAbove(second.counters.read("shared.errors"), 0)
     })
   )
@@ -149,12 +150,8 @@ describe("what was superseded, in a process of two threads", () => {
         )
         yield* everybody
         state.now = address("192.0.2.7", 0)
-        let seen = yield* everybody
-        for (let i = 0; i < 200 && seen.some((each) => each !== "192.0.2.7"); i++) {
-          yield* Effect.sleep(25)
-          seen = yield* everybody
-        }
-        assert.deepStrictEqual([...new Set(seen)], ["192.0.2.7"])
+        const isSuperseded = Effect.map(everybody, (seen) => seen.every((each) => each === "192.0.2.7"))
+        yield* untilSo("both threads have what is new", isSuperseded)
         state.now = failing(2)
         assert.deepStrictEqual([...new Set(yield* everybody)], ["SERVFAIL"])
       })

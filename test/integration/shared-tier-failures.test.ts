@@ -22,42 +22,39 @@ describe.skipIf(redisServer === undefined)("a Redis that fails", () => {
     ["killed and begun anew", "kill"],
     ["stopped and gone on", "stop"]
   ] as const) {
-    it.live(
-      `under load, ${what}, loses no query; it is used again after`,
-      () =>
-        Effect.gen(function* () {
-          const redis = yield* startRedis()
-          const port = yield* freePort
-          yield* upstreamProcess(port)
-          const server = yield* startListening({
-            DNS_SERVER_UPSTREAMS: `127.0.0.1:${port}`,
-            DNS_SERVER_REDIS_URL: redis.url,
-            DNS_SERVER_WORKERS: "2"
-          })
-          const run = ++loads
-          const events = Effect.gen(function* () {
-            yield* Effect.sleep(800)
-            yield* harm === "kill" ? redis.kill : redis.signal("SIGSTOP")
-            yield* Effect.sleep(1_200)
-            yield* harm === "kill" ? redis.restart : redis.signal("SIGCONT")
-          })
-          const [load] = yield* Effect.all(
-            [pacedLoad(server.port, (number) => `n${number}.r${run}.load.test`, 1_000, 4_000, 8_000), events],
-            { concurrency: "unbounded" }
-          )
-          assert.isAbove(load.asked, 100)
-          assert.strictEqual(load.lost, 0)
-          assert.strictEqual(load.failed, 0)
-          const count = Effect.map(redis.command("DBSIZE"), Number)
-          const before = yield* count
-          let after = before
-          for (let i = 0; i < 50 && after <= before; i++) {
-            yield* pacedLoad(server.port, (number) => `m${number}.i${i}.r${run}.load.test`, 200, 200, 8_000)
-            after = yield* count
-          }
-          assert.isAbove(after, before, "answers are shared again")
-        }),
-      60_000
+    it.live(`under load, ${what}, loses no query; it is used again after`, () =>
+      Effect.gen(function* () {
+        const redis = yield* startRedis()
+        const port = yield* freePort
+        yield* upstreamProcess(port)
+        const server = yield* startListening({
+          DNS_SERVER_UPSTREAMS: `127.0.0.1:${port}`,
+          DNS_SERVER_REDIS_URL: redis.url,
+          DNS_SERVER_WORKERS: "2"
+        })
+        const run = ++loads
+        const events = Effect.gen(function* () {
+          yield* Effect.sleep(800)
+          yield* harm === "kill" ? redis.kill : redis.signal("SIGSTOP")
+          yield* Effect.sleep(1_200)
+          yield* harm === "kill" ? redis.restart : redis.signal("SIGCONT")
+        })
+        const [load] = yield* Effect.all(
+          [pacedLoad(server.port, (number) => `n${number}.r${run}.load.test`, 1_000, 4_000, 8_000), events],
+          { concurrency: "unbounded" }
+        )
+        assert.isAbove(load.asked, 100)
+        assert.strictEqual(load.lost, 0)
+        assert.strictEqual(load.failed, 0)
+        const count = Effect.map(redis.command("DBSIZE"), Number)
+        const before = yield* count
+        let after = before
+        for (let i = 0; i < 50 && after <= before; i++) {
+          yield* pacedLoad(server.port, (number) => `m${number}.i${i}.r${run}.load.test`, 200, 200, 8_000)
+          after = yield* count
+        }
+        assert.isAbove(after, before, "answers are shared again")
+      })
     )
   }
 

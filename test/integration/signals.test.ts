@@ -7,10 +7,7 @@ import { startListening } from "../support/process.ts"
 import { addressesOf, ask } from "../support/server.ts"
 import { findTool } from "../support/tools.ts"
 
-/** Processes that start take seconds on a busy machine. */
-const patient = { timeout: 120_000 }
-
-describe("signals", patient, () => {
+describe("signals", () => {
   for (const workers of ["1", "2"]) {
     it.live(`SIGUSR1 and SIGUSR2 do nothing, SIGQUIT ends the server as SIGTERM does (${workers} workers)`, () =>
       Effect.gen(function* () {
@@ -112,7 +109,7 @@ const awaitEnd = (pid: number): Effect.Effect<void> =>
 
 const hasProc = process.platform === "linux"
 
-describe.skipIf(npm === undefined || !hasProc)("the server that npm started", patient, () => {
+describe.skipIf(npm === undefined || !hasProc)("the server that npm started", () => {
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"] as const) {
     it.live(`ends in order when npm gets ${signal}`, () =>
       Effect.gen(function* () {
@@ -125,7 +122,7 @@ describe.skipIf(npm === undefined || !hasProc)("the server that npm started", pa
   }
 })
 
-describe.skipIf(script === undefined || !hasProc)("the server that was started at a terminal", patient, () => {
+describe.skipIf(script === undefined || !hasProc)("the server that was started at a terminal", () => {
   it.live("ends when the terminal is closed", () =>
     Effect.gen(function* () {
       const started = yield* startBy(script!, ["-qfec", `exec ${process.execPath} dist/main.js`, "/dev/null"])

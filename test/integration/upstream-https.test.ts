@@ -200,7 +200,7 @@ describe("a connection to an upstream over HTTPS", () => {
       way.swallow()
       assert.strictEqual(yield* goodAnswers(server, 20), 20)
       assert.strictEqual(way.connections.length, 2)
-      yield* until("the connection is closed", () => way.connections[0]!.destroyed)
+      yield* until("its connection is closed", () => way.connections[0]!.destroyed)
     })
   )
 
@@ -210,7 +210,7 @@ describe("a connection to an upstream over HTTPS", () => {
       const server = yield* serverFor([at(upstream)])
       assert.strictEqual(yield* goodAnswers(server, 1), 1)
       for (const session of upstream.sessions) session.close()
-      yield* until("all connections are closed", () => upstream.sockets().length === 0)
+      yield* until("its connections are closed", () => upstream.sockets().length === 0)
       assert.strictEqual(yield* goodAnswers(server, 1), 1)
       assert.strictEqual(server.counters.read("upstream.retries"), 0)
     })

@@ -278,7 +278,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         const server = yield* serverFor([`${protocol}://127.0.0.1:${upstream.port}`])
         assert.strictEqual(yield* goodAnswers(server, 1), 1)
         for (const { socket } of upstream.connections) socket.end()
-        yield* until("all connections are closed", () => upstream.open() === 0)
+        yield* until("its connections are closed", () => upstream.open() === 0)
         assert.strictEqual(yield* goodAnswers(server, 1), 1)
         assert.strictEqual(upstream.connections.length, 2)
         assert.strictEqual(server.counters.read("upstream.retries"), 0)
@@ -296,7 +296,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         isSilent = true
         assert.strictEqual(yield* goodAnswers(server, 20), 20)
         const [first] = upstream.connections
-        yield* until("the connection is closed", () => first!.socket.destroyed)
+        yield* until("its connection is closed", () => first!.socket.destroyed)
         // Five that were answered, twenty that were not, and one to find out.
         assert.strictEqual(first!.asked, 26)
         assert.isAtMost(upstream.open(), 1)
@@ -316,7 +316,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         // It sees that it was left when it reads again.
         isStuck = false
         for (const { socket } of stuck.connections) socket.resume()
-        yield* until("the connection is closed", () => stuck.connections[0]!.socket.destroyed)
+        yield* until("its connection is closed", () => stuck.connections[0]!.socket.destroyed)
       })
     )
 
@@ -356,7 +356,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         })
         const server = yield* serverFor([`${protocol}://127.0.0.1:${upstream.port}`])
         assert.strictEqual(yield* goodAnswers(server, 10), 10)
-        yield* until("the connection is closed", () => upstream.connections[0]!.socket.destroyed)
+        yield* until("its connection is closed", () => upstream.connections[0]!.socket.destroyed)
       })
     )
 
@@ -368,7 +368,7 @@ for (const protocol of ["tcp", "tls"] as const) {
         const good = yield* upstreamThat()
         const server = yield* serverFor([bad, good].map(({ port }) => `${protocol}://127.0.0.1:${port}`))
         assert.strictEqual(yield* goodAnswers(server, 20), 20)
-        yield* until("all connections are closed", () => bad.open() === 0)
+        yield* until("its connections are closed", () => bad.open() === 0)
       })
     )
 

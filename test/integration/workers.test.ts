@@ -70,32 +70,29 @@ describe("a worker thread among several", () => {
     )
   }
 
-  it.live(
-    "leaves no descriptor behind: twenty that die hold no more than those they replace",
-    () =>
-      Effect.gen(function* () {
-        const upstream = yield* fakeUpstream(address("192.0.2.1"))
-        const workers = [1, 2, 3, 4]
-        const server = yield* startFaulty({ DNS_SERVER_UPSTREAMS: upstream.address, DNS_SERVER_WORKERS: "4" })
-        const question = { name: "www.example.test" }
-        yield* ask(server.port, question)
-        const pid = server.child.pid!
-        // The socket that asked the upstream is closed once it is idle for a while; a successor has none yet.
-        const before = descriptorsOf(pid)
-        for (let round = 1; round <= 5; round++) {
-          const fault = round % 2 === 0 ? "throw" : "exit"
-          yield* Effect.forEach(workers, (worker) => server.cause(worker, fault), { concurrency: "unbounded" })
-          yield* server.awaitReplacements(round * workers.length)
-          // All of them answer again before they die again.
-          const clients = yield* openClients(server.port, CLIENTS)
-          yield* Effect.forEach(clients, (client) => client.askUntil(encodeQuestion(question, 1), 3), {
-            concurrency: "unbounded"
-          })
-        }
-        yield* awaitDescriptors(pid, before)
-        assert.strictEqual(replacementsIn(server.output()), 20)
-      }),
-    120_000
+  it.live("leaves no descriptor behind: twenty that die hold no more than those they replace", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const workers = [1, 2, 3, 4]
+      const server = yield* startFaulty({ DNS_SERVER_UPSTREAMS: upstream.address, DNS_SERVER_WORKERS: "4" })
+      const question = { name: "www.example.test" }
+      yield* ask(server.port, question)
+      const pid = server.child.pid!
+      // The socket that asked the upstream is closed once it is idle for a while; a successor has none yet.
+      const before = descriptorsOf(pid)
+      for (let round = 1; round <= 5; round++) {
+        const fault = round % 2 === 0 ? "throw" : "exit"
+        yield* Effect.forEach(workers, (worker) => server.cause(worker, fault), { concurrency: "unbounded" })
+        yield* server.awaitReplacements(round * workers.length)
+        // All of them answer again before they die again.
+        const clients = yield* openClients(server.port, CLIENTS)
+        yield* Effect.forEach(clients, (client) => client.askUntil(encodeQuestion(question, 1), 3), {
+          concurrency: "unbounded"
+        })
+      }
+      yield* awaitDescriptors(pid, before)
+      assert.strictEqual(replacementsIn(server.output()), 20)
+    })
   )
 })
 

@@ -10,7 +10,7 @@ const WINDOW = 64
 const BURST = 50
 /** A datagram may be lost, on loopback too. */
 const RESEND_MS = 3000
-const MAX_SENDS = 4
+const MAX_SENDS = 20
 const PER_CONNECTION = 50
 
 export interface ToAsk {
@@ -122,4 +122,4 @@ const byStream = (
     socket.on("close", () => resume(Effect.void))
     socket.write(Buffer.concat(indices.map((index) => framed(questions[index]!.wire))))
     return Effect.sync(() => socket.destroy())
-  }).pipe(Effect.timeoutOption(20_000), Effect.asVoid)
+  }).pipe(Effect.timeoutOption(60_000), Effect.asVoid)

@@ -35,7 +35,10 @@ const commandFor = ({ descriptors, resolvConf }: StartOptions): readonly [string
   return resolvConf === undefined ? [shell[0]!, shell.slice(1)] : ["unshare", ["-m", ...shell]]
 }
 
-/** Runs `dist/main.js` with these arguments and nothing else in its environment; it is killed when the scope closes. */
+/** One thread unless a test asks for more: those of each processor that a machine has would take long to start. */
+const defaults: Record<string, string> = { DNS_SERVER_LOG_FORMAT: "json", DNS_SERVER_WORKERS: "1", ...datagramsOfRun }
+
+/** Runs `dist/main.js` with these arguments and little else in its environment; it is killed when the scope closes. */
 export const start = (
   environment: Record<string, string>,
   args: ReadonlyArray<string> = [],
@@ -46,7 +49,7 @@ export const start = (
       let output = ""
       const [command, before] = commandFor(options)
       const child = spawn(command, [...before, "dist/main.js", ...args], {
-        env: { PATH: process.env["PATH"], DNS_SERVER_LOG_FORMAT: "json", ...datagramsOfRun, ...environment },
+        env: { PATH: process.env["PATH"], ...defaults, ...environment },
         stdio: ["pipe", options.stdout ?? "pipe", "pipe"]
       })
       const exit = new Promise<number | null>((resolve) => child.on("exit", resolve))

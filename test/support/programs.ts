@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, type Scope } from "effect"
+import { Effect, Option, type Scope } from "effect"
 import { askUdp, encodeQuestion } from "./server.ts"
+import { untilSo } from "./until.ts"
 
 export interface Program {
   readonly command: string
@@ -45,10 +46,7 @@ export const runProgram = (program: Program): Effect.Effect<void, never, Scope.S
 
 /** Waits until a server answers on this port, whatever it says. */
 export const awaitAnswers = (port: number, name: string): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 150; i++) {
-      const answer = yield* askUdp(port, encodeQuestion({ name }, i)).pipe(Effect.timeoutOption(100))
-      if (answer._tag === "Some") return
-    }
-    return yield* Effect.die(new Error(`nothing answers on port ${port}`))
-  })
+  untilSo(
+    `an answer on port ${port}`,
+    askUdp(port, encodeQuestion({ name }, 1)).pipe(Effect.timeoutOption(100), Effect.map(Option.isSome))
+  )

@@ -2,6 +2,7 @@
 import { Effect, type Scope } from "effect"
 import { freePort } from "./ports.ts"
 import { type RunningRedis, startRedis } from "./redis.ts"
+import { untilSo } from "./until.ts"
 
 const SLOTS = 16_384
 
@@ -22,11 +23,11 @@ export const startRedisCluster = (size: number): Effect.Effect<ReadonlyArray<Run
       }
     }
     for (const { redis } of nodes) {
-      for (let i = 0; i < 400; i++) {
-        const state = String(yield* redis.command("CLUSTER", "INFO"))
-        if (state.includes("cluster_state:ok") && state.includes(`cluster_size:${size}`)) break
-        yield* Effect.sleep(25)
-      }
+      const isWhole = Effect.map(redis.command("CLUSTER", "INFO"), (info) => {
+        const state = String(info)
+        return state.includes("cluster_state:ok") && state.includes(`cluster_size:${size}`)
+      })
+      yield* untilSo("the cluster is whole", isWhole)
     }
     return nodes.map(({ redis }) => redis)
   })

@@ -3,11 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, type Scope } from "effect"
+import { Effect, Exit, type Scope } from "effect"
 import { createClient, RESP_TYPES } from "redis"
 import type { Certificate } from "./certificates.ts"
 import { freePort } from "./ports.ts"
 import { findTool } from "./tools.ts"
+import { untilSo } from "./until.ts"
 
 export const redisServer = findTool("redis-server")
 
@@ -81,14 +82,7 @@ export const startRedis = (options: RedisOptions = {}): Effect.Effect<RunningRed
       child.once("exit", () => resume(Effect.void))
       child.kill("SIGKILL")
     })
-    const awaitUp = Effect.gen(function* () {
-      for (let i = 0; i < 200; i++) {
-        const pong = yield* Effect.exit(command("PING"))
-        if (pong._tag === "Success") return
-        yield* Effect.sleep(25)
-      }
-      yield* Effect.die(new Error("redis-server did not start"))
-    })
+    const awaitUp = untilSo("redis-server answers", Effect.map(Effect.exit(command("PING")), Exit.isSuccess))
     const begin = Effect.andThen(
       Effect.sync(() => {
         child = spawn(redisServer!, args, { stdio: "ignore" })

@@ -84,7 +84,7 @@ export const ask = (port: number, options: AskOptions): Effect.Effect<DecodedPac
   const answer = options.tcp === true ? askTcp(port, message) : askUdp(port, message)
   return answer.pipe(
     Effect.map((octets) => packet.decode(octets)),
-    Effect.timeout(options.timeoutMs ?? 10_000),
+    Effect.timeout(options.timeoutMs ?? 60_000),
     Effect.orDie
   )
 }

@@ -4,7 +4,7 @@ import { RedisPatience } from "../../src/cache/redis-lookups.ts"
 import type { CounterName } from "../../src/telemetry/counters.ts"
 import type { RunningRedis } from "./redis.ts"
 import { type RunningServer, startServer } from "./server.ts"
-import { until } from "./until.ts"
+import { until, untilSo } from "./until.ts"
 
 /** A machine may be slow: where a test is not about that, Redis gets long to answer. */
 const LONG_MS = 5_000
@@ -18,12 +18,11 @@ let probes = 0
 export const awaitTier = (server: RunningServer): Effect.Effect<void> =>
   Effect.gen(function* () {
     const before = server.counters.read("shared.misses")
-    for (let i = 0; i < 400; i++) {
-      yield* server.ask({ name: `probe${++probes}.example.test` })
-      if (server.counters.read("shared.misses") > before) return
-      yield* Effect.sleep(25)
-    }
-    yield* Effect.die(new Error("Redis is never asked"))
+    const ask = Effect.suspend(() => server.ask({ name: `probe${++probes}.example.test` }))
+    yield* untilSo(
+      "Redis is asked",
+      Effect.map(ask, () => server.counters.read("shared.misses") > before)
+    )
   })
 
 /** Starts a server whose first question goes to Redis already. */

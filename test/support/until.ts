@@ -1,12 +1,19 @@
-/** Waiting for what a test cannot be told of. */
+/** Waiting for what happens when it happens. */
 import { Effect } from "effect"
 
+/** What has not come by then does not come, on however busy a machine. */
+const NEVER_MS = 120_000
+const LOOK_MS = 20
+
 /** Waits until something holds; dies when it never does. */
-export const until = (what: string, holds: () => boolean): Effect.Effect<void> =>
+export const until = (what: string, holds: () => boolean): Effect.Effect<void> => untilSo(what, Effect.sync(holds))
+
+/** The same of what takes an effect to look at. */
+export const untilSo = <E, R>(what: string, holds: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
   Effect.gen(function* () {
-    for (let i = 0; i < 600; i++) {
-      if (holds()) return
-      yield* Effect.sleep(25)
+    const startedMs = performance.now()
+    while (!(yield* holds)) {
+      if (performance.now() - startedMs > NEVER_MS) return yield* Effect.die(new Error(`never: ${what}`))
+      yield* Effect.sleep(LOOK_MS)
     }
-    yield* Effect.die(new Error(`never: ${what}`))
   })
