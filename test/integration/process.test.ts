@@ -7,6 +7,7 @@ import { deservedData } from "../support/mirror.ts"
 import { collector } from "../support/otlp-collector.ts"
 import { start, startListening } from "../support/process.ts"
 import { addressesOf, ask, encodeQuestion } from "../support/server.ts"
+import { until } from "../support/until.ts"
 
 for (const datagrams of ["auto", "portable"]) {
   describe(`the process, with ${datagrams} datagrams`, () => {
@@ -17,18 +18,12 @@ for (const datagrams of ["auto", "portable"]) {
           DNS_SERVER_UPSTREAMS: upstream.address,
           DNS_SERVER_DATAGRAMS: datagrams
         })
-        const answer = ask(server.port, { name: "www.example.test" })
-        const [received] = yield* Effect.all(
-          [
-            answer,
-            Effect.delay(
-              Effect.sync(() => server.child.kill("SIGTERM")),
-              200
-            )
-          ],
-          { concurrency: 2 }
-        )
-        assert.deepStrictEqual(addressesOf(received), ["192.0.2.1"])
+        const asking = yield* Effect.forkChild(ask(server.port, { name: "www.example.test" }), {
+          startImmediately: true
+        })
+        yield* until("it is in flight", () => upstream.queries() > 0)
+        server.child.kill("SIGTERM")
+        assert.deepStrictEqual(addressesOf(yield* Fiber.join(asking)), ["192.0.2.1"])
         assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
       })
     )
@@ -88,14 +83,17 @@ for (const datagrams of ["auto", "portable"]) {
 describe("the process", () => {
   it.live("ends at once on a second signal", () =>
     Effect.gen(function* () {
-      const upstream = yield* fakeUpstream(slow(3000, address("192.0.2.1")))
-      const server = yield* startListening({ DNS_SERVER_UPSTREAMS: upstream.address })
-      yield* Effect.forkChild(Effect.ignoreCause(ask(server.port, { name: "www.example.test", timeoutMs: 1000 })), {
-        startImmediately: true
+      const upstream = yield* heldUpstream(() => true)
+      const server = yield* startListening({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "300",
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "60",
+        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "60000"
       })
-      yield* Effect.sleep(200)
+      yield* Effect.forkChild(ask(server.port, { name: "www.example.test" }), { startImmediately: true })
+      yield* upstream.awaitNames(1)
       server.child.kill("SIGINT")
-      yield* Effect.sleep(100)
+      yield* until("the first is heard", () => server.output().includes("shutting down"))
       server.child.kill("SIGINT")
       assert.strictEqual(yield* Effect.promise(() => server.exit), 130)
     })

@@ -15,6 +15,7 @@ import { seeded } from "../support/messages.ts"
 import { deservedData, mirror } from "../support/mirror.ts"
 import { addressesOf, encodeQuestion, type RunningServer, startServer } from "../support/server.ts"
 import { openTcp } from "../support/tcp-client.ts"
+import { until } from "../support/until.ts"
 
 const one = address("192.0.2.1")
 
@@ -88,18 +89,18 @@ describe("a TCP connection's time", () => {
 
   it.live("is not over for one who never stops asking, however the pieces fall", () =>
     Effect.gen(function* () {
-      const server = yield* serve(one, { DNS_SERVER_TCP_RECEIVE_TIMEOUT_SECS: "0.5" })
+      const server = yield* serve(one, { DNS_SERVER_TCP_RECEIVE_TIMEOUT_SECS: "1" })
       const client = yield* openTcp(server.port)
       // Each piece ends in the middle of a query and begins where the one before ended.
       const message = asked("www.example.test")
       const shifted = Buffer.concat([message.subarray(10), message.subarray(0, 10)])
       client.socket.write(message.subarray(0, 10))
-      for (let i = 0; i < 15; i++) {
-        yield* Effect.sleep(100)
+      for (let i = 0; i < 40; i++) {
+        yield* Effect.sleep(50)
         client.socket.write(shifted)
       }
-      yield* client.awaitAnswers(15)
-      assert.strictEqual(client.answers.length, 15)
+      yield* client.awaitAnswers(40)
+      assert.strictEqual(client.answers.length, 40)
       assert.isFalse(client.isClosed())
     })
   )
@@ -155,6 +156,8 @@ describe("the number of TCP connections", () => {
       const clients = []
       for (const from of ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) {
         clients.push(yield* openTcp(server.port, from))
+        yield* until("it is accepted", () => server.counters.read("tcp.accepted") === clients.length)
+        // Clocks tell them apart.
         yield* Effect.sleep(20)
       }
       // The first does something, so that the second is idle longest.
@@ -175,9 +178,11 @@ describe("the number of TCP connections", () => {
   it.live("is limited by client: one client's connections make room for its own, not another's", () =>
     Effect.gen(function* () {
       const server = yield* serve(one, { DNS_SERVER_MAX_TCP_CONNECTIONS_PER_CLIENT: "2" })
+      const accepted = (count: number) => until("it is accepted", () => server.counters.read("tcp.accepted") === count)
       const other = yield* openTcp(server.port, "127.0.0.2")
-      yield* Effect.sleep(20)
+      yield* accepted(1)
       const first = yield* openTcp(server.port)
+      yield* accepted(2)
       yield* Effect.sleep(20)
       const second = yield* openTcp(server.port)
       const third = yield* openTcp(server.port)
