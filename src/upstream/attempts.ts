@@ -13,11 +13,11 @@ export const timesAsked = (attempts: Attempts, upstream: Upstream): number => {
   return times
 }
 
-/** How many of them this upstream was silent about, or answered by an error: with less of EDNS it may do better. */
+/** How many of them may have failed for their EDNS: silence and errors. A reply that cannot be read says nothing of it. */
 export const failuresOf = (attempts: Attempts, upstream: Upstream): number => {
   let failures = 0
   for (const attempt of attempts) {
-    if (attempt.upstream === upstream && attempt.outcome !== "network-error") failures++
+    if (attempt.upstream === upstream && (attempt.isPending || attempt.outcome === "error-response")) failures++
   }
   return failures
 }
