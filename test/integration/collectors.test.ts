@@ -150,23 +150,25 @@ describe("what OpenTelemetry's variables say", () => {
     })
   )
 
-  it.live("certificates that are a pipe, a device without an end or nowhere keep nobody from an answer, nor a trace", () =>
-    Effect.gen(function* () {
-      const { exports, url } = yield* collector()
-      const pipe = join(yield* fileWith("", "beside"), "../pipe")
-      execFileSync("mkfifo", [pipe])
-      for (const file of [pipe, "/dev/zero", "/no/such.pem"]) {
-        const server = yield* traced({
-          DNS_SERVER_WORKERS: "2",
-          OTEL_EXPORTER_OTLP_ENDPOINT: url,
-          OTEL_EXPORTER_OTLP_CERTIFICATE: file,
-          OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: file
-        })
-        const before = exports.length
-        yield* askUntil(server, "an export", () => exports.length > before)
-        assert.strictEqual(timesSaid(server, "it is as if it were not there"), 2)
-      }
-    })
+  it.live(
+    "certificates that are a pipe, a device without an end or nowhere keep nobody from an answer, nor a trace",
+    () =>
+      Effect.gen(function* () {
+        const { exports, url } = yield* collector()
+        const pipe = join(yield* fileWith("", "beside"), "../pipe")
+        execFileSync("mkfifo", [pipe])
+        for (const file of [pipe, "/dev/zero", "/no/such.pem"]) {
+          const server = yield* traced({
+            DNS_SERVER_WORKERS: "2",
+            OTEL_EXPORTER_OTLP_ENDPOINT: url,
+            OTEL_EXPORTER_OTLP_CERTIFICATE: file,
+            OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: file
+          })
+          const before = exports.length
+          yield* askUntil(server, "an export", () => exports.length > before)
+          assert.strictEqual(timesSaid(server, "it is as if it were not there"), 2)
+        }
+      })
   )
 
   it.live("OTEL_TRACES_SAMPLER has no say: what trace_sampling picks leaves", () =>
