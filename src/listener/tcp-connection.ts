@@ -136,7 +136,6 @@ export class TcpClient implements Asker {
   answer(length: number, isWellFormed: boolean): void {
     this.underWay--
     if (this.socket.isDestroyed) return
-    if (isWellFormed) this.activeMs = Math.max(this.activeMs, this.options.nowMs())
     if (length >= 0) {
       this.hasAnswer ||= isWellFormed
       const last = this.ready.at(-1)
@@ -228,6 +227,7 @@ export class TcpClient implements Asker {
   }
 
   private write(): void {
+    if (this.hasAnswer) this.activeMs = this.options.nowMs()
     while (this.writeSinceMs === 0 && this.ready.length > 0) {
       let count = 0
       let size = 0
@@ -244,6 +244,7 @@ export class TcpClient implements Asker {
       }
       this.count(-size)
     }
+    if (this.ready.length === 0) this.hasAnswer = false
   }
 
   private written(): void {
