@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config"
 
 /** What real time decides in, or most of the machine's memory and processors: one file at a time, with nothing beside it. */
-const serial = ["both-down", "crowd", "faults", "overload", "reload", "shared-tier-failures"].map(
+const serial = ["both-down", "crowd", "faults", "reload", "shared-tier-failures"].map(
   (name) => `test/integration/${name}.test.ts`
 )
 
@@ -20,7 +20,7 @@ export default defineConfig({
           // They leave nothing behind in their process: what all of them load is loaded once.
           isolate: false,
           // Most tests wait for sockets, clocks and processes: more files at once than there are processors to spare.
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 }
         }
       },

@@ -68,7 +68,10 @@ for (const protocol of ["tcp", "tls"] as const) {
         const upstream = yield* upstreamThat(
           inOrder((query) => (isSlow(query) ? new Promise<void>(() => {}) : Promise.resolve()))
         )
-        const server = yield* serverFor([at(upstream)], { DNS_SERVER_RETRIES: "2" })
+        const server = yield* serverFor([at(upstream)], {
+          DNS_SERVER_RETRIES: "2",
+          DNS_SERVER_ATTEMPT_TIMEOUT_MS: "1000"
+        })
         for (let burst = 0; burst < 2; burst++) {
           const names = Array.from({ length: 48 }, (_, i) => `${i % 16 === 5 ? "slow" : "quick"}${burst}x${i}.test`)
           const questions = names.map((name, i) => ({ wire: encodeQuestion({ name }, i), transport: "udp" as const }))
