@@ -9,15 +9,14 @@ import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { LiveUpstreams } from "../config/live-upstreams.ts"
 import { ttlBoundsOf } from "../config/ttl-bounds.ts"
-import type { Option, Question } from "../dns/question.ts"
+import type { Option } from "../dns/question.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import type { Geography } from "../io/geography.ts"
 import { Incidents } from "../io/incidents.ts"
 import { TimerWheel } from "../io/timer-wheel.ts"
 import { Turn } from "../io/turn.ts"
 import { Counters } from "../telemetry/counters.ts"
-import type { ResolutionRecord } from "../telemetry/record.ts"
-import type { Answer, Begin, ResolveError } from "./answer.ts"
+import type { Begin } from "./answer.ts"
 import { commonCells, placesFor, SharedUpstreams, upstreamMemory } from "./cells.ts"
 import { Health } from "./health.ts"
 import { Resolution, type ResolutionOptions } from "./resolution.ts"
@@ -46,8 +45,6 @@ export class ResolverPool extends Context.Service<
   {
     /** Begins to carry one question to the upstreams. Fails when the deadline passes or no upstream is left to ask. */
     readonly begin: Begin
-    /** The same as an effect. */
-    readonly resolve: (question: Question, record: ResolutionRecord) => Effect.Effect<Answer, ResolveError>
   }
 >()("strand/upstream/ResolverPool") {
   static readonly layer: Layer.Layer<
@@ -142,14 +139,7 @@ export class ResolverPool extends Context.Service<
         resolution.begin()
         return resolution
       }
-      return ResolverPool.of({
-        begin,
-        resolve: (question, record) =>
-          Effect.callback((resume) => {
-            const exchange = begin(question, record, { onOutcome: resume })
-            return Effect.sync(() => exchange.abandon())
-          })
-      })
+      return ResolverPool.of({ begin })
     })
   )
 }

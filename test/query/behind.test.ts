@@ -35,8 +35,7 @@ describe("exchanges for which nobody waits any more, a stale answer being there"
         begin: () => {
           begun++
           return { abandon: () => abandoned++ }
-        },
-        resolve: () => Effect.never
+        }
       })
       const context = yield* Layer.build(
         Layer.mergeAll(AnswerCache.layer, FailureCache.layer, Layer.provideMerge(TimerWheel.layer, Turn.layer)).pipe(

@@ -33,8 +33,7 @@ const withExchanges = Effect.gen(function* () {
       begin: (_question, _record, taker) => {
         takers.push(taker)
         return { abandon: () => {} }
-      },
-      resolve: () => Effect.never
+      }
     })
   )
   const config = Configuration.layer(settingsOf({}))
