@@ -15,7 +15,9 @@ import { type Threads, watchThreads } from "../support/threads.ts"
 const MIB = 1024 * 1024
 /** So many that no thread is left without one. */
 const CLIENTS = 32
-const ROUNDS = 20
+/** A thread that is ready hears of what it has missed a moment later. */
+const ROUNDS = 500
+const PAUSE_MS = 10
 
 interface Supervised {
   readonly supervisor: Supervisor["Service"]
@@ -74,6 +76,7 @@ const assertOneTable = ({ clients, cache }: Supervised, label: string): Effect.E
     const nameOf = (i: number): string => `${label}${i}.example.test`
     const isMissing = (_: Client, i: number): boolean => peek(cache, asked(nameOf(i))) === undefined
     for (let round = 0; round < ROUNDS && clients.some(isMissing); round++) {
+      if (round > 0) yield* Effect.sleep(PAUSE_MS)
       const answers = yield* askAll(clients, nameOf)
       for (const answer of answers) assert.strictEqual(rcodeOf(answer), "NOERROR")
     }
