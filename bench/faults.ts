@@ -6,11 +6,11 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect, Fiber, type Scope } from "effect"
-import { wireUpstream } from "../test/support/fake-upstream.ts"
-import { mirror } from "../test/support/mirror.ts"
-import { type Load, pacedLoad, quantileOf } from "../test/support/paced-load.ts"
-import { startServer } from "../test/support/server.ts"
-import { type UpstreamFault, upstreamFaults } from "../test/support/upstream-faults.ts"
+import { type Load, pacedLoad, quantileOf } from "../test/support/clients/paced-load.ts"
+import { type UpstreamFault, upstreamFaults } from "../test/support/faults/upstream-faults.ts"
+import { startServer } from "../test/support/servers/server.ts"
+import { wireUpstream } from "../test/support/upstreams/fake-upstream.ts"
+import { mirror } from "../test/support/upstreams/mirror.ts"
 
 const PER_SECOND = 2_000
 const FOR_MS = 6_000

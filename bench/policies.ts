@@ -11,7 +11,7 @@ import {
   simulate,
   steady,
   until
-} from "../test/support/simulated-upstreams.ts"
+} from "../test/support/upstreams/simulated-upstreams.ts"
 
 const COUNT = 20_000
 const PER_SECOND = 1_000

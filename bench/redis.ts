@@ -7,11 +7,11 @@
 import { readFileSync } from "node:fs"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect, type Scope } from "effect"
-import { pacedLoad, quantileOf } from "../test/support/paced-load.ts"
-import { freePort } from "../test/support/ports.ts"
-import { startListening } from "../test/support/process.ts"
-import { type RunningRedis, redisServer, startRedis } from "../test/support/redis.ts"
-import { upstreamProcess } from "../test/support/upstream-process.ts"
+import { pacedLoad, quantileOf } from "../test/support/clients/paced-load.ts"
+import { type RunningRedis, redisServer, startRedis } from "../test/support/external/redis.ts"
+import { freePort } from "../test/support/machine/ports.ts"
+import { startListening } from "../test/support/servers/process.ts"
+import { upstreamProcess } from "../test/support/upstreams/upstream-process.ts"
 
 const PER_SECOND = 2_000
 const FOR_MS = 6_000

@@ -5,7 +5,7 @@
  * An older Node reads this file and what it imports by `import … from`, so that it can say what is wrong: no syntax
  * newer than Node 16 here.
  */
-import "./process/node-version.ts"
+import "./process/start/node-version.ts"
 import "./process/signals.ts"
 
 await import("./program.ts")

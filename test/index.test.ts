@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger } from "effect"
 import { Configuration, Listeners, layerDatagrams, load, standaloneLayer } from "../src/index.ts"
-import { address, fakeUpstream } from "./support/fake-upstream.ts"
-import { addressesOf, ask } from "./support/server.ts"
+import { addressesOf, ask } from "./support/servers/server.ts"
+import { address, fakeUpstream } from "./support/upstreams/fake-upstream.ts"
 
 describe("a program that embeds the server", () => {
   it.live("needs nothing but what the package exports", () =>

@@ -5,9 +5,9 @@
  * several rounds; the slowest thousandth of stores; octets an entry takes all in.
  */
 import { Clock, Effect } from "effect"
-import { Key } from "../../src/cache/key.ts"
-import { TableMemory } from "../../src/cache/memory.ts"
-import { AnswerTable } from "../../src/cache/table.ts"
+import { Key } from "../../src/cache/table/key.ts"
+import { TableMemory } from "../../src/cache/table/memory.ts"
+import { AnswerTable } from "../../src/cache/table/table.ts"
 
 const MIB = 1024 * 1024
 const clock = Effect.runSync(Clock.clockWith(Effect.succeed))

@@ -11,11 +11,11 @@ import { type Question, writeQuestion } from "../dns/question.ts"
 import type { Subnet } from "../dns/subnet.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
 import { Counters } from "../telemetry/counters.ts"
-import { isAtOrBelow, isName, type NameTest } from "./flush.ts"
-import { Key } from "./key.ts"
-import { MIN_OCTETS, TableMemory } from "./memory.ts"
-import { Networks } from "./networks.ts"
-import { AnswerTable, type CachedAnswer, type TableStatistics } from "./table.ts"
+import { Networks } from "./ecs-answers.ts"
+import { isAtOrBelow, isName, type NameTest } from "./table/flush.ts"
+import { Key } from "./table/key.ts"
+import { MIN_OCTETS, TableMemory } from "./table/memory.ts"
+import { AnswerTable, type CachedAnswer, type TableStatistics } from "./table/table.ts"
 
 const MIB = 1024 * 1024
 /** How often time is moved on when no packets come. */

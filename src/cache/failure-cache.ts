@@ -9,7 +9,7 @@ import { Clock, Context, Effect, Layer } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import { type Question, questionKey } from "../dns/question.ts"
 import type { ErrorReason } from "../dns/reply.ts"
-import { AgeingClock } from "./clock.ts"
+import { AgeingClock } from "./table/ageing-clock.ts"
 
 const FIRST_MS = 5_000
 const LONGEST_MS = 30_000

@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto"
 import { Effect, Result, Schema } from "effect"
 import { readBounded } from "../io/bounded-file.ts"
-import { messageOf } from "../io/error-text.ts"
+import { messageOf } from "../runtime/error-text.ts"
 
 export const Authorities = Schema.Struct({
   file: Schema.String,

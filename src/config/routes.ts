@@ -9,8 +9,8 @@
  * In the file they may be maps, which are brought into these texts first.
  */
 import { Result } from "effect"
+import type { Spot } from "../dns/client-context.ts"
 import { parseName } from "../dns/name.ts"
-import type { Spot } from "../dns/origin.ts"
 import { readSubnetPrefixes, type SubnetPrefixes } from "./client-subnet.ts"
 import { type Conditions, isForAllClients, readConditions } from "./conditions.ts"
 import { meaning } from "./nearest.ts"

@@ -4,9 +4,10 @@
  * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9), which upstreams are asked, and the client's
  * network where they are told of it (RFC 7871). Not RD, not AD, not the transport.
  */
+
+import type { Origin } from "./client-context.ts"
 import { Flag, Type, typeName } from "./codes.ts"
 import { formatName, lowerCased, sameName } from "./name.ts"
-import type { Origin } from "./origin.ts"
 import type { Query } from "./query.ts"
 import { sameSubnet } from "./subnet.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32 } from "./wire.ts"

@@ -6,10 +6,10 @@
  * The work is bounded by the message's octets: each name is looked up once (`NameTable`), each record visited once.
  */
 import { followChain } from "./chain.ts"
+import { anyTtl, boundedTtl, type Meaning, meaningOf, nothing, type TtlBounds } from "./classify-response.ts"
 import { Flag, Rcode } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
 import { readExtendedError } from "./extended-error.ts"
-import { anyTtl, boundedTtl, type Meaning, meaningOf, nothing, type TtlBounds } from "./meaning.ts"
 import { LOWER, skipName } from "./name.ts"
 import { MAX_SOURCE_SIZE, NameTable, NO_NAME } from "./name-table.ts"
 import { type Question, writeQuestion } from "./question.ts"
@@ -20,7 +20,7 @@ import { keepAll, keepChainOnly, keepPertinent, keptIn } from "./scrub.ts"
 import { OPTION_CLIENT_SUBNET, readScope, type Subnet } from "./subnet.ts"
 import { copyOf, HEADER_SIZE, MAX_MESSAGE_SIZE, NO_OCTETS, putU16, putU32, u8, u16 } from "./wire.ts"
 
-export type { TtlBounds } from "./meaning.ts"
+export type { TtlBounds } from "./classify-response.ts"
 
 /** Whether a message answers the question that was asked (RFC 5452 §9.1). */
 export const ReplyMatch = {

@@ -9,7 +9,7 @@ import { constants } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Effect, Schema } from "effect"
-import { messageOf } from "./error-text.ts"
+import { messageOf } from "../runtime/error-text.ts"
 
 export interface Bounds {
   readonly maxOctets: number

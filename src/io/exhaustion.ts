@@ -1,7 +1,7 @@
 /** Descriptors that ran out, of this process (EMFILE) or of the whole system (ENFILE). */
 import { Effect } from "effect"
+import type { Incidents } from "../runtime/incidents.ts"
 import type { SocketError } from "./datagram.ts"
-import type { Incidents } from "./incidents.ts"
 
 /** Whether an error of Node's is that. */
 export const isExhaustion = (cause: Error): boolean =>

@@ -1,10 +1,10 @@
 /** TCP by `node:net`: listening and connecting, each for as long as a scope lives. */
 import { connect, createServer, isIPv6, type LookupFunction, type Server, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
+import { Incidents } from "../runtime/incidents.ts"
 import { type BindTarget, SocketError } from "./datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "./endpoint.ts"
 import { isExhaustion, reportExhaustion } from "./exhaustion.ts"
-import { Incidents } from "./incidents.ts"
 import type { StreamListener } from "./stream-transport.ts"
 
 /** Connections that wait in the kernel to be accepted. */

@@ -6,9 +6,9 @@
  */
 import { Context, Effect, type Fiber, Layer, Scheduler } from "effect"
 import { Configuration } from "../config/configuration.ts"
-import { FiberList } from "../io/fiber-list.ts"
 import type { Packet } from "../query/packet.ts"
 import { Pipeline } from "../query/pipeline.ts"
+import { FiberList } from "../runtime/fiber-list.ts"
 
 export class QueryFibers extends Context.Service<
   QueryFibers,

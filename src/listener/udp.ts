@@ -12,9 +12,9 @@ import {
   type ReturnPath,
   type SocketError
 } from "../io/datagram.ts"
-import { Incidents } from "../io/incidents.ts"
 import type { Peer } from "../io/peer.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
+import { Incidents } from "../runtime/incidents.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"

@@ -1,6 +1,6 @@
 /** Who still has to answer before a change goes on. */
 import { Deferred, Effect } from "effect"
-import type { Acknowledgement } from "./worker-protocol.ts"
+import type { Acknowledgement } from "./worker/protocol.ts"
 
 /** A thread that does not answer for so long has refused. */
 const ACKNOWLEDGE_MS = 2_000

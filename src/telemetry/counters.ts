@@ -2,7 +2,7 @@
  * What happened, counted: cells that are added to with plain arithmetic and read when somebody asks.
  */
 import { Context, Layer } from "effect"
-import { tallyOctets, UpstreamTallies, type UpstreamTally } from "./upstream-tallies.ts"
+import { tallyOctets, UpstreamTallies, type UpstreamTally } from "./upstream-counts.ts"
 
 /** Every counter, and what it counts. */
 export const counterMeanings = {

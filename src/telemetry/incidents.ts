@@ -1,6 +1,6 @@
 /** What sockets and timers report, counted and logged. */
 import { Cause, Effect, Layer } from "effect"
-import { Incidents } from "../io/incidents.ts"
+import { Incidents } from "../runtime/incidents.ts"
 import { Counters } from "./counters.ts"
 import { FailureLog } from "./failure-log.ts"
 

@@ -2,7 +2,7 @@
 import { rcodeName } from "../dns/codes.ts"
 import { formatQuestion } from "../dns/question.ts"
 import type { Say } from "../telemetry/event-log.ts"
-import type { EndedAttempt, UpstreamTally } from "../telemetry/upstream-tallies.ts"
+import type { EndedAttempt, UpstreamTally } from "../telemetry/upstream-counts.ts"
 
 export interface UpstreamObserver extends UpstreamTally {
   /** Logs an event of the upstream; undefined where the log level is off. */

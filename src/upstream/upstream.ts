@@ -1,15 +1,15 @@
 /** A server that queries are forwarded to: its address, and what all resolvers of all threads know of it together. */
 import { nameUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
-import { Breaker, type OnTransition } from "./breaker.ts"
-import { ownCells, type UpstreamCells } from "./cells.ts"
-import { EdnsSupport } from "./edns-support.ts"
-import { KnownQuestion } from "./known-question.ts"
-import { Latency } from "./latency.ts"
+import { Breaker, type OnTransition } from "./health/breaker.ts"
+import { KnownQuestion } from "./health/known-question.ts"
+import { Watch } from "./health/probe-lease.ts"
+import { ownCells, type UpstreamCells } from "./health/shared-state.ts"
+import { Trials } from "./health/trials.ts"
 import { type UpstreamObserver, unobserved } from "./observer.ts"
-import { SubnetSupport } from "./subnet-support.ts"
-import { Trials } from "./trials.ts"
-import { Watch } from "./watch.ts"
+import { Latency } from "./select/latency.ts"
+import { EdnsSupport } from "./transport/edns-support.ts"
+import { SubnetSupport } from "./transport/subnet-support.ts"
 
 export class Upstream {
   readonly name: string

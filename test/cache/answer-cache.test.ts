@@ -5,8 +5,8 @@ import { AnswerCache } from "../../src/cache/answer-cache.ts"
 import { Configuration, load } from "../../src/config/configuration.ts"
 import type { Question } from "../../src/dns/question.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
-import { lookup, peek } from "../support/kept.ts"
-import { asked, message, opt, query, question, read, wireName } from "../support/messages.ts"
+import { lookup, peek } from "../support/servers/kept.ts"
+import { asked, message, opt, query, question, read, wireName } from "../support/wire/messages.ts"
 
 const cacheOf = (settings: Record<string, string>) =>
   AnswerCache.layer.pipe(

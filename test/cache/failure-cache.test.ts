@@ -3,7 +3,7 @@ import { ConfigProvider, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { FailureCache } from "../../src/cache/failure-cache.ts"
 import { Configuration, load } from "../../src/config/configuration.ts"
-import { asked } from "../support/messages.ts"
+import { asked } from "../support/wire/messages.ts"
 
 const layer = FailureCache.layer.pipe(
   Layer.provide(

@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
-import { TableMemory } from "../../src/cache/memory.ts"
+import { TableMemory } from "../../src/cache/table/memory.ts"
 import { Configuration } from "../../src/config/configuration.ts"
 import type { Question } from "../../src/dns/question.ts"
 import { subnetOfAddress } from "../../src/dns/subnet.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
-import { asked, message, question as wireQuestion } from "../support/messages.ts"
-import { settingsOf } from "../support/settings.ts"
+import { settingsOf } from "../support/servers/settings.ts"
+import { asked, message, question as wireQuestion } from "../support/wire/messages.ts"
 
 const answerTo = ({ name, type }: Question, padding = 0): Uint8Array =>
   message({ flags: 0x8180, questions: [wireQuestion(name, type)], after: new Uint8Array(padding) })

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { shown } from "../../src/config/configuration.ts"
 import { systemResolvers } from "../../src/config/system-resolvers.ts"
-import { fileWith } from "../support/files.ts"
-import { loaded, mistakesIn, UPSTREAM } from "../support/loading.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { loaded, mistakesIn, UPSTREAM } from "../support/servers/loading.ts"
 
 describe("load", () => {
   it.effect("takes the defaults where nothing is said", () =>

@@ -5,8 +5,8 @@ import { type LocalAnswer, localAnswerTexts, readLocalAnswer } from "../../src/c
 import { DEFAULT_SPECIAL_NAMES } from "../../src/config/special-names.ts"
 import { readWords, splitList, unescaped } from "../../src/config/words.ts"
 import { formatName } from "../../src/dns/name.ts"
-import { fileWith } from "../support/files.ts"
-import { seeded, wireName } from "../support/messages.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { seeded, wireName } from "../support/wire/messages.ts"
 
 const right = (text: string): LocalAnswer => Result.getOrThrow(readLocalAnswer(text))
 const wrong = (text: string): string => Result.getOrThrow(Result.flip(readLocalAnswer(text)))

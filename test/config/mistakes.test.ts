@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { fileWith } from "../support/files.ts"
-import { linesOf, loaded, mistakesIn, UPSTREAM } from "../support/loading.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { linesOf, loaded, mistakesIn, UPSTREAM } from "../support/servers/loading.ts"
 
 /** What is said of one wrong value in the environment. */
 const said = (variable: string, value: string) =>

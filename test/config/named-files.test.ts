@@ -4,9 +4,9 @@ import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { decodeSettings } from "../../src/config/configuration.ts"
-import { authority } from "../support/certificates.ts"
-import { fileWith } from "../support/files.ts"
-import { linesOf, loaded, mistakesIn, UPSTREAM } from "../support/loading.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { linesOf, loaded, mistakesIn, UPSTREAM } from "../support/servers/loading.ts"
+import { authority } from "../support/wire/certificates.ts"
 
 const TLS = { DNS_SERVER_UPSTREAMS: "tls://192.0.2.1#dns.example" }
 

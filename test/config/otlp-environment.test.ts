@@ -3,8 +3,8 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { otlpEnvironmentWarnings, otlpFile } from "../../src/config/otlp-environment.ts"
-import { fileWith } from "../support/files.ts"
-import { UPSTREAM, warningsOf } from "../support/loading.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { UPSTREAM, warningsOf } from "../support/servers/loading.ts"
 
 const from = (environment: Record<string, string>) => (name: string) => environment[name]
 

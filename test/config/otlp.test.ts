@@ -3,8 +3,8 @@ import { ConfigProvider, Effect } from "effect"
 import { load } from "../../src/config/configuration.ts"
 import { otlpOf } from "../../src/config/otlp.ts"
 import { shownUrl } from "../../src/config/secrets.ts"
-import { fileWith } from "../support/files.ts"
-import { loadedOf, settingsOf } from "../support/settings.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { loadedOf, settingsOf } from "../support/servers/settings.ts"
 
 const urlOf = (environment: Record<string, string>): string | undefined => otlpOf(settingsOf(environment)).target?.url
 

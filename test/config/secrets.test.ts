@@ -3,8 +3,8 @@ import { Effect, Result } from "effect"
 import { shown } from "../../src/config/configuration.ts"
 import { readUpstreamAddress } from "../../src/config/read-upstream.ts"
 import { formatUpstream, nameUpstream } from "../../src/config/upstream-address.ts"
-import { linesOf, loaded, mistakesIn, UPSTREAM } from "../support/loading.ts"
-import { stampOf } from "../support/stamps.ts"
+import { linesOf, loaded, mistakesIn, UPSTREAM } from "../support/servers/loading.ts"
+import { stampOf } from "../support/wire/stamps.ts"
 
 /** None of it may be seen anywhere. */
 const SECRET = /hunter2|d2a9c1|toke/

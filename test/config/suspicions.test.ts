@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { linesOf, loaded, UPSTREAM, warningsOf } from "../support/loading.ts"
+import { linesOf, loaded, UPSTREAM, warningsOf } from "../support/servers/loading.ts"
 
 describe("what is suspicious", () => {
   it.effect("is nothing in a configuration like any other", () =>

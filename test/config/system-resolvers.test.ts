@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Queue } from "effect"
 import { followSystemResolvers, parseResolvConf, systemResolvers } from "../../src/config/system-resolvers.ts"
-import { fileWith } from "../support/files.ts"
+import { fileWith } from "../support/machine/files.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "strand-test-"))),

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { readUpstreamAddress } from "../../src/config/read-upstream.ts"
 import { formatUpstream, isNamed, type UpstreamAddress } from "../../src/config/upstream-address.ts"
-import { stampOf } from "../support/stamps.ts"
+import { stampOf } from "../support/wire/stamps.ts"
 
 const PIN = "xOD2TEjbxeC4ILPR5IiJS2jKv1fCp6TOW5CDoNYHcrM="
 const OTHER_PIN = Buffer.alloc(32, 7).toString("base64")

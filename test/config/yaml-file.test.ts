@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { fileWith } from "../support/files.ts"
-import { linesOf, loaded, UPSTREAM, warningsOf } from "../support/loading.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { linesOf, loaded, UPSTREAM, warningsOf } from "../support/servers/loading.ts"
 
 const settingsIn = (text: string | Uint8Array) =>
   Effect.flatMap(fileWith(text, "strand.yaml"), (file) =>

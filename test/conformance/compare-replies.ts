@@ -7,8 +7,8 @@
  * besides (Unbound sends the beginning of a chain that broke) is of no use to anyone.
  */
 
-import type { Asked } from "../support/questions.ts"
-import { type ReadReply, readReply } from "../support/reply-reader.ts"
+import type { Asked } from "../support/wire/questions.ts"
+import { type ReadReply, readReply } from "../support/wire/reply-reader.ts"
 
 export interface Comparison {
   readonly differences: ReadonlyArray<string>

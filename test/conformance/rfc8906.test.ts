@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { askDig, dig } from "../support/dig.ts"
-import { wireUpstream } from "../support/fake-upstream.ts"
-import { mirror } from "../support/mirror.ts"
-import { nsd, startNsd } from "../support/nsd.ts"
-import * as edns from "../support/packets/edns.ts"
-import * as headers from "../support/packets/headers.ts"
-import * as questions from "../support/packets/questions.ts"
-import { type ReadReply, readReply } from "../support/reply-reader.ts"
-import { askPipelined, askUdp, startServer } from "../support/server.ts"
+import { askDig, dig } from "../support/clients/dig.ts"
+import { nsd, startNsd } from "../support/external/nsd.ts"
+import { askPipelined, askUdp, startServer } from "../support/servers/server.ts"
+import { wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { mirror } from "../support/upstreams/mirror.ts"
+import * as edns from "../support/wire/packets/edns.ts"
+import * as headers from "../support/wire/packets/headers.ts"
+import * as questions from "../support/wire/packets/questions.ts"
+import { type ReadReply, readReply } from "../support/wire/reply-reader.ts"
 
 const NOERROR = 0
 const FORMERR = 1

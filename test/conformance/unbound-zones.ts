@@ -1,5 +1,5 @@
 /** The zones of the comparison with Unbound: quite different from each other, the same in every run. */
-import { makeZone, type Zone } from "../support/zones.ts"
+import { makeZone, type Zone } from "../support/wire/zones.ts"
 
 const mixed = {
   hosts: 4,

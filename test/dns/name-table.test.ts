@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { NameWriter } from "../../src/dns/compression.ts"
 import { formatName, readName } from "../../src/dns/name.ts"
 import { NameTable, NO_NAME, ROOT } from "../../src/dns/name-table.ts"
-import { octets, pointer, wireName, withPointer } from "../support/messages.ts"
+import { octets, pointer, wireName, withPointer } from "../support/wire/messages.ts"
 
 const tableOf = (...parts: ReadonlyArray<Uint8Array>): NameTable => {
   const table = new NameTable(0x5eed)

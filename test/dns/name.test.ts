@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { formatName, lowerCased, parseName, readName, sameName, skipName } from "../../src/dns/name.ts"
-import { octets, pointer, seeded, wireName, withPointer } from "../support/messages.ts"
+import { octets, pointer, seeded, wireName, withPointer } from "../support/wire/messages.ts"
 
 const expand = (wire: Uint8Array, offset: number): string | undefined => {
   const out = new Uint8Array(255)

@@ -7,9 +7,9 @@ import { MAX_ERROR_SIZE, replySize, udpLimit, writeAnswer, writeError } from "..
 import { normalise } from "../../src/dns/response.ts"
 import { HEADER_SIZE } from "../../src/dns/wire.ts"
 import { FrameReader, frame } from "../../src/io/frames.ts"
-import { anyQuery, anyResponse, brokenMessage, name, octetsUpTo, upTo } from "../support/arbitraries.ts"
-import { ANY_TTL, answerMessage, octets, rewritten } from "../support/messages.ts"
-import { type ReadReply, readReply } from "../support/reply-reader.ts"
+import { anyQuery, anyResponse, brokenMessage, name, octetsUpTo, upTo } from "../support/wire/arbitraries.ts"
+import { ANY_TTL, answerMessage, octets, rewritten } from "../support/wire/messages.ts"
+import { type ReadReply, readReply } from "../support/wire/reply-reader.ts"
 
 const runs = (count: number) => ({ arbitrary: { runs: count } })
 

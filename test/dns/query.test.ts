@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { findOption, Verdict } from "../../src/dns/query.ts"
 import { questionOf } from "../../src/dns/question.ts"
 import { copyOf } from "../../src/dns/wire.ts"
-import { message, octets, opt, option, pointer, query, question, read, record, word } from "../support/messages.ts"
+import { message, octets, opt, option, pointer, query, question, read, record, word } from "../support/wire/messages.ts"
 
 const verdictOf = (wire: Uint8Array): number => read(wire).verdict
 const FORMERR = 1

@@ -7,7 +7,7 @@ import {
   questionOf,
   writeQuery
 } from "../../src/dns/question.ts"
-import { asked, decode, message, opt, question, read } from "../support/messages.ts"
+import { asked, decode, message, opt, question, read } from "../support/wire/messages.ts"
 
 describe("questionOf", () => {
   it("lower-cases the name and keeps DO and CD", () => {

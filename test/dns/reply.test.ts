@@ -10,7 +10,7 @@ import {
   writeError,
   writeExplainedAnswer
 } from "../../src/dns/reply.ts"
-import { extendedErrorsOf } from "../support/memory-server.ts"
+import { extendedErrorsOf } from "../support/servers/memory-server.ts"
 import {
   answerMessage,
   decode,
@@ -27,7 +27,7 @@ import {
   response,
   rewritten,
   withPointer
-} from "../support/messages.ts"
+} from "../support/wire/messages.ts"
 
 const a = (last: number, ttl = 300): Uint8Array => record(pointer(QUESTION_NAME), 1, ttl, [192, 0, 2, last])
 const txt = (owner: string, fill: number, length: number): Uint8Array =>

@@ -19,7 +19,7 @@ import {
   WWW,
   wireName,
   withPointer
-} from "../support/messages.ts"
+} from "../support/wire/messages.ts"
 
 const here = pointer(QUESTION_NAME)
 const a = record(here, 1, 300, [192, 0, 2, 1])

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { joinAnswers } from "../../src/dns/response.ts"
-import { anyResponse } from "../support/arbitraries.ts"
+import { anyResponse } from "../support/wire/arbitraries.ts"
 import {
   ANY_TTL,
   asked,
@@ -19,8 +19,8 @@ import {
   WWW,
   wireName,
   word
-} from "../support/messages.ts"
-import { readReply } from "../support/reply-reader.ts"
+} from "../support/wire/messages.ts"
+import { readReply } from "../support/wire/reply-reader.ts"
 
 const [A, NS, CNAME, SOA, MX, TXT, AAAA, SRV, DNAME, DS, RRSIG, NSEC, DNSKEY, NSEC3, HTTPS, ANY] = [
   1, 2, 5, 6, 15, 16, 28, 33, 39, 43, 46, 47, 48, 50, 65, 255

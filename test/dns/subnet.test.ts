@@ -12,7 +12,7 @@ import {
   widen,
   writeScope
 } from "../../src/dns/subnet.ts"
-import { seeded } from "../support/messages.ts"
+import { seeded } from "../support/wire/messages.ts"
 
 const read = (...octets: ReadonlyArray<number>) => readSubnet(Uint8Array.from(octets), 0, octets.length)
 

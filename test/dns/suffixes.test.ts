@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { formatName, parseName } from "../../src/dns/name.ts"
 import { ancestorsOf, NameMap, Suffixes } from "../../src/dns/suffixes.ts"
-import { seeded, wireName } from "../support/messages.ts"
+import { seeded, wireName } from "../support/wire/messages.ts"
 
 const HEADER = 12
 

@@ -11,8 +11,8 @@ import {
   record,
   wireName,
   word
-} from "../support/messages.ts"
-import { dearMakers } from "../support/packets/dear.ts"
+} from "../support/wire/messages.ts"
+import { dearMakers } from "../support/wire/packets/dear.ts"
 
 const STEPS_PER_OCTET = 1.5
 const sizes = [1_100, 16_000, 65_535]

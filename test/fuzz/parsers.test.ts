@@ -18,7 +18,7 @@ import {
   soaData,
   WWW,
   withPointer
-} from "../support/messages.ts"
+} from "../support/wire/messages.ts"
 
 const ROUNDS = 20_000
 const here = pointer(QUESTION_NAME)

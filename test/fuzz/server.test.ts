@@ -2,14 +2,14 @@
 import { createSocket } from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { askMany } from "../support/bulk-client.ts"
-import { wireUpstream } from "../support/fake-upstream.ts"
-import { octets, opt, option, query, question, record, seeded, withPointer } from "../support/messages.ts"
-import { mirror, mirrorReply, nameIn, questionEnd } from "../support/mirror.ts"
-import type { Random } from "../support/record-data.ts"
-import { readReply } from "../support/reply-reader.ts"
-import { addressesOf, encodeQuestion, startServer } from "../support/server.ts"
-import { openTcp } from "../support/tcp-client.ts"
+import { askMany } from "../support/clients/bulk-client.ts"
+import { openTcp } from "../support/clients/tcp-client.ts"
+import { addressesOf, encodeQuestion, startServer } from "../support/servers/server.ts"
+import { wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { mirror, mirrorReply, nameIn, questionEnd } from "../support/upstreams/mirror.ts"
+import { octets, opt, option, query, question, record, seeded, withPointer } from "../support/wire/messages.ts"
+import type { Random } from "../support/wire/record-data.ts"
+import { readReply } from "../support/wire/reply-reader.ts"
 
 const PACKETS = 15_000
 

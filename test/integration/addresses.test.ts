@@ -4,8 +4,7 @@ import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket } from "dns-packet"
 import { Effect, type Scope } from "effect"
-import { address, fakeUpstream, framed } from "../support/fake-upstream.ts"
-import { freePort } from "../support/ports.ts"
+import { freePort } from "../support/machine/ports.ts"
 import {
   addressesOf,
   datagramsOfRun,
@@ -13,7 +12,8 @@ import {
   type RunningServer,
   rcodeOf,
   startServer
-} from "../support/server.ts"
+} from "../support/servers/server.ts"
+import { address, fakeUpstream, framed } from "../support/upstreams/fake-upstream.ts"
 
 const message = encodeQuestion({ name: "www.example.test" }, 77)
 

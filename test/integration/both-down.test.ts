@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket } from "dns-packet"
 import { Effect, type Scope } from "effect"
-import { type Client, openClients } from "../support/clients.ts"
-import { address, silent, type WireBehaviour, wireUpstream } from "../support/fake-upstream.ts"
-import { startFaulty } from "../support/faults.ts"
-import { type Started, startListening } from "../support/process.ts"
-import { encodeQuestion, rcodeOf } from "../support/server.ts"
+import { type Client, openClients } from "../support/clients/clients.ts"
+import { startFaulty } from "../support/faults/faults.ts"
+import { type Started, startListening } from "../support/servers/process.ts"
+import { encodeQuestion, rcodeOf } from "../support/servers/server.ts"
+import { address, silent, type WireBehaviour, wireUpstream } from "../support/upstreams/fake-upstream.ts"
 
 /** So many that no thread is left without one. */
 const CLIENTS = 16

@@ -2,11 +2,11 @@ import { execFile } from "node:child_process"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
-import { type SubnetOption, subnetIn, telling, tellingBack, toldIn } from "../support/client-subnet.ts"
-import { wireUpstream } from "../support/fake-upstream.ts"
-import { startListening } from "../support/process.ts"
-import { ask, startServer } from "../support/server.ts"
-import { findTool } from "../support/tools.ts"
+import { findTool } from "../support/external/tools.ts"
+import { startListening } from "../support/servers/process.ts"
+import { ask, startServer } from "../support/servers/server.ts"
+import { wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { type SubnetOption, subnetIn, telling, tellingBack, toldIn } from "../support/wire/client-subnet.ts"
 
 const kdig = findTool("kdig")
 

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { wireUpstream } from "../support/fake-upstream.ts"
-import { mirror } from "../support/mirror.ts"
-import { nsd, startNsd } from "../support/nsd.ts"
-import { startListening } from "../support/process.ts"
-import { startServer } from "../support/server.ts"
-import { findTool } from "../support/tools.ts"
+import { nsd, startNsd } from "../support/external/nsd.ts"
+import { findTool } from "../support/external/tools.ts"
+import { startListening } from "../support/servers/process.ts"
+import { startServer } from "../support/servers/server.ts"
+import { wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { mirror } from "../support/upstreams/mirror.ts"
 
 const kdig = findTool("kdig")
 const dnsperf = findTool("dnsperf")

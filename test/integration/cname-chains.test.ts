@@ -5,8 +5,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Answer, DecodedPacket } from "dns-packet"
 import { Effect } from "effect"
-import { type Behaviour, fakeUpstream, nameOf, reply } from "../support/fake-upstream.ts"
-import { type AskOptions, addressesOf, rcodeOf, startServer } from "../support/server.ts"
+import { type AskOptions, addressesOf, rcodeOf, startServer } from "../support/servers/server.ts"
+import { type Behaviour, fakeUpstream, nameOf, reply } from "../support/upstreams/fake-upstream.ts"
 
 const TTL = 300
 

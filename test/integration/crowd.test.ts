@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { askMany, type ToAsk } from "../support/bulk-client.ts"
-import { wireUpstream } from "../support/fake-upstream.ts"
-import { opt, query, question, seeded } from "../support/messages.ts"
-import { deservedData, mirror } from "../support/mirror.ts"
-import { nasty } from "../support/nasty-upstream.ts"
-import { freePort } from "../support/ports.ts"
-import { readReply } from "../support/reply-reader.ts"
-import { startServer } from "../support/server.ts"
+import { askMany, type ToAsk } from "../support/clients/bulk-client.ts"
+import { freePort } from "../support/machine/ports.ts"
+import { startServer } from "../support/servers/server.ts"
+import { wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { deservedData, mirror } from "../support/upstreams/mirror.ts"
+import { nasty } from "../support/upstreams/nasty-upstream.ts"
+import { opt, query, question, seeded } from "../support/wire/messages.ts"
+import { readReply } from "../support/wire/reply-reader.ts"
 
 const UDP_CLIENTS = 200
 const TCP_CLIENTS = 50

@@ -3,9 +3,9 @@ import { connect } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, type Scope } from "effect"
-import { fakeUpstream, silent } from "../support/fake-upstream.ts"
-import { message, octets, opt, option, question, record, wireName, word } from "../support/messages.ts"
-import { startServer } from "../support/server.ts"
+import { startServer } from "../support/servers/server.ts"
+import { fakeUpstream, silent } from "../support/upstreams/fake-upstream.ts"
+import { message, octets, opt, option, question, record, wireName, word } from "../support/wire/messages.ts"
 
 const DENIED = "127.0.0.2"
 

@@ -1,10 +1,10 @@
 import { readdirSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, fakeUpstream } from "../support/fake-upstream.ts"
-import { startListening } from "../support/process.ts"
-import { addressesOf, ask } from "../support/server.ts"
-import { openTcp } from "../support/tcp-client.ts"
+import { openTcp } from "../support/clients/tcp-client.ts"
+import { startListening } from "../support/servers/process.ts"
+import { addressesOf, ask } from "../support/servers/server.ts"
+import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
 
 const LIMIT = 64
 /** More than there are descriptors. */

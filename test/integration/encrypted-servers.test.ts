@@ -1,11 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { DecodedPacket, Question } from "dns-packet"
 import { Effect } from "effect"
-import { authority } from "../support/certificates.ts"
-import { type EncryptedServer, servers, startEncrypted, unboundHasHttps } from "../support/encrypted-servers.ts"
-import { fileWith } from "../support/files.ts"
-import { nsd, startNsd } from "../support/nsd.ts"
-import { type RunningServer, rcodeOf, startServer } from "../support/server.ts"
+import {
+  type EncryptedServer,
+  servers,
+  startEncrypted,
+  unboundHasHttps
+} from "../support/external/encrypted-servers.ts"
+import { nsd, startNsd } from "../support/external/nsd.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { type RunningServer, rcodeOf, startServer } from "../support/servers/server.ts"
+import { authority } from "../support/wire/certificates.ts"
 
 const trusted = authority()
 const certificate = trusted.issue({ names: ["dns.test", "127.0.0.1"] })

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { type BadServer, drippingServer, refusingToAccept, silentServer } from "../support/bad-servers.ts"
-import { address, fakeUpstream } from "../support/fake-upstream.ts"
-import { startListening } from "../support/process.ts"
-import { ask } from "../support/server.ts"
+import { type BadServer, drippingServer, refusingToAccept, silentServer } from "../support/faults/bad-servers.ts"
+import { startListening } from "../support/servers/process.ts"
+import { ask } from "../support/servers/server.ts"
+import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
 
 const behaviours: ReadonlyArray<readonly [name: string, start: Effect.Effect<BadServer, never, Scope.Scope>]> = [
   ["accepts and says nothing", silentServer],

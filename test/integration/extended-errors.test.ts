@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { failing, fakeUpstream, silent } from "../support/fake-upstream.ts"
-import { extendedErrorOf } from "../support/memory-server.ts"
-import { freePort } from "../support/ports.ts"
-import { startListening } from "../support/process.ts"
-import { ask } from "../support/server.ts"
-import { until } from "../support/until.ts"
+import { freePort } from "../support/machine/ports.ts"
+import { until } from "../support/machine/until.ts"
+import { extendedErrorOf } from "../support/servers/memory-server.ts"
+import { startListening } from "../support/servers/process.ts"
+import { ask } from "../support/servers/server.ts"
+import { failing, fakeUpstream, silent } from "../support/upstreams/fake-upstream.ts"
 
 describe("what clients are told of a failure", () => {
   for (const [what, protocol, code, detail] of [

@@ -1,9 +1,9 @@
 import { createSocket, type Socket } from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { heldUpstream } from "../support/held-upstream.ts"
-import { readReply } from "../support/reply-reader.ts"
-import { encodeQuestion, startServer } from "../support/server.ts"
+import { encodeQuestion, startServer } from "../support/servers/server.ts"
+import { heldUpstream } from "../support/upstreams/held-upstream.ts"
+import { readReply } from "../support/wire/reply-reader.ts"
 
 /** A client at an address of its own. */
 const clientAt = (address: string): Effect.Effect<Socket, never, Scope.Scope> =>

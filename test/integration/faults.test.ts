@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { type WireBehaviour, wireUpstream } from "../support/fake-upstream.ts"
-import { mirror, nameIn } from "../support/mirror.ts"
-import { pacedLoad, quantileOf } from "../support/paced-load.ts"
-import { startServer } from "../support/server.ts"
-import { upstreamFaults } from "../support/upstream-faults.ts"
+import { pacedLoad, quantileOf } from "../support/clients/paced-load.ts"
+import { upstreamFaults } from "../support/faults/upstream-faults.ts"
+import { startServer } from "../support/servers/server.ts"
+import { type WireBehaviour, wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { mirror, nameIn } from "../support/upstreams/mirror.ts"
 
 /** Of five tests at once. */
 const PER_SECOND = 200

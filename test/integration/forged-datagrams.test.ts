@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, fakeUpstream } from "../support/fake-upstream.ts"
-import { canForge, sendForged } from "../support/forged-datagram.ts"
-import { query } from "../support/messages.ts"
-import { shorterThanHeader, withTwoQuestions } from "../support/packets/headers.ts"
-import { startListening } from "../support/process.ts"
-import { addressesOf, ask } from "../support/server.ts"
+import { canForge, sendForged } from "../support/clients/forged-datagram.ts"
+import { startListening } from "../support/servers/process.ts"
+import { addressesOf, ask } from "../support/servers/server.ts"
+import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
+import { query } from "../support/wire/messages.ts"
+import { shorterThanHeader, withTwoQuestions } from "../support/wire/packets/headers.ts"
 
 describe.skipIf(!canForge)("a datagram from port 0", () => {
   it.live("gets no answer and does no harm", () =>

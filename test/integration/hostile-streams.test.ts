@@ -4,11 +4,11 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { framed } from "../support/fake-upstream.ts"
-import { heldUpstream } from "../support/held-upstream.ts"
-import { startListening } from "../support/process.ts"
-import { addressesOf, ask, encodeQuestion, startServer } from "../support/server.ts"
-import { openTcp } from "../support/tcp-client.ts"
+import { openTcp } from "../support/clients/tcp-client.ts"
+import { startListening } from "../support/servers/process.ts"
+import { addressesOf, ask, encodeQuestion, startServer } from "../support/servers/server.ts"
+import { framed } from "../support/upstreams/fake-upstream.ts"
+import { heldUpstream } from "../support/upstreams/held-upstream.ts"
 
 const ways = ["auto", "portable"]
 

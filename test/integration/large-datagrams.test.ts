@@ -3,8 +3,8 @@ import { createSocket } from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
-import { type Behaviour, fakeUpstream, nameOf, reply } from "../support/fake-upstream.ts"
-import { encodeQuestion, rcodeOf, startServer } from "../support/server.ts"
+import { encodeQuestion, rcodeOf, startServer } from "../support/servers/server.ts"
+import { type Behaviour, fakeUpstream, nameOf, reply } from "../support/upstreams/fake-upstream.ts"
 
 /** An answer of so many octets and a little, whatever the question's OPT says; TC is not set. */
 const ofSize =

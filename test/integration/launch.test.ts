@@ -17,12 +17,12 @@ const run = (
   })
 
 const asOld = (version: string) => ({
-  NODE_OPTIONS: `--import ${new URL("../support/as-old-node.ts", import.meta.url)}`,
+  NODE_OPTIONS: `--import ${new URL("../support/faults/as-old-node.ts", import.meta.url)}`,
   STRAND_TEST_NODE_VERSION: version
 })
 
 describe("a Node that is too old", () => {
-  for (const program of ["dist/main.js", "dist/process/demo.js"]) {
+  for (const program of ["dist/main.js", "dist/cli/demo/main.js"]) {
     for (const version of ["16.20.2", "20.20.2", "22.18.0"]) {
       it(`is told so in one line by ${program}, before anything else is loaded (${version})`, () => {
         const { status, stdout, stderr } = run([program], { env: asOld(version) })
@@ -40,7 +40,7 @@ describe("a Node that is too old", () => {
   })
 
   it("can read what says so: no syntax and no global newer than Node 16", () => {
-    for (const file of ["main.js", "process/demo.js", "process/node-version.js", "process/signals.js"]) {
+    for (const file of ["main.js", "cli/demo/main.js", "process/start/node-version.js", "process/signals.js"]) {
       const text = readFileSync(`dist/${file}`, "utf8")
       assert.notMatch(text, /\busing\b.*=|\/v[;,)]|import .* with \{|static \{|\bhasOwn\b|#\w+ in/)
     }
@@ -69,7 +69,7 @@ describe("npm start", () => {
   it.live("runs the sources where there is neither a build nor a compiler that works", () =>
     Effect.gen(function* () {
       const root = yield* copied("no compiler")
-      const { status, stdout, stderr } = run(["src/process/launch.mjs", "main", "--version"], { cwd: root })
+      const { status, stdout, stderr } = run(["src/cli/launch.mjs", "main", "--version"], { cwd: root })
       assert.strictEqual(stdout.trim(), JSON.parse(readFileSync("package.json", "utf8")).version, stderr)
       assert.strictEqual(status, 0)
     })
@@ -78,7 +78,7 @@ describe("npm start", () => {
   it.live("says what is missing where this Node cannot read the sources either", () =>
     Effect.gen(function* () {
       const root = yield* copied("nothing")
-      const { status, stderr } = run(["--no-strip-types", "src/process/launch.mjs", "main"], { cwd: root })
+      const { status, stderr } = run(["--no-strip-types", "src/cli/launch.mjs", "main"], { cwd: root })
       assert.strictEqual(status, 1)
       assert.match(stderr, /^There is no build, no compiler to make one.*run `npm ci` without --omit/)
       assert.strictEqual(stderr.trim().split("\n").length, 1)

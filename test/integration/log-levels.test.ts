@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, type Behaviour, fakeUpstream, reply } from "../support/fake-upstream.ts"
-import { freePort } from "../support/ports.ts"
-import { type Started, startListening } from "../support/process.ts"
-import { ask } from "../support/server.ts"
-import { until } from "../support/until.ts"
+import { freePort } from "../support/machine/ports.ts"
+import { until } from "../support/machine/until.ts"
+import { type Started, startListening } from "../support/servers/process.ts"
+import { ask } from "../support/servers/server.ts"
+import { address, type Behaviour, fakeUpstream, reply } from "../support/upstreams/fake-upstream.ts"
 
 type Line = Readonly<Record<string, unknown>>
 

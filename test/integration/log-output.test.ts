@@ -4,11 +4,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { address, type Behaviour, failing, fakeUpstream, nameOf } from "../support/fake-upstream.ts"
-import { freePort } from "../support/ports.ts"
-import { start, startListening } from "../support/process.ts"
-import { ask, rcodeOf } from "../support/server.ts"
-import { until, untilSo } from "../support/until.ts"
+import { freePort } from "../support/machine/ports.ts"
+import { until, untilSo } from "../support/machine/until.ts"
+import { start, startListening } from "../support/servers/process.ts"
+import { ask, rcodeOf } from "../support/servers/server.ts"
+import { address, type Behaviour, failing, fakeUpstream, nameOf } from "../support/upstreams/fake-upstream.ts"
 
 /** A pipe with a name: its ends can be opened and closed while a server has it. */
 interface NamedPipe {

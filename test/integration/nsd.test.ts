@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { askDig, dig } from "../support/dig.ts"
-import { nsd, startNsd } from "../support/nsd.ts"
-import { startServer } from "../support/server.ts"
+import { askDig, dig } from "../support/clients/dig.ts"
+import { nsd, startNsd } from "../support/external/nsd.ts"
+import { startServer } from "../support/servers/server.ts"
 
 const zone = `$ORIGIN example.test.
 $TTL 3600

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, type Behaviour, failing, fakeUpstream, reply, silent } from "../support/fake-upstream.ts"
-import { freePort } from "../support/ports.ts"
-import { startListening } from "../support/process.ts"
-import { ask, startServer } from "../support/server.ts"
+import { freePort } from "../support/machine/ports.ts"
+import { startListening } from "../support/servers/process.ts"
+import { ask, startServer } from "../support/servers/server.ts"
+import { address, type Behaviour, failing, fakeUpstream, reply, silent } from "../support/upstreams/fake-upstream.ts"
 
 /** It says that there are more records than there are. */
 const garbage: Behaviour = (query) => {

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { askMany, type ToAsk } from "../support/bulk-client.ts"
-import { inspectable, liveHeapMib } from "../support/heap.ts"
-import { heldUpstream } from "../support/held-upstream.ts"
-import { deservedData } from "../support/mirror.ts"
-import { residentMib, startListening } from "../support/process.ts"
-import { readReply } from "../support/reply-reader.ts"
-import { encodeQuestion } from "../support/server.ts"
+import { askMany, type ToAsk } from "../support/clients/bulk-client.ts"
+import { inspectable, liveHeapMib } from "../support/machine/heap.ts"
+import { residentMib, startListening } from "../support/servers/process.ts"
+import { encodeQuestion } from "../support/servers/server.ts"
+import { heldUpstream } from "../support/upstreams/held-upstream.ts"
+import { deservedData } from "../support/upstreams/mirror.ts"
+import { readReply } from "../support/wire/reply-reader.ts"
 
 const MANY = 10_000
 

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { askMany } from "../support/bulk-client.ts"
-import { address, fakeUpstream, slow } from "../support/fake-upstream.ts"
-import { heldUpstream } from "../support/held-upstream.ts"
-import { deservedData } from "../support/mirror.ts"
-import { collector } from "../support/otlp-collector.ts"
-import { start, startListening } from "../support/process.ts"
-import { addressesOf, ask, encodeQuestion } from "../support/server.ts"
-import { until } from "../support/until.ts"
+import { askMany } from "../support/clients/bulk-client.ts"
+import { collector } from "../support/external/otlp-collector.ts"
+import { until } from "../support/machine/until.ts"
+import { start, startListening } from "../support/servers/process.ts"
+import { addressesOf, ask, encodeQuestion } from "../support/servers/server.ts"
+import { address, fakeUpstream, slow } from "../support/upstreams/fake-upstream.ts"
+import { heldUpstream } from "../support/upstreams/held-upstream.ts"
+import { deservedData } from "../support/upstreams/mirror.ts"
 
 for (const datagrams of ["auto", "portable"]) {
   describe(`the process, with ${datagrams} datagrams`, () => {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, fakeUpstream } from "../support/fake-upstream.ts"
-import { startListening } from "../support/process.ts"
-import { addressesOf, ask } from "../support/server.ts"
+import { startListening } from "../support/servers/process.ts"
+import { addressesOf, ask } from "../support/servers/server.ts"
+import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "strand-reload-"))),

@@ -2,10 +2,19 @@ import { connect, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, Fiber } from "effect"
-import { address, failing, fakeUpstream, framed, nameOf, reply, silent, slow } from "../support/fake-upstream.ts"
-import { heldUpstream } from "../support/held-upstream.ts"
-import { addressesOf, askPipelined, askUdp, encodeQuestion, rcodeOf, startServer } from "../support/server.ts"
-import { until } from "../support/until.ts"
+import { until } from "../support/machine/until.ts"
+import { addressesOf, askPipelined, askUdp, encodeQuestion, rcodeOf, startServer } from "../support/servers/server.ts"
+import {
+  address,
+  failing,
+  fakeUpstream,
+  framed,
+  nameOf,
+  reply,
+  silent,
+  slow
+} from "../support/upstreams/fake-upstream.ts"
+import { heldUpstream } from "../support/upstreams/held-upstream.ts"
 
 const upstreams = (...addresses: ReadonlyArray<string>) => ({
   DNS_SERVER_UPSTREAMS: addresses.join(","),

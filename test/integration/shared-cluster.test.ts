@@ -1,10 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, fakeUpstream } from "../support/fake-upstream.ts"
-import { redisServer } from "../support/redis.ts"
-import { startRedisCluster } from "../support/redis-cluster.ts"
-import { addressesOf } from "../support/server.ts"
-import { askAndShare, awaitCount, entriesOf, olderBy, rewrite, startSharing } from "../support/shared-servers.ts"
+import { redisServer } from "../support/external/redis.ts"
+import { startRedisCluster } from "../support/external/redis-cluster.ts"
+import { addressesOf } from "../support/servers/server.ts"
+import {
+  askAndShare,
+  awaitCount,
+  entriesOf,
+  olderBy,
+  rewrite,
+  startSharing
+} from "../support/servers/shared-servers.ts"
+import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
 
 const names = Array.from({ length: 24 }, (_, i) => `name${i}.example.test`)
 

@@ -1,11 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, type Behaviour, failing, fakeUpstream, nameOf } from "../support/fake-upstream.ts"
-import { startListening } from "../support/process.ts"
-import { redisServer, startRedis } from "../support/redis.ts"
-import { addressesOf, ask, rcodeOf } from "../support/server.ts"
-import { askAndShare, awaitCount, entriesOf, olderBy, rewrite, startSharing } from "../support/shared-servers.ts"
-import { untilSo } from "../support/until.ts"
+import { redisServer, startRedis } from "../support/external/redis.ts"
+import { untilSo } from "../support/machine/until.ts"
+import { startListening } from "../support/servers/process.ts"
+import { addressesOf, ask, rcodeOf } from "../support/servers/server.ts"
+import {
+  askAndShare,
+  awaitCount,
+  entriesOf,
+  olderBy,
+  rewrite,
+  startSharing
+} from "../support/servers/shared-servers.ts"
+import { address, type Behaviour, failing, fakeUpstream, nameOf } from "../support/upstreams/fake-upstream.ts"
 
 const NAME = "www.example.test"
 /** Past the life of an answer that lives so long. */

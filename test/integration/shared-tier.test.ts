@@ -1,11 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { DecodedPacket } from "dns-packet"
 import { Effect } from "effect"
-import { address, failing, fakeUpstream, reply, silent } from "../support/fake-upstream.ts"
-import { attribute, collector } from "../support/otlp-collector.ts"
-import { redisServer, startRedis } from "../support/redis.ts"
-import { addressesOf, rcodeOf } from "../support/server.ts"
-import { askAndShare, awaitCount, entriesOf, olderBy, rewrite, startSharing } from "../support/shared-servers.ts"
+import { attribute, collector } from "../support/external/otlp-collector.ts"
+import { redisServer, startRedis } from "../support/external/redis.ts"
+import { addressesOf, rcodeOf } from "../support/servers/server.ts"
+import {
+  askAndShare,
+  awaitCount,
+  entriesOf,
+  olderBy,
+  rewrite,
+  startSharing
+} from "../support/servers/shared-servers.ts"
+import { address, failing, fakeUpstream, reply, silent } from "../support/upstreams/fake-upstream.ts"
 
 const NAME = "www.example.test"
 const ttlOf = (answer: DecodedPacket): number | undefined =>

@@ -2,10 +2,10 @@ import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { address, fakeUpstream } from "../support/fake-upstream.ts"
-import { startListening } from "../support/process.ts"
-import { addressesOf, ask } from "../support/server.ts"
-import { findTool } from "../support/tools.ts"
+import { findTool } from "../support/external/tools.ts"
+import { startListening } from "../support/servers/process.ts"
+import { addressesOf, ask } from "../support/servers/server.ts"
+import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
 
 describe("signals", () => {
   for (const workers of ["1", "2"]) {

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, type Scope } from "effect"
+import { openTcp } from "../support/clients/tcp-client.ts"
+import { until } from "../support/machine/until.ts"
+import { addressesOf, encodeQuestion, type RunningServer, startServer } from "../support/servers/server.ts"
 import {
   address,
   type Behaviour,
@@ -10,12 +13,9 @@ import {
   reply,
   slow,
   wireUpstream
-} from "../support/fake-upstream.ts"
-import { seeded } from "../support/messages.ts"
-import { deservedData, mirror } from "../support/mirror.ts"
-import { addressesOf, encodeQuestion, type RunningServer, startServer } from "../support/server.ts"
-import { openTcp } from "../support/tcp-client.ts"
-import { until } from "../support/until.ts"
+} from "../support/upstreams/fake-upstream.ts"
+import { deservedData, mirror } from "../support/upstreams/mirror.ts"
+import { seeded } from "../support/wire/messages.ts"
 
 const one = address("192.0.2.1")
 

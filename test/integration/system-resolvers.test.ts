@@ -4,9 +4,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type Behaviour, fakeUpstream, nameOf, reply } from "../support/fake-upstream.ts"
-import { mayMount, startListening } from "../support/process.ts"
-import { addressesOf, ask } from "../support/server.ts"
+import { mayMount, startListening } from "../support/servers/process.ts"
+import { addressesOf, ask } from "../support/servers/server.ts"
+import { type Behaviour, fakeUpstream, nameOf, reply } from "../support/upstreams/fake-upstream.ts"
 
 /** Says by which resolver it was answered. */
 const resolver = (data: string) =>

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, fakeUpstream, silent, slow } from "../support/fake-upstream.ts"
-import { attribute, collector } from "../support/otlp-collector.ts"
-import { startServer } from "../support/server.ts"
+import { attribute, collector } from "../support/external/otlp-collector.ts"
+import { startServer } from "../support/servers/server.ts"
+import { address, fakeUpstream, silent, slow } from "../support/upstreams/fake-upstream.ts"
 
 describe("a trace", () => {
   it.live("shows the whole way of a query: lookup, both attempts, each under its parent", () =>

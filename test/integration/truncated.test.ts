@@ -2,9 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet, { type Answer } from "dns-packet"
 import { Effect } from "effect"
-import { reply, type WireBehaviour, wireUpstream } from "../support/fake-upstream.ts"
-import { questionEnd } from "../support/mirror.ts"
-import { addressesOf, rcodeOf, startServer } from "../support/server.ts"
+import { addressesOf, rcodeOf, startServer } from "../support/servers/server.ts"
+import { reply, type WireBehaviour, wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { questionEnd } from "../support/upstreams/mirror.ts"
 
 const COUNT = 60
 const TC = packet.TRUNCATED_RESPONSE

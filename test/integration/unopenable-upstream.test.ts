@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { askMany } from "../support/bulk-client.ts"
-import { type WireBehaviour, wireUpstream } from "../support/fake-upstream.ts"
-import { mirrorReply } from "../support/mirror.ts"
-import { readReply } from "../support/reply-reader.ts"
-import { encodeQuestion, rcodeOf, startServer } from "../support/server.ts"
+import { askMany } from "../support/clients/bulk-client.ts"
+import { encodeQuestion, rcodeOf, startServer } from "../support/servers/server.ts"
+import { type WireBehaviour, wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { mirrorReply } from "../support/upstreams/mirror.ts"
+import { readReply } from "../support/wire/reply-reader.ts"
 
 /** No socket can be connected to these: the kernel wants a broadcast to be asked for, and knows no such interface. */
 const UNOPENABLE = { "a broadcast address": "255.255.255.255", "an interface that is not there": "[fe80::1%none0]" }

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
-import { askMany, type ToAsk } from "../support/bulk-client.ts"
-import { type FakeUpstream, type WireBehaviour, wireUpstream } from "../support/fake-upstream.ts"
-import { deservedData, mirror, nameIn } from "../support/mirror.ts"
-import { freePort } from "../support/ports.ts"
-import { readReply } from "../support/reply-reader.ts"
-import { ask, encodeQuestion, rcodeOf, startServer } from "../support/server.ts"
-import { until } from "../support/until.ts"
+import { askMany, type ToAsk } from "../support/clients/bulk-client.ts"
+import { freePort } from "../support/machine/ports.ts"
+import { until } from "../support/machine/until.ts"
+import { ask, encodeQuestion, rcodeOf, startServer } from "../support/servers/server.ts"
+import { type FakeUpstream, type WireBehaviour, wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { deservedData, mirror, nameIn } from "../support/upstreams/mirror.ts"
+import { readReply } from "../support/wire/reply-reader.ts"
 
 const asked = (name: string, id = 1): ToAsk => ({
   wire: encodeQuestion({ name: `${name}.example.test` }, id),

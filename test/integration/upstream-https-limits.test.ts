@@ -2,11 +2,11 @@
 import { constants } from "node:http2"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { authority } from "../support/certificates.ts"
-import { goodAnswers } from "../support/fresh-names.ts"
-import { answerHttps, type HttpsRequest, httpsUpstream } from "../support/https-upstream.ts"
-import { rcodeOf } from "../support/server.ts"
-import { serverTrusting } from "../support/trusting-server.ts"
+import { goodAnswers } from "../support/clients/fresh-names.ts"
+import { rcodeOf } from "../support/servers/server.ts"
+import { serverTrusting } from "../support/servers/trusting-server.ts"
+import { answerHttps, type HttpsRequest, httpsUpstream } from "../support/upstreams/https-upstream.ts"
+import { authority } from "../support/wire/certificates.ts"
 
 const trusted = authority()
 const certificate = trusted.issue({ names: ["127.0.0.1"] })

@@ -1,14 +1,14 @@
 /** Servers over TCP and TLS that are sound and odd: each of them costs nobody an answer. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { askMany } from "../support/bulk-client.ts"
-import { authority } from "../support/certificates.ts"
-import { framed } from "../support/fake-upstream.ts"
-import { goodAnswers, isGood } from "../support/fresh-names.ts"
-import { mirrorReply, nameIn } from "../support/mirror.ts"
-import { encodeQuestion, type RunningServer } from "../support/server.ts"
-import { answer, inOrder, type OnQuery, reset, streamUpstream } from "../support/stream-upstream.ts"
-import { serverTrusting } from "../support/trusting-server.ts"
+import { askMany } from "../support/clients/bulk-client.ts"
+import { goodAnswers, isGood } from "../support/clients/fresh-names.ts"
+import { encodeQuestion, type RunningServer } from "../support/servers/server.ts"
+import { serverTrusting } from "../support/servers/trusting-server.ts"
+import { framed } from "../support/upstreams/fake-upstream.ts"
+import { mirrorReply, nameIn } from "../support/upstreams/mirror.ts"
+import { answer, inOrder, type OnQuery, reset, streamUpstream } from "../support/upstreams/stream-upstream.ts"
+import { authority } from "../support/wire/certificates.ts"
 
 const trusted = authority()
 const certificate = trusted.issue({ names: ["127.0.0.1"] })

@@ -2,12 +2,12 @@ import { connect } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
-import { address, fakeUpstream, framed } from "../support/fake-upstream.ts"
-import { start } from "../support/process.ts"
-import { addressesOf, encodeQuestion, startServer } from "../support/server.ts"
+import { start } from "../support/servers/process.ts"
+import { addressesOf, encodeQuestion, startServer } from "../support/servers/server.ts"
+import { address, fakeUpstream, framed } from "../support/upstreams/fake-upstream.ts"
 
 /** Loaded before the server's own code: koffi is not there. */
-const withoutKoffi = `--import ${new URL("../support/without-koffi.ts", import.meta.url)}`
+const withoutKoffi = `--import ${new URL("../support/faults/without-koffi.ts", import.meta.url)}`
 
 describe("a server that cannot say from which address it answers", () => {
   const refused = (name: string, environment: Record<string, string>, reason: RegExp): void =>

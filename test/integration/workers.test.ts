@@ -1,20 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, Fiber, Option } from "effect"
-import { openClients } from "../support/clients.ts"
-import { awaitDescriptors, descriptorsOf } from "../support/descriptors.ts"
-import { address, fakeUpstream } from "../support/fake-upstream.ts"
-import { replacementsIn, startFaulty } from "../support/faults.ts"
-import { heldUpstream } from "../support/held-upstream.ts"
-import { start, startListening } from "../support/process.ts"
-import { addressesOf, ask, askPipelined, askUdp, encodeQuestion } from "../support/server.ts"
-import type { Fault } from "../support/worker-fault.ts"
+import { openClients } from "../support/clients/clients.ts"
+import { replacementsIn, startFaulty } from "../support/faults/faults.ts"
+import type { Fault } from "../support/faults/worker-fault.ts"
+import { awaitDescriptors, descriptorsOf } from "../support/machine/descriptors.ts"
+import { start, startListening } from "../support/servers/process.ts"
+import { addressesOf, ask, askPipelined, askUdp, encodeQuestion } from "../support/servers/server.ts"
+import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
+import { heldUpstream } from "../support/upstreams/held-upstream.ts"
 
 const CLIENTS = 32
 const EACH = 20
 
 /** Loaded before the server's own code: koffi is not there. */
-const withoutKoffi = `--import ${new URL("../support/without-koffi.ts", import.meta.url)}`
+const withoutKoffi = `--import ${new URL("../support/faults/without-koffi.ts", import.meta.url)}`
 
 const reasons: Record<Fault, string> = {
   throw: "a fault that a test asked for",

@@ -4,12 +4,12 @@ import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { vi } from "vitest"
-import * as Batched from "../../src/io/batched.ts"
 import { DatagramTransport } from "../../src/io/datagram.ts"
-import * as Portable from "../../src/io/datagram-portable.ts"
+import * as Batched from "../../src/io/linux/batched.ts"
 import { AF_INET, AF_INET6, type Libc, libc, SOCK_DGRAM } from "../../src/io/linux/libc.ts"
 import { Arguments } from "../../src/io/linux/socket.ts"
-import { Inbox, send } from "../support/inbox.ts"
+import * as Portable from "../../src/io/portable/datagrams.ts"
+import { Inbox, send } from "../support/clients/inbox.ts"
 
 const hasIPv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"))
 const loopbacks = ["127.0.0.1", ...(hasIPv6 ? ["::1"] : [])]

@@ -4,17 +4,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import * as Batched from "../../src/io/batched.ts"
 import { DatagramTransport, SocketError } from "../../src/io/datagram.ts"
 import { isExhaustion, reportExhaustion } from "../../src/io/exhaustion.ts"
-import { Incidents } from "../../src/io/incidents.ts"
+import * as Batched from "../../src/io/linux/batched.ts"
 import { Errno, type Libc, libc } from "../../src/io/linux/libc.ts"
 import { StreamTransport } from "../../src/io/stream-transport.ts"
+import { Incidents } from "../../src/runtime/incidents.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { layerIncidents } from "../../src/telemetry/incidents.ts"
-import { Inbox, payload } from "../support/inbox.ts"
-import { Reported } from "../support/incidents.ts"
-import { client, Server } from "../support/stream-server.ts"
+import { Inbox, payload } from "../support/clients/inbox.ts"
+import { Reported } from "../support/servers/incidents.ts"
+import { client, Server } from "../support/servers/stream-server.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 

@@ -2,12 +2,12 @@ import { connect, type Socket } from "node:net"
 import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, type Layer, type Scope } from "effect"
-import * as Batched from "../../src/io/batched.ts"
+import * as Batched from "../../src/io/linux/batched.ts"
 import { libc } from "../../src/io/linux/libc.ts"
-import * as Portable from "../../src/io/stream-portable.ts"
+import * as Portable from "../../src/io/portable/streams.ts"
 import { StreamTransport } from "../../src/io/stream-transport.ts"
-import { payload } from "../support/inbox.ts"
-import { client, type Seen, Server } from "../support/stream-server.ts"
+import { payload } from "../support/clients/inbox.ts"
+import { client, type Seen, Server } from "../support/servers/stream-server.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 /** More than the buffers of both ends hold. */

@@ -1,11 +1,11 @@
 /** Each thread that starts loads its own modules: what nobody asked for would be paid for with every start, and every worker. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { address, fakeUpstream } from "../support/fake-upstream.ts"
-import { startListening } from "../support/process.ts"
-import { ask, rcodeOf } from "../support/server.ts"
+import { startListening } from "../support/servers/process.ts"
+import { ask, rcodeOf } from "../support/servers/server.ts"
+import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
 
-const saying = { NODE_OPTIONS: `--import ${new URL("../support/loaded-packages.ts", import.meta.url)}` }
+const saying = { NODE_OPTIONS: `--import ${new URL("../support/machine/loaded-packages.ts", import.meta.url)}` }
 
 /** The packages that a server of two workers with these settings has loaded once it answers, in any of its threads. */
 const loadedWith = (settings: Record<string, string>) =>

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { type MockInstance, vi } from "vitest"
 import type { BindTarget, Datagram, DatagramHandler, DatagramSocket, SocketError } from "../../src/io/datagram.ts"
-import { Latency } from "../../src/upstream/latency.ts"
-import { Resolution } from "../../src/upstream/resolution.ts"
-import { MemoryNetwork } from "../support/memory-network.ts"
+import { Resolution } from "../../src/upstream/attempt/resolution.ts"
+import { Latency } from "../../src/upstream/select/latency.ts"
+import { MemoryNetwork } from "../support/servers/memory-network.ts"
 import {
   anAddress,
   type MemoryServer,
@@ -12,8 +12,8 @@ import {
   memoryServer,
   pass,
   upstreamAt
-} from "../support/memory-server.ts"
-import { addressesOf, rcodeOf } from "../support/server.ts"
+} from "../support/servers/memory-server.ts"
+import { addressesOf, rcodeOf } from "../support/servers/server.ts"
 
 const SERVER_PORT = 53
 

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Answer, DecodedPacket } from "dns-packet"
 import { Effect } from "effect"
-import type { reply } from "../support/fake-upstream.ts"
-import { MemoryNetwork } from "../support/memory-network.ts"
-import { anAddress, extendedErrorsOf, memoryServer, sayingWhy, upstreamAt } from "../support/memory-server.ts"
-import { rcodeOf } from "../support/server.ts"
+import { MemoryNetwork } from "../support/servers/memory-network.ts"
+import { anAddress, extendedErrorsOf, memoryServer, sayingWhy, upstreamAt } from "../support/servers/memory-server.ts"
+import { rcodeOf } from "../support/servers/server.ts"
+import type { reply } from "../support/upstreams/fake-upstream.ts"
 
 /** What a client gets that asks `times` times, of an upstream that answers everything so. */
 const answersFor = (

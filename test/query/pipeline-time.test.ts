@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { MemoryNetwork } from "../support/memory-network.ts"
+import { MemoryNetwork } from "../support/servers/memory-network.ts"
 import {
   anAddress,
   extendedErrorOf,
@@ -9,8 +9,8 @@ import {
   pass,
   TICK,
   upstreamAt
-} from "../support/memory-server.ts"
-import { addressesOf, rcodeOf } from "../support/server.ts"
+} from "../support/servers/memory-server.ts"
+import { addressesOf, rcodeOf } from "../support/servers/server.ts"
 
 const WWW = "www.example.test"
 const SECOND = 1_000

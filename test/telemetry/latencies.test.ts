@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { cellOf, HISTOGRAM_CELLS, middleOf } from "../../src/telemetry/histogram.ts"
 import { Latencies, latencyMemory } from "../../src/telemetry/latencies.ts"
-import { seeded } from "../support/messages.ts"
+import { seeded } from "../support/wire/messages.ts"
 
 describe("a histogram's cells", () => {
   it("grow with the duration, each but the last within 2 % of what it counts", () => {

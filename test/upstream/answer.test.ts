@@ -2,9 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet, { type Answer, type DecodedPacket, type Packet } from "dns-packet"
 import { Effect } from "effect"
-import { reply, type WireBehaviour } from "../support/fake-upstream.ts"
-import { addressesOf, rcodeOf } from "../support/server.ts"
-import { type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
+import { addressesOf, rcodeOf } from "../support/servers/server.ts"
+import { type MemoryUpstream, memoryServer } from "../support/servers/timed-server.ts"
+import { reply, type WireBehaviour } from "../support/upstreams/fake-upstream.ts"
 
 const ordered = { DNS_SERVER_UPSTREAM_POLICY: "ordered" }
 const NAME = "www.example.test"

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { ownCells, Time } from "../../src/upstream/cells.ts"
-import { KnownQuestion } from "../../src/upstream/known-question.ts"
-import { Trials } from "../../src/upstream/trials.ts"
-import type { WireBehaviour } from "../support/fake-upstream.ts"
-import { asked, wireName } from "../support/messages.ts"
-import { mirrorReply, questionEnd } from "../support/mirror.ts"
-import { rcodeOf } from "../support/server.ts"
-import { memoryServer } from "../support/timed-server.ts"
+import { KnownQuestion } from "../../src/upstream/health/known-question.ts"
+import { ownCells, Time } from "../../src/upstream/health/shared-state.ts"
+import { Trials } from "../../src/upstream/health/trials.ts"
+import { rcodeOf } from "../support/servers/server.ts"
+import { memoryServer } from "../support/servers/timed-server.ts"
+import type { WireBehaviour } from "../support/upstreams/fake-upstream.ts"
+import { mirrorReply, questionEnd } from "../support/upstreams/mirror.ts"
+import { asked, wireName } from "../support/wire/messages.ts"
 
 const nameOf = (query: Buffer): string => query.toString("latin1", 12, questionEnd(query) - 4)
 

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import type { DatagramHandler, DatagramSocket, SocketError } from "../../src/io/datagram.ts"
 import type { Endpoint } from "../../src/io/endpoint.ts"
-import { MemoryNetwork } from "../support/memory-network.ts"
-import { anAddress, memoryServer, nameAndRcode, pass, upstreamAt } from "../support/memory-server.ts"
+import { MemoryNetwork } from "../support/servers/memory-network.ts"
+import { anAddress, memoryServer, nameAndRcode, pass, upstreamAt } from "../support/servers/memory-server.ts"
 
 const GOOD = 5301
 const DEFECTIVE = 5302

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Pull, Schedule } from "effect"
-import { retrySchedule } from "../../src/upstream/retry-plan.ts"
-import type { WireBehaviour } from "../support/fake-upstream.ts"
-import { seeded } from "../support/messages.ts"
-import { mirrorReply } from "../support/mirror.ts"
-import { rcodeOf } from "../support/server.ts"
-import { memoryServer } from "../support/timed-server.ts"
+import { retrySchedule } from "../../src/upstream/attempt/retry-schedule.ts"
+import { rcodeOf } from "../support/servers/server.ts"
+import { memoryServer } from "../support/servers/timed-server.ts"
+import type { WireBehaviour } from "../support/upstreams/fake-upstream.ts"
+import { mirrorReply } from "../support/upstreams/mirror.ts"
+import { seeded } from "../support/wire/messages.ts"
 
 /** Answers after `meanMs`, up to `spreadMs` sooner or later. */
 const steady = (meanMs: number, spreadMs: number): WireBehaviour => {

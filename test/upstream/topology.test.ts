@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
 import { decodeAskedServers } from "../../src/config/live-upstreams.ts"
-import { claimPlace, upstreamMemory, Word } from "../../src/upstream/cells.ts"
-import { address as addressRecord, type Behaviour, silent } from "../support/fake-upstream.ts"
-import { addressesOf } from "../support/server.ts"
-import { address, type MemoryUpstream, memoryServer } from "../support/timed-server.ts"
+import { claimPlace, upstreamMemory, Word } from "../../src/upstream/health/shared-state.ts"
+import { addressesOf } from "../support/servers/server.ts"
+import { address, type MemoryUpstream, memoryServer } from "../support/servers/timed-server.ts"
+import { address as addressRecord, type Behaviour, silent } from "../support/upstreams/fake-upstream.ts"
 
 const upstream = (behaviour: Behaviour, delayMs = 0): MemoryUpstream & { now: Behaviour } => {
   const made = {

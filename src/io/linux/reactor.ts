@@ -8,11 +8,11 @@
  *
  * An exception of one socket's callback is reported, and the other sockets have their turn all the same.
  */
-import { runGuarded } from "../guard.ts"
-import type { Incidents } from "../incidents.ts"
-import { Bell } from "./bell.ts"
+import { runGuarded } from "../../runtime/guard.ts"
+import type { Incidents } from "../../runtime/incidents.ts"
 import type { Descriptors } from "./descriptors.ts"
 import { EPOLLERR, EPOLLHUP, type Libc } from "./libc.ts"
+import { Bell } from "./wakeup.ts"
 
 /** How long a pause gathers, at least and at most. */
 const GATHER_MS = 0.1

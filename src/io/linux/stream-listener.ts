@@ -1,5 +1,5 @@
 /** Accepts clients' connections on sockets of our own. */
-import { guarded } from "../guard.ts"
+import { guarded } from "../../runtime/guard.ts"
 import { TextPeer } from "../peer.ts"
 import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
 import { Errno, IPPROTO_TCP, TCP_NODELAY } from "./libc.ts"

@@ -2,8 +2,9 @@
  * Clients' connections on sockets of our own, polled with the datagrams: what Node spends on a stream, an event and a
  * buffer of 64 KiB for each read, is most of what a query by TCP costs (docs/performance.md).
  */
+
+import type { Incidents } from "../../runtime/incidents.ts"
 import type { Endpoint } from "../endpoint.ts"
-import type { Incidents } from "../incidents.ts"
 import type { Peer } from "../peer.ts"
 import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
 import type { Descriptors } from "./descriptors.ts"

@@ -4,13 +4,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Scope } from "effect"
-import * as Batched from "../../../src/io/batched.ts"
 import { type DatagramSocket, DatagramTransport } from "../../../src/io/datagram.ts"
+import * as Batched from "../../../src/io/linux/batched.ts"
 import { AF_INET, type Libc, libc, SOCK_CLOEXEC, SOCK_STREAM } from "../../../src/io/linux/libc.ts"
 import { Arguments } from "../../../src/io/linux/socket.ts"
 import { StreamTransport } from "../../../src/io/stream-transport.ts"
-import { Inbox, payload, send } from "../../support/inbox.ts"
-import { client, Server } from "../../support/stream-server.ts"
+import { Inbox, payload, send } from "../../support/clients/inbox.ts"
+import { client, Server } from "../../support/servers/stream-server.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 const SHUT_RDWR = 2

@@ -3,14 +3,14 @@ import { Worker } from "node:worker_threads"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { vi } from "vitest"
-import * as Batched from "../../../src/io/batched.ts"
 import { DatagramTransport } from "../../../src/io/datagram.ts"
-import type { Incidents } from "../../../src/io/incidents.ts"
+import * as Batched from "../../../src/io/linux/batched.ts"
 import { Descriptors } from "../../../src/io/linux/descriptors.ts"
 import { EPOLL_CTL_MOD, EPOLLIN, type Libc, libc } from "../../../src/io/linux/libc.ts"
 import { type Drained, Reactor } from "../../../src/io/linux/reactor.ts"
 import { Arguments, openDatagramSocket } from "../../../src/io/linux/socket.ts"
-import type { GapClientData } from "../../support/gap-client.ts"
+import type { Incidents } from "../../../src/runtime/incidents.ts"
+import type { GapClientData } from "../../support/clients/gap-client.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 const LONGEST_PAUSE_MS = 0.2
@@ -225,7 +225,9 @@ describe.runIf(libc !== undefined)("datagrams that come at any moment", () => {
       })
       const data: GapClientData = { port: socket.local.port, count: 20_000, sockets: 3, seed: 53 }
       const answered = yield* Effect.acquireUseRelease(
-        Effect.sync(() => new Worker(new URL("../../support/gap-client.ts", import.meta.url), { workerData: data })),
+        Effect.sync(
+          () => new Worker(new URL("../../support/clients/gap-client.ts", import.meta.url), { workerData: data })
+        ),
         (thread) =>
           Effect.callback<number>((resume) => {
             thread.once("message", (count: number) => resume(Effect.succeed(count)))

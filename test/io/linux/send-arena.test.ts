@@ -4,8 +4,8 @@ import type { SocketPath } from "../../../src/io/linux/receive-arena.ts"
 import { SEND_BATCH, SendArena, type Sender } from "../../../src/io/linux/send-arena.ts"
 import { writeSocketAddress } from "../../../src/io/linux/socket-address.ts"
 import { TextPeer } from "../../../src/io/peer.ts"
-import { FakeLibc, type SentMessage } from "../../support/fake-libc.ts"
-import { payload } from "../../support/inbox.ts"
+import { payload } from "../../support/clients/inbox.ts"
+import { FakeLibc, type SentMessage } from "../../support/faults/fake-libc.ts"
 
 const ECONNREFUSED = 111
 

@@ -1,0 +1,38 @@
+/**
+ * What tells a group's answers from those of other groups, in all servers: two that ask the same upstreams share what
+ * they say, two that ask others never do.
+ *
+ * Counted in is all on which an answer may depend: which upstreams there are, how each is spoken to and has to prove who
+ * it is, whether their AD bit is believed, and the shortest life that an answer is given, for it is written into the
+ * answer. Not what decides only who of them is asked first (policy, weights, order) and not the longest life: whoever
+ * reads an answer bounds it again.
+ */
+import { createHash } from "node:crypto"
+import { type Rule, viewBy, type WeightedUpstream } from "../../config/routes.ts"
+import type { Settings } from "../../config/schema.ts"
+import { formatUpstream } from "../../config/upstream-address.ts"
+
+/** 64 bits of SHA-256. */
+const OCTETS = 8
+
+type Deciding = Pick<Settings, "upstreams" | "groups" | "rules" | "trustUpstreamAd" | "cacheMinTtlSecs">
+
+/** The fingerprint of the group with a view; that of the common upstreams where there is none. */
+export const fingerprintsOf = (settings: Deciding): ((view: number) => Buffer) => {
+  const { cacheMinTtlSecs, groups, rules, trustUpstreamAd } = settings
+  const digest = (upstreams: ReadonlyArray<WeightedUpstream>, ecs?: Rule["ecs"]): Buffer => {
+    const asked = [...new Set(upstreams.map(formatUpstream))].sort()
+    const deciding = [trustUpstreamAd, cacheMinTtlSecs, asked, ...(ecs === undefined ? [] : [ecs.ipv4, ecs.ipv6])]
+    return createHash("sha256").update(JSON.stringify(deciding)).digest().subarray(0, OCTETS)
+  }
+  const common = digest(settings.upstreams)
+  const digests = new Map(groups.map(({ view, upstreams }) => [view, digest(upstreams)]))
+  // Upstreams that are told of clients answer otherwise, even to one who does not want it told.
+  for (const rule of rules) {
+    const group = groups.find(({ name }) => name === rule.group)
+    if (group !== undefined && rule.ecs !== undefined) {
+      digests.set(viewBy(rule, group), digest(group.upstreams, rule.ecs))
+    }
+  }
+  return (view) => digests.get(view) ?? common
+}

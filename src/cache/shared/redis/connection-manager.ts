@@ -1,0 +1,200 @@
+/**
+ * Keeps a connection to Redis: makes one, catches up on flushes, watches it, and makes the next when it has ended.
+ *
+ * All of it is off the queries' way. What changes is said once: that Redis is used, that it cannot be reached, that it is
+ * too slow to be used.
+ */
+import { Deferred, Effect, Queue, type Scope } from "effect"
+import { formatRedis, type RedisAddress } from "../../../config/redis-address.ts"
+import { type Flush, type FlushLog, type NumberedFlush, readFlush, readNumberedFlush } from "../flush-log.ts"
+import { SpeaksOfRedis } from "../shared-tier.ts"
+import type { RedisBreaker } from "./breaker.ts"
+import type { RedisClock } from "./clock.ts"
+import { isClusterNode, throughCluster } from "./cluster.ts"
+import { clientOptions, connect, type RedisConnection, RedisUnreachable, unreachable } from "./connection.ts"
+import { askForCount, enterFlush, FLUSHES, MAX_FLUSH_TEXT, readFlushes, WISHES } from "./flushes.ts"
+
+const BEAT_MS = 1_000
+/** Between two trials, while queries are kept from it. */
+const TRIAL_MS = 100
+/** A heartbeat that is not answered for so long: the connection is left. */
+const DEAD_MS = 3_000
+/** Queries are kept from it for so long before that is said. */
+const SLOW_MS = 5_000
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2_000
+/** Flushes, or requests for them, that wait at most; what comes past this is dropped, and seen later by the count. */
+const MAX_WAITING = 1_000
+/** Flushes that wait are carried out one by one up to this number; more of them become one flush of everything. */
+const MAX_WALKS = 16
+
+export interface LifeOptions {
+  readonly address: RedisAddress
+  readonly authorities: ReadonlyArray<string>
+  readonly breaker: RedisBreaker
+  /** Milliseconds in which it has to answer to be used. */
+  readonly patienceMs: number
+  readonly clock: RedisClock
+  readonly log: FlushLog
+  /** Forgets what this server keeps. */
+  readonly forget: (flush: Flush) => Effect.Effect<void>
+  /** Told of the connection that there is, undefined where there is none. */
+  readonly use: (connection: RedisConnection | undefined) => void
+}
+
+/** Connects for as long as the scope lives; `firstTried` is over when the first connection is in use, or has failed. */
+export const keepConnected = (
+  options: LifeOptions
+): Effect.Effect<{ readonly firstTried: Effect.Effect<void> }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const tried = yield* Deferred.make<void>()
+    const life = new Life(options, yield* SpeaksOfRedis, () => Deferred.doneUnsafe(tried, Effect.void))
+    yield* Effect.forkScoped(life.untilClosed)
+    return { firstTried: Deferred.await(tried) }
+  })
+
+/** A flush that was entered, or that some were missed. */
+type News = NumberedFlush | "missed"
+
+class Life {
+  private readonly options: LifeOptions
+  private readonly speaks: boolean
+  private readonly onTried: () => void
+  private said: "nothing" | "used" | "unreachable" | "slow" = "nothing"
+  private pauseMs = FIRST_PAUSE_MS
+
+  constructor(options: LifeOptions, speaks: boolean, onTried: () => void) {
+    this.options = options
+    this.speaks = speaks
+    this.onTried = onTried
+  }
+
+  /** One connection after the other. */
+  readonly untilClosed: Effect.Effect<never> = Effect.forever(
+    Effect.suspend(() =>
+      Effect.scoped(this.one).pipe(
+        Effect.catchDefect((defect) => Effect.fail(new RedisUnreachable({ message: String(defect) }))),
+        Effect.catch((error) =>
+          Effect.andThen(
+            this.say("unreachable", `Redis cannot be reached, and is done without: ${error.message}`),
+            () => this.pause()
+          )
+        )
+      )
+    )
+  )
+
+  /** One connection, until it ends. */
+  private get one(): Effect.Effect<never, RedisUnreachable, Scope.Scope> {
+    const { options } = this
+    return Effect.gen({ self: this }, function* () {
+      const client = clientOptions(options.address, options.authorities)
+      const node = yield* connect(client)
+      const connection = (yield* isClusterNode(node)) ? yield* throughCluster(node, client) : node
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          options.breaker.open()
+          options.use(undefined)
+        })
+      )
+      const wishes = yield* Queue.dropping<Flush>(MAX_WAITING)
+      const news = yield* Queue.dropping<News>(MAX_WAITING)
+      yield* connection.subscribe(WISHES, (text) => {
+        const wish = text.length > MAX_FLUSH_TEXT ? undefined : readFlush(text)
+        if (wish !== undefined) Queue.offerUnsafe(wishes, wish)
+      })
+      yield* connection.subscribe(FLUSHES, (text) => {
+        const entered = text.length > MAX_FLUSH_TEXT ? undefined : readNumberedFlush(text)
+        if (entered !== undefined) Queue.offerUnsafe(news, entered)
+      })
+      yield* this.catchUp(connection)
+      options.use(connection)
+      const entering = Effect.forever(
+        Effect.flatMap(Queue.take(wishes), (wish) => enterFlush(connection, wish, options.log.generation, true))
+      )
+      const hearing = Effect.forever(Effect.flatMap(Queue.takeAll(news), (what) => this.hear(connection, what)))
+      return yield* Effect.raceAllFirst([connection.ended, this.beat(connection, news), entering, hearing])
+    }).pipe(Effect.ensuring(Effect.sync(this.onTried)))
+  }
+
+  /** Carries out flushes that were entered. Where there are many, or some are missing, it goes by the log. */
+  private hear(connection: RedisConnection, news: ReadonlyArray<News>): Effect.Effect<void, RedisUnreachable> {
+    const { forget, log } = this.options
+    if (news.length > MAX_WALKS) return this.catchUp(connection)
+    return Effect.forEach(
+      news,
+      (entered) => {
+        if (entered === "missed") return this.catchUp(connection)
+        if (entered.number <= log.generation) return Effect.void
+        // What is noted as known has to be done, even if the connection ends meanwhile.
+        return log.add(entered) ? Effect.uninterruptible(forget(entered.flush)) : this.catchUp(connection)
+      },
+      { discard: true }
+    )
+  }
+
+  /** Reads what was flushed while nobody told. */
+  private catchUp(connection: RedisConnection): Effect.Effect<void, RedisUnreachable> {
+    const { forget, log } = this.options
+    return Effect.flatMap(readFlushes(connection, log.generation), (read) =>
+      Effect.uninterruptible(
+        Effect.suspend(() => {
+          const missed = log.adopt(read.generation, read.log)
+          const flushes: ReadonlyArray<Flush> = missed.length > MAX_WALKS ? [{ kind: "all" }] : missed
+          return Effect.forEach(flushes, forget, { discard: true })
+        })
+      )
+    )
+  }
+
+  /** Asks again and again whether it is there, in time, and what it knows; fails when it is not there. */
+  private beat(connection: RedisConnection, news: Queue.Enqueue<News>): Effect.Effect<never, RedisUnreachable> {
+    const { breaker, clock, log } = this.options
+    let shutSinceMs = performance.now()
+    const once = Effect.gen({ self: this }, function* () {
+      breaker.beginTrial()
+      const sentMs = performance.now()
+      const { count, time, tookMs } = yield* Effect.tryPromise({
+        try: async () => {
+          const asked = [connection.send(askForCount), connection.send(["TIME"]), connection.ping()]
+          const [count, time] = await Promise.all(asked)
+          return { count, time, tookMs: performance.now() - sentMs }
+        },
+        catch: unreachable
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: DEAD_MS,
+          orElse: () => Effect.fail(new RedisUnreachable({ message: "it does not answer" }))
+        })
+      )
+      const [seconds, micros] = Array.isArray(time) ? (time as ReadonlyArray<unknown>) : []
+      const wallMs = Number(seconds) * 1000 + Number(micros) / 1000
+      if (!Number.isFinite(wallMs)) return yield* new RedisUnreachable({ message: "it does not tell the time" })
+      clock.set(wallMs, sentMs + tookMs)
+      if (Number(count) !== log.generation) Queue.offerUnsafe(news, "missed")
+      breaker.endTrial(tookMs <= this.options.patienceMs)
+      if (breaker.isClosed) {
+        shutSinceMs = performance.now()
+        this.pauseMs = FIRST_PAUSE_MS
+        this.onTried()
+        yield* this.say("used", `answers are shared by way of ${formatRedis(this.options.address)}`)
+      } else if (performance.now() - shutSinceMs > SLOW_MS) {
+        yield* this.say("slow", `Redis takes ${tookMs.toFixed(1)} ms to answer, and is done without`)
+      }
+      yield* Effect.sleep(breaker.isClosed ? BEAT_MS : TRIAL_MS)
+    })
+    return Effect.forever(once)
+  }
+
+  private pause(): Effect.Effect<void> {
+    const ms = this.pauseMs * (0.75 + Math.random() / 2)
+    this.pauseMs = Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS)
+    return Effect.sleep(ms)
+  }
+
+  private say(what: "used" | "unreachable" | "slow", text: string): Effect.Effect<void> {
+    if (this.said === what || !this.speaks) return Effect.void
+    this.said = what
+    return what === "used" ? Effect.logInfo(text) : Effect.logWarning(text)
+  }
+}

@@ -1,0 +1,145 @@
+/** The shared tier over Redis, put together from its parts. */
+import { Effect, FiberSet, type Scope } from "effect"
+import { Configuration } from "../../../config/configuration.ts"
+import { LiveUpstreams } from "../../../config/live-upstreams.ts"
+import type { RedisAddress } from "../../../config/redis-address.ts"
+import type { Question } from "../../../dns/question.ts"
+import { Counters } from "../../../telemetry/counters.ts"
+import { AnswerCache } from "../../answer-cache.ts"
+import { FailureCache } from "../../failure-cache.ts"
+import { type Flush, FlushLog } from "../flush-log.ts"
+import { fingerprintsOf } from "../group-fingerprint.ts"
+import { decodeEntry, encodeEntry, encodeSuperseded } from "../shared-entry.ts"
+import { NOTHING, type SharedFind, SpeaksOfRedis, type Tier, UNKNOWN } from "../shared-tier.ts"
+import { RedisBreaker } from "./breaker.ts"
+import { RedisClock } from "./clock.ts"
+import { type RedisConnection, RedisUnreachable } from "./connection.ts"
+import { keepConnected } from "./connection-manager.ts"
+import { enterFlush } from "./flushes.ts"
+import { redisKeyOf } from "./key.ts"
+import { RedisLookups, RedisPatience } from "./lookups.ts"
+import { RedisRefusals } from "./refusals.ts"
+import { RedisWrites } from "./writes.ts"
+
+/** The server starts without Redis when it has not come up by then. */
+const START_MS = 250
+/**
+ * Seconds by which stamps of other servers may be ahead of Redis's clock as it is known here: this knowledge is late by
+ * the time of a heartbeat, three seconds at most. The age of an entry that is further ahead cannot be known.
+ */
+const AHEAD_SECONDS = 5
+/** What waits to be written when the server stops gets so long. */
+const LAST_WRITES_MS = 300
+
+export const makeRedisTier = (
+  address: RedisAddress
+): Effect.Effect<Tier, never, Configuration | LiveUpstreams | Counters | AnswerCache | FailureCache | Scope.Scope> =>
+  Effect.gen(function* () {
+    const config = yield* Configuration
+    const counters = yield* Counters
+    const cache = yield* AnswerCache
+    const failures = yield* FailureCache
+    const live = yield* LiveUpstreams
+    let fingerprintOf = fingerprintsOf(config)
+    yield* live.follow(({ upstreams }) =>
+      Effect.sync(() => {
+        fingerprintOf = fingerprintsOf({ ...config, upstreams })
+      })
+    )
+    const patienceMs = yield* RedisPatience
+    const breaker = new RedisBreaker()
+    const clock = new RedisClock()
+    const log = new FlushLog()
+    let connection: RedisConnection | undefined
+    const usable = (): RedisConnection | undefined => (breaker.isClosed ? connection : undefined)
+    const speaks = yield* SpeaksOfRedis
+    const run = yield* FiberSet.makeRuntime<never>()
+    const say = (line: string, isOver: boolean): void => {
+      if (speaks) run(isOver ? Effect.logInfo(line) : Effect.logWarning(line))
+    }
+    const lookups = new RedisLookups(breaker, counters, patienceMs, new RedisRefusals("give answers", say))
+    const writes = new RedisWrites(counters, usable, new RedisRefusals("take answers", say))
+
+    const forgetAnswers = (flush: Flush): Effect.Effect<unknown> => {
+      switch (flush.kind) {
+        case "name":
+          return cache.flushName(flush.name)
+        case "tree":
+          return cache.flushTree(flush.name)
+        case "all":
+          return cache.flushAll
+      }
+    }
+    const forget = (flush: Flush): Effect.Effect<void> => {
+      failures.forgetAll()
+      return Effect.map(forgetAnswers(flush), () => counters.add("shared.flushes"))
+    }
+    const { firstTried } = yield* keepConnected({
+      address,
+      authorities: config.tlsCaFile?.certificates ?? [],
+      breaker,
+      patienceMs,
+      clock,
+      log,
+      forget,
+      use: (made) => {
+        connection = made
+      }
+    })
+    yield* Effect.forkScoped(writes.work)
+    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(writes.writeAll, LAST_WRITES_MS)))
+    yield* Effect.ignore(Effect.timeout(firstTried, START_MS))
+
+    const keyOf = (question: Question): Buffer => redisKeyOf(question, fingerprintOf(question.view))
+
+    /** What the value of a key says; nothing where it may not be used. */
+    const read = (question: Question, value: Buffer): SharedFind => {
+      const entry = decodeEntry(value)
+      const ageSeconds = entry === undefined ? 0 : clock.nowSeconds() - entry.storedSeconds
+      if (entry === undefined || ageSeconds < -AHEAD_SECONDS || log.isVoid(entry.generation, question.name)) {
+        counters.add("shared.refused")
+        return NOTHING
+      }
+      const age = Math.max(0, ageSeconds)
+      return entry.wire.length === 0
+        ? { kind: "superseded", ageSeconds: age }
+        : { kind: "answer", wire: entry.wire, ageSeconds: age }
+    }
+
+    return {
+      find: (question, take) => {
+        const open = usable()
+        if (open === undefined) {
+          take(UNKNOWN)
+          return
+        }
+        lookups.find(open, keyOf(question), (value) => take(Buffer.isBuffer(value) ? read(question, value) : value))
+      },
+      generation: () => log.generation,
+      keep: (question, wire, ttlSeconds, generation) => {
+        if (!writes.hasRoom()) {
+          counters.add("shared.dropped")
+          return false
+        }
+        const value = encodeEntry({ generation, storedSeconds: clock.nowSeconds(), wire })
+        writes.add(keyOf(question), value, (ttlSeconds + config.cacheStaleSecs) * 1000)
+        return true
+      },
+      supersede: (question, generation) => {
+        if (!writes.hasRoom()) {
+          writes.remove(keyOf(question))
+          return
+        }
+        // As long as any server may have what was superseded.
+        const lifeMs = (config.cacheMaxTtlSecs + config.cacheStaleSecs) * 1000
+        writes.add(keyOf(question), encodeSuperseded(generation, clock.nowSeconds()), lifeMs)
+      },
+      forget: (question) => writes.remove(keyOf(question)),
+      flush: (flush) =>
+        Effect.suspend(() =>
+          connection === undefined
+            ? Effect.fail(new RedisUnreachable({ message: "there is no connection to Redis" }))
+            : enterFlush(connection, flush, log.generation, false)
+        )
+    }
+  })

@@ -1,0 +1,51 @@
+/**
+ * The second tier: answers in Redis, shared by many servers.
+ *
+ * It may be slow, full, restarting or gone: that costs hits, never an answer, and no query more than a few milliseconds.
+ * What is found there is as good as what an upstream says: whoever asks checks it the same way.
+ */
+import { Context, type Effect, type Option } from "effect"
+import type { Question } from "../../dns/question.ts"
+import type { Flush } from "./flush-log.ts"
+import type { RedisUnreachable } from "./redis/connection.ts"
+
+/** What the shared tier has for a question. */
+export type SharedFind =
+  /** An answer, not looked at yet. */
+  | { readonly kind: "answer"; readonly wire: Uint8Array; readonly ageSeconds: number }
+  /** A note that so long ago an answer superseded what there was, and might not be kept itself. */
+  | { readonly kind: "superseded"; readonly ageSeconds: number }
+  /** Nothing, or nothing that may be used. */
+  | { readonly kind: "nothing" }
+  /** It is not known: it did not say, or not in time. */
+  | { readonly kind: "unknown" }
+
+export const NOTHING: SharedFind = { kind: "nothing" }
+export const UNKNOWN: SharedFind = { kind: "unknown" }
+
+export interface Tier {
+  /**
+   * Says what there is for the question: after some milliseconds at the latest, or before this returns.
+   *
+   * @param take must not throw
+   */
+  readonly find: (question: Question, take: (found: SharedFind) => void) => void
+  /** What is asked for from now on belongs to this generation: to be taken before asking, for `keep`. */
+  readonly generation: () => number
+  /** Keeps an answer that was just asked for, behind the query's back; says whether it is going to try. */
+  readonly keep: (question: Question, wire: Uint8Array, ttlSeconds: number, generation: number) => boolean
+  /** Replaces an answer that is there by a note that it was superseded, for other servers. The query does not wait. */
+  readonly supersede: (question: Question, generation: number) => void
+  /** Deletes what is there, if anything is. */
+  readonly forget: (question: Question) => void
+  /** Has all servers forget, this one and the tier included. Done when Redis knows of it; the servers hear of it then. */
+  readonly flush: (flush: Flush) => Effect.Effect<void, RedisUnreachable>
+}
+
+/** Whether this thread says how Redis is, for others of the process have their own connections to it. */
+export const SpeaksOfRedis: Context.Reference<boolean> = Context.Reference("strand/cache/SpeaksOfRedis", {
+  defaultValue: () => true
+})
+
+/** None where no Redis is configured, or nothing is kept at all. */
+export class SharedTier extends Context.Service<SharedTier, Option.Option<Tier>>()("strand/cache/SharedTier") {}

@@ -1,0 +1,46 @@
+/**
+ * Runs a program of `src` in this process, so that a signal to the one reaches the other: `node src/cli/launch.mjs
+ * main`.
+ *
+ * It runs from `dist`, which is built anew where a source is newer. Where no compiler is installed (`npm ci
+ * --omit=dev`, or `--omit=optional`, which leaves out the compiler's binary) it runs from `dist` as it is, and without
+ * a build from the sources.
+ */
+import { spawnSync } from "node:child_process"
+import { existsSync, readdirSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const compiler = join(root, "node_modules/typescript/bin/tsc")
+const [program] = process.argv.splice(2, 1)
+const built = join(root, `dist/${program}.js`)
+
+const isStale = () => {
+  const record = join(root, "dist/.tsbuildinfo")
+  if (!existsSync(built) || !existsSync(record)) return true
+  const builtMs = statSync(record).mtimeMs
+  return readdirSync(join(root, "src"), { recursive: true }).some(
+    (file) => statSync(join(root, "src", String(file))).mtimeMs > builtMs
+  )
+}
+
+const compile = (...args) => spawnSync(process.execPath, [compiler, ...args], { cwd: root, stdio: "inherit" }).status
+const hasCompiler = () =>
+  existsSync(compiler) && spawnSync(process.execPath, [compiler, "--version"], { stdio: "ignore" }).status === 0
+
+if (isStale() && hasCompiler()) {
+  const status = compile("--build", "src")
+  if (status !== 0) process.exit(status ?? 1)
+}
+if (existsSync(built)) {
+  await import(pathToFileURL(built).href)
+} else if (process.features.typescript) {
+  await import(pathToFileURL(join(root, `src/${program}.ts`)).href)
+} else {
+  console.error(
+    `There is no build, no compiler to make one, and Node ${process.versions.node} cannot read the sources: ` +
+      "run `npm ci` without --omit, or use Node 22.19 or newer."
+  )
+  process.exit(1)
+}

@@ -1,0 +1,215 @@
+/**
+ * Where addresses are, by a MaxMind database that is read again when its file changes.
+ *
+ * The file is looked at every few seconds: that sees a file that was written over and one that another was renamed to,
+ * on every file system. A new one is taken when it has stopped changing and can be read; until then the one before
+ * serves, and what is wrong is said once. It lies in memory that threads share: one of them follows the file, all look
+ * places up.
+ */
+import { stat } from "node:fs/promises"
+import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
+import { withOpenFile } from "../io/bounded-file.ts"
+import { messageOf } from "../runtime/error-text.ts"
+import { GeoDatabase } from "./database.ts"
+import { nowhere, type Place } from "./location.ts"
+
+const LOOK_EVERY = "2 seconds"
+/** The largest databases have some hundred MiB; a slow disk may take its time. */
+const BOUNDS = { maxOctets: 2 ** 31, withinMs: 60_000, onlyFiles: true }
+
+export class Geography extends Context.Service<
+  Geography,
+  {
+    /**
+     * The place of an address.
+     *
+     * @param words the address as `Peer.readWords` gives it
+     */
+    readonly placeOf: (words: Uint32Array, isIPv4: boolean) => Place
+    /** Counts the databases that were taken: what was looked up in an earlier one is out of date. */
+    readonly generation: () => number
+    /** Looks at the file now. Done by itself every few seconds. */
+    readonly look: Effect.Effect<void>
+  }
+>()("strand/io/Geography") {
+  /** Of nobody: for a server that asks for no place. */
+  static readonly none: Layer.Layer<Geography> = Layer.succeed(Geography, {
+    placeOf: () => nowhere,
+    generation: () => 0,
+    look: Effect.void
+  })
+
+  /**
+   * By the database in the file. Where it cannot be read yet, no place is known until it can.
+   *
+   * @param needs what it is asked for: that it does not say so is told
+   */
+  static readonly layerOf = (file: string, needs: Needs): Layer.Layer<Geography> =>
+    Layer.effect(
+      Geography,
+      Effect.gen(function* () {
+        const places = new Places(undefined)
+        const look = yield* followDatabase(file, needs, (memory) => Effect.sync(() => places.adopt(memory)))
+        return Geography.of({
+          placeOf: (words, isIPv4) => places.placeOf(words, isIPv4),
+          generation: () => places.generation,
+          look
+        })
+      })
+    )
+
+  /** By a database that another thread follows. */
+  static readonly layerGiven = (places: Places): Layer.Layer<Geography> =>
+    Layer.succeed(Geography, {
+      placeOf: (words, isIPv4) => places.placeOf(words, isIPv4),
+      generation: () => places.generation,
+      look: Effect.void
+    })
+}
+
+/** The places of one thread, by the database that it was given last. */
+export class Places {
+  /** Counts the databases that were given. */
+  generation = 0
+  private database: GeoDatabase | undefined
+
+  constructor(memory: SharedArrayBuffer | undefined) {
+    if (memory !== undefined) this.adopt(memory)
+  }
+
+  adopt(memory: SharedArrayBuffer): void {
+    this.database = new GeoDatabase(Buffer.from(memory))
+    this.generation++
+  }
+
+  placeOf(words: Uint32Array, isIPv4: boolean): Place {
+    return this.database?.placeOf(words, isIPv4) ?? nowhere
+  }
+}
+
+/**
+ * Follows the file for as long as the scope lives, from its first reading on.
+ *
+ * @param needs what it is asked for: that it does not say so is told
+ * @param adopt takes each database; where it fails, the one before serves, and it is tried again
+ * @returns looks at the file now
+ */
+export const followDatabase = (
+  file: string,
+  needs: Needs,
+  adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>
+): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const followed = new FollowedFile(file, needs, adopt)
+    yield* followed.takeFirst
+    yield* Effect.forkScoped(Effect.forever(Effect.delay(followed.look, LOOK_EVERY)))
+    return followed.look
+  })
+
+/** What places are looked up for. */
+export interface Needs {
+  readonly continents: boolean
+  readonly spots: boolean
+}
+
+class FollowedFile {
+  private readonly file: string
+  private readonly needs: Needs
+  private readonly adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>
+  private hasOne = false
+  /** Of the file that was taken, or refused, last. */
+  private settled = ""
+  /** As the file was seen last. */
+  private seen = ""
+
+  constructor(file: string, needs: Needs, adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>) {
+    this.file = file
+    this.needs = needs
+    this.adopt = adopt
+  }
+
+  readonly takeFirst: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.flatMap(this.signature, (signature) => {
+      this.seen = signature
+      return this.take(signature)
+    })
+  )
+
+  /** One look after the other. */
+  readonly look: Effect.Effect<void> = Semaphore.makeUnsafe(1).withPermits(1)(
+    Effect.suspend(() =>
+      Effect.flatMap(this.signature, (signature) => {
+        const isStill = signature === this.seen
+        this.seen = signature
+        return isStill && signature !== this.settled ? this.take(signature) : Effect.void
+      })
+    )
+  )
+
+  /** Tells one state of the file from another; a text of its own where there is none. */
+  private readonly signature: Effect.Effect<string> = Effect.suspend(() =>
+    Effect.promise(() =>
+      stat(this.file).then(
+        ({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`,
+        (cause) => messageOf(cause)
+      )
+    )
+  )
+
+  private take(signature: string): Effect.Effect<void> {
+    this.settled = signature
+    const adopted = Effect.tap(this.open, ({ memory }) =>
+      Effect.mapError(this.adopt(memory), (error) => {
+        this.settled = ""
+        return error.message
+      })
+    )
+    return Effect.matchEffect(adopted, {
+      onSuccess: ({ database }) => {
+        this.hasOne = true
+        const { continents, spots } = database.tells
+        const missing = [
+          ...(this.needs.continents && !continents ? ["continents: rules with continent: hold for nobody"] : []),
+          ...(this.needs.spots && !spots
+            ? ["coordinates: the policy geo goes by those that are written, or by speed"]
+            : [])
+        ]
+        return Effect.andThen(
+          Effect.logInfo(`places are those of ${this.file}`, {
+            kind: database.kind,
+            built: database.built.toISOString().slice(0, 10)
+          }),
+          Effect.forEach(missing, (what) => Effect.logWarning(`${this.file} has no ${what}`), { discard: true })
+        )
+      },
+      onFailure: (message) =>
+        Effect.logError(
+          this.hasOne
+            ? `places stay as they were: ${this.file} cannot be read: ${message}`
+            : `no places are known: ${this.file} cannot be read: ${message}`
+        )
+    })
+  }
+
+  private readonly open = Effect.suspend(() =>
+    Effect.flatMap(Effect.mapError(readShared(this.file), messageOf), (memory) =>
+      Effect.try({
+        try: () => ({ memory, database: new GeoDatabase(Buffer.from(memory)) }),
+        catch: (cause) => `it is no MaxMind database, or not all of one (${messageOf(cause)})`
+      })
+    )
+  )
+}
+
+/** The whole file, in memory that threads can share. */
+const readShared = (path: string) =>
+  withOpenFile(path, BOUNDS, async (handle, { size }) => {
+    const memory = new SharedArrayBuffer(size)
+    const octets = Buffer.from(memory)
+    for (let read = 0; read < size; ) {
+      const { bytesRead } = await handle.read(octets, read, size - read, read)
+      if (bytesRead === 0) throw new Error("it became shorter while it was read")
+      read += bytesRead
+    }
+    return memory
+  })

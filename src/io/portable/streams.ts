@@ -1,0 +1,108 @@
+/** Clients' connections by `node:net`: runs wherever Node does. */
+import { closeSync, openSync } from "node:fs"
+import type { Socket } from "node:net"
+import { devNull } from "node:os"
+import { Effect, Layer, Schedule } from "effect"
+import { guarded } from "../../runtime/guard.ts"
+import { Incidents } from "../../runtime/incidents.ts"
+import { isExhaustion } from "../exhaustion.ts"
+import { type Peer, TextPeer } from "../peer.ts"
+import { listen } from "../stream.ts"
+import { type StreamHandler, type StreamSocket, StreamTransport } from "../stream-transport.ts"
+
+class PortableStream implements StreamSocket {
+  readonly peer: Peer
+  handler: StreamHandler | undefined
+  private readonly socket: Socket
+  private readonly incidents: Incidents
+  private readonly onTaken: () => void
+
+  constructor(socket: Socket, incidents: Incidents) {
+    this.socket = socket
+    this.incidents = incidents
+    this.onTaken = this.guarded(() => {
+      if (!socket.destroyed) this.handler?.onWritten()
+    })
+    this.peer = new TextPeer({ address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 })
+  }
+
+  get isDestroyed(): boolean {
+    return this.socket.destroyed
+  }
+
+  get isEnded(): boolean {
+    return this.socket.writableEnded
+  }
+
+  attach(handler: StreamHandler): void {
+    this.handler = handler
+    this.socket.on("data", this.guarded(handler.onData))
+    this.socket.on("end", this.guarded(handler.onEnd))
+    this.socket.on("close", this.guarded(handler.onClose))
+  }
+
+  write(octets: Uint8Array): boolean {
+    this.socket.write(octets, this.onTaken)
+    return false
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  end(): void {
+    this.socket.end()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** How far its messages were read is not known after a throw: the connection ends. */
+  private guarded<Arguments extends ReadonlyArray<unknown>>(callback: (...args: Arguments) => unknown) {
+    return guarded(this.incidents, "a socket", callback, () => this.destroy())
+  }
+}
+
+/** Between two looks at whether a descriptor is left. */
+const LOOK_MS = 1_000
+
+/**
+ * Where no descriptor is left for a connection, libuv closes it without a report: so a descriptor is opened now and
+ * then to see whether one is left.
+ */
+const watchDescriptors = (incidents: Incidents): Effect.Effect<unknown> =>
+  Effect.repeat(
+    Effect.sync(() => {
+      try {
+        closeSync(openSync(devNull, "r"))
+      } catch (cause) {
+        if (cause instanceof Error && isExhaustion(cause)) incidents.onExhausted("a client's TCP connection")
+      }
+    }),
+    Schedule.spaced(LOOK_MS)
+  )
+
+export const layer: Layer.Layer<StreamTransport> = Layer.effect(
+  StreamTransport,
+  Effect.map(Incidents, (incidents) => ({
+    listen: (local, onConnection) => {
+      const welcome = (socket: Socket): void => {
+        const stream = new PortableStream(socket, incidents)
+        const handler = onConnection(stream)
+        if (handler !== undefined) stream.attach(handler)
+      }
+      const opened = listen(local, (socket) => {
+        socket.on("error", () => socket.destroy())
+        // Gone before it was here: it has no address any more.
+        if (socket.remoteAddress === undefined) socket.destroy()
+        else guarded(incidents, "a new connection", welcome, () => socket.destroy())(socket)
+      })
+      return Effect.tap(opened, () => Effect.forkScoped(watchDescriptors(incidents)))
+    }
+  }))
+)

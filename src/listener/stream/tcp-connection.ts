@@ -1,0 +1,264 @@
+/**
+ * One client's TCP connection: queries in any pieces, answers in whatever order they are ready (RFC 7766 §6.2.1.1),
+ * those that are ready in one turn in one write.
+ *
+ * Bounded in everything: queries under way, octets that wait to be read by the client, time.
+ */
+import { FrameReader, PREFIX_SIZE } from "../../io/frames.ts"
+import type { Peer } from "../../io/peer.ts"
+import type { StreamHandler, StreamSocket } from "../../io/stream-transport.ts"
+import type { Packet } from "../../query/packet.ts"
+import { type Frames, frameOf, octetsOf } from "./reply-buffer.ts"
+import { type Asker, TcpPacket } from "./tcp-packet.ts"
+
+/** Queries of one connection under way at once; past that no more are begun. */
+const MAX_UNDER_WAY = 512
+/** Octets of answers that wait for the client; past that no more queries are begun. */
+const MAX_UNREAD = 256 << 10
+/** Octets that may wait for all clients together; past that, one for whom much waits is let go. */
+const MAX_UNREAD_IN_ALL = 64 << 20
+/** Octets that are written at once, or one answer: how much a slow client must read to be seen to read. */
+const WRITE_SIZE = 64 << 10
+
+/** How long a connection is waited for, in milliseconds. */
+export interface TcpTimes {
+  /** For a query, with nothing under way (RFC 7766 §6.2.3). */
+  readonly idleMs: number
+  /** For the rest of a message, from its first octet. */
+  readonly receiveMs: number
+  /** For the client to read, while answers wait. */
+  readonly sendMs: number
+}
+
+/** Octets of answers that wait for all clients together. */
+export interface Unread {
+  octets: number
+}
+
+export interface TcpClientOptions {
+  readonly start: (packet: Packet) => void
+  readonly nowMs: () => number
+  readonly times: TcpTimes
+  readonly unreadInAll: Unread
+  /** Called before and after the queries of one read are begun. */
+  readonly onBatch: () => void
+  readonly onBatchEnd: () => void
+  readonly onClose: () => void
+  /** Called with an exception that would leave a microtask. */
+  readonly onDefect: (thrown: unknown) => void
+}
+
+export class TcpClient implements Asker {
+  readonly handler: StreamHandler
+  /** When it last sent a well-formed query, or was sent an answer to one. Nothing else keeps it from being idle. */
+  activeMs: number
+  /** When octets came last. */
+  private receivedMs = 0
+  /** When the message that is arriving began; 0 where none is. */
+  private frameSinceMs = 0
+  /** When the write under way began; 0 where none is. */
+  private writeSinceMs = 0
+  private underWay = 0
+  /** Queries begun since the connection was made. */
+  private begun = 0
+  /** The client has shut its side: it asks no more. */
+  private hasEnded = false
+  /** We take no more queries. */
+  private isStopping = false
+  private isPaused = false
+  private isReading = false
+  private ready: Array<Frames> = []
+  private readyOctets = 0
+  /** Whether the answer to a well-formed query is among what waits to be read. */
+  private hasAnswer = false
+  private isScheduled = false
+  private readonly frames = new FrameReader()
+  private readonly socket: StreamSocket
+  /** Octets of the write under way. */
+  private writing = 0
+  /** The key of the client that it counts for. */
+  readonly whose: string
+  private readonly options: TcpClientOptions
+
+  constructor(socket: StreamSocket, whose: string, options: TcpClientOptions) {
+    this.socket = socket
+    this.whose = whose
+    this.options = options
+    this.activeMs = options.nowMs()
+    this.receivedMs = this.activeMs
+    this.handler = {
+      onData: (chunk) => this.receive(chunk),
+      onEnd: () => {
+        this.hasEnded = true
+        this.closeWhenDone()
+      },
+      onWritten: () => this.written(),
+      onClose: () => {
+        this.count(-this.readyOctets)
+        this.ready = []
+        options.onClose()
+      }
+    }
+  }
+
+  get peer(): Peer {
+    return this.socket.peer
+  }
+
+  get isIdle(): boolean {
+    return this.underWay === 0 && !this.isSending
+  }
+
+  /** Whether one of its times is over. */
+  isExpired(nowMs: number): boolean {
+    const { idleMs, receiveMs, sendMs } = this.options.times
+    if (this.writeSinceMs > 0 && nowMs - this.writeSinceMs >= sendMs) return true
+    if (this.frameSinceMs > 0 && !this.isPaused && nowMs - this.frameSinceMs >= receiveMs) return true
+    // A message that began in time may come to its end.
+    return this.isIdle && (this.frameSinceMs > 0 ? this.frameSinceMs : nowMs) - this.activeMs >= idleMs
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Answers what is under way, then closes. */
+  end(): void {
+    this.isStopping = true
+    this.socket.pause()
+    this.closeWhenDone()
+  }
+
+  noteQuery(): void {
+    this.activeMs = this.receivedMs
+  }
+
+  answer(length: number, isWellFormed: boolean): void {
+    this.underWay--
+    if (this.socket.isDestroyed) return
+    if (length >= 0) {
+      this.hasAnswer ||= isWellFormed
+      const last = this.ready.at(-1)
+      const frames = frameOf(length, last)
+      if (frames !== last) this.ready.push(frames)
+      this.count(PREFIX_SIZE + length)
+      if (this.isUnbearable) this.socket.destroy()
+    }
+    if (this.isReading || this.isScheduled) return
+    this.isScheduled = true
+    queueMicrotask(this.goOnLater)
+  }
+
+  private readonly goOnLater = (): void => {
+    this.isScheduled = false
+    try {
+      this.goOn()
+    } catch (thrown) {
+      this.options.onDefect(thrown)
+      this.socket.destroy()
+    }
+  }
+
+  private get isSending(): boolean {
+    return this.writeSinceMs > 0 || this.ready.length > 0
+  }
+
+  private get isFull(): boolean {
+    return this.underWay >= MAX_UNDER_WAY || this.readyOctets > MAX_UNREAD
+  }
+
+  private get isUnbearable(): boolean {
+    return this.readyOctets > MAX_UNREAD && this.options.unreadInAll.octets > MAX_UNREAD_IN_ALL
+  }
+
+  private count(octets: number): void {
+    this.readyOctets += octets
+    this.options.unreadInAll.octets += octets
+  }
+
+  private receive(chunk: Buffer): number {
+    const before = this.begun
+    this.receivedMs = this.options.nowMs()
+    if (!this.frames.isInsideFrame) this.frameSinceMs = this.receivedMs
+    this.frames.append(chunk)
+    this.goOn()
+    return this.begun - before
+  }
+
+  /** Begins the queries that are there and may be, sends what is ready, and reads on. */
+  private goOn(): void {
+    do {
+      if (this.socket.isDestroyed) return
+      this.beginQueries()
+      this.write()
+    } while (this.frames.hasMessage && !this.isFull && !this.isStopping)
+    this.closeWhenDone()
+  }
+
+  private beginQueries(): void {
+    if (this.frames.hasMessage) this.options.onBatch()
+    this.isReading = true
+    while (!this.isFull && !this.isStopping) {
+      const message = this.frames.next()
+      if (message === undefined) break
+      // The next message begins where this one ended.
+      this.frameSinceMs = this.receivedMs
+      this.underWay++
+      this.begun++
+      const packet = new TcpPacket(message, this.peer, this)
+      this.options.start(packet)
+      packet.forgetMessage()
+    }
+    this.isReading = false
+    this.options.onBatchEnd()
+    if (!this.frames.isInsideFrame) this.frameSinceMs = 0
+    this.setPaused(this.isStopping || this.frames.hasMessage || this.isFull)
+  }
+
+  private setPaused(isPaused: boolean): void {
+    if (this.isPaused === isPaused) return
+    this.isPaused = isPaused
+    if (isPaused) {
+      this.socket.pause()
+    } else {
+      this.frameSinceMs = this.frames.isInsideFrame ? this.options.nowMs() : 0
+      this.socket.resume()
+    }
+  }
+
+  private write(): void {
+    if (this.hasAnswer) this.activeMs = this.options.nowMs()
+    while (this.writeSinceMs === 0 && this.ready.length > 0) {
+      let count = 0
+      let size = 0
+      while (count < this.ready.length && (count === 0 || size + lengthOf(this.ready[count]!) <= WRITE_SIZE)) {
+        size += lengthOf(this.ready[count++]!)
+      }
+      const batch = count === this.ready.length ? this.ready : this.ready.slice(0, count)
+      this.ready = count === this.ready.length ? [] : this.ready.slice(count)
+      const octets = batch.length === 1 ? octetsOf(batch[0]!) : Buffer.concat(batch.map(octetsOf), size)
+      if (!this.socket.write(octets)) {
+        this.writeSinceMs = this.options.nowMs()
+        this.writing = size
+        return
+      }
+      this.count(-size)
+    }
+    if (this.ready.length === 0) this.hasAnswer = false
+  }
+
+  private written(): void {
+    this.writeSinceMs = 0
+    this.count(-this.writing)
+    if (this.hasAnswer) this.activeMs = this.options.nowMs()
+    if (this.ready.length === 0) this.hasAnswer = false
+    this.goOn()
+  }
+
+  private closeWhenDone(): void {
+    const isLast = this.isStopping || (this.hasEnded && !this.frames.hasMessage)
+    if (isLast && this.isIdle && !this.socket.isEnded) this.socket.end()
+  }
+}
+
+const lengthOf = ({ start, end }: Frames): number => end - start

@@ -1,0 +1,147 @@
+/** Queries by TCP: connections, how many there may be, and how long. */
+
+import { Effect, Schedule, type Scope } from "effect"
+import { Configuration } from "../../config/configuration.ts"
+import type { BindTarget, SocketError } from "../../io/datagram.ts"
+import type { Peer } from "../../io/peer.ts"
+import { type StreamHandler, type StreamSocket, StreamTransport } from "../../io/stream-transport.ts"
+import type { Packet } from "../../query/packet.ts"
+import { runGuarded } from "../../runtime/guard.ts"
+import { Incidents } from "../../runtime/incidents.ts"
+import { Turn } from "../../runtime/loop-clock.ts"
+import { Counters } from "../../telemetry/counters.ts"
+import type { Listening } from "../listening.ts"
+import { QueryFibers } from "../query-fibers.ts"
+import { TcpClient, type Unread } from "./tcp-connection.ts"
+
+/** Between two looks at whose time is over. */
+const SWEEP_MS = 250
+
+/** The connections of all listeners: the limits are theirs together. */
+export class TcpClients {
+  readonly clients = new Set<TcpClient>()
+  /** How many each client has: an IPv4 address, or an IPv6 /64. */
+  readonly byClient = new Map<string, number>()
+  readonly unread: Unread = { octets: 0 }
+}
+
+/**
+ * Listens at `local` for as long as the scope lives.
+ *
+ * When there are as many connections as there may be, the one that has been idle longest makes room; where none is
+ * idle, the new one is closed.
+ *
+ * @param everyone the connections that count against the limits: of this listener and the others
+ */
+export const listenTcp = (
+  local: BindTarget,
+  everyone: TcpClients
+): Effect.Effect<
+  Listening,
+  SocketError,
+  Configuration | StreamTransport | Turn | QueryFibers | Counters | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const config = yield* Configuration
+    const fibers = yield* QueryFibers
+    const counters = yield* Counters
+    const transport = yield* StreamTransport
+    const { preciseMs: nowMs } = yield* Turn
+    const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
+    const incidents = yield* Incidents
+    const { clients, byClient } = everyone
+    const own = new Set<TcpClient>()
+    const times = {
+      idleMs: config.tcpIdleTimeoutSecs * 1000,
+      receiveMs: config.tcpReceiveTimeoutSecs * 1000,
+      sendMs: config.tcpSendTimeoutSecs * 1000
+    }
+
+    const isFull = (whose: string): boolean =>
+      clients.size >= config.maxTcpConnections || (byClient.get(whose) ?? 0) >= config.maxTcpConnectionsPerClient
+
+    const accept = (socket: StreamSocket): StreamHandler | undefined => {
+      const whose = clientKey(socket.peer)
+      if (isFull(whose)) {
+        counters.add("tcp.refused")
+        const ofWhom = clients.size >= config.maxTcpConnections ? undefined : whose
+        const longestIdle = longestIdleOf(clients, ofWhom)
+        if (longestIdle === undefined) {
+          socket.destroy()
+          return undefined
+        }
+        longestIdle.destroy()
+      }
+      counters.add("tcp.accepted")
+      byClient.set(whose, (byClient.get(whose) ?? 0) + 1)
+      const onClose = (): void => {
+        clients.delete(client)
+        own.delete(client)
+        const left = (byClient.get(whose) ?? 1) - 1
+        if (left > 0) byClient.set(whose, left)
+        else byClient.delete(whose)
+      }
+      const client: TcpClient = new TcpClient(socket, whose, {
+        start,
+        nowMs,
+        times,
+        unreadInAll: everyone.unread,
+        onBatch: fibers.beginBatch,
+        onBatchEnd: fibers.endBatch,
+        onClose,
+        onDefect: (thrown) => incidents.onDefect("a client's connection", thrown)
+      })
+      clients.add(client)
+      own.add(client)
+      return client.handler
+    }
+
+    const sweep = Effect.sync(() => {
+      const now = nowMs()
+      for (const client of own) {
+        runGuarded(incidents, "a look at the connections", () => {
+          if (!client.isExpired(now)) return
+          counters.add("tcp.expired")
+          client.destroy()
+        })
+      }
+    })
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const client of own) client.destroy()
+      })
+    )
+    yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
+    const { endpoint, stop } = yield* transport.listen(local, accept)
+    return {
+      protocol: "tcp",
+      endpoint,
+      stop: () => {
+        stop()
+        for (const client of own) client.end()
+      }
+    }
+  })
+
+const words = new Uint32Array(4)
+/** The first ten bits of fe80::/10. */
+const LINK_LOCAL = 0xfe80 >>> 6
+
+/**
+ * The key by which a client's connections are counted: its IPv4 address, also where it is mapped into IPv6, or its IPv6
+ * /64, all of which one host may have. Link-local addresses share one /64: there each address counts for itself.
+ */
+const clientKey = (peer: Peer): string => {
+  if (peer.readWords(words)) return `${words[3]}`
+  const isLinkLocal = words[0]! >>> 22 === LINK_LOCAL
+  return isLinkLocal ? words.join(":") : `${words[0]}:${words[1]}`
+}
+
+const longestIdleOf = (clients: ReadonlySet<TcpClient>, whose: string | undefined): TcpClient | undefined => {
+  let found: TcpClient | undefined
+  for (const client of clients) {
+    if (!client.isIdle || (whose !== undefined && client.whose !== whose)) continue
+    if (found === undefined || client.activeMs < found.activeMs) found = client
+  }
+  return found
+}

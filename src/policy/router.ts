@@ -1,0 +1,116 @@
+/**
+ * Which group of upstreams a query goes to: by its name, by who asks, and from where.
+ *
+ * The longest suffix wins; among rules of one suffix the one with the narrowest client network, then those with a
+ * country, then those with a continent, those for all clients last. A rule whose exception holds, or whose network or
+ * place does not, is passed over as if it were not there.
+ *
+ * Hot path where there are rules: no allocation, one pass over the name and a look into a map for each of its labels.
+ */
+import { asksForPlace, type Conditions } from "../config/conditions.ts"
+import { type Group, type Rule, viewBy } from "../config/routes.ts"
+import { Type } from "../dns/codes.ts"
+import { sameName } from "../dns/name.ts"
+import type { Query } from "../dns/query.ts"
+import { NameMap, Suffixes } from "../dns/suffixes.ts"
+import { HEADER_SIZE } from "../dns/wire.ts"
+import { nowhere, type Place } from "../geo/location.ts"
+import type { Peer } from "../io/peer.ts"
+import { makeAccess } from "./acl.ts"
+
+interface Route {
+  readonly suffix: Uint8Array
+  readonly except: ReadonlyArray<Uint8Array>
+  readonly mayUse: (query: Query, peer: Peer) => boolean
+  readonly view: number
+}
+
+/** The view of the upstreams that have no group. */
+export const COMMON_VIEW = 0
+
+/** Where those who ask are. */
+export type PlaceOf = (query: Query, client: Peer) => Place
+
+export interface Router {
+  /** The view of a query by its name and its client. */
+  readonly viewOf: (query: Query, client: Peer) => number
+  /** Octets of the suffix of the rule that a query goes by; 1 for a rule for all names, 0 where it goes by none. */
+  readonly suffixLengthOf: (query: Query, client: Peer) => number
+}
+
+/**
+ * What says where a query goes.
+ *
+ * A DS record stands in the zone above the name that it is for (RFC 4035 §3.1.4.1): a question for one goes where the
+ * name above goes. For the root's there is nothing above.
+ *
+ * @param placeOf asked only where a rule's suffix fits that has a country or a continent
+ */
+export const makeRouter = (
+  groups: ReadonlyArray<Group>,
+  rules: ReadonlyArray<Rule>,
+  placeOf: PlaceOf = () => nowhere
+): Router => {
+  if (rules.length === 0) return { viewOf: () => COMMON_VIEW, suffixLengthOf: () => 0 }
+  const byName = new Map(groups.map((group) => [group.name, group] as const))
+  const narrowestFirst = [...rules].sort((a, b) => narrowness(b) - narrowness(a))
+  const routes = new NameMap<Array<Route>>()
+  for (const rule of narrowestFirst) {
+    const { suffix, except } = rule
+    const group = byName.get(rule.group)
+    const route: Route = {
+      suffix,
+      except,
+      mayUse: makeMatch(rule, placeOf),
+      view: group === undefined ? COMMON_VIEW : viewBy(rule, group)
+    }
+    const same = routes.get(suffix)
+    if (same === undefined) routes.set(suffix, [route])
+    else same.push(route)
+  }
+  const suffixes = new Suffixes()
+  const routeOf = (query: Query, client: Peer): Route | undefined => {
+    const { wire } = query
+    suffixes.read(wire, HEADER_SIZE, query.nameLength)
+    const first = query.type === Type.DS && suffixes.count > 1 ? 1 : 0
+    for (let i = first; i < suffixes.count; i++) {
+      const here = routes.find(wire, suffixes, i)
+      if (here === undefined) continue
+      for (const route of here) {
+        if (route.mayUse(query, client) && !isExcepted(route, wire, suffixes, first)) return route
+      }
+    }
+    return undefined
+  }
+  return {
+    viewOf: (query, client) => routeOf(query, client)?.view ?? COMMON_VIEW,
+    suffixLengthOf: (query, client) => routeOf(query, client)?.suffix.length ?? 0
+  }
+}
+
+/** A client network before a country, a country before a continent; each breaks the other's ties. */
+export const narrowness = ({ client, countries, continents }: Conditions): number =>
+  ((client?.prefixLength ?? -1) + 1) * 4 + (countries.length > 0 ? 2 : 0) + (continents.length > 0 ? 1 : 0)
+
+/** A test of whom the conditions mean. */
+export const makeMatch = (conditions: Conditions, placeOf: PlaceOf): ((query: Query, client: Peer) => boolean) => {
+  const isIn = conditions.client === undefined ? () => true : makeAccess([conditions.client])
+  if (!asksForPlace(conditions)) return (_query, client) => isIn(client)
+  const countries = new Set(conditions.countries)
+  const continents = new Set(conditions.continents)
+  return (query, client) => {
+    if (!isIn(client)) return false
+    const { country, continent } = placeOf(query, client)
+    return (countries.size === 0 || countries.has(country)) && (continents.size === 0 || continents.has(continent))
+  }
+}
+
+/** Whether the name, without the `first` labels, is at or below an exception. */
+const isExcepted = ({ except }: Route, wire: Uint8Array, suffixes: Suffixes, first: number): boolean => {
+  for (const name of except) {
+    for (let i = first; i < suffixes.count && suffixes.lengthOf(i) >= name.length; i++) {
+      if (suffixes.lengthOf(i) === name.length && sameName(wire, suffixes.startOf(i), name, 0, name.length)) return true
+    }
+  }
+  return false
+}

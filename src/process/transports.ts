@@ -1,0 +1,39 @@
+/** Which way datagrams are moved: the batched one where it works, the portable one elsewhere or where it is asked for. */
+import { Effect, Layer } from "effect"
+import type { Settings } from "../config/schema.ts"
+import type { DatagramTransport } from "../io/datagram.ts"
+import * as Batched from "../io/linux/batched.ts"
+import * as PortableDatagrams from "../io/portable/datagrams.ts"
+import * as PortableStreams from "../io/portable/streams.ts"
+import type { StreamTransport } from "../io/stream-transport.ts"
+import { Counters } from "../telemetry/counters.ts"
+import { layerIncidents } from "../telemetry/incidents.ts"
+
+const portable = Layer.mergeAll(PortableDatagrams.layer, PortableStreams.layer)
+
+/** @param counters where what happens to sockets is counted: by default, those of a server of one thread */
+export const layerDatagrams = (
+  choice: Settings["datagrams"],
+  counters: Layer.Layer<Counters> = Counters.layer
+): Layer.Layer<DatagramTransport | StreamTransport, Batched.BatchedUnavailable> =>
+  Layer.provide(layerOf(choice), Layer.provide(layerIncidents, counters))
+
+const layerOf = (
+  choice: Settings["datagrams"]
+): Layer.Layer<DatagramTransport | StreamTransport, Batched.BatchedUnavailable> => {
+  switch (choice) {
+    case "batched":
+      return Batched.layer
+    case "portable":
+      return portable
+    case "auto":
+      return Layer.catch(Batched.layer, (reason) =>
+        Layer.unwrap(
+          Effect.as(
+            Effect.logInfo(`datagrams go the portable way: batched ones are not possible here: ${reason.message}`),
+            portable
+          )
+        )
+      )
+  }
+}

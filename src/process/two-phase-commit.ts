@@ -1,0 +1,107 @@
+/**
+ * Carries changes to all worker threads or to none.
+ *
+ * Every thread that is ready is asked to prepare; when all have, they are told to commit. A thread that is born before a
+ * change and ready after it, or that takes the place of one which died in between, hears of it by itself.
+ */
+import { Effect, Schema, Semaphore } from "effect"
+import { Acknowledgements } from "./acknowledgements.ts"
+import type { Acknowledgement, Change } from "./worker/protocol.ts"
+import type { WorkerSlot } from "./worker/worker-slot.ts"
+
+/** A change was not made, by any thread: why. */
+export class ChangeRefused extends Schema.TaggedError<ChangeRefused>()("ChangeRefused", { message: Schema.String }) {}
+
+/** A thread, and not the one that takes its place. */
+interface Life {
+  readonly slot: WorkerSlot
+  readonly replacements: number
+}
+
+export class Changes {
+  private readonly acknowledgements = new Acknowledgements()
+  private readonly alone = Semaphore.makeUnsafe(1)
+  private readonly slots: () => ReadonlyArray<WorkerSlot>
+  private readonly present: () => ReadonlyArray<Change>
+  private lastId = 0
+  /** Counts the changes that were made. */
+  private generation = 0
+
+  /** @param present what makes a thread that has missed changes like the others */
+  constructor(slots: () => ReadonlyArray<WorkerSlot>, present: () => ReadonlyArray<Change>) {
+    this.slots = slots
+    this.present = present
+  }
+
+  /** How many changes a thread that is born now is born with: for `catchUp`, when it is ready. */
+  get made(): number {
+    return this.generation
+  }
+
+  /** Tells a thread that has become ready what has changed since it was born. */
+  catchUp(slot: WorkerSlot, bornWith: number): Effect.Effect<void> {
+    return bornWith === this.generation ? Effect.void : this.bringUpToDate(slot)
+  }
+
+  hear(worker: number, message: Acknowledgement): void {
+    this.acknowledgements.hear(worker, message)
+  }
+
+  lost(worker: number): void {
+    this.acknowledgements.lost(worker)
+  }
+
+  /** Runs `effect` while no other change is under way. */
+  alongNoOther<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return this.alone.withPermits(1)(effect)
+  }
+
+  /**
+   * Makes the change in all threads, or in none.
+   *
+   * @param own the supervisor's own part, done when all threads have agreed
+   */
+  make<A>(change: Change, own: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> {
+    return Effect.gen({ self: this }, function* () {
+      const told = this.ready().map((slot): Life => ({ slot, replacements: slot.replacements }))
+      const numbers = told.map(({ slot }) => slot.number)
+      const id = ++this.lastId
+      const prepared = this.acknowledgements.expect(id, "prepared", numbers)
+      yield* Effect.forEach(told, ({ slot }) => slot.send({ kind: "prepare", id, change }), { discard: true })
+      const refusal = yield* prepared
+      if (refusal !== undefined) {
+        yield* Effect.forEach(told, ({ slot }) => slot.send({ kind: "abandon", id }), { discard: true })
+        return yield* new ChangeRefused({ message: refusal })
+      }
+      return yield* Effect.uninterruptible(Effect.tap(own, () => this.commit(id, told, numbers)))
+    })
+  }
+
+  /** One that dies now is born again with the change. */
+  private commit(id: number, told: ReadonlyArray<Life>, numbers: ReadonlyArray<number>): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      this.generation++
+      const committed = this.acknowledgements.expect(id, "committed", numbers)
+      for (const slot of this.ready()) {
+        const hasPrepared = told.some((life) => life.slot === slot && life.replacements === slot.replacements)
+        yield* hasPrepared ? slot.send({ kind: "commit", id }) : this.bringUpToDate(slot)
+      }
+      yield* committed
+    })
+  }
+
+  private ready(): ReadonlyArray<WorkerSlot> {
+    return this.slots().filter(({ state }) => state === "ready")
+  }
+
+  private bringUpToDate(slot: WorkerSlot): Effect.Effect<void> {
+    return Effect.forEach(
+      this.present(),
+      (change) => {
+        const id = ++this.lastId
+        return Effect.andThen(slot.send({ kind: "prepare", id, change }), slot.send({ kind: "commit", id }))
+      },
+      { discard: true }
+    )
+  }
+}

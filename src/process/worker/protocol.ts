@@ -1,0 +1,83 @@
+/**
+ * What the supervisor and its worker threads say to each other, and what a thread is born with.
+ *
+ * A change is made in two steps, so that all threads make it or none does: every thread is asked to prepare it; when
+ * all have, they are told to commit, and when one refuses, to abandon it.
+ */
+import type { Written } from "../../config/decode.ts"
+import type { Endpoint } from "../../io/endpoint.ts"
+import type { LogEntry } from "../logging/log-entry.ts"
+import type { WrittenServers } from "../reload/system-resolvers.ts"
+
+export type Change =
+  /** The answers' table has moved. */
+  | { readonly kind: "adopt-cache"; readonly memory: SharedArrayBuffer }
+  /** The database of places has been written anew. */
+  | { readonly kind: "adopt-places"; readonly memory: SharedArrayBuffer }
+  /** Other servers are asked than before. */
+  | { readonly kind: "adopt-upstreams"; readonly servers: WrittenServers }
+  /** Failures that are kept are to be asked for again. */
+  | { readonly kind: "forget-failures" }
+
+export type ToWorker =
+  | { readonly kind: "prepare"; readonly id: number; readonly change: Change }
+  | { readonly kind: "commit"; readonly id: number }
+  | { readonly kind: "abandon"; readonly id: number }
+  /** Answers at the sockets of a worker that is away, too. */
+  | {
+      readonly kind: "stand-in"
+      readonly worker: number
+      readonly sockets: ReadonlyArray<readonly [name: string, fd: number]>
+    }
+  /** That worker is back. */
+  | { readonly kind: "stand-down"; readonly worker: number }
+  /** Answers what is in flight, then ends. */
+  | { readonly kind: "stop" }
+
+export interface ListeningAt {
+  readonly protocol: "udp" | "tcp"
+  readonly endpoint: Endpoint
+}
+
+export type FromWorker =
+  /** @property task the thread's number for the kernel; 0 where it is not known */
+  | { readonly kind: "ready"; readonly listening: ReadonlyArray<ListeningAt>; readonly task: number }
+  /** It could not start. */
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "prepared"; readonly id: number; readonly refusal: string | undefined }
+  | { readonly kind: "committed"; readonly id: number }
+  /** A line for the log, which the supervisor writes. */
+  | { readonly kind: "log"; readonly entry: LogEntry }
+
+export type Acknowledgement = Extract<FromWorker, { readonly id: number }>
+
+/** Memory that all threads share. */
+export interface SharedMemory {
+  readonly answers: SharedArrayBuffer
+  readonly counters: SharedArrayBuffer
+  readonly latencies: SharedArrayBuffer
+  /** What all threads know together of the upstreams. */
+  readonly upstreams: SharedArrayBuffer
+  /** One 32-bit cell a worker, counted up ten times a second. */
+  readonly pulses: SharedArrayBuffer
+}
+
+export interface WorkerData {
+  /** From 1. */
+  readonly number: number
+  readonly workers: number
+  /**
+   * The settings as they were written, with the contents of the files that they name: objects of a class cannot be sent
+   * to a thread.
+   */
+  readonly settings: Written
+  /** The database of places; undefined where there is none, or none that can be read yet. */
+  readonly places: SharedArrayBuffer | undefined
+  readonly memory: SharedMemory
+  /** Where this thread notes its descriptors. */
+  readonly descriptors: SharedArrayBuffer
+  /** Descriptors of sockets that the supervisor has bound, by their name in the configuration. */
+  readonly sockets: ReadonlyArray<readonly [name: string, fd: number]>
+}
+
+export const PULSE_MS = 100

@@ -1,0 +1,227 @@
+/**
+ * The life of one worker: a thread, and the next one when it dies or hangs.
+ *
+ * What a thread leaves behind when it ends in the middle of something is put in order before its successor begins:
+ * descriptors are closed, its locks in the cache freed. What it was working on is lost, and counted.
+ */
+import { extname } from "node:path"
+import { Worker as NodeThread } from "node:worker_threads"
+import * as NodeWorker from "@effect/platform-node/NodeWorker"
+import { Deferred, Effect, Schedule } from "effect"
+import { Worker, type WorkerError } from "effect/workers"
+import { Descriptors, descriptorMemory } from "../../io/linux/descriptors.ts"
+import type { LogEntry } from "../logging/log-entry.ts"
+import type { Acknowledgement, FromWorker, ListeningAt, ToWorker, WorkerData } from "./protocol.ts"
+import { isStuck, isSuspect, type Look, lineMsOf } from "./watchdog.ts"
+
+/** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
+const WORKER = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
+/** Between two looks at the pulse. */
+const LOOK_MS = 250
+/** A thread that ends sooner than this after it was ready, or before, is not replaced at once. */
+const SHORT_LIFE_MS = 1_000
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 5_000
+/** A thread that was told to stop gets so long beyond the time for its queries: telemetry has three seconds of it. */
+const STOP_GRACE_MS = 4_000
+
+export type SlotState = "starting" | "ready" | "stopped"
+
+export interface SlotOptions {
+  readonly number: number
+  /** What the next thread is born with, but for its descriptors' notes. */
+  readonly dataFor: () => Omit<WorkerData, "descriptors">
+  readonly pulses: Int32Array
+  readonly closeDescriptor: (fd: number) => void
+  /** Called when a thread has ended, before the next begins. */
+  readonly onEnd: () => Effect.Effect<void>
+  /** Called when it looks as if a thread hung, and when it goes on. */
+  readonly onSuspicion: (isSuspect: boolean) => Effect.Effect<void>
+  readonly onReady: () => Effect.Effect<void>
+  readonly onAcknowledged: (message: Acknowledgement) => void
+  readonly onLog: (entry: LogEntry) => void
+}
+
+export class WorkerSlot {
+  state: SlotState = "starting"
+  /** Threads that took the place of one that died. */
+  replacements = 0
+  listening: ReadonlyArray<ListeningAt> = []
+  /** Done when the first thread is ready; fails where it ended before. */
+  readonly started = Deferred.makeUnsafe<void, Error>()
+  private readonly options: SlotOptions
+  private thread: NodeThread | undefined
+  /** What the thread has open. */
+  private noted = new Descriptors(undefined)
+  private sendToThread: ((message: ToWorker) => Effect.Effect<void>) | undefined
+  private task = 0
+  /** When the thread became ready; undefined before. */
+  private readyMs: number | undefined
+  private isStopping = false
+  /** Why the thread is being ended: what is heard of it then is only that it has. */
+  private verdict: string | undefined
+
+  constructor(options: SlotOptions) {
+    this.options = options
+  }
+
+  get number(): number {
+    return this.options.number
+  }
+
+  /** Sends to the thread that is there; one that is about to end gets nothing. */
+  send(message: ToWorker): Effect.Effect<void> {
+    return this.sendToThread?.(message) ?? Effect.void
+  }
+
+  /** Has the thread answer for another worker, at duplicates of its sockets. */
+  standIn(worker: number, sockets: ReadonlyArray<readonly [name: string, fd: number]>): Effect.Effect<void> {
+    for (const [, fd] of sockets) this.noted.opened(fd)
+    return this.send({ kind: "stand-in", worker, sockets })
+  }
+
+  /** Threads one after the other, until `stop`. */
+  readonly live: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    let pauseMs = FIRST_PAUSE_MS
+    while (!this.isStopping) {
+      this.readyMs = undefined
+      this.state = "starting"
+      const end = yield* Effect.flip(this.oneThread)
+      this.state = "stopped"
+      yield* this.options.onEnd()
+      if (this.isStopping) return
+      if (!Deferred.isDoneUnsafe(this.started)) {
+        Deferred.doneUnsafe(this.started, Effect.fail(new Error(`worker ${this.number} could not start: ${end}`)))
+        return
+      }
+      this.replacements++
+      yield* Effect.logError(`worker ${this.number} is replaced: ${end}`)
+      if (this.readyMs !== undefined && performance.now() - this.readyMs >= SHORT_LIFE_MS) {
+        pauseMs = FIRST_PAUSE_MS
+      } else {
+        yield* Effect.sleep(pauseMs)
+        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+      }
+    }
+  })
+
+  /** Lets the thread answer what is in flight, for so long; then ends it. */
+  stop(withinMs: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.isStopping = true
+      const { thread } = this
+      if (thread === undefined) return Effect.void
+      const ended = Effect.callback<void>((resume) => {
+        thread.once("exit", () => resume(Effect.void))
+      })
+      return this.send({ kind: "stop" }).pipe(
+        Effect.andThen(ended),
+        Effect.timeoutOption(withinMs + STOP_GRACE_MS),
+        Effect.andThen(Effect.promise(() => thread.terminate()))
+      )
+    })
+  }
+
+  /** One thread's life; fails with what ended it. */
+  private readonly oneThread: Effect.Effect<never, string> = Effect.suspend(() => {
+    this.verdict = undefined
+    const notes = descriptorMemory()
+    const noted = new Descriptors(notes)
+    this.noted = noted
+    const spawn = (): NodeThread => {
+      const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
+      // Nobody's until the thread takes them.
+      for (const [, fd] of workerData.sockets) noted.opened(fd)
+      this.thread = new NodeThread(WORKER, { workerData, name: `worker ${this.number}` })
+      return this.thread
+    }
+    const life = Effect.gen({ self: this }, function* () {
+      const platform = yield* Worker.WorkerPlatform
+      const worker = yield* platform.spawn<FromWorker, ToWorker>(this.number)
+      this.sendToThread = (message) => Effect.ignore(worker.send(message))
+      const messages = worker.run((message) => this.hear(message))
+      return yield* Effect.raceFirst(messages, this.watch)
+    })
+    return life.pipe(
+      Effect.provide(NodeWorker.layer(spawn)),
+      Effect.mapError((error) => this.verdict ?? describe(error)),
+      Effect.catchDefect((defect) => Effect.fail(`it could not be started: ${defect}`)),
+      Effect.ensuring(
+        Effect.suspend(() => {
+          const { thread } = this
+          this.thread = undefined
+          this.sendToThread = undefined
+          const ended = thread === undefined ? Effect.void : Effect.promise(() => thread.terminate())
+          return Effect.andThen(
+            ended,
+            Effect.sync(() => {
+              for (const fd of noted.takeAll()) this.options.closeDescriptor(fd)
+            })
+          )
+        })
+      )
+    )
+  })
+
+  private hear(message: FromWorker): Effect.Effect<void, string> {
+    switch (message.kind) {
+      case "ready":
+        this.task = message.task
+        this.listening = message.listening
+        this.state = "ready"
+        this.readyMs = performance.now()
+        return Effect.andThen(this.options.onReady(), Deferred.succeed(this.started, undefined))
+      case "failed":
+        return Effect.fail(message.message)
+      case "prepared":
+      case "committed":
+        this.options.onAcknowledged(message)
+        return Effect.void
+      case "log":
+        this.options.onLog(message.entry)
+        return Effect.void
+      default:
+        return Effect.fail(
+          "it says what this server does not know: its files are another version's; restart the server"
+        )
+    }
+  }
+
+  /** Fails when the thread is stuck, after ending it. */
+  private readonly watch: Effect.Effect<never, string> = Effect.suspend(() => {
+    const look = (): Look => ({
+      atMs: performance.now(),
+      pulse: Atomics.load(this.options.pulses, this.number - 1),
+      lineMs: lineMsOf(this.task)
+    })
+    let since = look()
+    let ownMs = 0
+    let lastMs = since.atMs
+    let isAway = false
+    const check = Effect.suspend(() => {
+      const now = look()
+      ownMs += Math.max(0, now.atMs - lastMs - 2 * LOOK_MS)
+      lastMs = now.atMs
+      if (this.state === "ready" && isStuck(since, now, ownMs)) {
+        this.verdict = "its event loop did not turn for seconds"
+        return Effect.fail(this.verdict)
+      }
+      const isWorthNoting = now.pulse !== since.pulse || this.state !== "ready"
+      if (isWorthNoting) {
+        since = now
+        ownMs = 0
+      }
+      const wasAway = isAway
+      isAway = isSuspect(since, now, ownMs)
+      return isAway === wasAway ? Effect.void : this.options.onSuspicion(isAway)
+    })
+    return Effect.andThen(Effect.repeat(check, Schedule.spaced(LOOK_MS)), Effect.never)
+  }).pipe(Effect.tapError(() => Effect.promise(() => this.thread?.terminate() ?? Promise.resolve(0))))
+}
+
+const describe = (error: string | WorkerError.WorkerError): string => {
+  if (typeof error === "string") return error
+  const cause = "cause" in error.reason ? error.reason.cause : undefined
+  const detail = cause instanceof Error ? `: ${cause.stack ?? cause.message}` : ""
+  return `${error.reason.message}${detail}`
+}

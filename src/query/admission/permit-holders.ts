@@ -1,0 +1,107 @@
+/**
+ * Those who hold a permit, oldest first, and who of them goes when the room is full.
+ *
+ * Nobody is counted while there is room. When there is none, and the oldest has waited so long that it is hardly going to
+ * be answered, a zone or a client that holds more than half of the room gives it up query by query to those of others.
+ */
+import { zoneOf } from "../../dns/zone.ts"
+import type { Peer } from "../../io/peer.ts"
+import { SEED } from "../../runtime/random.ts"
+import { clientOf } from "./client-key.ts"
+
+/** A query that has waited so long for the network may be shed for another. */
+const LONG_MS = 500
+/** For so long those who were found to hold most are taken to be still the ones. */
+const FOUND_FOR_MS = 50
+/** Who holds fewer does not hold most of a room, however small it is: one slow query is no crowd. */
+const CROWD = 4
+
+export const NOT_HELD = -1
+
+export interface Holder {
+  readonly question: { readonly name: Uint8Array }
+  /** Who asked; undefined where nobody did. */
+  readonly client: Peer | undefined
+  /** When it got its permit; below 0 while it has none. */
+  heldSinceMs: number
+  newer: Holder | undefined
+  older: Holder | undefined
+  /** Its permit has gone to another: it ends now. */
+  shed(): void
+}
+
+/** What a holder is counted to. */
+type Kin = (holder: Holder) => number
+
+const zoneOfHolder: Kin = ({ question }) => zoneOf(question.name, SEED)
+const clientOfHolder: Kin = ({ client }) => clientOf(client)
+
+export class Holders {
+  length = 0
+  private oldest: Holder | undefined
+  private newest: Holder | undefined
+  private greedyZone: number | undefined
+  private greedyClient: number | undefined
+  private foundMs = Number.NEGATIVE_INFINITY
+
+  add(holder: Holder, nowMs: number): void {
+    holder.heldSinceMs = nowMs
+    holder.older = this.newest
+    if (this.newest === undefined) this.oldest = holder
+    else this.newest.newer = holder
+    this.newest = holder
+    this.length++
+  }
+
+  /** Returns whether it was here. */
+  remove(holder: Holder): boolean {
+    if (holder.heldSinceMs < 0) return false
+    holder.heldSinceMs = NOT_HELD
+    if (holder.older === undefined) this.oldest = holder.newer
+    else holder.older.newer = holder.newer
+    if (holder.newer === undefined) this.newest = holder.older
+    else holder.newer.older = holder.older
+    holder.newer = undefined
+    holder.older = undefined
+    this.length--
+    return true
+  }
+
+  /**
+   * Who is to be shed for a query of this zone and client; undefined where nobody has waited long, or no other zone and no
+   * other client holds too much.
+   */
+  victimFor(zone: number, client: number, nowMs: number): Holder | undefined {
+    if (this.oldest === undefined || nowMs - this.oldest.heldSinceMs < LONG_MS) return undefined
+    if (nowMs - this.foundMs > FOUND_FOR_MS) {
+      this.foundMs = nowMs
+      this.greedyZone = this.findGreedy(zoneOfHolder)
+      this.greedyClient = this.findGreedy(clientOfHolder)
+    }
+    const greedyZone = this.greedyZone === zone ? undefined : this.greedyZone
+    const greedyClient = this.greedyClient === client ? undefined : this.greedyClient
+    if (greedyZone === undefined && greedyClient === undefined) return undefined
+    for (let holder = this.oldest; holder !== undefined; holder = holder.newer as Holder) {
+      if (nowMs - holder.heldSinceMs < LONG_MS) return undefined
+      if (greedyZone !== undefined && zoneOfHolder(holder) === greedyZone) return holder
+      if (greedyClient !== undefined && clientOfHolder(holder) === greedyClient) return holder
+    }
+    return undefined
+  }
+
+  /** The zone, or client, of more than half of them (Boyer and Moore's majority vote, then counted). */
+  private findGreedy(kinOf: Kin): number | undefined {
+    let candidate = 0
+    let lead = 0
+    for (let holder = this.oldest; holder !== undefined; holder = holder.newer) {
+      const kin = kinOf(holder)
+      if (lead === 0) candidate = kin
+      lead += kin === candidate ? 1 : -1
+    }
+    let count = 0
+    for (let holder = this.oldest; holder !== undefined; holder = holder.newer) {
+      if (kinOf(holder) === candidate) count++
+    }
+    return count >= CROWD && count * 2 > this.length ? candidate : undefined
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * A question's way through the resolver pool, and what is kept of the outcome.
+ *
+ * An answer that is whole but may not be kept supersedes the one that is kept (RFC 8767 §4). An answer that was asked
+ * for before a flush is not kept after it.
+ *
+ * An answer that stops at a CNAME without records of its target is completed before (`aliases.ts`).
+ */
+import { Effect, Exit } from "effect"
+import { AnswerCache } from "../../cache/answer-cache.ts"
+import { FailureCache } from "../../cache/failure-cache.ts"
+import { Configuration } from "../../config/configuration.ts"
+import { Rcode } from "../../dns/codes.ts"
+import type { Question } from "../../dns/question.ts"
+import { u16 } from "../../dns/wire.ts"
+import { makeSpecialLinks } from "../../policy/special-links.ts"
+import { TimerWheel } from "../../runtime/timer-wheel.ts"
+import type { ResolutionRecord } from "../../telemetry/record.ts"
+import type { Abandonable, Answer, Begin, Outcome, OutcomeTaker } from "../../upstream/answer.ts"
+import { ENDS_BEFORE_MS, ResolverPool } from "../../upstream/resolver-pool.ts"
+import { reasonToKeep } from "../extended-errors.ts"
+import { Aliases } from "./cname-chain.ts"
+import type { Join } from "./coalescer.ts"
+import { Lookup } from "./lookup.ts"
+
+/**
+ * Answers go to the cache; of failures only those that are the question's own (RFC 9520 §3.2).
+ *
+ * @param join how the links of an answer's CNAMEs are asked for
+ */
+export const makeResolveAndKeep = (join: Join) =>
+  Effect.gen(function* () {
+    const pool = yield* ResolverPool
+    const cache = yield* AnswerCache
+    const failures = yield* FailureCache
+    const { nowMs } = yield* TimerWheel
+    const config = yield* Configuration
+    const lookup = new Lookup(cache, failures, join, makeSpecialLinks(config))
+    const aliases = new Aliases(lookup, config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS, nowMs)
+
+    const tools: Tools = {
+      begin: pool.begin,
+      aliases,
+      flushes: cache.flushes,
+      keep: (question, outcome, flushes) => {
+        const isFlushed = cache.flushes() !== flushes
+        if (Exit.isSuccess(outcome)) {
+          const { wire, ttlSeconds, scope } = outcome.value
+          if (ttlSeconds <= 0) {
+            if (isFinal(outcome.value)) cache.supersede(question, scope)
+          } else if (!isFlushed) {
+            cache.store(question, wire, ttlSeconds, scope)
+          }
+          failures.forget(question)
+          return
+        }
+        if (isFlushed) return
+        for (const reason of outcome.cause.reasons) {
+          const kept = reason._tag === "Fail" ? reasonToKeep(reason.error) : undefined
+          if (kept !== undefined) failures.store(question, kept)
+        }
+      }
+    }
+    const begin: Begin = (question, record, taker) => {
+      const keeping = new Keeping(tools, question, record, taker)
+      keeping.begin()
+      return keeping
+    }
+    return begin
+  })
+
+interface Tools {
+  readonly begin: Begin
+  readonly aliases: Aliases
+  /** Flushes that have begun: to be taken before asking, for `keep`. */
+  readonly flushes: () => number
+  /** @param outcome of the question, or of all its legs */
+  readonly keep: (question: Question, outcome: Outcome, flushes: number) => void
+}
+
+/** Stands between an exchange and who is told of it. */
+class Keeping implements OutcomeTaker, Abandonable {
+  private readonly tools: Tools
+  private readonly question: Question
+  private readonly record: ResolutionRecord
+  private readonly taker: OutcomeTaker
+  private readonly flushes: number
+  private underWay: Abandonable | undefined
+
+  constructor(tools: Tools, question: Question, record: ResolutionRecord, taker: OutcomeTaker) {
+    this.tools = tools
+    this.question = question
+    this.record = record
+    this.taker = taker
+    this.flushes = tools.flushes()
+  }
+
+  begin(): void {
+    const exchange = this.tools.begin(this.question, this.record, this)
+    this.underWay ??= exchange
+  }
+
+  abandon(): void {
+    this.underWay?.abandon()
+  }
+
+  onOutcome(outcome: Outcome): void {
+    if (Exit.isFailure(outcome) || outcome.value.continuesAt === undefined) {
+      this.conclude(outcome)
+      return
+    }
+    const { question, record, tools } = this
+    const head = outcome.value
+    const target = outcome.value.continuesAt
+    try {
+      this.underWay = tools.aliases.complete(question, head, target, record, (whole) => this.conclude(whole))
+    } catch (defect) {
+      this.conclude(Exit.die(defect))
+    }
+  }
+
+  private conclude(outcome: Outcome): void {
+    let kept = outcome
+    try {
+      this.tools.keep(this.question, outcome, this.flushes)
+    } catch (defect) {
+      kept = Exit.die(defect)
+    }
+    this.taker.onOutcome(kept)
+  }
+}
+
+/**
+ * Whether the message is a whole answer, so that no older one may be given any more: NOERROR, NXDOMAIN (RFC 8767 §4),
+ * or YXDOMAIN for a DNAME that makes the name too long (RFC 6672 §2.2). Other rcodes, even those that are passed on to
+ * clients, are not; nor is an answer without the signatures that were asked for, where what is kept has them.
+ */
+export const isFinal = ({ isUnsigned, wire }: Answer): boolean => {
+  if (isUnsigned === true) return false
+  const rcode = u16(wire, 2) & 0xf
+  return rcode === Rcode.NoError || rcode === Rcode.NXDomain || rcode === Rcode.YXDomain
+}

@@ -1,0 +1,118 @@
+/**
+ * Completes answers that stop at a CNAME without records of its target: the target is asked for, and its records follow
+ * the CNAMEs (RFC 1034 §5.3.3 step 4c).
+ *
+ * Each link is a question like any other: answered from the cache, or by an exchange that equal questions share, within
+ * the time of the question that it is for.
+ */
+import { Exit } from "effect"
+import { sameName } from "../../dns/name.ts"
+import type { Question } from "../../dns/question.ts"
+import { joinAnswers } from "../../dns/response.ts"
+import { lastingCopyOf } from "../../dns/wire.ts"
+import type { ResolutionRecord } from "../../telemetry/record.ts"
+import { type Abandonable, type Answer, type Outcome, UpstreamsFailed } from "../../upstream/answer.ts"
+import type { Inquiry, Lookup } from "./lookup.ts"
+
+/** Names that are asked for one after the other to complete one answer. */
+const MAX_LINKS = 8
+
+const message = "its CNAMEs do not come to an end"
+/** Of the question that all the links were asked for: it may be kept. */
+const endless: Outcome = Exit.fail(new UpstreamsFailed({ isOfQuestion: true, message }))
+/** Of a link: from there on there may be an end. */
+const tooFar = new UpstreamsFailed({ isOfQuestion: false, message })
+const linkTooFar: Outcome = Exit.fail(tooFar)
+
+export class Aliases {
+  private readonly lookup: Lookup
+  private readonly deadlineMs: number
+  private readonly nowMs: () => number
+  /** What each question that is not complete yet waits for. */
+  private readonly waiting = new Map<Question, Inquiry>()
+  /** How many links lead to a question that is asked for as one. */
+  private readonly depths = new WeakMap<Question, number>()
+
+  /** @param deadlineMs milliseconds that a question may take with all its links */
+  constructor(lookup: Lookup, deadlineMs: number, nowMs: () => number) {
+    this.lookup = lookup
+    this.deadlineMs = deadlineMs
+    this.nowMs = nowMs
+  }
+
+  /**
+   * Asks for what is at `target`, where `head` stops; tells of the whole, maybe before this returns.
+   *
+   * @param record of the question's exchange: what its links take is added to it
+   */
+  complete(
+    question: Question,
+    head: Answer,
+    target: Uint8Array,
+    record: ResolutionRecord,
+    conclude: (outcome: Outcome) => void
+  ): Abandonable {
+    const depth = this.depths.get(question) ?? 0
+    const isCircle = target.length === question.name.length && sameName(target, 0, question.name, 0, target.length)
+    if (isCircle || depth >= MAX_LINKS) {
+      conclude(depth === 0 || isCircle ? endless : linkTooFar)
+      return nothing
+    }
+    const link = { ...question, name: target }
+    this.depths.set(link, depth + 1)
+    let isOver = false
+    let first = head
+    const onOutcome = (outcome: Outcome): void => {
+      isOver = true
+      const attempts = this.waiting.get(question)?.record?.attempts
+      if (attempts !== undefined) record.attempts = [...record.attempts, ...attempts]
+      this.waiting.delete(question)
+      conclude(joined(question, first, outcome, depth))
+    }
+    const leftMs = this.deadlineMs - (this.nowMs() - record.startedMs)
+    const inquiry = this.lookup.ask(link, leftMs, { onOutcome })
+    if (isOver) return nothing
+    first = { ...head, wire: lastingCopyOf(head.wire, 0, head.wire.length) }
+    this.waiting.set(question, inquiry)
+    if (this.waitsForItself(question)) {
+      inquiry.abandon()
+      onOutcome(endless)
+    }
+    return {
+      abandon: () => {
+        this.waiting.delete(question)
+        inquiry.abandon()
+      }
+    }
+  }
+
+  /** Whether what the question waits for waits for the question. */
+  private waitsForItself(question: Question): boolean {
+    let at = this.waiting.get(question)?.waitsWith
+    for (let links = 0; at !== undefined && links <= this.waiting.size; links++) {
+      if (at === question) return true
+      at = this.waiting.get(at)?.waitsWith
+    }
+    return false
+  }
+}
+
+const nothing: Abandonable = { abandon: () => {} }
+
+const joined = (question: Question, head: Answer, outcome: Outcome, depth: number): Outcome => {
+  if (Exit.isFailure(outcome)) {
+    const isTooFar = outcome.cause.reasons.some((reason) => reason._tag === "Fail" && reason.error === tooFar)
+    return isTooFar && depth === 0 ? endless : outcome
+  }
+  const tail = outcome.value
+  const wire = joinAnswers(head.wire, tail.wire, question)
+  if (wire === undefined) return endless
+  return Exit.succeed({
+    wire,
+    ttlSeconds: Math.min(head.ttlSeconds, tail.ttlSeconds),
+    continuesAt: undefined,
+    scope: Math.max(head.scope, tail.scope),
+    isUnsigned: head.isUnsigned === true || tail.isUnsigned === true,
+    extendedError: tail.extendedError ?? head.extendedError
+  })
+}

@@ -1,0 +1,101 @@
+/**
+ * Fetches answers anew that nobody waits for: popular ones before they expire, stale ones that were given at once.
+ *
+ * A refresh takes a permit as a query does, and is not begun while many wait. One that was begun is not begun again for a
+ * while, whatever becomes of it.
+ */
+import { Effect, Exit } from "effect"
+import type { Question } from "../../dns/question.ts"
+import type { Turn } from "../../runtime/loop-clock.ts"
+import type { Outcome } from "../../upstream/answer.ts"
+import type { Gate } from "../admission/admission.ts"
+import { type Holder, NOT_HELD } from "../admission/permit-holders.ts"
+import { type Coalescer, Follower } from "./coalescer.ts"
+import type { Staleness } from "./serve-stale.ts"
+
+/** A question is refreshed once in so long at most. */
+const ONCE_IN_MS = 2_000
+/** Questions that are remembered to have been refreshed; past this, all are forgotten. */
+const MAX_REMEMBERED = 10_000
+
+export class Refresher {
+  private readonly gate: Gate
+  private readonly coalescer: Coalescer["Service"]
+  private readonly turn: Turn["Service"]
+  private readonly staleness: Staleness
+  private readonly deadlineMs: number
+  /** When each was begun last, by its hash. */
+  private begun = new Map<number, number>()
+
+  constructor(
+    gate: Gate,
+    coalescer: Coalescer["Service"],
+    turn: Turn["Service"],
+    staleness: Staleness,
+    deadlineMs: number
+  ) {
+    this.gate = gate
+    this.coalescer = coalescer
+    this.turn = turn
+    this.staleness = staleness
+    this.deadlineMs = deadlineMs
+  }
+
+  /** Whether a refresh of the question with this hash would be begun now; notes that it is. */
+  claims(hash: number): boolean {
+    const nowMs = this.turn.nowMs()
+    if (nowMs - (this.begun.get(hash) ?? Number.NEGATIVE_INFINITY) < ONCE_IN_MS || this.gate.isBusy()) return false
+    if (this.begun.size >= MAX_REMEMBERED) this.begun = new Map()
+    this.begun.set(hash, nowMs)
+    return true
+  }
+
+  /** Begins the refresh, if a permit is free; it is over at once, the exchange is a fiber of its own. */
+  refresh(question: Question, hash: number): Effect.Effect<void> {
+    return Effect.flatMap(this.gate.take, (isFree) =>
+      isFree ? Effect.sync(() => this.begin(question, hash)) : Effect.void
+    )
+  }
+
+  private begin(question: Question, hash: number): void {
+    const refresh = new Refresh(question, hash, this.gate, this.staleness)
+    this.gate.hold(refresh)
+    this.coalescer.join(refresh, this.deadlineMs)
+  }
+}
+
+/** Holds the permit until the exchange is over. */
+class Refresh extends Follower implements Holder {
+  readonly question: Question
+  readonly hash: number
+  readonly client = undefined
+  heldSinceMs = NOT_HELD
+  newer: Holder | undefined
+  older: Holder | undefined
+  private readonly gate: Gate
+  private readonly staleness: Staleness
+
+  constructor(question: Question, hash: number, gate: Gate, staleness: Staleness) {
+    super()
+    this.question = question
+    this.hash = hash
+    this.gate = gate
+    this.staleness = staleness
+  }
+
+  override joined(): void {}
+
+  override take(outcome: Outcome): void {
+    if (Exit.isFailure(outcome)) this.staleness.rest(this.question)
+    this.end()
+  }
+
+  shed(): void {
+    this.abandon()
+    this.end()
+  }
+
+  private end(): void {
+    Effect.runFork(this.gate.release(this))
+  }
+}

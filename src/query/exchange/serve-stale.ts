@@ -1,0 +1,61 @@
+/**
+ * Answers past their life, and when they may be given (RFC 8767 §5).
+ *
+ * Only when no fresh one came, or none within 1.8 seconds; and when that was so, it is tried again after half a minute at
+ * the earliest: until then the stale answer goes out at once.
+ */
+import type { AnswerCache } from "../../cache/answer-cache.ts"
+import type { CachedAnswer } from "../../cache/table/table.ts"
+import type { Configuration } from "../../config/configuration.ts"
+import { type Question, questionKey } from "../../dns/question.ts"
+import type { Turn } from "../../runtime/loop-clock.ts"
+
+/** A fresh answer is waited for so long where there is a stale one (RFC 8767 §5, client response timer). */
+export const STALE_AFTER_MS = 1_800
+/** RFC 8767 §5, failure recheck timer. */
+const REST_MS = 30_000
+const MAX_RESTING = 10_000
+
+export class Staleness {
+  /** Whether a stale answer is given without waiting for a fresh one. */
+  readonly isAtOnce: boolean
+  private readonly cache: AnswerCache["Service"]
+  private readonly turn: Turn["Service"]
+  private readonly staleSeconds: number
+  /** Questions for which no fresh answer came, and when that was. */
+  private readonly resting = new Map<string, number>()
+
+  constructor(cache: AnswerCache["Service"], turn: Turn["Service"], config: Configuration["Service"]) {
+    this.cache = cache
+    this.turn = turn
+    this.staleSeconds = config.cacheStaleSecs
+    this.isAtOnce = config.staleAnswer === "at-once"
+  }
+
+  /** Whether what was found past its life may be given if nothing better comes. */
+  isUsable(found: CachedAnswer | undefined): boolean {
+    return found !== undefined && found.remainingSeconds > -this.staleSeconds
+  }
+
+  /** The stale answer, if it is still there. Valid until the next lookup. */
+  find(question: Question): CachedAnswer | undefined {
+    const found = this.cache.peekStale(question)
+    return this.isUsable(found) ? found : undefined
+  }
+
+  /** Whether it was tried in vain a moment ago; not where an answer has come since, late or to another thread. */
+  isResting(question: Question): boolean {
+    if (this.resting.size === 0) return false
+    const restsMs = this.turn.nowMs() - (this.resting.get(questionKey(question)) ?? Number.NEGATIVE_INFINITY)
+    if (restsMs >= REST_MS) return false
+    const found = this.cache.peekStale(question)
+    return found === undefined || found.ageSeconds * 1000 >= restsMs
+  }
+
+  rest(question: Question): void {
+    const key = questionKey(question)
+    this.resting.delete(key)
+    this.resting.set(key, this.turn.nowMs())
+    if (this.resting.size > MAX_RESTING) this.resting.delete(this.resting.keys().next().value!)
+  }
+}

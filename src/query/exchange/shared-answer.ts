@@ -1,0 +1,23 @@
+/** Answers from the shared tier, checked as those of upstreams are. */
+import type { Question } from "../../dns/question.ts"
+import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../../dns/response.ts"
+import { type Answer, answerOf } from "../../upstream/answer.ts"
+
+/** Answers are kept with this id. */
+const ID = 0
+
+/**
+ * The answer that a kept message is to the question, with the life that it had when it was stored.
+ *
+ * Its AD bit is what a server has found that asks the same upstreams and believes the same of them: the fingerprint in the
+ * key says so.
+ *
+ * @returns undefined where it is not whole, answers another question, or says nothing that a server would have kept
+ */
+export const readShared = (wire: Uint8Array, question: Question, ttl: TtlBounds): Answer | undefined => {
+  if (matchReply(wire, wire.length, ID, question) !== ReplyMatch.Reply) return undefined
+  const response = normalise(wire, wire.length, question, ttl)
+  if (response === undefined || response.hasOpt) return undefined
+  const answer = answerOf(response, true, () => true)
+  return answer === undefined || answer.continuesAt !== undefined || answer.ttlSeconds <= 0 ? undefined : answer
+}

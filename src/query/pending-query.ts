@@ -1,0 +1,241 @@
+/**
+ * A query that is not answered from the cache: it waits for a permit, then for its exchange, and is answered.
+ *
+ * One object holds all that the answer needs, and is itself what waits with the exchange: a query that waits costs its
+ * memory, and there may be ten thousand.
+ */
+import { Cause, Effect, Exit } from "effect"
+import { Rcode } from "../dns/codes.ts"
+import type { Query } from "../dns/query.ts"
+import { formatQuestion, type Question } from "../dns/question.ts"
+import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
+import { u16 } from "../dns/wire.ts"
+import type { Peer } from "../io/peer.ts"
+import type { Turn } from "../runtime/loop-clock.ts"
+import type { Counters } from "../telemetry/counters.ts"
+import type { FailureLog } from "../telemetry/failure-log.ts"
+import type { Latencies } from "../telemetry/latencies.ts"
+import type { QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
+import type { Traces } from "../telemetry/traces.ts"
+import type { Answer, Outcome, ResolveError } from "../upstream/answer.ts"
+import { type Gate, Shed, type WaitedTooLong } from "./admission/admission.ts"
+import { type Holder, NOT_HELD } from "./admission/permit-holders.ts"
+import { type Coalescer, Follower } from "./exchange/coalescer.ts"
+import type { Refresher } from "./exchange/refresher.ts"
+import { STALE_AFTER_MS, type Staleness } from "./exchange/serve-stale.ts"
+import { failureOf, ownFault } from "./extended-errors.ts"
+import type { ReplyPath } from "./packet.ts"
+import { newRecord } from "./record.ts"
+import { sendAnswer, sendError, sendExplainedAnswer, sendStaleAnswer } from "./reply-sender.ts"
+
+const shed = Exit.fail(new Shed())
+
+/** What all misses work with. */
+export interface MissTools {
+  readonly gate: Gate
+  readonly coalescer: Coalescer["Service"]
+  readonly counters: Counters["Service"]
+  readonly latencies: Latencies["Service"]
+  readonly traces: Traces["Service"]
+  readonly turn: Turn["Service"]
+  readonly log: FailureLog["Service"]
+  readonly staleness: Staleness
+  readonly refresher: Refresher
+  /** Milliseconds that a query may take in all. */
+  readonly deadlineMs: number
+}
+
+export class Miss extends Follower implements Holder {
+  readonly question: Question
+  readonly hash: number
+  readonly record: QueryRecord
+  heldSinceMs = NOT_HELD
+  newer: Holder | undefined
+  older: Holder | undefined
+  private readonly tools: MissTools
+  private readonly path: ReplyPath
+  private readonly asked: Query
+  private readonly isPicked: boolean
+  /** Whether there was an answer past its life. */
+  private readonly hasStale: boolean
+  private resume: ((outcome: Exit.Exit<Answer, ResolveError | Shed>) => void) | undefined
+
+  /**
+   * @param asked a copy of its own
+   * @param hasStale whether there is an answer past its life that may be given
+   */
+  constructor(
+    tools: MissTools,
+    path: ReplyPath,
+    asked: Query,
+    question: Question,
+    hash: number,
+    hasStale: boolean,
+    startedMs: number,
+    isPicked: boolean
+  ) {
+    super()
+    this.tools = tools
+    this.path = path
+    this.asked = asked
+    this.hash = hash
+    this.isPicked = isPicked
+    this.hasStale = hasStale
+    this.question = question
+    this.record = newRecord(path, this.question, startedMs, isPicked ? tools.turn.preciseMs() : startedMs, "miss")
+  }
+
+  /**
+   * From a permit to the answer. The permit is what a query holds while it waits for the network.
+   *
+   * Runs uninterruptible but for the waiting: a query that was begun is answered.
+   */
+  run(): Effect.Effect<unknown> {
+    if (this.hasStale) {
+      const { refresher, staleness } = this.tools
+      const isResting = staleness.isResting(this.question)
+      if ((isResting || staleness.isAtOnce) && this.answerStale()) {
+        return !isResting && refresher.claims(this.hash) ? refresher.refresh(this.question, this.hash) : Effect.void
+      }
+    }
+    return Effect.flatMap(this.tools.gate.take, (isFree) => (isFree ? this.exchange() : this.standInLine()))
+  }
+
+  /** Answers with what is past its life, else with the failure that is kept for the question. */
+  failAgain(reason: ErrorReason): void {
+    if (this.hasStale && this.answerStale()) return
+    this.record.cache = "failure"
+    this.fail(reason)
+  }
+
+  get client(): Peer {
+    return this.path.client
+  }
+
+  override take(outcome: Outcome): void {
+    this.resume!(outcome)
+  }
+
+  private standInLine(): Effect.Effect<unknown> {
+    return Effect.matchCauseEffect(this.tools.gate.standInLine(this, this.patienceMs), {
+      onSuccess: () => {
+        this.record.admittedMs = this.tools.turn.nowMs()
+        return this.exchange()
+      },
+      onFailure: (cause) => this.answerFailure(cause)
+    })
+  }
+
+  shed(): void {
+    this.abandon()
+    this.resume?.(shed)
+  }
+
+  private exchange(): Effect.Effect<unknown> {
+    this.tools.gate.hold(this)
+    const wait = Effect.callback<Answer, ResolveError | Shed>((resume) => {
+      this.resume = resume
+      const { tools, record } = this
+      tools.coalescer.join(this, this.patienceMs - (tools.turn.nowMs() - record.startedMs))
+    })
+    return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (outcome) => this.conclude(outcome))
+  }
+
+  /** Answers and gives the permit back, whatever happens. */
+  private conclude(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<unknown> {
+    this.leave()
+    const release = this.tools.gate.release(this)
+    try {
+      const rest = this.answer(outcome)
+      return rest === Effect.void ? release : Effect.andThen(rest, release)
+    } catch (defect) {
+      return Effect.ensuring(this.answerDefect(Cause.die(defect)), release)
+    }
+  }
+
+  /** What went wrong may have been the sending itself: then there is no answer yet. */
+  private answerDefect(cause: Cause.Cause<never>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.record.endedMs === 0) this.fail(ownFault)
+      return this.tools.log.defect(formatQuestion(this.question), cause)
+    })
+  }
+
+  override joined(resolution: ResolutionRecord, isShared: boolean): void {
+    this.record.resolution = resolution
+    this.record.coalesced = isShared
+  }
+
+  /** Sends what there is to send; returns what is left to do then. */
+  private answer(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<void> {
+    if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
+    const { record, tools } = this
+    const { wire, scope, extendedError } = outcome.value
+    tools.counters.add("answers.sent")
+    fresh.wire = wire
+    fresh.length = wire.length
+    fresh.scope = scope
+    if (extendedError === undefined) sendAnswer(this.path, this.asked, fresh)
+    else sendExplainedAnswer(this.path, this.asked, fresh, extendedError)
+    record.rcode = u16(wire, 2) & 0xf
+    record.endedMs = this.isPicked ? tools.turn.preciseMs() : tools.turn.nowMs()
+    tools.latencies.record("miss", record.endedMs - record.startedMs, 1)
+    tools.traces.finish(record, this.isPicked)
+    return Effect.void
+  }
+
+  /** Milliseconds in all until it gives up waiting: not for long where there is something to give. */
+  private get patienceMs(): number {
+    const { deadlineMs } = this.tools
+    return this.hasStale ? Math.min(STALE_AFTER_MS, deadlineMs) : deadlineMs
+  }
+
+  /** Whether there was still something to give. */
+  private answerStale(): boolean {
+    const { record, tools } = this
+    const found = tools.staleness.find(this.question)
+    if (found === undefined) return false
+    tools.counters.add("answers.sent")
+    tools.counters.add("cache.stale")
+    sendStaleAnswer(this.path, this.asked, found)
+    record.cache = "stale"
+    record.rcode = u16(found.wire, 2) & 0xf
+    record.endedMs = tools.turn.preciseMs()
+    tools.traces.finish(record, this.isPicked)
+    return true
+  }
+
+  private answerFailure(cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>): Effect.Effect<void> {
+    // One past its life may have come from the shared tier meanwhile.
+    if (!Cause.hasDies(cause) && this.answerStale()) {
+      this.tools.staleness.rest(this.question)
+      return Effect.void
+    }
+    const { counters, log } = this.tools
+    const { reason, counter, detail } = failureOf(cause)
+    if (counter !== undefined) counters.add(counter)
+    this.fail(reason, detail)
+    return Cause.hasDies(cause)
+      ? log.defect(formatQuestion(this.question), cause)
+      : log.failure(formatQuestion(this.question), this.record, detail)
+  }
+
+  /** @param detail for the trace */
+  private fail(reason: ErrorReason, detail = reason.text): void {
+    const { record, tools } = this
+    sendError(this.path, this.asked, Rcode.ServFail, reason)
+    record.rcode = Rcode.ServFail
+    record.error = detail
+    record.endedMs = tools.turn.preciseMs()
+    tools.traces.finish(record, this.isPicked)
+  }
+}
+
+/** An answer as it came a moment ago; used again from answer to answer. */
+const fresh: AnswerMessage & { wire: Uint8Array; length: number; scope: number } = {
+  wire: new Uint8Array(0),
+  length: 0,
+  ageSeconds: 0,
+  turn: 0,
+  scope: 0
+}

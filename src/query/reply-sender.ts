@@ -1,0 +1,68 @@
+/** Answers and errors on their way to a client. */
+import { Rcode } from "../dns/codes.ts"
+import type { Query } from "../dns/query.ts"
+import {
+  type AnswerMessage,
+  BARE_ERROR_SIZE,
+  type ErrorReason,
+  errorSize,
+  explainedReplySize,
+  MAX_ERROR_SIZE,
+  replySize,
+  staleReplySize,
+  udpLimit,
+  writeAnswer,
+  writeError,
+  writeExplainedAnswer,
+  writeStaleAnswer
+} from "../dns/reply.ts"
+import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
+import { prohibited } from "./extended-errors.ts"
+import type { Packet, ReplyPath } from "./packet.ts"
+
+/** Octets that a reply may measure on this way. */
+const limitOf = (path: ReplyPath, asked: Query): number =>
+  path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
+
+/** Sends the answer, cut to what the client takes. */
+export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
+  const limit = limitOf(path, asked)
+  const out = path.reserve(Math.min(replySize(answer), limit))
+  path.send(writeAnswer(out, asked, answer, limit))
+}
+
+/** The same for an answer with a reason. */
+export const sendExplainedAnswer = (
+  path: ReplyPath,
+  asked: Query,
+  answer: AnswerMessage,
+  reason: ErrorReason
+): void => {
+  const limit = limitOf(path, asked)
+  const out = path.reserve(Math.min(explainedReplySize(answer, reason), limit))
+  path.send(writeExplainedAnswer(out, asked, answer, limit, reason))
+}
+
+/** The same for an answer past its life. */
+export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
+  const limit = limitOf(path, asked)
+  const out = path.reserve(Math.min(staleReplySize(answer), limit))
+  path.send(writeStaleAnswer(out, asked, answer, limit))
+}
+
+export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): void => {
+  path.send(writeError(path.reserve(MAX_ERROR_SIZE), asked, rcode, reason))
+}
+
+const prohibitedCode: ErrorReason = { code: prohibited.code, text: "" }
+
+/**
+ * REFUSED to a client that may not ask. By UDP its address may be forged, and it a victim: the reply is never longer
+ * than the query, and has an Extended DNS Error only where the query's own options took as much room (RFC 5358 §3).
+ */
+export const sendProhibited = (path: Packet, asked: Query): void => {
+  if (path.transport === "tcp") sendError(path, asked, Rcode.Refused, prohibited)
+  else sendError(path, asked, Rcode.Refused, hasRoomForCode(path, asked) ? prohibitedCode : undefined)
+}
+
+const hasRoomForCode = (path: Packet, asked: Query): boolean => errorSize(asked) + BARE_ERROR_SIZE <= path.length

@@ -1,0 +1,211 @@
+/**
+ * One attempt's way over the transports: UDP, or a connection of whatever protocol; TCP where the reply came truncated,
+ * without options or without EDNS where the upstream refuses them, without the client's network where it refuses that
+ * (RFC 7766 §5, RFC 6891 §7, RFC 7871 §7.3).
+ */
+import { Rcode, rcodeName } from "../../dns/codes.ts"
+import type { Option, Question } from "../../dns/question.ts"
+import type { Response } from "../../dns/response.ts"
+import { OPTION_CLIENT_SUBNET, optionOf, prefixOf, SCOPE_OF_SOURCE } from "../../dns/subnet.ts"
+import type { Attempt, AttemptFailure, Exchange } from "../requester.ts"
+import type { Whereabouts } from "../transport/address-resolver.ts"
+import type { Call } from "../transport/connection.ts"
+import type { Connections } from "../transport/connections.ts"
+import { EdnsLevel, type HigherLevel, lowerLevel, refusesEdns } from "../transport/edns-support.ts"
+import type { UdpPort } from "../transport/udp-port.ts"
+import type { Resolver } from "./resolver.ts"
+
+const noOptions: ReadonlyArray<Option> = []
+
+export class Errand implements Exchange {
+  readonly attempt: Attempt
+  options: ReadonlyArray<Option>
+  id = 0
+  private readonly resolver: Resolver
+  private level: EdnsLevel
+  /** How the levels above this one failed for this question. */
+  private higher: HigherLevel
+  private port: UdpPort | undefined
+  private call: Call | undefined
+  private isOver = false
+  /** Addresses that were left for the next while it waited. */
+  private moves = 0
+
+  constructor(resolver: Resolver, attempt: Attempt) {
+    this.resolver = resolver
+    this.attempt = attempt
+    const { edns } = attempt.upstream
+    this.level = edns.levelAfter(attempt.failures, attempt.question.dnssecOk, this.nowMs)
+    this.higher = this.level > edns.level(this.nowMs) ? "silent" : "not-tried"
+    this.options = this.optionsAt(this.level)
+  }
+
+  get question(): Question {
+    return this.attempt.question
+  }
+
+  start(): void {
+    if (this.attempt.upstream.transport === "tcp") {
+      this.goByConnection()
+      return
+    }
+    const port = this.resolver.portFor(this.attempt.upstream, this)
+    if (port !== undefined) this.sendFrom(port)
+  }
+
+  sendFrom(port: UdpPort): void {
+    if (this.isOver) return
+    this.port = port
+    port.whereabouts?.asked()
+    port.ask(this, this.hasEdns, this.options)
+  }
+
+  /** Nobody waits for it any more. */
+  giveUp(): void {
+    if (this.isOver) return
+    this.end()
+    this.port?.forget(this)
+    if (this.call !== undefined) this.connections.giveUp(this.call)
+  }
+
+  onResponse(response: Response): void {
+    if (this.isOver) return
+    if (refusesEdns(response)) {
+      // What repeats a question goes through this once: three levels of three attempts would be nine messages.
+      const lower = this.attempt.failures > 0 ? undefined : this.lowerLevel(response)
+      if (lower !== undefined) {
+        this.attempt.upstream.observer.note?.("less of EDNS is tried", { rcode: rcodeName(response.rcode) })
+        this.level = lower
+        this.higher = "refused"
+        this.askAgain(this.optionsAt(lower))
+        return
+      }
+    } else if (this.tellsOfEdns(response)) {
+      // Where the address was another then, its silence was no refusal.
+      const isMoved = this.higher === "silent" && this.whereabouts.hasMovedLately
+      const higher = isMoved ? "not-tried" : this.higher
+      this.attempt.upstream.edns.onAnswer(this.level, higher, this.nowMs)
+    }
+    if (response.rcode === Rcode.Refused && this.tellsSubnet) {
+      this.askAgain(this.options.filter(({ code }) => code !== OPTION_CLIENT_SUBNET))
+      return
+    }
+    if (response.truncated && this.call === undefined) {
+      this.resolver.options.counters.add("upstream.truncated")
+      this.goByConnection()
+      return
+    }
+    this.end()
+    this.attempt.onResponse(this.asAsked(response))
+  }
+
+  onFailure(failure: AttemptFailure): void {
+    if (this.isOver) return
+    this.end()
+    this.attempt.onFailure(failure)
+  }
+
+  onTrouble(message: string): void {
+    if (!this.isOver && !this.move()) this.attempt.onTrouble(message)
+  }
+
+  onHeld(): void {
+    if (!this.isOver) this.attempt.onHeld()
+  }
+
+  onLeft(): void {
+    if (!this.isOver) this.move()
+  }
+
+  /** Goes to the upstream's next address, each once at most; says whether there is one. */
+  private move(): boolean {
+    if (this.port === undefined || this.moves >= this.whereabouts.others) return false
+    this.moves++
+    this.port.forget(this)
+    this.port = undefined
+    this.start()
+    return true
+  }
+
+  /** Whether the query was understood: an error with an OPT may be meant for the options. */
+  private tellsOfEdns({ rcode, hasOpt }: Response): boolean {
+    return rcode === Rcode.NoError || rcode === Rcode.NXDomain || (hasOpt && this.options.length === 0)
+  }
+
+  /** Where to ask after a refusal; undefined where it is not for EDNS that it was refused. */
+  private lowerLevel(response: Response): EdnsLevel | undefined {
+    const hasOptions = this.options.length > 0
+    const isOfEdns = response.rcode === Rcode.BadVers
+    if (response.hasOpt && !hasOptions && !isOfEdns && this.attempt.upstream.edns.hasWorked) return undefined
+    return lowerLevel(this.level, hasOptions)
+  }
+
+  private askAgain(options: ReadonlyArray<Option>): void {
+    this.options = options
+    this.call = undefined
+    this.start()
+  }
+
+  /** Our mark where a query might come back round, and the client's network where it is to be told. */
+  private optionsAt(level: EdnsLevel): ReadonlyArray<Option> {
+    if (level !== EdnsLevel.Options) return noOptions
+    const options = this.attempt.upstream.isNear ? this.resolver.options.loopOptions : noOptions
+    const subnet = this.question.origin?.subnet
+    const data = subnet === undefined ? undefined : optionOf(subnet)
+    return data === undefined ? options : [...options, { code: OPTION_CLIENT_SUBNET, data }]
+  }
+
+  /** What was not asked as it was meant to be is good for less than it says. */
+  private asAsked(response: Response): Response {
+    const { edns } = this.attempt.upstream
+    const scope = this.scopeOf(response)
+    // Signatures were asked for, and this question alone was asked without: the next one may be answered with them.
+    const isUsual = edns.level(this.nowMs) === EdnsLevel.None && edns.isConfirmed
+    const isUnsigned = this.question.dnssecOk && !this.hasEdns && !isUsual
+    if (isUnsigned) return { ...response, scope, ttlSeconds: 0, isUnsigned }
+    return scope === response.scope ? response : { ...response, scope }
+  }
+
+  /** Without a word on it an answer is for the network that asked, unless the upstream knows nothing of networks. */
+  private scopeOf({ hasSubnet, rcode, scope }: Response): number {
+    const subnet = this.question.origin?.subnet
+    if (subnet === undefined) return scope
+    if (!this.tellsSubnet) return SCOPE_OF_SOURCE
+    const { subnets } = this.attempt.upstream
+    const isAnswer = rcode === Rcode.NoError || rcode === Rcode.NXDomain
+    if (hasSubnet || (isAnswer && prefixOf(subnet) > 0)) subnets.onAnswer(hasSubnet, this.nowMs)
+    return hasSubnet || subnets.areUnknown ? scope : SCOPE_OF_SOURCE
+  }
+
+  private get hasEdns(): boolean {
+    return this.level !== EdnsLevel.None
+  }
+
+  private get tellsSubnet(): boolean {
+    return this.options.some(({ code }) => code === OPTION_CLIENT_SUBNET)
+  }
+
+  private get whereabouts(): Whereabouts {
+    return this.resolver.options.whereabouts.get(this.attempt.upstream)!
+  }
+
+  private get connections(): Connections {
+    return this.resolver.options.connections.get(this.attempt.upstream)!
+  }
+
+  private get nowMs(): number {
+    return this.resolver.options.turn.nowMs()
+  }
+
+  private goByConnection(): void {
+    this.port = undefined
+    this.attempt.transport = "tcp"
+    this.call = this.connections.ask(this, this.hasEdns, this.options)
+  }
+
+  private end(): void {
+    this.isOver = true
+    this.resolver.inFlight--
+    this.attempt.upstream.inFlight--
+  }
+}

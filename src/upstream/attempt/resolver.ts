@@ -1,0 +1,208 @@
+/**
+ * A resolver: an actor with sockets of its own that carries many exchanges at once.
+ *
+ * It has one UDP socket for each upstream, replaced about once a second while in use, so that source ports stay
+ * unpredictable (RFC 5452 §9.2): twenty resolvers show an upstream over a thousand ports a minute. A socket that was
+ * replaced lives until its exchanges are over.
+ */
+import { Effect, Exit, FiberSet, Scope } from "effect"
+import { isNamed } from "../../config/upstream-address.ts"
+import type { Option } from "../../dns/question.ts"
+import type { TtlBounds } from "../../dns/response.ts"
+import type { DatagramTransport, SocketError } from "../../io/datagram.ts"
+import { runGuarded } from "../../runtime/guard.ts"
+import { Incidents } from "../../runtime/incidents.ts"
+import type { Turn } from "../../runtime/loop-clock.ts"
+import type { Counters } from "../../telemetry/counters.ts"
+import { type Attempt, NetworkFailure } from "../requester.ts"
+import type { Whereabouts } from "../transport/address-resolver.ts"
+import type { Connections } from "../transport/connections.ts"
+import { UdpPort } from "../transport/udp-port.ts"
+import type { Upstream } from "../upstream.ts"
+import { Errand } from "./exchange.ts"
+
+const PORT_LIFE_MS = 1_000
+const DRAIN_CHECK_MS = 250
+const MAX_DRAINING = 16
+/** Who calls, as the log says it. */
+const BORDER = "the opening of a socket"
+
+interface OpenPort {
+  readonly port: UdpPort
+  readonly scope: Scope.Closeable
+}
+
+export interface ResolverOptions {
+  readonly ttl: TtlBounds
+  readonly turn: Turn["Service"]
+  readonly counters: Counters["Service"]
+  /** Marks queries to upstreams from which they might come back. */
+  readonly loopOptions: ReadonlyArray<Option>
+  readonly connections: ReadonlyMap<Upstream, Connections>
+  readonly whereabouts: ReadonlyMap<Upstream, Whereabouts>
+  /** An address that has answered nothing for so long is left for another, where there is one. */
+  readonly silenceMs: number
+}
+
+export class Resolver {
+  /** Exchanges under way. */
+  inFlight = 0
+  /** Set when a defect was met in it: its place in the pool is given to a new one. */
+  isBroken = false
+  readonly options: ResolverOptions
+  private readonly ports = new Map<Upstream, OpenPort>()
+  /** Sockets that are being opened, and what waits for them where there is none yet. */
+  private readonly opening = new Map<Upstream, Array<Errand>>()
+  private readonly draining: Array<OpenPort> = []
+  private readonly scope: Scope.Scope
+  private readonly run: Run
+
+  private constructor(options: ResolverOptions, scope: Scope.Scope, run: Run) {
+    this.options = options
+    this.scope = scope
+    this.run = run
+  }
+
+  static make(options: ResolverOptions): Effect.Effect<Resolver, never, DatagramTransport | Scope.Scope> {
+    return Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      const run: Run = yield* FiberSet.makeRuntime<DatagramTransport, void, never>()
+      const resolver = new Resolver(options, scope, run)
+      yield* Effect.forkScoped(Effect.forever(Effect.delay(resolver.closeDrained, DRAIN_CHECK_MS)))
+      return resolver
+    })
+  }
+
+  /**
+   * Begins one attempt: the question goes to the upstream over its protocol, by TCP again if the reply is truncated,
+   * without EDNS again if the upstream does not know it. It is told whatever the upstream answers, errors included.
+   *
+   * @returns how to give it up
+   */
+  begin(attempt: Attempt): Errand {
+    const errand = new Errand(this, attempt)
+    this.inFlight++
+    attempt.upstream.inFlight++
+    errand.start()
+    return errand
+  }
+
+  /** The socket to ask this upstream from; where none is open yet, `errand` is sent as soon as one is. */
+  portFor(upstream: Upstream, errand: Errand): UdpPort | undefined {
+    let open = this.ports.get(upstream)
+    if (open?.port.whereabouts !== undefined && this.isLeft(open, upstream, errand.attempt.failures > 0)) {
+      open = this.ports.get(upstream)
+    }
+    if (open !== undefined) {
+      const isAged = this.options.turn.nowMs() - open.port.openedMs >= PORT_LIFE_MS
+      if (!isAged || this.draining.length >= MAX_DRAINING) if (!open.port.isFull) return open.port
+    }
+    const waiting = this.opening.get(upstream)
+    if (waiting !== undefined) {
+      if (open === undefined) waiting.push(errand)
+      return open?.port
+    }
+    const queue = this.openPort(upstream)
+    // Where sockets open at once it is there already.
+    const opened = this.ports.get(upstream)
+    if (opened === undefined) queue.push(errand)
+    return opened?.port
+  }
+
+  /** Opens a socket for the upstream; returns the errands that are sent, or told why not, when it is open. */
+  private openPort(upstream: Upstream): Array<Errand> {
+    const waiting: Array<Errand> = []
+    this.opening.set(upstream, waiting)
+    const open = Effect.gen({ self: this }, function* () {
+      const scope = yield* Scope.fork(this.scope)
+      const port = yield* this.openAnywhere(upstream).pipe(
+        Scope.provide(scope),
+        Effect.onError(() => Scope.close(scope, Exit.void))
+      )
+      this.opening.delete(upstream)
+      const before = this.ports.get(upstream)
+      if (before !== undefined) this.draining.push(before)
+      this.ports.set(upstream, { port, scope })
+      for (const errand of waiting) errand.sendFrom(port)
+    })
+    const failed = (message: string) =>
+      Effect.map(Incidents, (incidents) => {
+        this.opening.delete(upstream)
+        // In a later turn: the errand that caused the opening may still have to be put in line.
+        queueMicrotask(() => {
+          for (const errand of waiting) {
+            runGuarded(incidents, BORDER, () => errand.onFailure(new NetworkFailure({ message, isUnsent: true })))
+          }
+        })
+      })
+    this.run(
+      open.pipe(
+        // Trouble on the way to this upstream alone: the sockets to the others go on.
+        Effect.catch(({ message }) => failed(message)),
+        Effect.catchDefect((defect) => {
+          this.isBroken = true
+          this.options.counters.add("defects")
+          return Effect.andThen(
+            Effect.logError("internal error while opening a socket", defect),
+            failed("internal error")
+          )
+        })
+      )
+    )
+    return waiting
+  }
+
+  /** Waits until the last exchange on it is over. */
+  readonly drained: Effect.Effect<void> = Effect.suspend(() =>
+    this.inFlight === 0 ? Effect.void : Effect.delay(this.drained, DRAIN_CHECK_MS)
+  )
+
+  /** Opens a socket to the first of the upstream's addresses that one can be opened to. */
+  private openAnywhere(upstream: Upstream): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
+    const { ttl, turn, counters, whereabouts } = this.options
+    const at = whereabouts.get(upstream)!
+    const openAt = (address: string) =>
+      UdpPort.open(
+        { address, port: upstream.endpoint.port },
+        ttl,
+        turn.nowMs(),
+        turn.refresh,
+        () => counters.add("upstream.strangers"),
+        isNamed(upstream.address) ? at : undefined
+      )
+    const tryAt = (address: string) => Effect.tapError(openAt(address), () => Effect.sync(() => at.passOver(address)))
+    return Effect.flatMap(at.current, ([first, ...others]) =>
+      others.reduce((trying, address) => Effect.catch(trying, () => tryAt(address)), tryAt(first!))
+    )
+  }
+
+  /**
+   * Whether a socket is to an address that is no longer used, because it is silent or another thread has found it so.
+   * The questions that wait there are sent to the next address.
+   *
+   * @param isLate whether a question has just been left unanswered
+   */
+  private isLeft(open: OpenPort, upstream: Upstream, isLate: boolean): boolean {
+    const { port } = open
+    const at = port.whereabouts!
+    if (port.address === at.first && at.isSilent(this.options.silenceMs, isLate)) at.passOver(port.address)
+    if (port.address === at.first || this.ports.get(upstream) !== open) return false
+    this.ports.delete(upstream)
+    this.draining.push(open)
+    port.leave()
+    return true
+  }
+
+  private readonly closeDrained: Effect.Effect<void> = Effect.suspend(() => {
+    for (const [upstream, open] of this.ports) {
+      if (open.port.whereabouts !== undefined) this.isLeft(open, upstream, false)
+      // The upstream is no longer in use.
+      if (!this.options.connections.has(upstream) && this.ports.delete(upstream)) this.draining.push(open)
+    }
+    const over = this.draining.filter(({ port }) => port.isIdle)
+    for (const open of over) this.draining.splice(this.draining.indexOf(open), 1)
+    return Effect.forEach(over, ({ scope }) => Scope.close(scope, Exit.void), { discard: true })
+  })
+}
+
+type Run = (effect: Effect.Effect<void, never, DatagramTransport>) => { readonly interruptUnsafe: () => void }

@@ -1,0 +1,68 @@
+/**
+ * What may be sent beyond the first attempt of each question.
+ *
+ * An attempt that follows because the one before is overdue takes a token, and every good answer brings one back. So while
+ * upstreams answer, lost datagrams are repaired however many there are; when they do not, no more than the burst is sent
+ * on top of the questions themselves. A hedge, sent before the first attempt is overdue, takes from a purse of its own
+ * that a tenth of the questions fill.
+ *
+ * No zone has more than half of the burst before its own answers bring it back: one that nobody can resolve would take what
+ * repairs the others' losses.
+ */
+import { zoneOf } from "../../dns/zone.ts"
+import { SEED } from "../../runtime/random.ts"
+
+const BURST = 500
+const BURST_OF_ZONE = 250
+const HEDGE_BURST = 100
+const HEDGES_PER_QUESTION = 0.1
+/** Zones share a cell by chance: then they share the burst. */
+const CELLS = 1024
+
+export class RetryBudget {
+  private retries = BURST
+  private hedges = HEDGE_BURST
+  /** Retries that zones have taken and not yet answered for. */
+  private readonly owed = new Uint16Array(CELLS)
+  private owedInAll = 0
+  private readonly seed: number
+
+  /** @param seed by which zones share cells; nobody outside may know it */
+  constructor(seed = SEED) {
+    this.seed = seed
+  }
+
+  onQuestion(): void {
+    if (this.hedges < HEDGE_BURST) this.hedges += HEDGES_PER_QUESTION
+  }
+
+  /** @param name that was asked for, in lower case */
+  onAnswer(name: Uint8Array): void {
+    if (this.retries < BURST) this.retries++
+    if (this.owedInAll === 0) return
+    const cell = this.cellOf(name)
+    if (this.owed[cell] === 0) return
+    this.owed[cell]!--
+    this.owedInAll--
+  }
+
+  takeRetry(name: Uint8Array): boolean {
+    const cell = this.cellOf(name)
+    if (this.retries < 1 || this.owed[cell]! >= BURST_OF_ZONE) return false
+    this.retries--
+    this.owed[cell]!++
+    this.owedInAll++
+    return true
+  }
+
+  takeHedge(name: Uint8Array): boolean {
+    if (this.hedges < 1 || this.owed[this.cellOf(name)]! >= BURST_OF_ZONE) return false
+    this.hedges--
+    return true
+  }
+
+  private cellOf(name: Uint8Array): number {
+    const zone = zoneOf(name, this.seed)
+    return (zone ^ (zone >>> 16)) & (CELLS - 1)
+  }
+}

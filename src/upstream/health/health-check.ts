@@ -1,0 +1,164 @@
+/**
+ * One check of one upstream. It is asked in turn a question that it has answered before, and one that any server can
+ * answer: the name servers of the root.
+ *
+ * It tells a broken upstream from a zone that nobody can resolve.
+ */
+import type { Question } from "../../dns/question.ts"
+import type { Response } from "../../dns/response.ts"
+import { runGuarded } from "../../runtime/guard.ts"
+import type { Incidents } from "../../runtime/incidents.ts"
+import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+import type { Counters } from "../../telemetry/counters.ts"
+import type { Attempt } from "../requester.ts"
+import type { Upstream } from "../upstream.ts"
+import { SILENCE } from "./breaker.ts"
+import { rootServers } from "./known-question.ts"
+
+/** An answer gets so long at least. */
+const MIN_TIMEOUT_MS = 250
+
+/** Who calls, as the log says it. */
+export const BORDER = "the check of an upstream"
+/** Where nothing was ever answered, EDNS may be why: the levels of it are tried in turn. */
+const LEVELS = 3
+
+export interface CheckOptions {
+  readonly wheel: TimerWheel["Service"]
+  readonly incidents: Incidents
+  readonly counters: Counters["Service"]
+  readonly attemptTimeoutMs: number
+  /** Sends an attempt's question; returns how to give it up. */
+  readonly begin: (attempt: Attempt) => { readonly giveUp: () => void }
+}
+
+export class HealthCheck implements Due {
+  private readonly upstream: Upstream
+  private readonly options: CheckOptions
+  private readonly onVerdict: (isWell: boolean) => void
+  private readonly underWay: Array<{ readonly giveUp: () => void }> = []
+  private readonly timeoutMs: number
+  private left: number
+  private turn: number
+  private pending = 0
+  private timer: Timer | undefined
+  private isOver = false
+
+  /**
+   * @param times that a question is sent at most: one lost datagram does not open a breaker
+   * @param turn how many questions it was checked by before
+   */
+  constructor(
+    upstream: Upstream,
+    options: CheckOptions,
+    times: number,
+    turn: number,
+    onVerdict: (isWell: boolean) => void
+  ) {
+    const { attemptTimeoutMs } = options
+    const usualMs = 2 * upstream.latency.patienceMs(attemptTimeoutMs)
+    this.upstream = upstream
+    this.options = options
+    this.left = times
+    this.turn = turn
+    this.timeoutMs = Math.min(attemptTimeoutMs / times, Math.max(MIN_TIMEOUT_MS, usualMs))
+    this.onVerdict = onVerdict
+  }
+
+  /** Sends the first question. */
+  start(): void {
+    try {
+      this.begin()
+    } catch (thrown) {
+      this.onDefect(thrown)
+    }
+  }
+
+  private begin(): void {
+    this.left--
+    this.pending++
+    this.timer = this.options.wheel.after(this.timeoutMs, this)
+    this.options.counters.add("upstream.probes")
+    const turn = this.turn++
+    const known = turn % 2 === 0 ? this.upstream.known.read() : undefined
+    const probe = new Probe(this.upstream, this, known ?? rootServers, turn % LEVELS, this.options.wheel.nowMs())
+    const errand = this.options.begin(probe)
+    if (this.isOver) errand.giveUp()
+    else this.underWay.push(errand)
+  }
+
+  fire(): void {
+    if (this.left > 0) this.begin()
+    else this.end(false)
+  }
+
+  /** It is over without a word on the upstream: what it was taken for it remains. */
+  onDefect(thrown: unknown): void {
+    this.options.incidents.onDefect(BORDER, thrown)
+    runGuarded(this.options.incidents, BORDER, () => this.end(this.upstream.breaker.isClosed))
+  }
+
+  /** Suspected of silence, any word clears it; of an error, one that is not this error. */
+  onResponse(rcode: number): void {
+    const { fault } = this.upstream.breaker
+    this.end(fault === SILENCE || rcode !== fault)
+  }
+
+  onFailure(): void {
+    if (--this.pending === 0) this.end(false)
+  }
+
+  /** It has said a moment ago that it is asked too much: it is there. */
+  onHeld(): void {
+    this.end(true)
+  }
+
+  private end(isWell: boolean): void {
+    if (this.isOver) return
+    this.isOver = true
+    if (this.timer !== undefined) this.options.wheel.cancel(this.timer)
+    for (const errand of this.underWay) errand.giveUp()
+    this.onVerdict(isWell)
+  }
+}
+
+class Probe implements Attempt {
+  readonly upstream: Upstream
+  readonly question: Question
+  readonly failures: number
+  readonly startedMs: number
+  transport: Attempt["transport"]
+  endedMs = 0
+  outcome: Attempt["outcome"] = "waiting"
+  rcode = -1
+  private readonly check: HealthCheck
+  private isOver = false
+
+  constructor(upstream: Upstream, check: HealthCheck, question: Question, failures: number, startedMs: number) {
+    this.upstream = upstream
+    this.check = check
+    // An object of its own: each probe is sent, whatever the one before waits for (`asked-once.ts`).
+    this.question = { ...question }
+    this.failures = failures
+    this.startedMs = startedMs
+    this.transport = upstream.transport
+  }
+
+  onResponse(response: Response): void {
+    this.check.onResponse(response.rcode)
+  }
+
+  onFailure(): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.check.onFailure()
+  }
+
+  onTrouble(): void {
+    this.onFailure()
+  }
+
+  onHeld(): void {
+    this.check.onHeld()
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * Where an upstream is that is known by a name: its addresses, asked of the bootstrap servers and kept.
+ *
+ * They are asked again in the background as their TTLs run out. The last good ones are kept for as long as no others
+ * are to be had. A name that is not known yet is asked for at growing pauses; the server runs meanwhile, and its other
+ * upstreams answer.
+ *
+ * The first of them is asked. One that does not answer, or cannot be reached, makes room for the next: for all
+ * resolvers of the thread, and, by a word in shared memory, for those of all threads.
+ */
+import { promises as dns } from "node:dns"
+import { Deferred, Effect, type Scope } from "effect"
+import { SocketError } from "../../io/datagram.ts"
+import { type Endpoint, formatEndpoint } from "../../io/endpoint.ts"
+import { messageOf } from "../../runtime/error-text.ts"
+import { stableHash } from "../../runtime/stable-hash.ts"
+import { Word } from "../health/shared-state.ts"
+
+export interface Found {
+  /** At least one. */
+  readonly addresses: ReadonlyArray<string>
+  readonly ttlSeconds: number
+}
+
+/** Asks where a name is. */
+export type FindName = (name: string) => Effect.Effect<Found, LookupFailed>
+
+export class LookupFailed {
+  readonly _tag = "LookupFailed"
+  readonly message: string
+
+  constructor(message: string) {
+    this.message = message
+  }
+}
+
+const ASK_MS = 2_000
+const ASK_TIMES = 2
+const MIN_REFRESH_SECONDS = 30
+const MAX_REFRESH_SECONDS = 3_600
+const FIRST_PAUSE_MS = 500
+const MAX_PAUSE_MS = 60_000
+/** A question that is asked again sooner was not waited for. */
+const LATE_MS = 40
+/** Silence so short a time after an address was left was that address's. */
+const LATELY_MS = 10_000
+
+/** What those that look after addresses share. */
+export interface Watching {
+  readonly nowMs: () => number
+  /** What all threads know of the upstream: in `Word.Address`, the hash of the address that is asked. */
+  readonly words: Int32Array
+}
+
+/**
+ * Asks these servers, A and AAAA (RFC 3596), by Node's own resolver; one of the two is enough.
+ *
+ * @param servers those of the moment
+ */
+export const findBy = (servers: () => ReadonlyArray<Endpoint>): FindName => {
+  return (name) =>
+    Effect.promise(() => {
+      const resolver = new dns.Resolver({ timeout: ASK_MS, tries: ASK_TIMES })
+      resolver.setServers(servers().map(formatEndpoint))
+      return Promise.allSettled([resolver.resolve6(name, { ttl: true }), resolver.resolve4(name, { ttl: true })])
+    }).pipe(
+      Effect.flatMap((results) => {
+        const records = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []))
+        if (records.length > 0) {
+          const ttlSeconds = Math.min(...records.map(({ ttl }) => ttl))
+          return Effect.succeed({ addresses: records.map(({ address }) => address), ttlSeconds })
+        }
+        const reasons = results.flatMap((result) => (result.status === "rejected" ? [messageOf(result.reason)] : []))
+        return Effect.fail(new LookupFailed(reasons.at(-1) ?? "no addresses"))
+      })
+    )
+}
+
+export class Whereabouts {
+  private addresses: ReadonlyArray<string> = []
+  private failure: string | undefined
+  /** Done when the first answer, good or bad, is there. */
+  private readonly isAsked = Deferred.makeUnsafe<void>()
+  private readonly remote: Endpoint
+  private readonly watching: Watching
+  /** What the shared word was when it was looked at last. */
+  private seenWord = 0
+  /** Those that have answered since they were left last. */
+  private readonly proven = new Set<string>()
+  /** Since when the first owes an answer; undefined where it owes none. */
+  private owesSinceMs: number | undefined
+  private movedMs = Number.NEGATIVE_INFINITY
+
+  private constructor(remote: Endpoint, watching: Watching) {
+    this.remote = remote
+    this.watching = watching
+  }
+
+  /** Of an upstream that has an address of its own. */
+  static fixed(remote: Endpoint, watching: Watching): Whereabouts {
+    const whereabouts = new Whereabouts(remote, watching)
+    whereabouts.addresses = [remote.address]
+    Deferred.doneUnsafe(whereabouts.isAsked, Effect.void)
+    return whereabouts
+  }
+
+  /** Of an upstream with a name, which is asked for as long as the scope lives. */
+  static followed(
+    remote: Endpoint,
+    watching: Watching,
+    find: FindName
+  ): Effect.Effect<Whereabouts, never, Scope.Scope> {
+    const whereabouts = new Whereabouts(remote, watching)
+    return Effect.as(Effect.forkScoped(whereabouts.follow(find)), whereabouts)
+  }
+
+  /** The addresses as far as they are known; waits for the first answer where it is on its way. */
+  get current(): Effect.Effect<ReadonlyArray<string>, SocketError> {
+    return Effect.andThen(
+      Deferred.await(this.isAsked),
+      Effect.suspend(() => {
+        this.followOthers()
+        return this.addresses.length > 0
+          ? Effect.succeed(this.addresses)
+          : Effect.fail(
+              new SocketError({ endpoint: formatEndpoint(this.remote), message: `no address: ${this.failure}` })
+            )
+      })
+    )
+  }
+
+  /** Addresses besides the first. */
+  get others(): number {
+    return Math.max(0, this.addresses.length - 1)
+  }
+
+  /** The one to be asked, as far as any is known. */
+  get first(): string | undefined {
+    this.followOthers()
+    return this.addresses[0]
+  }
+
+  /** Whether an address was left a moment ago. */
+  get hasMovedLately(): boolean {
+    return this.watching.nowMs() - this.movedMs < LATELY_MS
+  }
+
+  /** A question was sent to the first. */
+  asked(): void {
+    this.owesSinceMs ??= this.watching.nowMs()
+  }
+
+  /** An address has answered. */
+  heard(address: string): void {
+    if (address === this.addresses[0]) this.owesSinceMs = undefined
+    if (!this.proven.has(address)) this.proven.add(address)
+  }
+
+  /**
+   * Whether the first has been silent for so long that another is to be asked: one that has never answered need only be
+   * late for one question.
+   *
+   * @param limitMs for one that has answered before
+   * @param isLate whether it has just left a question unanswered
+   */
+  isSilent(limitMs: number, isLate: boolean): boolean {
+    if (this.owesSinceMs === undefined || this.others === 0) return false
+    const silentMs = this.watching.nowMs() - this.owesSinceMs
+    return silentMs >= (isLate && !this.proven.has(this.addresses[0]!) ? LATE_MS : limitMs)
+  }
+
+  /** The address was found to work: it is tried first from now on. */
+  prefer(address: string | undefined): void {
+    if (address === undefined || !this.addresses.includes(address)) return
+    this.heard(address)
+    if (this.addresses[0] !== address) this.begin([address, ...this.addresses.filter((other) => other !== address)])
+  }
+
+  /** The address does not answer: it is tried last from now on, after those that have answered and the others. */
+  passOver(address: string): void {
+    this.proven.delete(address)
+    if (this.addresses[0] !== address || this.others === 0) return
+    const others = this.addresses.slice(1)
+    const proven = others.filter((other) => this.proven.has(other))
+    this.begin([...proven, ...others.filter((other) => !this.proven.has(other)), address])
+  }
+
+  private begin(addresses: ReadonlyArray<string>): void {
+    this.moveTo(addresses)
+    this.seenWord = wordOf(addresses[0]!)
+    Atomics.store(this.watching.words, Word.Address, this.seenWord)
+  }
+
+  private moveTo(addresses: ReadonlyArray<string>): void {
+    this.addresses = addresses
+    this.owesSinceMs = undefined
+    this.movedMs = this.watching.nowMs()
+  }
+
+  /** Goes where another thread has gone. */
+  private followOthers(): void {
+    const word = this.watching.words[Word.Address]!
+    if (word === this.seenWord) return
+    this.seenWord = word
+    const address = this.addresses.find((other) => wordOf(other) === word)
+    if (address === undefined || address === this.addresses[0]) return
+    this.moveTo([address, ...this.addresses.filter((other) => other !== address)])
+  }
+
+  private follow(find: FindName): Effect.Effect<never> {
+    const name = this.remote.address
+    let pauseMs = 0
+    const ask = Effect.gen({ self: this }, function* () {
+      const found = yield* Effect.result(find(name))
+      if (found._tag === "Success") {
+        if (this.failure !== undefined) yield* Effect.logInfo(`${name} is found again`, found.success.addresses)
+        this.failure = undefined
+        pauseMs = 0
+        this.keep(found.success.addresses)
+        Deferred.doneUnsafe(this.isAsked, Effect.void)
+        const { ttlSeconds } = found.success
+        return 1000 * Math.max(MIN_REFRESH_SECONDS, Math.min(MAX_REFRESH_SECONDS, ttlSeconds))
+      }
+      const { message } = found.failure
+      const has = this.addresses.length > 0 ? "the addresses known so far are kept" : "it cannot be asked yet"
+      if (this.failure !== message) yield* Effect.logWarning(`${name} is not found, ${has}: ${message}`)
+      this.failure = message
+      Deferred.doneUnsafe(this.isAsked, Effect.void)
+      pauseMs = Math.min(MAX_PAUSE_MS, pauseMs === 0 ? FIRST_PAUSE_MS : pauseMs * 2)
+      return pauseMs
+    })
+    return Effect.forever(Effect.flatMap(ask, Effect.sleep))
+  }
+
+  /** The one that was first stays first where it is still among them; at the start, the one that other threads ask. */
+  private keep(addresses: ReadonlyArray<string>): void {
+    const first = this.addresses[0]
+    const word = this.watching.words[Word.Address]!
+    const kept = addresses.find((address) => address === first) ?? addresses.find((address) => wordOf(address) === word)
+    this.addresses = kept === undefined ? addresses : [kept, ...addresses.filter((address) => address !== kept)]
+    if (this.addresses[0] !== first) this.owesSinceMs = undefined
+    for (const address of this.proven) if (!addresses.includes(address)) this.proven.delete(address)
+  }
+}
+
+const wordOf = (address: string): number => stableHash(Buffer.from(address))

@@ -1,0 +1,337 @@
+/**
+ * The connections to one upstream: few, kept, and shared by all who ask.
+ *
+ * Each lives in a fiber of its own, from its opening to its end (docs/decisions/0011-encrypted-upstreams.md says why
+ * not in a `Pool`). A question takes the first connection that is not busy; where all are, another is opened, up to a
+ * number. Where none has room, questions stand in line.
+ */
+import { Deferred, Effect, FiberSet, type Scope } from "effect"
+import type { Option } from "../../dns/question.ts"
+import type { SocketError } from "../../io/datagram.ts"
+import { guarded, runGuarded } from "../../runtime/guard.ts"
+import type { Incidents } from "../../runtime/incidents.ts"
+import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+import { type Exchange, NetworkFailure } from "../requester.ts"
+import { AnswerOrder, type Order, type SeenOrder } from "./answer-order.ts"
+import { AskedOnce } from "./asked-once.ts"
+import { Call, type Connection, type Owner } from "./connection.ts"
+import { Lifetime } from "./lifetime.ts"
+import { Line } from "./request-queue.ts"
+import { Throttle } from "./throttle.ts"
+
+/** Open and not to be left. Suspect ones that are still listened to are besides. */
+const MAX_OPEN = 4
+/** Where one connection carries few questions well: they wait for each other, or it is closed after a few. */
+const MAX_OPEN_OF_POOR = 8
+const MAX_ALIVE = 12
+/** Questions that wait on a connection before another is opened. */
+const BUSY = 64
+/** The same where they wait for each other. */
+const BUSY_IN_ORDER = 1
+/**
+ * Connections that may end under one question until it counts as the upstream's failure, where they had answered: a
+ * server that closes after each answer is asked on, each time for fewer.
+ */
+const MAX_LOSSES = 16
+/** And where they had not: an upstream that is broken is left soon. */
+const MAX_LOSSES_OF_FRESH = 1
+/** So many it takes at most while others are being opened. */
+const SHARE_IN_ORDER = 8
+/** Connections on which a question may find itself behind a slow one, and go to the next. */
+const MAX_MOVES = 4
+/** Who calls, as the log says it. */
+const BORDER = "the connections to an upstream"
+/** So long after a failure no connection is opened beside others that work. */
+const NO_MORE_MS = 1_000
+
+/** Opens a connection; its owner is told what becomes of it. It takes so many questions in all as `lifetime` says. */
+export type OpenConnection = (owner: Owner, lifetime: number) => Effect.Effect<Connection, SocketError, Scope.Scope>
+
+export interface ConnectionsOptions {
+  readonly open: OpenConnection
+  readonly incidents: Incidents
+  readonly wheel: TimerWheel["Service"]
+  readonly onBatch: () => void
+  readonly silenceMs: () => number
+  /** A question that would have to wait for so long until it may be asked is not kept. */
+  readonly patientMs: number
+  readonly onStranger: () => void
+  /** A question has to wait, for the upstream is asked too much. */
+  readonly onHeld: () => void
+  /** Told why a connection could not be opened. */
+  readonly onRefused: (error: SocketError) => Effect.Effect<void>
+  readonly onOpened: Effect.Effect<void>
+}
+
+interface Member {
+  readonly connection: Connection
+  readonly isOver: Deferred.Deferred<void>
+}
+
+export class Connections implements Owner, Due {
+  readonly wheel: TimerWheel["Service"]
+  readonly incidents: Incidents
+  readonly onBatch: () => void
+  readonly silenceMs: () => number
+  readonly onStranger: () => void
+  private members: ReadonlyArray<Member> = []
+  private opening = 0
+  private refusedMs = Number.NEGATIVE_INFINITY
+  private readonly answerOrder = new AnswerOrder()
+  private pause: Timer | undefined
+  private readonly once = new AskedOnce()
+  private readonly lifetime = new Lifetime()
+  private readonly throttle = new Throttle()
+  private readonly line = new Line()
+  private readonly options: ConnectionsOptions
+  private readonly run: (effect: Effect.Effect<void>) => unknown
+
+  private constructor(options: ConnectionsOptions, run: (effect: Effect.Effect<void>) => unknown) {
+    this.options = options
+    this.wheel = options.wheel
+    this.incidents = options.incidents
+    this.onBatch = options.onBatch
+    this.silenceMs = options.silenceMs
+    this.onStranger = options.onStranger
+    this.run = run
+  }
+
+  /** None is open yet; those that open live no longer than the scope. */
+  static make(options: ConnectionsOptions): Effect.Effect<Connections, never, Scope.Scope> {
+    return Effect.map(FiberSet.makeRuntime<never, void, never>(), (run) => new Connections(options, run))
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.members.length
+  }
+
+  ask(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>): Call {
+    const call = new Call(exchange, edns, options)
+    const before = this.once.find(call)
+    if (before === undefined) {
+      this.place(call)
+    } else {
+      before.join(call)
+      if (before.connection === undefined) exchange.onHeld()
+    }
+    return call
+  }
+
+  /** Nobody waits for it any more. */
+  giveUp(call: Call): void {
+    call.giveUp()
+    call.twin?.giveUp()
+  }
+
+  onRoom(): void {
+    while (!this.line.isEmpty) {
+      const connection = this.choose()
+      if (connection === undefined) break
+      this.give(connection, this.line.take()!)
+    }
+    if (!this.line.isEmpty) this.grow()
+  }
+
+  onClosed(connection: Connection): void {
+    const member = this.members.find((member) => member.connection === connection)
+    if (member === undefined) return
+    this.members = this.members.filter((other) => other !== member)
+    Deferred.doneUnsafe(member.isOver, Effect.void)
+    this.grow()
+  }
+
+  onLost(call: Call, message: string, wasGood: boolean): void {
+    call.connection = undefined
+    const isAskedElsewhere = call.twin !== undefined && !call.twin.isOver
+    if (!isAskedElsewhere && call.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH)) this.place(call)
+    else call.onFailure(new NetworkFailure({ message }))
+  }
+
+  onShortLife(answers: number): void {
+    this.lifetime.onClosedAfter(answers, this.wheel.nowMs())
+  }
+
+  onHeldUp(by: Call): void {
+    this.once.add(by)
+  }
+
+  onSilent(calls: ReadonlyArray<Call>): void {
+    for (const call of calls) {
+      const isTwice = call.twin?.isOver === false
+      if (call.isOver || call.moves >= MAX_MOVES || (isTwice && call.moves === 0)) continue
+      const copy = new Call(call.exchange, call.edns, call.options)
+      copy.moves = call.moves + 1
+      // On two connections at most: the copy that stands behind a slow one goes, what the exchange asked for stays.
+      const stays = isTwice ? call.twin! : call
+      if (isTwice) call.giveUp()
+      stays.twin = copy
+      copy.twin = stays
+      this.place(copy)
+    }
+  }
+
+  onBusy(call: Call, waitMs: number | undefined, message: string): void {
+    const nowMs = this.wheel.nowMs()
+    call.connection = undefined
+    this.throttle.onRefused(this.waiting, waitMs, nowMs)
+    if (this.throttle.waitMs(nowMs) >= this.options.patientMs) call.onFailure(new NetworkFailure({ message }))
+    else this.hold(call, true)
+  }
+
+  onAnswered(): void {
+    if (this.throttle.isSet) this.throttle.onAnswered(this.wheel.nowMs())
+  }
+
+  onOrder(order: SeenOrder): void {
+    this.answerOrder.onSeen(order, this.wheel.nowMs())
+  }
+
+  get order(): Order {
+    return this.answerOrder.at(this.wheel.nowMs())
+  }
+
+  /** The upstream may be asked again. */
+  fire(): void {
+    this.pause = undefined
+    this.onRoom()
+    this.goOnLater()
+  }
+
+  private goOnLater(): void {
+    if (this.pause !== undefined || this.line.isEmpty) return
+    const waitMs = this.throttle.waitMs(this.wheel.nowMs())
+    if (waitMs > 0) this.pause = this.wheel.after(waitMs, this)
+  }
+
+  private get waiting(): number {
+    let waiting = 0
+    for (const { connection } of this.members) waiting += connection.waiting
+    return waiting
+  }
+
+  private get mayAsk(): boolean {
+    return !this.throttle.isSet || this.throttle.hasRoom(this.waiting, this.wheel.nowMs())
+  }
+
+  private get busy(): number {
+    return this.order === "kept" ? BUSY_IN_ORDER : BUSY
+  }
+
+  private place(call: Call): void {
+    if (this.throttle.isSet && this.throttle.waitMs(this.wheel.nowMs()) >= this.options.patientMs) {
+      this.refuse(call)
+      return
+    }
+    const connection = this.choose()
+    if (connection !== undefined) {
+      this.give(connection, call)
+      if (connection.waiting > this.busy) this.grow()
+    } else if (this.mayAsk) {
+      this.line.add(call)
+      this.grow()
+    } else {
+      this.hold(call)
+    }
+  }
+
+  /** It waits until the upstream may be asked more. */
+  private hold(call: Call, hasWaited = false): void {
+    if (hasWaited) this.line.addFirst(call)
+    else this.line.add(call)
+    this.once.add(call)
+    this.options.onHeld()
+    call.exchange.onHeld()
+    this.goOnLater()
+  }
+
+  /** In a later turn: the caller must not be told of a failure while it is still in `ask`. */
+  private refuse(call: Call): void {
+    queueMicrotask(
+      guarded(this.incidents, BORDER, () => {
+        if (!call.isOver) call.onFailure(new NetworkFailure({ message: "the upstream is asked too much" }))
+      })
+    )
+  }
+
+  private give(connection: Connection, call: Call): void {
+    call.connection = connection
+    connection.ask(call)
+  }
+
+  /** The first that is not busy, else the least busy; undefined where none has room. */
+  private choose(): Connection | undefined {
+    if (!this.mayAsk) return undefined
+    const { busy } = this
+    const most = busy < BUSY && this.opening > 0 ? SHARE_IN_ORDER : Number.POSITIVE_INFINITY
+    let least: Connection | undefined
+    for (const { connection } of this.members) {
+      if (connection.room <= 0 || connection.waiting >= most) continue
+      if (connection.waiting < busy) return connection
+      if (least === undefined || connection.waiting < least.waiting) least = connection
+    }
+    return least
+  }
+
+  /** Opens connections where those that are there, or are being opened, will not do. */
+  private grow(): void {
+    const { busy } = this
+    const nowMs = this.wheel.nowMs()
+    const lifetime = this.lifetime.at(nowMs)
+    let usable = 0
+    let isCrowded = true
+    for (const { connection } of this.members) {
+      if (!connection.isUsable) continue
+      usable++
+      isCrowded &&= connection.waiting >= busy || connection.room <= 0
+    }
+    if (usable > 0 && nowMs - this.refusedMs < NO_MORE_MS) return
+    if (!this.mayAsk) return
+    const inLine = this.line.isEmpty ? 0 : this.line.size
+    const crowd = usable > 0 && isCrowded ? 1 : 0
+    const wanted = Math.max(crowd, Math.ceil(inLine / Math.min(busy, lifetime)))
+    const most = busy < BUSY || lifetime < BUSY ? MAX_OPEN_OF_POOR : MAX_OPEN
+    const allowed = Math.min(most - usable, MAX_ALIVE - this.members.length)
+    while (this.opening < Math.min(wanted, allowed)) {
+      this.opening++
+      this.run(this.live)
+    }
+  }
+
+  /** A connection's life, from its opening to its end. */
+  private readonly live: Effect.Effect<void> = Effect.suspend(() => {
+    let isOpening = true
+    const opened = (): void => {
+      if (isOpening) this.opening--
+      isOpening = false
+    }
+    const life = Effect.flatMap(this.options.open(this, this.lifetime.at(this.wheel.nowMs())), (connection) => {
+      opened()
+      if (connection.isOver) return Effect.void
+      const member: Member = { connection, isOver: Deferred.makeUnsafe<void>() }
+      this.members = [...this.members, member]
+      this.onRoom()
+      return Effect.andThen(this.options.onOpened, Deferred.await(member.isOver))
+    })
+    // In a later turn: whoever asked is not told of a failure before the asking is over.
+    return Effect.andThen(Effect.yieldNow, Effect.scoped(life)).pipe(
+      Effect.catch((error) => {
+        opened()
+        this.onRefused(error)
+        return this.options.onRefused(error)
+      }),
+      Effect.catchDefect((thrown) => Effect.sync(() => this.incidents.onDefect(BORDER, thrown))),
+      Effect.ensuring(Effect.sync(opened))
+    )
+  })
+
+  private onRefused({ message }: SocketError): void {
+    this.refusedMs = this.wheel.nowMs()
+    // Where others are open or on their way, those in line wait for them.
+    if (this.opening > 0 || this.members.some(({ connection }) => connection.isUsable)) return
+    // Those who come back at once wait for the next connection.
+    for (const call of this.line.takeAll()) {
+      runGuarded(this.incidents, BORDER, () => call.onFailure(new NetworkFailure({ message, isUnsent: true })))
+    }
+  }
+}

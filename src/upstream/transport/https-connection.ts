@@ -1,0 +1,275 @@
+/**
+ * One HTTP/2 connection to an upstream of DNS over HTTPS: each question is a request of its own, many at once
+ * (RFC 8484, RFC 9113).
+ */
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type OutgoingHttpHeaders
+} from "node:http2"
+import type { Socket } from "node:net"
+import type { HttpsAddress } from "../../config/upstream-address.ts"
+import { PADDED_BLOCK, writeQuery } from "../../dns/question.ts"
+import { MAX_UDP_SIZE } from "../../dns/reply.ts"
+import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../../dns/response.ts"
+import { lessAge } from "../../dns/ttl.ts"
+import { MAX_SENT } from "../../io/datagram.ts"
+import { guarded, runGuarded } from "../../runtime/guard.ts"
+import { OpenTable } from "../../runtime/open-table.ts"
+import { GarbageReceived } from "../requester.ts"
+import { type Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
+import { MEDIA_TYPE, type Outcome, Request, type RequestOwner } from "./https-request.ts"
+import { Vigil, WatchedConnection } from "./liveness-monitor.ts"
+
+/** Requests at once, where the server allows more, or has not yet said how many (RFC 9113 §6.5.2). */
+const MAX_STREAMS = 256
+const UNTIL_TOLD = 100
+/** An answer so short a time ago says that the server works. */
+const LATELY_MS = 10_000
+/** The same message makes the same request, for caches on its way (RFC 8484 §4.1). */
+const ID = 0
+
+/** Who calls, as the log says it. */
+const BORDER = "a connection to an upstream"
+
+const room = new Uint8Array(MAX_SENT)
+
+export interface HttpsOptions {
+  readonly owner: Owner
+  readonly ttl: TtlBounds
+  /** Questions that it takes in all. */
+  readonly lifetime: number
+  readonly address: HttpsAddress
+}
+
+export class HttpsConnection implements Connection, RequestOwner {
+  private asked = 0
+  private answered = 0
+  private messageMs = Number.NEGATIVE_INFINITY
+  /** Streams that were refused for their body, as it seems. */
+  private refusals = 0
+  /** Questions below this number were asked before the server had said that it takes fewer at once. */
+  private tooMany = 0
+  isOver = false
+  private method: HttpsAddress["method"]
+  /** The server takes no more requests (GOAWAY). */
+  private isLeaving = false
+  private readonly session: ClientHttp2Session
+  private readonly options: HttpsOptions
+  private readonly vigil: Vigil
+  private readonly requests = new OpenTable<Request, number>(
+    ({ call }) => call.id,
+    ({ call }, id) => call.id === id
+  )
+
+  constructor(socket: Socket, options: HttpsOptions) {
+    this.options = options
+    const { owner, address } = options
+    this.method = address.method
+    this.session = connect(`https://${address.authority}`, {
+      createConnection: () => socket,
+      settings: { enablePush: false }
+    })
+    this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
+    this.session.on(
+      "goaway",
+      this.guard((_code: number, lastId: number) => this.onGoaway(lastId))
+    )
+    this.session.on(
+      "remoteSettings",
+      this.guard(() => this.onSettings())
+    )
+    this.session.on(
+      "error",
+      this.guard((error: Error) => this.onEnd(error.message))
+    )
+    this.session.on(
+      "close",
+      this.guard(() => this.onEnd("the upstream closed the connection"))
+    )
+  }
+
+  /** All that waits on it is awaited: a stream that is given up is closed. */
+  get awaited(): number {
+    return this.waiting
+  }
+
+  get waiting(): number {
+    return this.requests.size
+  }
+
+  get isUsable(): boolean {
+    const isSpent = this.asked >= this.options.lifetime
+    const isOpen = !this.isOver && !this.session.closed && !this.session.destroyed
+    return isOpen && !this.isLeaving && !isSpent && !this.vigil.isSuspect
+  }
+
+  get room(): number {
+    if (!this.isUsable) return 0
+    return Math.min(this.allowed - this.waiting, this.options.lifetime - this.asked)
+  }
+
+  /** Requests at once. */
+  private get allowed(): number {
+    return Math.min(this.session.remoteSettings.maxConcurrentStreams ?? UNTIL_TOLD, MAX_STREAMS)
+  }
+
+  /** The server may allow more at once than before, or fewer: then it refuses the others for that alone. */
+  private onSettings(): void {
+    if (this.waiting > this.allowed) this.tooMany = this.asked
+    this.options.owner.onRoom()
+  }
+
+  ask(call: Call): void {
+    const { exchange, edns, options } = call
+    const length = writeQuery(room, ID, exchange.question, MAX_UDP_SIZE, edns, options, PADDED_BLOCK)
+    const message = Buffer.from(room.subarray(0, length))
+    this.vigil.asked()
+    call.id = this.asked++
+    this.requests.add(new Request(this, call, this.method, this.send(message)))
+  }
+
+  forget(call: Call): void {
+    this.requests.get(call.id, call.id)?.cancel()
+  }
+
+  heard(): void {
+    this.options.owner.onBatch()
+    this.vigil.heard()
+  }
+
+  onOver(request: Request, outcome: Outcome | undefined, code: number): void {
+    if (!this.requests.delete(request)) return
+    const { call } = request
+    const { owner } = this.options
+    if (outcome !== undefined) this.answered++
+    if (!call.isOver) {
+      if (outcome === undefined) this.onReset(call, request.method, code)
+      else if (outcome.kind === "message") this.receive(call, outcome.message, outcome.ageSeconds)
+      else if (outcome.kind === "busy" && (outcome.isCertain || this.hasAnsweredLately)) {
+        owner.onBusy(call, outcome.waitMs, outcome.failure.message)
+      } else call.onFailure(outcome.failure)
+    }
+    owner.onRoom()
+    this.leaveWhenDone()
+  }
+
+  /**
+   * A stream ended without a response. A refused one was not processed (RFC 9113 §8.7): the connection is ending, or
+   * there are too many streams.
+   *
+   * Knot Resolver takes one body at a time, and refuses others that come meanwhile. A server has to support both
+   * methods (RFC 8484 §4.1), and GET has no body: this connection uses GET after the second refusal. One alone says
+   * little.
+   */
+  private onReset(call: Call, method: HttpsAddress["method"], code: number): void {
+    const { owner } = this.options
+    const message = "the upstream reset the stream"
+    const isRefused = code === constants.NGHTTP2_REFUSED_STREAM
+    const isOfRequest = isRefused && !this.isLeaving && call.id >= this.tooMany
+    if (isOfRequest && method === "POST") {
+      if (++this.refusals > 1) this.method = "GET"
+    } else if (isOfRequest || (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && !this.isLeaving)) {
+      owner.onBusy(call, undefined, message)
+      return
+    }
+    owner.onLost(call, message, isRefused || this.answered > 0)
+  }
+
+  /** A PING has to be answered (RFC 9113 §6.7). Where it is not, all questions are asked on another connection too. */
+  onSilence(times: number): void {
+    if (this.isOver || this.session.destroyed) return
+    if (times === 2) this.options.owner.onSilent(this.requests.values().map(({ call }) => call))
+    if (times > 1) return
+    this.session.ping(
+      this.guard((error: Error | null) => {
+        if (error === null) this.heard()
+      })
+    )
+  }
+
+  break(message: string): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.vigil.end()
+    const { owner } = this.options
+    this.session.destroy()
+    runGuarded(owner.incidents, BORDER, () => owner.onClosed(this))
+    for (const request of this.requests.values()) {
+      this.requests.delete(request)
+      const { call } = request
+      if (!call.isOver) runGuarded(owner.incidents, BORDER, () => owner.onLost(call, message, this.answered > 0))
+    }
+  }
+
+  /** A stream's event threw: its question fails, the others on the connection go on. */
+  onDefect(request: Request, thrown: unknown): void {
+    const { incidents } = this.options.owner
+    incidents.onDefect(BORDER, thrown)
+    runGuarded(incidents, BORDER, () => {
+      this.requests.delete(request)
+      request.cancel()
+      request.call.onDefect()
+    })
+  }
+
+  /** What throws ends the connection: what waits on it is asked elsewhere. */
+  private guard<Arguments extends ReadonlyArray<unknown>>(callback: (...args: Arguments) => void) {
+    return guarded(this.options.owner.incidents, BORDER, callback, () => this.break("internal error"))
+  }
+
+  /** The server takes no more; streams above this id it has not looked at (RFC 9113 §6.8). */
+  private onGoaway(lastId: number): void {
+    this.isLeaving = true
+    const isAnyLeftOut = this.requests.values().some(({ streamId }) => streamId > lastId)
+    if (isAnyLeftOut) this.options.owner.onShortLife((lastId + 1) >>> 1)
+    this.leaveWhenDone()
+  }
+
+  private onEnd(message: string): void {
+    if (this.waiting > 0 && !this.isLeaving && !this.isOver) this.options.owner.onShortLife(this.answered)
+    this.break(message)
+  }
+
+  private send(message: Buffer): ClientHttp2Stream {
+    const { path, authority } = this.options.address
+    const { method } = this
+    const headers: OutgoingHttpHeaders = {
+      ":method": method,
+      ":scheme": "https",
+      ":authority": authority,
+      ":path": method === "POST" ? path : `${path}?dns=${message.toString("base64url")}`,
+      accept: MEDIA_TYPE
+    }
+    if (method === "GET") return this.session.request(headers, { endStream: true })
+    const stream = this.session.request({ ...headers, "content-type": MEDIA_TYPE, "content-length": message.length })
+    stream.end(message)
+    return stream
+  }
+
+  private receive(call: Call, message: Uint8Array, ageSeconds: number): void {
+    const { exchange } = call
+    const { owner } = this.options
+    this.messageMs = owner.wheel.nowMs()
+    owner.onAnswered()
+    // Whose answer it is, the stream says; an id of their own is what some servers give it.
+    const id = message.length < 2 ? ID : (message[0]! << 8) | message[1]!
+    const isReply = matchReply(message, message.length, id, exchange.question) !== ReplyMatch.Stranger
+    if (isReply && ageSeconds > 0) lessAge(message, message.length, ageSeconds)
+    const response = isReply ? normalise(message, message.length, exchange.question, this.options.ttl) : undefined
+    if (response === undefined) call.onFailure(new GarbageReceived())
+    else call.onResponse(response)
+  }
+
+  /** A server that answers others is not out of order. */
+  private get hasAnsweredLately(): boolean {
+    return this.options.owner.wheel.nowMs() - this.messageMs < LATELY_MS
+  }
+
+  private leaveWhenDone(): void {
+    if (this.waiting > 0) return
+    if (this.isLeaving || this.asked >= this.options.lifetime) this.break("the connection's time is over")
+  }
+}

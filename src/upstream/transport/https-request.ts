@@ -1,0 +1,125 @@
+/** One question's request over HTTPS, and what the response to it is (RFC 8484). */
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from "node:http2"
+import type { HttpsAddress } from "../../config/upstream-address.ts"
+import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
+import { type AttemptFailure, GarbageReceived, NetworkFailure } from "../requester.ts"
+import type { Call } from "./connection.ts"
+import { retryAfterMs } from "./retry-after.ts"
+
+export const MEDIA_TYPE = "application/dns-message"
+const TOO_MANY_REQUESTS = 429
+const SERVICE_UNAVAILABLE = 503
+
+/** The connection that a request is on. */
+export interface RequestOwner {
+  /** Something came in. */
+  readonly heard: () => void
+  /**
+   * The request's stream is over.
+   *
+   * @param outcome what came of it; undefined where the server ended it with nothing
+   * @param code of the stream's end (RFC 9113 §7)
+   */
+  readonly onOver: (request: Request, outcome: Outcome | undefined, code: number) => void
+  /** What one of its stream's events began threw. */
+  readonly onDefect: (request: Request, thrown: unknown) => void
+}
+
+type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader
+
+export type Outcome =
+  | { readonly kind: "message"; readonly message: Uint8Array; readonly ageSeconds: number }
+  | { readonly kind: "failure"; readonly failure: AttemptFailure }
+  /**
+   * It is asked too much, and wants to be asked again after so long, if it says so; where it is not certain, it may be out of
+   * order instead.
+   */
+  | {
+      readonly kind: "busy"
+      readonly failure: NetworkFailure
+      readonly waitMs: number | undefined
+      readonly isCertain: boolean
+    }
+
+/** One question's stream. */
+export class Request {
+  readonly call: Call
+  readonly method: HttpsAddress["method"]
+  private readonly connection: RequestOwner
+  private readonly stream: ClientHttp2Stream
+  private ageSeconds = 0
+  private body: Buffer | undefined
+  private hasThrown = false
+
+  constructor(connection: RequestOwner, call: Call, method: HttpsAddress["method"], stream: ClientHttp2Stream) {
+    this.connection = connection
+    this.call = call
+    this.method = method
+    this.stream = stream
+    stream.on("response", (headers) => this.guard(() => this.onHeaders(headers)))
+    stream.on("data", (chunk: Buffer) => this.guard(() => this.onData(chunk)))
+    stream.on("end", () => this.guard(() => this.onEnd()))
+    stream.on("error", () => {})
+    stream.on("close", () => this.guard(() => connection.onOver(this, undefined, stream.rstCode)))
+  }
+
+  private guard(callback: () => void): void {
+    if (this.hasThrown) return
+    try {
+      callback()
+    } catch (thrown) {
+      this.hasThrown = true
+      this.connection.onDefect(this, thrown)
+    }
+  }
+
+  /** 0 before it was sent. */
+  get streamId(): number {
+    return this.stream.id ?? 0
+  }
+
+  cancel(): void {
+    this.stream.close(constants.NGHTTP2_CANCEL)
+  }
+
+  private onHeaders(headers: Headers): void {
+    this.connection.heard()
+    const refusal = refusalOf(headers)
+    const age = Number(headers.age ?? 0)
+    this.ageSeconds = Number.isInteger(age) && age > 0 ? Math.min(age, 0x7fffffff) : 0
+    if (refusal !== undefined) this.finish(refusal)
+  }
+
+  private onData(chunk: Buffer): void {
+    this.connection.heard()
+    this.body = this.body === undefined ? chunk : Buffer.concat([this.body, chunk])
+    if (this.body.length > MAX_MESSAGE_SIZE) this.finish({ kind: "failure", failure: new GarbageReceived() })
+  }
+
+  private onEnd(): void {
+    if (this.body === undefined) return
+    this.finish({ kind: "message", message: this.body, ageSeconds: this.ageSeconds })
+  }
+
+  private finish(outcome: Outcome): void {
+    if (outcome.kind !== "message") this.cancel()
+    this.connection.onOver(this, outcome, constants.NGHTTP2_NO_ERROR)
+  }
+}
+
+/** Why a response holds no DNS message; undefined where it does (RFC 8484 §4.2.1, §6). */
+const refusalOf = (headers: Headers): Outcome | undefined => {
+  const status = headers[":status"] ?? 0
+  if (status < 200 || status > 299) {
+    const failure = new NetworkFailure({ message: `HTTP status ${status}` })
+    const waitMs = retryAfterMs(headers["retry-after"], Date.now())
+    // RFC 6585 §4, RFC 9110 §15.6.4: one that is overloaded says when it will not be.
+    const isCertain = status === TOO_MANY_REQUESTS || waitMs !== undefined
+    const isBusy = status === TOO_MANY_REQUESTS || status === SERVICE_UNAVAILABLE
+    return isBusy ? { kind: "busy", failure, waitMs, isCertain } : { kind: "failure", failure }
+  }
+  const [type = ""] = (headers["content-type"] ?? "").toLowerCase().split(";", 1)
+  if (type.trim() === MEDIA_TYPE) return undefined
+  const message = `an HTTP response without a DNS message: its type is "${type}"`
+  return { kind: "failure", failure: new NetworkFailure({ message }) }
+}

@@ -1,0 +1,150 @@
+/**
+ * Watches a connection for silence and for idleness.
+ *
+ * A connection can die without a word: a router forgets it, a server hangs, and the kernel goes on sending for a
+ * quarter of an hour (Node has no TCP_USER_TIMEOUT). So one on which questions wait and nothing comes in is suspect
+ * after a time: no more is asked on it, and it is told of the silence each time that it has lasted as long again. The
+ * server may answer in order and be busy with a slow question: so the questions that wait are asked on another
+ * connection (`stream-connection.ts`), and this one is closed when none waits on it any more.
+ *
+ * One timer a connection, moved only where it would fire too late.
+ */
+import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+
+export interface Watched {
+  /** Questions on it that somebody waits for. */
+  readonly awaited: number
+  readonly silenceMs: () => number
+  /** It has been silent for so many times as long as it may be. */
+  readonly onSilence: (times: number) => void
+  readonly onDead: () => void
+  readonly onIdle: () => void
+}
+
+/** A connection that can be told of its silence, and be closed. */
+interface Closable {
+  readonly awaited: number
+  readonly onSilence: (times: number) => void
+  readonly break: (message: string) => void
+}
+
+/** A connection as it is watched, whatever it speaks. */
+export class WatchedConnection implements Watched {
+  readonly silenceMs: () => number
+  private readonly connection: Closable
+
+  constructor(connection: Closable, silenceMs: () => number) {
+    this.connection = connection
+    this.silenceMs = silenceMs
+  }
+
+  get awaited(): number {
+    return this.connection.awaited
+  }
+
+  onSilence(times: number): void {
+    this.connection.onSilence(times)
+  }
+
+  onDead(): void {
+    this.connection.break("the upstream fell silent")
+  }
+
+  onIdle(): void {
+    this.connection.break("nothing to do")
+  }
+}
+
+/** After a throw it is looked at again so soon. */
+const THROWN_MS = 1_000
+
+export class Vigil implements Due {
+  private isOver = false
+  private silences = 0
+  private readonly wheel: TimerWheel["Service"]
+  private readonly watched: Watched
+  private readonly idleMs: number
+  private timer: Timer
+  private dueMs: number
+  private activeMs: number
+  /** Since when it owes us a word; undefined where it owes none. */
+  private owesSinceMs: number | undefined
+
+  constructor(wheel: TimerWheel["Service"], watched: Watched, idleMs: number) {
+    this.wheel = wheel
+    this.watched = watched
+    this.idleMs = idleMs
+    this.activeMs = wheel.nowMs()
+    this.dueMs = this.activeMs + idleMs
+    this.timer = wheel.after(idleMs, this)
+  }
+
+  /** It owes us a word for longer than it may. */
+  get isSuspect(): boolean {
+    return this.silences > 0
+  }
+
+  /** A question was written. */
+  asked(): void {
+    if (this.owesSinceMs === undefined) this.owe()
+  }
+
+  /** Something came in. */
+  heard(): void {
+    this.silences = 0
+    this.activeMs = this.wheel.nowMs()
+    this.owesSinceMs = undefined
+    if (this.watched.awaited > 0) this.owe()
+  }
+
+  end(): void {
+    this.isOver = true
+    this.wheel.cancel(this.timer)
+  }
+
+  private owe(): void {
+    this.owesSinceMs = this.wheel.nowMs()
+    const silenceMs = this.watched.silenceMs()
+    if (this.dueMs > this.owesSinceMs + silenceMs) this.arm(silenceMs)
+  }
+
+  /** The timer's time has come. */
+  fire(): void {
+    const { timer } = this
+    try {
+      const nowMs = this.wheel.nowMs()
+      if (this.owesSinceMs === undefined) this.lookIdle(nowMs)
+      else this.lookSilent(nowMs, this.owesSinceMs)
+    } catch (thrown) {
+      // It is watched on all the same.
+      if (!this.isOver && this.timer === timer) this.arm(THROWN_MS)
+      throw thrown
+    }
+  }
+
+  private lookIdle(nowMs: number): void {
+    const idleMs = nowMs - this.activeMs
+    if (this.watched.awaited === 0 && idleMs >= this.idleMs) this.watched.onIdle()
+    else this.arm(this.idleMs - idleMs)
+  }
+
+  private lookSilent(nowMs: number, sinceMs: number): void {
+    const silenceMs = this.watched.silenceMs()
+    const quietMs = nowMs - sinceMs
+    if (quietMs < silenceMs) {
+      this.arm(silenceMs - quietMs)
+    } else if (this.isSuspect && this.watched.awaited === 0) {
+      this.watched.onDead()
+    } else {
+      this.owesSinceMs = nowMs
+      this.arm(silenceMs)
+      this.watched.onSilence(++this.silences)
+    }
+  }
+
+  private arm(delayMs: number): void {
+    this.wheel.cancel(this.timer)
+    this.dueMs = this.wheel.nowMs() + delayMs
+    this.timer = this.wheel.after(delayMs, this)
+  }
+}

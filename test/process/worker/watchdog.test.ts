@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  BLIND_PATIENCE_MS,
+  isStuck,
+  isSuspect,
+  type Look,
+  PATIENCE_MS,
+  SUSPICION_MS
+} from "../../../src/process/worker/watchdog.ts"
+
+const born: Look = { atMs: 1000, pulse: 7, lineMs: 50 }
+const later = (ms: number, lineMs: number | undefined, pulse = born.pulse): Look => ({
+  atMs: born.atMs + ms,
+  pulse,
+  lineMs: lineMs === undefined ? undefined : 50 + lineMs
+})
+
+describe("the watchdog", () => {
+  it("suspects a thread long before it ends it, and not one that is starved or moves", () => {
+    assert.isFalse(isSuspect(born, later(SUSPICION_MS - 1, 0), 0))
+    assert.isTrue(isSuspect(born, later(SUSPICION_MS, 0), 0))
+    assert.isTrue(isSuspect(born, later(SUSPICION_MS, undefined), 0))
+    assert.isFalse(isSuspect(born, later(60_000, 59_800), 0))
+    assert.isFalse(isSuspect(born, later(SUSPICION_MS, 0, born.pulse + 1), 0))
+    assert.isFalse(isSuspect(born, later(SUSPICION_MS, 0), 1))
+  })
+
+  it("calls a thread stuck whose pulse stands still while it runs or waits for nothing", () => {
+    assert.isTrue(isStuck(born, later(PATIENCE_MS, 0), 0))
+  })
+
+  it("has patience with one whose pulse has not stood still for long", () => {
+    assert.isFalse(isStuck(born, later(PATIENCE_MS - 1, 0), 0))
+  })
+
+  it("never calls one stuck whose pulse moves", () => {
+    assert.isFalse(isStuck(born, later(60_000, 0, born.pulse + 1), 0))
+  })
+
+  it("leaves a starved thread alone: one that stood in line for a processor all the while", () => {
+    assert.isFalse(isStuck(born, later(60_000, 59_000), 0))
+    assert.isFalse(isStuck(born, later(4_000, 2_000), 0))
+  })
+
+  it("finds a loop without end on a crowded machine too: after as much time of its own", () => {
+    assert.isFalse(isStuck(born, later(5_000, 2_500), 0))
+    assert.isTrue(isStuck(born, later(6_000, 3_000), 0))
+  })
+
+  it("does not count time in which it could not look itself", () => {
+    assert.isFalse(isStuck(born, later(60_000, 0), 58_000))
+    assert.isTrue(isStuck(born, later(60_000, 0), 57_000))
+  })
+
+  it("waits longer where nothing is known of the time in line", () => {
+    assert.isFalse(isStuck(born, later(BLIND_PATIENCE_MS - 1, undefined), 0))
+    assert.isTrue(isStuck(born, later(BLIND_PATIENCE_MS, undefined), 0))
+    assert.isFalse(isStuck({ ...born, lineMs: undefined }, later(BLIND_PATIENCE_MS - 1, 0), 0))
+  })
+})

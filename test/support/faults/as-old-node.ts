@@ -1,0 +1,16 @@
+/** Loaded before a program: it takes this Node for another one, and what that could not load ends it. */
+import { registerHooks } from "node:module"
+
+const version = process.env["STRAND_TEST_NODE_VERSION"]!
+Object.defineProperty(process, "versions", { value: { ...process.versions, node: version } })
+
+/** What is read before the version is known. */
+const readable = /^file:.*\/(dist|src)\/(main|cli\/demo\/main|process\/(start\/node-version|signals))\.[jt]s$/
+
+registerHooks({
+  resolve: (specifier, context, next) => {
+    const resolved = next(specifier, context)
+    if (!readable.test(resolved.url)) throw new SyntaxError(`an old Node cannot load ${resolved.url}`)
+    return resolved
+  }
+})
