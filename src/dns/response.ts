@@ -25,7 +25,7 @@ export type { TtlBounds } from "./classify-response.ts"
 /** Whether a message answers the question that was asked (RFC 5452 §9.1). */
 export const ReplyMatch = {
   /** Not the reply: wrong id, not a response, or another question. It is dropped and the wait goes on. */
-  Stranger: 0,
+  Mismatch: 0,
   /** The reply. */
   Reply: 1,
   /** An error without a question, with the right id: servers that cannot read a query answer so. */
@@ -38,19 +38,19 @@ const bareErrors: ReadonlySet<number> = new Set([Rcode.FormErr, Rcode.ServFail, 
 
 /** Compares id, QR and question; nothing behind them is looked at. Returns one of `ReplyMatch`. */
 export const matchReply = (wire: Uint8Array, length: number, id: number, question: Question): number => {
-  if (length < HEADER_SIZE || u16(wire, 0) !== id) return ReplyMatch.Stranger
+  if (length < HEADER_SIZE || u16(wire, 0) !== id) return ReplyMatch.Mismatch
   const flags = u16(wire, 2)
-  if ((flags & Flag.QR) === 0 || (flags & Flag.OpcodeMask) !== 0) return ReplyMatch.Stranger
+  if ((flags & Flag.QR) === 0 || (flags & Flag.OpcodeMask) !== 0) return ReplyMatch.Mismatch
   const questions = u16(wire, 4)
   const isTruncated = (flags & Flag.TC) !== 0
   if (questions === 0) {
     if (isTruncated) return ReplyMatch.Truncated
-    return bareErrors.has(flags & Flag.RcodeMask) ? ReplyMatch.BareError : ReplyMatch.Stranger
+    return bareErrors.has(flags & Flag.RcodeMask) ? ReplyMatch.BareError : ReplyMatch.Mismatch
   }
   const end = HEADER_SIZE + question.name.length + 4
-  if (questions !== 1 || (end > length && !isTruncated)) return ReplyMatch.Stranger
+  if (questions !== 1 || (end > length && !isTruncated)) return ReplyMatch.Mismatch
   // What there is of a question has to be ours.
-  if (!beginsWithQuestion(wire, Math.min(end, length), question)) return ReplyMatch.Stranger
+  if (!beginsWithQuestion(wire, Math.min(end, length), question)) return ReplyMatch.Mismatch
   return isTruncated ? ReplyMatch.Truncated : ReplyMatch.Reply
 }
 

@@ -8,7 +8,7 @@ interface Network {
 }
 
 /** A test of peers against the networks. */
-export const makeAccess = (networks: ReadonlyArray<IpNetwork.IpNetwork>): ((peer: Peer) => boolean) => {
+export const makeAcl = (networks: ReadonlyArray<IpNetwork.IpNetwork>): ((peer: Peer) => boolean) => {
   const compiled = networks.map(compile)
   const ofIPv4 = compiled.flatMap(({ isIPv4, network }) => (isIPv4 ? [network] : []))
   const ofIPv6 = compiled.flatMap(({ isIPv4, network }) => (isIPv4 ? [] : [network]))

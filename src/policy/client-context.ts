@@ -22,7 +22,7 @@ import {
   widen
 } from "../dns/subnet.ts"
 import { type Peer, TextPeer } from "../io/peer.ts"
-import { makeAccess } from "./acl.ts"
+import { makeAcl } from "./acl.ts"
 import type { Locator } from "./client-subnet.ts"
 import { COMMON_VIEW } from "./router.ts"
 
@@ -64,7 +64,7 @@ export const makeOrigin = (
   }
   if (asking.size === 0) return () => undefined
 
-  const isPrivate = makeAccess(NOT_PUBLIC)
+  const isPrivate = makeAcl(NOT_PUBLIC)
   const words = new Uint32Array(4)
   const address = new WordsPeer(words)
 

@@ -21,7 +21,7 @@ import { copyOf, u16 } from "../dns/wire.ts"
 import type { Geography } from "../geo/geography.ts"
 import type { Place } from "../geo/location.ts"
 import type { Peer } from "../io/peer.ts"
-import { makeAccess } from "./acl.ts"
+import { makeAcl } from "./acl.ts"
 
 export class Locator {
   private readonly mayTell: (peer: Peer) => boolean
@@ -32,7 +32,7 @@ export class Locator {
   /** @param isByPlace whether answers depend on where clients are */
   constructor(trusted: ReadonlyArray<IpNetwork.IpNetwork>, geography: Geography["Service"], isByPlace: boolean) {
     this.isByPlace = isByPlace
-    this.mayTell = makeAccess(trusted)
+    this.mayTell = makeAcl(trusted)
     this.geography = geography
   }
 

@@ -16,7 +16,7 @@ import { NameMap, Suffixes } from "../dns/suffixes.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
 import { nowhere, type Place } from "../geo/location.ts"
 import type { Peer } from "../io/peer.ts"
-import { makeAccess } from "./acl.ts"
+import { makeAcl } from "./acl.ts"
 
 interface Route {
   readonly suffix: Uint8Array
@@ -94,7 +94,7 @@ export const narrowness = ({ client, countries, continents }: Conditions): numbe
 
 /** A test of whom the conditions mean. */
 export const makeMatch = (conditions: Conditions, placeOf: PlaceOf): ((query: Query, client: Peer) => boolean) => {
-  const isIn = conditions.client === undefined ? () => true : makeAccess([conditions.client])
+  const isIn = conditions.client === undefined ? () => true : makeAcl([conditions.client])
   if (!asksForPlace(conditions)) return (_query, client) => isIn(client)
   const countries = new Set(conditions.countries)
   const continents = new Set(conditions.continents)

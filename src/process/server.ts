@@ -18,7 +18,7 @@ import { Listeners } from "../listener/listeners.ts"
 import { QueryFibers } from "../listener/query-fibers.ts"
 import { StandIn } from "../listener/stand-in.ts"
 import { Coalescer } from "../query/exchange/coalescer.ts"
-import { makeResolveThroughTier } from "../query/exchange/shared-cache-lookup.ts"
+import { makeSharedCacheLookup } from "../query/exchange/shared-cache-lookup.ts"
 import { Pipeline } from "../query/pipeline.ts"
 import { Turn } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
@@ -29,7 +29,7 @@ import { layerIncidents } from "../telemetry/incidents.ts"
 import { Latencies } from "../telemetry/latencies.ts"
 import { layerTracer } from "../telemetry/tracer.ts"
 import { Traces } from "../telemetry/traces.ts"
-import { placesFor } from "../upstream/health/shared-state.ts"
+import { slotsFor } from "../upstream/health/shared-state.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
 import { layerCollection } from "./idle-gc.ts"
 
@@ -64,7 +64,7 @@ const geography = Layer.unwrap(
 
 /** The counters of a server of one thread, by each upstream of the configuration. */
 const counters = Layer.unwrap(
-  Effect.map(Configuration, (settings) => Counters.layerOver(counterMemory(1, placesFor(settings)), 0))
+  Effect.map(Configuration, (settings) => Counters.layerOver(counterMemory(1, slotsFor(settings)), 0))
 )
 
 /** What others than queries look at, and change: counters, latencies, what is kept, who is asked. */
@@ -78,7 +78,7 @@ export const serverLayer: Layer.Layer<
 > = Layer.mergeAll(Listeners.layer, StandIn.layer, layerCollection).pipe(
   Layer.provide(QueryFibers.layer),
   Layer.provide(Pipeline.layer),
-  Layer.provide(Coalescer.layer(makeResolveThroughTier)),
+  Layer.provide(Coalescer.layer(makeSharedCacheLookup)),
   Layer.provide(layerSharedTier),
   Layer.provide(ResolverPool.layer),
   Layer.provide(telemetry),

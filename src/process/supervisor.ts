@@ -14,7 +14,7 @@ import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
-import { placesFor, upstreamMemory } from "../upstream/health/shared-state.ts"
+import { slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
 import { LogOutput } from "./logging/logging.ts"
 import type { WrittenServers } from "./reload/system-resolvers.ts"
 import { placesNeeded } from "./server.ts"
@@ -64,9 +64,9 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
       const rows = settings.workers + 1
       const memory: SharedMemory = {
         answers: TableMemory.create(settings.cacheSizeMb * MIB, clock).buffer,
-        counters: counterMemory(rows, placesFor(settings)),
+        counters: counterMemory(rows, slotsFor(settings)),
         latencies: latencyMemory(rows),
-        upstreams: upstreamMemory(placesFor(settings)),
+        upstreams: upstreamMemory(slotsFor(settings)),
         pulses: new SharedArrayBuffer(settings.workers * Int32Array.BYTES_PER_ELEMENT)
       }
       return Layer.effect(Supervisor, supervise(loaded, memory)).pipe(

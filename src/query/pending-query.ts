@@ -18,11 +18,11 @@ import type { Latencies } from "../telemetry/latencies.ts"
 import type { QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
 import type { Traces } from "../telemetry/traces.ts"
 import type { Answer, Outcome, ResolveError } from "../upstream/answer.ts"
-import { type Gate, Shed, type WaitedTooLong } from "./admission/admission.ts"
-import { type Holder, NOT_HELD } from "./admission/permit-holders.ts"
+import { type Admission, Shed, type WaitedTooLong } from "./admission/admission.ts"
+import { NOT_HELD, type PermitHolder } from "./admission/permit-holders.ts"
 import { type Coalescer, Follower } from "./exchange/coalescer.ts"
 import type { Refresher } from "./exchange/refresher.ts"
-import { STALE_AFTER_MS, type Staleness } from "./exchange/serve-stale.ts"
+import { type ServeStale, STALE_AFTER_MS } from "./exchange/serve-stale.ts"
 import { failureOf, ownFault } from "./extended-errors.ts"
 import type { ReplyPath } from "./packet.ts"
 import { newRecord } from "./record.ts"
@@ -31,28 +31,28 @@ import { sendAnswer, sendError, sendExplainedAnswer, sendStaleAnswer } from "./r
 const shed = Exit.fail(new Shed())
 
 /** What all misses work with. */
-export interface MissTools {
-  readonly gate: Gate
+export interface PendingQueryTools {
+  readonly admission: Admission
   readonly coalescer: Coalescer["Service"]
   readonly counters: Counters["Service"]
   readonly latencies: Latencies["Service"]
   readonly traces: Traces["Service"]
   readonly turn: Turn["Service"]
   readonly log: FailureLog["Service"]
-  readonly staleness: Staleness
+  readonly serveStale: ServeStale
   readonly refresher: Refresher
   /** Milliseconds that a query may take in all. */
   readonly deadlineMs: number
 }
 
-export class Miss extends Follower implements Holder {
+export class PendingQuery extends Follower implements PermitHolder {
   readonly question: Question
   readonly hash: number
   readonly record: QueryRecord
   heldSinceMs = NOT_HELD
-  newer: Holder | undefined
-  older: Holder | undefined
-  private readonly tools: MissTools
+  newer: PermitHolder | undefined
+  older: PermitHolder | undefined
+  private readonly tools: PendingQueryTools
   private readonly path: ReplyPath
   private readonly asked: Query
   private readonly isPicked: boolean
@@ -65,7 +65,7 @@ export class Miss extends Follower implements Holder {
    * @param hasStale whether there is an answer past its life that may be given
    */
   constructor(
-    tools: MissTools,
+    tools: PendingQueryTools,
     path: ReplyPath,
     asked: Query,
     question: Question,
@@ -92,13 +92,13 @@ export class Miss extends Follower implements Holder {
    */
   run(): Effect.Effect<unknown> {
     if (this.hasStale) {
-      const { refresher, staleness } = this.tools
-      const isResting = staleness.isResting(this.question)
-      if ((isResting || staleness.isAtOnce) && this.answerStale()) {
-        return !isResting && refresher.claims(this.hash) ? refresher.refresh(this.question, this.hash) : Effect.void
+      const { refresher, serveStale } = this.tools
+      const isDeferred = serveStale.isDeferred(this.question)
+      if ((isDeferred || serveStale.isAtOnce) && this.answerStale()) {
+        return !isDeferred && refresher.claims(this.hash) ? refresher.refresh(this.question, this.hash) : Effect.void
       }
     }
-    return Effect.flatMap(this.tools.gate.take, (isFree) => (isFree ? this.exchange() : this.standInLine()))
+    return Effect.flatMap(this.tools.admission.take, (isFree) => (isFree ? this.awaitExchange() : this.enqueue()))
   }
 
   /** Answers with what is past its life, else with the failure that is kept for the question. */
@@ -112,15 +112,15 @@ export class Miss extends Follower implements Holder {
     return this.path.client
   }
 
-  override take(outcome: Outcome): void {
+  override onOutcome(outcome: Outcome): void {
     this.resume!(outcome)
   }
 
-  private standInLine(): Effect.Effect<unknown> {
-    return Effect.matchCauseEffect(this.tools.gate.standInLine(this, this.patienceMs), {
+  private enqueue(): Effect.Effect<unknown> {
+    return Effect.matchCauseEffect(this.tools.admission.enqueue(this, this.patienceMs), {
       onSuccess: () => {
         this.record.admittedMs = this.tools.turn.nowMs()
-        return this.exchange()
+        return this.awaitExchange()
       },
       onFailure: (cause) => this.answerFailure(cause)
     })
@@ -131,8 +131,8 @@ export class Miss extends Follower implements Holder {
     this.resume?.(shed)
   }
 
-  private exchange(): Effect.Effect<unknown> {
-    this.tools.gate.hold(this)
+  private awaitExchange(): Effect.Effect<unknown> {
+    this.tools.admission.hold(this)
     const wait = Effect.callback<Answer, ResolveError | Shed>((resume) => {
       this.resume = resume
       const { tools, record } = this
@@ -144,7 +144,7 @@ export class Miss extends Follower implements Holder {
   /** Answers and gives the permit back, whatever happens. */
   private conclude(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<unknown> {
     this.leave()
-    const release = this.tools.gate.release(this)
+    const release = this.tools.admission.release(this)
     try {
       const rest = this.answer(outcome)
       return rest === Effect.void ? release : Effect.andThen(rest, release)
@@ -193,7 +193,7 @@ export class Miss extends Follower implements Holder {
   /** Whether there was still something to give. */
   private answerStale(): boolean {
     const { record, tools } = this
-    const found = tools.staleness.find(this.question)
+    const found = tools.serveStale.find(this.question)
     if (found === undefined) return false
     tools.counters.add("answers.sent")
     tools.counters.add("cache.stale")
@@ -208,7 +208,7 @@ export class Miss extends Follower implements Holder {
   private answerFailure(cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>): Effect.Effect<void> {
     // One past its life may have come from the shared tier meanwhile.
     if (!Cause.hasDies(cause) && this.answerStale()) {
-      this.tools.staleness.rest(this.question)
+      this.tools.serveStale.defer(this.question)
       return Effect.void
     }
     const { counters, log } = this.tools

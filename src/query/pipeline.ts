@@ -18,7 +18,7 @@ import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
 import { u16 } from "../dns/wire.ts"
 import { Geography } from "../geo/geography.ts"
-import { makeAccess } from "../policy/acl.ts"
+import { makeAcl } from "../policy/acl.ts"
 import { makeOrigin } from "../policy/client-context.ts"
 import { Locator } from "../policy/client-subnet.ts"
 import { answerByPlace, makeLocalAnswers } from "../policy/local-answers.ts"
@@ -32,13 +32,13 @@ import { Latencies } from "../telemetry/latencies.ts"
 import type { QueryRecord } from "../telemetry/record.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { LoopMark } from "../upstream/resolver-pool.ts"
-import { makeGate } from "./admission/admission.ts"
+import { makeAdmission } from "./admission/admission.ts"
 import { Coalescer } from "./exchange/coalescer.ts"
 import { Refresher } from "./exchange/refresher.ts"
-import { Staleness } from "./exchange/serve-stale.ts"
+import { ServeStale } from "./exchange/serve-stale.ts"
 import { looped, ownFault } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
-import { Miss, type MissTools } from "./pending-query.ts"
+import { PendingQuery, type PendingQueryTools } from "./pending-query.ts"
 import { newRecord } from "./record.ts"
 import { sendAnswer, sendError, sendProhibited } from "./reply-sender.ts"
 
@@ -85,7 +85,7 @@ export class Pipeline extends Context.Service<
       const turn = yield* Turn
       const loopMark = yield* LoopMark
       const log = yield* FailureLog
-      const mayAsk = makeAccess(config.allow)
+      const mayAsk = makeAcl(config.allow)
       const isByPlace = config.rules.some(asksForPlace) || answerByPlace(config.localAnswers)
       const locator = new Locator(config.ecsTrust, yield* Geography, isByPlace)
       const placeOf: PlaceOf = (query, client) => locator.placeOf(query, client)
@@ -93,19 +93,19 @@ export class Pipeline extends Context.Service<
       const findLocal = makeLocalAnswers(config.localAnswers, placeOf, router)
       const findSpecial = makeSpecialNames(config.specialNames, config, router)
       const originOf = makeOrigin(config, locator)
-      const gate = yield* makeGate(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
+      const admission = yield* makeAdmission(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
       const deadlineMs = config.queryTimeoutSecs * 1000
-      const staleness = new Staleness(cache, turn, config)
-      const refresher = new Refresher(gate, coalescer, turn, staleness, deadlineMs)
-      const tools: MissTools = {
-        gate,
+      const serveStale = new ServeStale(cache, turn, config)
+      const refresher = new Refresher(admission, coalescer, turn, serveStale, deadlineMs)
+      const tools: PendingQueryTools = {
+        admission,
         coalescer,
         counters,
         latencies,
         traces,
         turn,
         log,
-        staleness,
+        serveStale,
         refresher,
         deadlineMs
       }
@@ -162,18 +162,27 @@ export class Pipeline extends Context.Service<
           if (isPicked) traces.finish(hitRecord(packet, query, startedMs, turn.preciseMs(), found, refreshes), true)
           return refreshes ? prefetch(key, origin) : Effect.void
         }
-        const hasStale = staleness.isUsable(found)
+        const hasStale = serveStale.isUsable(found)
         const question = questionOf(query, view, origin)
         const asked = query.detach()
-        const miss = new Miss(tools, packet.keepPath(), asked, question, key.hash, hasStale, startedMs, isPicked)
-        const known = failures.lookup(miss.question)
+        const pendingQuery = new PendingQuery(
+          tools,
+          packet.keepPath(),
+          asked,
+          question,
+          key.hash,
+          hasStale,
+          startedMs,
+          isPicked
+        )
+        const known = failures.lookup(pendingQuery.question)
         if (known !== undefined) {
           counters.add("cache.failures")
-          miss.failAgain(known)
+          pendingQuery.failAgain(known)
           return Effect.void
         }
         counters.add("cache.misses")
-        return miss.run()
+        return pendingQuery.run()
       }
 
       /** Asked for at least twice, not about to be fetched anyway, and long-lived enough to be worth it. */

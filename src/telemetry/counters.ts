@@ -2,7 +2,7 @@
  * What happened, counted: cells that are added to with plain arithmetic and read when somebody asks.
  */
 import { Context, Layer } from "effect"
-import { tallyOctets, UpstreamTallies, type UpstreamTally } from "./upstream-counts.ts"
+import { type UpstreamCounts, UpstreamCountsTable, upstreamCountsOctets } from "./upstream-counts.ts"
 
 /** Every counter, and what it counts. */
 export const counterMeanings = {
@@ -65,7 +65,7 @@ export const counterMeanings = {
 export type CounterName = keyof typeof counterMeanings
 
 const names = Object.keys(counterMeanings) as ReadonlyArray<CounterName>
-const places = Object.fromEntries(names.map((name, place) => [name, place])) as Record<CounterName, number>
+const indexOf = Object.fromEntries(names.map((name, place) => [name, place])) as Record<CounterName, number>
 
 /**
  * Before the rows: whether the collector is gone, the number of threads and of upstreams that there is room for, and
@@ -85,14 +85,14 @@ const USUAL_UPSTREAMS = 32
  * @param upstreams that are counted apart
  */
 export const counterMemory = (threads: number, upstreams = USUAL_UPSTREAMS): SharedArrayBuffer => {
-  const memory = new SharedArrayBuffer(talliesAt(threads) + tallyOctets(threads, upstreams))
+  const memory = new SharedArrayBuffer(upstreamCountsAt(threads) + upstreamCountsOctets(threads, upstreams))
   const head = new Int32Array(memory, 0, HEAD_WORDS)
   head[Head.Threads] = threads
   head[Head.Upstreams] = upstreams
   return memory
 }
 
-const talliesAt = (threads: number): number => ROWS_AT + threads * names.length * Float64Array.BYTES_PER_ELEMENT
+const upstreamCountsAt = (threads: number): number => ROWS_AT + threads * names.length * Float64Array.BYTES_PER_ELEMENT
 
 export class Counters extends Context.Service<
   Counters,
@@ -103,9 +103,9 @@ export class Counters extends Context.Service<
     /** All that are not zero. */
     readonly snapshot: () => Partial<Record<CounterName, number>>
     /** Registers an upstream: what becomes of the attempts at it is counted by it, and in the totals. */
-    readonly tallyOf: (place: number, upstream: string) => UpstreamTally
+    readonly countsFor: (place: number, upstream: string) => UpstreamCounts
     /** What became of the attempts at each upstream, of all threads together. */
-    readonly upstreams: UpstreamTallies["table"]
+    readonly upstreams: UpstreamCountsTable["table"]
     /** The collector takes no traces; says whether this is the first thread that finds it out. */
     readonly collectorWent: () => boolean
     /** It takes them again: how many were dropped meanwhile, for the first that finds it out. */
@@ -121,22 +121,28 @@ export class Counters extends Context.Service<
       const head = new Int32Array(memory, 0, HEAD_WORDS)
       const threads = head[Head.Threads]!
       const all = new Float64Array(memory, ROWS_AT, threads * names.length)
-      const tallies = new UpstreamTallies(memory, talliesAt(threads), threads, head[Head.Upstreams]!, row)
+      const upstreamCounts = new UpstreamCountsTable(
+        memory,
+        upstreamCountsAt(threads),
+        threads,
+        head[Head.Upstreams]!,
+        row
+      )
       const droppedBefore = new Float64Array(memory, DROPPED_BEFORE_AT, 1)
       const own = all.subarray(row * names.length, (row + 1) * names.length)
       const read = (name: CounterName): number => {
         let sum = 0
-        for (let place = places[name]; place < all.length; place += names.length) sum += all[place]!
+        for (let place = indexOf[name]; place < all.length; place += names.length) sum += all[place]!
         return sum
       }
       const add = (name: CounterName, count = 1): void => {
-        own[places[name]]! += count
+        own[indexOf[name]]! += count
       }
       return Counters.of({
         add,
         read,
-        tallyOf: (place, upstream) => tallies.tallyOf(place, upstream, add),
-        upstreams: () => tallies.table(),
+        countsFor: (place, upstream) => upstreamCounts.countsFor(place, upstream, add),
+        upstreams: () => upstreamCounts.table(),
         collectorWent: () => {
           if (Atomics.compareExchange(head, Head.IsGone, 0, 1) !== 0) return false
           droppedBefore[0] = read("traces.dropped")

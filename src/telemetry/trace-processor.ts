@@ -33,7 +33,7 @@ export class TraceProcessor implements SpanProcessor {
   private readonly waiting: Array<Trace> = []
   private waitingSpans = 0
   private draining: Promise<void> | undefined
-  private giveUp: ((reason: string) => void) | undefined
+  private abandon: ((reason: string) => void) | undefined
   private isOver = false
   private readonly timer: NodeJS.Timeout
 
@@ -67,7 +67,7 @@ export class TraceProcessor implements SpanProcessor {
     clearInterval(this.timer)
     const end = setTimeout(() => {
       this.isOver = true
-      this.giveUp?.("the server ends")
+      this.abandon?.("the server ends")
     }, END_MS)
     // What is under way; then what it left.
     await this.draining
@@ -100,7 +100,7 @@ export class TraceProcessor implements SpanProcessor {
         if (isSettled) return
         isSettled = true
         clearTimeout(timer)
-        this.giveUp = undefined
+        this.abandon = undefined
         const isSent = result.code === ExportResultCode.SUCCESS
         if (isSent) onSent(traces.length)
         else onDropped(traces.length, reasonOf(result.error))
@@ -111,7 +111,7 @@ export class TraceProcessor implements SpanProcessor {
         abort()
       }
       const timer = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs)
-      this.giveUp = fail
+      this.abandon = fail
       try {
         exporter.export(traces.flat(), settle)
       } catch (cause) {

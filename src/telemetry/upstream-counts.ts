@@ -38,7 +38,7 @@ const cellOf = Object.fromEntries(outcomeNames.map((name, cell) => [name, cell])
 const NAME_OCTETS = 128
 const CELLS = outcomeNames.length
 
-export const tallyOctets = (threads: number, upstreams: number): number =>
+export const upstreamCountsOctets = (threads: number, upstreams: number): number =>
   upstreams * (NAME_OCTETS + threads * CELLS * Float64Array.BYTES_PER_ELEMENT)
 
 export interface EndedAttempt extends Omit<AttemptRecord, "upstream"> {
@@ -46,12 +46,12 @@ export interface EndedAttempt extends Omit<AttemptRecord, "upstream"> {
 }
 
 /** What is counted of one upstream by one thread. */
-export interface UpstreamTally {
+export interface UpstreamCounts {
   readonly ended: (attempt: EndedAttempt) => void
   readonly withheld: () => void
 }
 
-export class UpstreamTallies {
+export class UpstreamCountsTable {
   private readonly names: Uint8Array
   private readonly cells: Float64Array
   private readonly threads: number
@@ -72,12 +72,12 @@ export class UpstreamTallies {
    *
    * @param addTotal counts for all upstreams together
    */
-  tallyOf(place: number, name: string, addTotal: (name: CounterName) => void): UpstreamTally {
-    if (place < this.upstreams) {
-      const start = place * NAME_OCTETS
+  countsFor(slot: number, name: string, addTotal: (name: CounterName) => void): UpstreamCounts {
+    if (slot < this.upstreams) {
+      const start = slot * NAME_OCTETS
       new TextEncoder().encodeInto(name, this.names.subarray(start, start + NAME_OCTETS - 1))
     }
-    const own = this.ownCells(place)
+    const own = this.ownRow(slot)
     const add = (outcome: OutcomeName): void => {
       own[cellOf[outcome]]! += 1
       addTotal(totals[outcome])
@@ -93,29 +93,29 @@ export class UpstreamTallies {
   /** All that are not zero, of all threads together, by upstream. */
   table(): ReadonlyArray<{ readonly upstream: string; readonly outcomes: Partial<Record<OutcomeName, number>> }> {
     const rows = []
-    for (let place = 0; place < this.upstreams; place++) {
-      const upstream = this.nameAt(place)
+    for (let slot = 0; slot < this.upstreams; slot++) {
+      const upstream = this.nameAt(slot)
       if (upstream === "") continue
-      const counts = outcomeNames.map((name) => [name, this.sumOf(place, name)] as const)
+      const counts = outcomeNames.map((name) => [name, this.sumOf(slot, name)] as const)
       rows.push({ upstream, outcomes: Object.fromEntries(counts.filter(([, count]) => count !== 0)) })
     }
     return rows
   }
 
-  private sumOf(place: number, name: OutcomeName): number {
+  private sumOf(slot: number, name: OutcomeName): number {
     let sum = 0
-    for (let row = 0; row < this.threads; row++) sum += this.cells[(place * this.threads + row) * CELLS + cellOf[name]]!
+    for (let row = 0; row < this.threads; row++) sum += this.cells[(slot * this.threads + row) * CELLS + cellOf[name]]!
     return sum
   }
 
-  private nameAt(place: number): string {
-    const octets = this.names.slice(place * NAME_OCTETS, (place + 1) * NAME_OCTETS)
+  private nameAt(slot: number): string {
+    const octets = this.names.slice(slot * NAME_OCTETS, (slot + 1) * NAME_OCTETS)
     return Buffer.from(octets.subarray(0, octets.indexOf(0))).toString("utf8")
   }
 
-  private ownCells(place: number): Float64Array {
-    if (place >= this.upstreams) return new Float64Array(CELLS)
-    const start = (place * this.threads + this.row) * CELLS
+  private ownRow(slot: number): Float64Array {
+    if (slot >= this.upstreams) return new Float64Array(CELLS)
+    const start = (slot * this.threads + this.row) * CELLS
     return this.cells.subarray(start, start + CELLS)
   }
 }

@@ -51,7 +51,7 @@ export type Outcome = Exit.Exit<Answer, ResolveError>
 export const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
 /** Who is told what came of a question: once, unless the exchange is abandoned before. */
-export interface OutcomeTaker {
+export interface Asker {
   readonly onOutcome: (outcome: Outcome) => void
 }
 
@@ -64,7 +64,7 @@ export interface Abandonable {
  * Begins a question's exchange. It lives on its own, with a deadline of its own, whoever asked for it; the taker may be
  * told before this returns.
  */
-export type Begin = (question: Question, record: ResolutionRecord, taker: OutcomeTaker) => Abandonable
+export type Begin = (question: Question, record: ResolutionRecord, asker: Asker) => Abandonable
 
 /**
  * The answer that a response is; undefined where it is none and another upstream is to be asked.

@@ -2,9 +2,9 @@
 import { rcodeName } from "../dns/codes.ts"
 import { formatQuestion } from "../dns/question.ts"
 import type { Say } from "../telemetry/event-log.ts"
-import type { EndedAttempt, UpstreamTally } from "../telemetry/upstream-counts.ts"
+import type { EndedAttempt, UpstreamCounts } from "../telemetry/upstream-counts.ts"
 
-export interface UpstreamObserver extends UpstreamTally {
+export interface UpstreamObserver extends UpstreamCounts {
   /** Logs an event of the upstream; undefined where the log level is off. */
   readonly note: Say | undefined
 }
@@ -12,12 +12,12 @@ export interface UpstreamObserver extends UpstreamTally {
 export const unobserved: UpstreamObserver = { ended: () => {}, withheld: () => {}, note: undefined }
 
 /** @param debug logs at the level `debug`; undefined where it is off */
-export const observe = (upstream: string, tally: UpstreamTally, debug: Say | undefined): UpstreamObserver => {
-  if (debug === undefined) return { ...tally, note: undefined }
+export const observe = (upstream: string, counts: UpstreamCounts, debug: Say | undefined): UpstreamObserver => {
+  if (debug === undefined) return { ...counts, note: undefined }
   return {
-    withheld: tally.withheld,
+    withheld: counts.withheld,
     ended: (attempt) => {
-      tally.ended(attempt)
+      counts.ended(attempt)
       if (!isOrdinary(attempt)) debug(`an attempt failed: ${attempt.outcome}`, fieldsOf(upstream, attempt))
     },
     note: (what, fields) => debug(what, { upstream, ...fields })

@@ -18,7 +18,7 @@ export class GarbageReceived extends Schema.TaggedError<GarbageReceived>()("Garb
 export type AttemptFailure = NetworkFailure | GarbageReceived
 
 /** A question on its way over one transport. Of `onResponse` and `onFailure` one is called, once, or none. */
-export interface Exchange {
+export interface Requester {
   readonly question: Question
   readonly onResponse: (response: Response) => void
   readonly onFailure: (failure: AttemptFailure) => void
@@ -29,7 +29,7 @@ export interface Exchange {
 }
 
 /** An exchange with an upstream, whatever the transports it takes; its own record. */
-export interface Attempt extends Exchange, AttemptRecord {
+export interface Attempt extends Requester, AttemptRecord {
   readonly upstream: Upstream
   /** Attempts for the same question that this upstream has not answered, or by an error. */
   readonly failures: number

@@ -21,8 +21,8 @@ import { Resolution, type ResolutionOptions } from "./attempt/resolution.ts"
 import { Resolver } from "./attempt/resolver.ts"
 import { RetryBudget } from "./attempt/retry-budget.ts"
 import { makeRetryPlans } from "./attempt/retry-schedule.ts"
-import { Health } from "./health/monitor.ts"
-import { commonCells, placesFor, SharedUpstreams, upstreamMemory } from "./health/shared-state.ts"
+import { HealthMonitor } from "./health/monitor.ts"
+import { commonState, SharedUpstreams, slotsFor, upstreamMemory } from "./health/shared-state.ts"
 import { makeTopology } from "./topology.ts"
 
 /** Questions in a row that one resolver takes of a batch at most. */
@@ -32,7 +32,7 @@ export const ENDS_BEFORE_MS = 20
 /** What is above cannot be passed on in a header of four bits (RFC 6891 §6.1.3). */
 const MAX_PLAIN_RCODE = 15
 
-interface Seat {
+interface Slot {
   resolver: Resolver
   lease: Scope.Closeable
 }
@@ -59,14 +59,14 @@ export class ResolverPool extends Context.Service<
       const wheel = yield* TimerWheel
       const turn = yield* Turn
       const scope = yield* Effect.scope
-      const shared = (yield* SharedUpstreams) ?? { memory: upstreamMemory(placesFor(config)), worker: 1 }
+      const shared = (yield* SharedUpstreams) ?? { memory: upstreamMemory(slotsFor(config)), worker: 1 }
       const topology = yield* makeTopology(shared)
       const pool = yield* Pool.make({
         acquire: Resolver.make({
           ttl: ttlBoundsOf(config),
           counters,
           connections: topology.connections,
-          whereabouts: topology.whereabouts,
+          addressResolvers: topology.addressResolvers,
           silenceMs: config.attemptTimeoutMs,
           turn,
           loopOptions: [yield* LoopMark]
@@ -76,39 +76,39 @@ export class ResolverPool extends Context.Service<
 
       const take = Effect.gen(function* () {
         const lease = yield* Scope.fork(scope)
-        return { resolver: yield* Pool.get(pool).pipe(Scope.provide(lease)), lease } satisfies Seat
+        return { resolver: yield* Pool.get(pool).pipe(Scope.provide(lease)), lease } satisfies Slot
       })
-      const seats: Array<Seat> = yield* Effect.replicateEffect(take, config.actorPoolSize)
+      const slots: Array<Slot> = yield* Effect.replicateEffect(take, config.actorPoolSize)
 
       /** A resolver that failed gives its seat to a new one. Its lease is over when its last exchange is. */
-      const replace = Effect.fnUntraced(function* (seat: Seat) {
-        const { resolver, lease } = seat
+      const replace = Effect.fnUntraced(function* (slot: Slot) {
+        const { resolver, lease } = slot
         resolver.isBroken = false
         yield* Pool.invalidate(pool, resolver)
         const fresh = yield* take
-        seat.resolver = fresh.resolver
-        seat.lease = fresh.lease
+        slot.resolver = fresh.resolver
+        slot.lease = fresh.lease
         yield* resolver.drained
         yield* Scope.close(lease, Exit.void)
       })
 
       const runFork = yield* FiberSet.makeRuntime<DatagramTransport>()
-      let seat = seats[0]!
-      let turns = 0
+      let slot = slots[0]!
+      let latest = 0
       let run = 0
-      let seatTurn = -1
+      let slotBatch = -1
       /** What comes in one batch goes to one resolver, up to a number: it leaves in one batch too. */
-      const choose = (): Seat => {
-        if (seatTurn === turn.count() && ++run < MAX_RUN && !seat.resolver.isBroken) return seat
-        seatTurn = turn.count()
+      const choose = (): Slot => {
+        if (slotBatch === turn.count() && ++run < MAX_RUN && !slot.resolver.isBroken) return slot
+        slotBatch = turn.count()
         run = 0
-        turns = (turns + 1) % seats.length
-        seat = seats[turns]!
+        latest = (latest + 1) % slots.length
+        slot = slots[latest]!
         if (config.poolStrategy === "least-busy") {
-          for (const other of seats) if (other.resolver.inFlight < seat.resolver.inFlight) seat = other
+          for (const other of slots) if (other.resolver.inFlight < slot.resolver.inFlight) slot = other
         }
-        if (seat.resolver.isBroken) runFork(replace(seat))
-        return seat
+        if (slot.resolver.isBroken) runFork(replace(slot))
+        return slot
       }
       const failover = new Set(config.failoverRcodes)
       const { attemptTimeoutMs } = config
@@ -120,22 +120,22 @@ export class ResolverPool extends Context.Service<
         retries: config.retries,
         maxInFlight: config.maxQueriesPerUpstream,
         budget: new RetryBudget(),
-        health: new Health({
+        health: new HealthMonitor({
           wheel,
           incidents: yield* Incidents,
           counters,
           attemptTimeoutMs,
           random: Math.random,
           upstreams: topology.upstreams,
-          common: commonCells(shared.memory),
+          common: commonState(shared.memory),
           begin: (attempt) => choose().resolver.begin(attempt)
         }),
         failsOver: (rcode) => failover.has(rcode) || rcode > MAX_PLAIN_RCODE,
         nextPlan: yield* makeRetryPlans(config.attemptTimeoutMs, config.retries)
       }
-      const begin: Begin = (question, record, taker) => {
+      const begin: Begin = (question, record, asker) => {
         const group = topology.groupOf(question.view)
-        const resolution = new Resolution(choose().resolver, group, question, record, options, taker)
+        const resolution = new Resolution(choose().resolver, group, question, record, options, asker)
         resolution.begin()
         return resolution
       }

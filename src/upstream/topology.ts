@@ -18,11 +18,11 @@ import { Turn } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { EventLog } from "../telemetry/event-log.ts"
-import { claimPlace, type SharedUpstreams, SILENCE } from "./health/shared-state.ts"
+import { claimSlot, type SharedUpstreams, SILENCE } from "./health/shared-state.ts"
 import { observe } from "./observer.ts"
 import { Member, UpstreamGroup } from "./select/group.ts"
 import { spotOfServer } from "./select/upstream-location.ts"
-import { findBy, Whereabouts } from "./transport/address-resolver.ts"
+import { AddressResolver, findBy } from "./transport/address-resolver.ts"
 import type { Connections } from "./transport/connections.ts"
 import { connectionsTo } from "./transport/dialer.ts"
 import { Upstream } from "./upstream.ts"
@@ -38,14 +38,14 @@ export interface Topology {
   /** All that may be asked now: not those that are let go. */
   readonly upstreams: () => ReadonlyArray<Upstream>
   readonly connections: ReadonlyMap<Upstream, Connections>
-  readonly whereabouts: ReadonlyMap<Upstream, Whereabouts>
+  readonly addressResolvers: ReadonlyMap<Upstream, AddressResolver>
   /** Where questions of the view go. */
   readonly groupOf: (view: number) => UpstreamGroup
 }
 
 interface Known {
   readonly upstream: Upstream
-  readonly place: number
+  readonly slot: number
   readonly scope: Scope.Closeable
 }
 
@@ -64,29 +64,29 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
     const ttl = ttlBoundsOf(config)
     const known = new Map<string, Known>()
     const connections = new Map<Upstream, Connections>()
-    const whereabouts = new Map<Upstream, Whereabouts>()
+    const addressResolvers = new Map<Upstream, AddressResolver>()
     const find = findBy(() => live.current().bootstrap)
     let trust: SecureContext | undefined
 
     const connect = Effect.fnUntraced(function* (upstream: Upstream) {
-      const watching = { nowMs: wheel.nowMs, words: upstream.cells.words }
-      const at = isNamed(upstream.address)
-        ? yield* Whereabouts.followed(upstream.endpoint, watching, find)
-        : Whereabouts.fixed(upstream.endpoint, watching)
-      whereabouts.set(upstream, at)
+      const context = { nowMs: wheel.nowMs, words: upstream.state.words }
+      const addresses = isNamed(upstream.address)
+        ? yield* AddressResolver.followed(upstream.endpoint, context, find)
+        : AddressResolver.fixed(upstream.endpoint, context)
+      addressResolvers.set(upstream, addresses)
       const own = yield* connectionsTo(upstream, {
         wheel,
         onBatch: turn.refresh,
         ttl,
         silenceMs: () => upstream.latency.silenceMs(config.attemptTimeoutMs * SILENCE_SHARE),
         patientMs: config.queryTimeoutSecs * 1000,
-        onStranger: () => counters.add("upstream.strangers"),
+        onMismatch: () => counters.add("upstream.strangers"),
         onHeld: () => counters.add("upstream.held"),
         trust: () => {
           trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
           return trust
         },
-        whereabouts: at
+        addressResolver: addresses
       })
       connections.set(upstream, own)
     })
@@ -95,23 +95,23 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
       const key = formatUpstream(address)
       const present = known.get(key)
       if (present !== undefined) return present.upstream
-      const taken = new Set([...known.values()].map(({ place }) => place))
-      const { cells, place } = claimPlace(memory, key, taken)
+      const taken = new Set([...known.values()].map(({ slot }) => slot))
+      const { state, slot } = claimSlot(memory, key, taken)
       const name = nameUpstream(address)
       const upstream: Upstream = new Upstream(
         address,
         config.trustUpstreamAd,
-        cells,
+        state,
         worker,
         (to) => {
           counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
           run(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${upstream.name} answers again`))
         },
-        observe(name, counters.tallyOf(place, name), events.debug)
+        observe(name, counters.countsFor(slot, name), events.debug)
       )
       const own = yield* Scope.fork(scope)
       yield* Scope.provide(connect(upstream), own)
-      known.set(key, { upstream, place, scope: own })
+      known.set(key, { upstream, slot, scope: own })
       return upstream
     })
 
@@ -143,7 +143,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
         ([key, { scope: own, upstream }]) => {
           known.delete(key)
           connections.delete(upstream)
-          whereabouts.delete(upstream)
+          addressResolvers.delete(upstream)
           return Scope.close(own, Exit.void)
         },
         { discard: true }
@@ -159,7 +159,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
     const topology: Topology = {
       upstreams: () => Array.from(known.values(), ({ upstream }) => upstream).filter(isMember),
       connections,
-      whereabouts,
+      addressResolvers,
       groupOf: (view) => groups.get(view) ?? common
     }
     return topology

@@ -3,8 +3,8 @@ import { nameUpstream, type UpstreamAddress } from "../config/upstream-address.t
 import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
 import { Breaker, type OnTransition } from "./health/breaker.ts"
 import { KnownQuestion } from "./health/known-question.ts"
-import { Watch } from "./health/probe-lease.ts"
-import { ownCells, type UpstreamCells } from "./health/shared-state.ts"
+import { ProbeLease } from "./health/probe-lease.ts"
+import { ownState, type UpstreamState } from "./health/shared-state.ts"
 import { Trials } from "./health/trials.ts"
 import { type UpstreamObserver, unobserved } from "./observer.ts"
 import { Latency } from "./select/latency.ts"
@@ -21,11 +21,11 @@ export class Upstream {
   /** At an address on loopback or a private network: only from there a query can come back round to us. */
   readonly isNear: boolean
   /** What all threads know of it. */
-  readonly cells: UpstreamCells
+  readonly state: UpstreamState
   readonly breaker: Breaker
   readonly latency: Latency
   /** Who checks it, where it has to be checked. */
-  readonly watch: Watch
+  readonly probeLease: ProbeLease
   /** A question that it has answered, for probes. */
   readonly known: KnownQuestion
   /** How much of EDNS it takes. */
@@ -39,7 +39,7 @@ export class Upstream {
   /** Exchanges under way in this thread. */
   inFlight = 0
   /** Those of them that are silent for their questions' own sake: it answers others meanwhile. */
-  hopeless = 0
+  unanswerable = 0
 
   /**
    * @param cells what is known of it
@@ -48,17 +48,17 @@ export class Upstream {
   constructor(
     address: UpstreamAddress,
     trustAuthenticData: boolean,
-    cells: UpstreamCells = ownCells(),
+    state: UpstreamState = ownState(),
     worker = 1,
     onTransition: OnTransition = () => {},
     observer: UpstreamObserver = unobserved
   ) {
-    this.cells = cells
+    this.state = state
     this.observer = observer
-    this.breaker = new Breaker(cells, onTransition)
-    this.latency = new Latency(cells)
-    this.watch = new Watch(cells, worker)
-    this.known = new KnownQuestion(cells)
+    this.breaker = new Breaker(state, onTransition)
+    this.latency = new Latency(state)
+    this.probeLease = new ProbeLease(state, worker)
+    this.known = new KnownQuestion(state)
     this.address = address
     this.endpoint = address.endpoint
     this.name = nameUpstream(address)
@@ -76,6 +76,6 @@ export class Upstream {
 
   /** Exchanges that say how busy it is: a zone that nobody can resolve has a thousand under way and tells nothing. */
   get busyWith(): number {
-    return this.inFlight - this.hopeless
+    return this.inFlight - this.unanswerable
   }
 }

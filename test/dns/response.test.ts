@@ -36,27 +36,27 @@ describe("matchReply", () => {
   })
 
   it("takes nothing with another id, name, type or class, or that is no response (RFC 5452 §9.1)", () => {
-    assert.strictEqual(matched(response(), 0x1235), ReplyMatch.Stranger)
-    assert.strictEqual(matched(response({ flags: 0x0100 })), ReplyMatch.Stranger)
-    assert.strictEqual(matched(response({ flags: 0xa180 })), ReplyMatch.Stranger)
+    assert.strictEqual(matched(response(), 0x1235), ReplyMatch.Mismatch)
+    assert.strictEqual(matched(response({ flags: 0x0100 })), ReplyMatch.Mismatch)
+    assert.strictEqual(matched(response({ flags: 0xa180 })), ReplyMatch.Mismatch)
     for (const other of [
       question("wwx.example.com"),
       question("www.example.com", 28),
       question("www.example.com", 1, 3),
       question("example.com")
     ]) {
-      assert.strictEqual(matched(response({ questions: [other] })), ReplyMatch.Stranger)
+      assert.strictEqual(matched(response({ questions: [other] })), ReplyMatch.Mismatch)
     }
     assert.strictEqual(
       matched(response({ questions: [question("www.example.com"), question("www.example.com")] })),
-      ReplyMatch.Stranger
+      ReplyMatch.Mismatch
     )
   })
 
   it("takes no message cut short in header or question", () => {
     const wire = response()
     for (let length = 0; length < wire.length; length++) {
-      assert.strictEqual(matchReply(wire, length, 0x1234, WWW), ReplyMatch.Stranger)
+      assert.strictEqual(matchReply(wire, length, 0x1234, WWW), ReplyMatch.Mismatch)
     }
   })
 
@@ -65,7 +65,7 @@ describe("matchReply", () => {
     for (let length = 12; length <= wire.length; length++) {
       assert.strictEqual(matchReply(wire, length, 0x1234, WWW), ReplyMatch.Truncated, String(length))
     }
-    assert.strictEqual(matchReply(wire, 11, 0x1234, WWW), ReplyMatch.Stranger)
+    assert.strictEqual(matchReply(wire, 11, 0x1234, WWW), ReplyMatch.Mismatch)
     assert.strictEqual(matched(message({ flags: 0x8380 })), ReplyMatch.Truncated, "a bare header")
     assert.strictEqual(matched(message({ flags: 0x8382 })), ReplyMatch.Truncated, "an error that did not fit")
   })
@@ -73,20 +73,20 @@ describe("matchReply", () => {
   it("takes no truncated reply with another id, or to another question as far as that can be seen", () => {
     const cutTo = (length: number, parts: Parts) =>
       matchReply(response({ flags: 0x8380, ...parts }), length, 0x1234, WWW)
-    assert.strictEqual(matched(response({ flags: 0x8380 }), 0x1235), ReplyMatch.Stranger)
-    assert.strictEqual(matched(response({ flags: 0x0300 })), ReplyMatch.Stranger)
-    assert.strictEqual(cutTo(29, { questions: [question("www.example.net")] }), ReplyMatch.Stranger)
-    assert.strictEqual(cutTo(33, { questions: [question("www.example.com", 28)] }), ReplyMatch.Stranger)
-    assert.strictEqual(cutTo(33, { questions: [question("www.example.com", 1, 3)] }), ReplyMatch.Stranger)
-    assert.strictEqual(cutTo(31, { questions: [question("www.example.com", 257)] }), ReplyMatch.Stranger)
-    assert.strictEqual(cutTo(33, { questions: [question("www"), question("www")] }), ReplyMatch.Stranger)
+    assert.strictEqual(matched(response({ flags: 0x8380 }), 0x1235), ReplyMatch.Mismatch)
+    assert.strictEqual(matched(response({ flags: 0x0300 })), ReplyMatch.Mismatch)
+    assert.strictEqual(cutTo(29, { questions: [question("www.example.net")] }), ReplyMatch.Mismatch)
+    assert.strictEqual(cutTo(33, { questions: [question("www.example.com", 28)] }), ReplyMatch.Mismatch)
+    assert.strictEqual(cutTo(33, { questions: [question("www.example.com", 1, 3)] }), ReplyMatch.Mismatch)
+    assert.strictEqual(cutTo(31, { questions: [question("www.example.com", 257)] }), ReplyMatch.Mismatch)
+    assert.strictEqual(cutTo(33, { questions: [question("www"), question("www")] }), ReplyMatch.Mismatch)
   })
 
   it("knows an error without a question, and takes no other message without one", () => {
     for (const rcode of [1, 2, 4, 5]) {
       assert.strictEqual(matched(message({ flags: 0x8180 | rcode })), ReplyMatch.BareError)
     }
-    for (const rcode of [0, 3, 9]) assert.strictEqual(matched(message({ flags: 0x8180 | rcode })), ReplyMatch.Stranger)
+    for (const rcode of [0, 3, 9]) assert.strictEqual(matched(message({ flags: 0x8180 | rcode })), ReplyMatch.Mismatch)
   })
 })
 

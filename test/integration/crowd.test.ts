@@ -41,7 +41,7 @@ interface Outcome {
 }
 
 /** A good answer is to this very question, letter for letter, and holds what that question deserves. */
-const judge = (questions: ReadonlyArray<ToAsk>, answers: ReadonlyArray<Buffer | undefined>): Outcome => {
+const recordOutcome = (questions: ReadonlyArray<ToAsk>, answers: ReadonlyArray<Buffer | undefined>): Outcome => {
   let good = 0
   let failed = 0
   const wrong: Array<string> = []
@@ -68,7 +68,7 @@ const crowd = (port: number, prefix: string): Effect.Effect<Outcome> =>
   Effect.map(
     Effect.forEach(
       Array.from({ length: UDP_CLIENTS + TCP_CLIENTS }, (_, client) => questionsOf(client, prefix)),
-      (questions) => Effect.map(askMany(port, questions), (answers) => judge(questions, answers)),
+      (questions) => Effect.map(askMany(port, questions), (answers) => recordOutcome(questions, answers)),
       { concurrency: "unbounded" }
     ),
     (outcomes) => ({

@@ -27,7 +27,7 @@ const askWell = (server: RunningServer, name: string): Effect.Effect<boolean> =>
 const isSlow = (query: Buffer): boolean => nameIn(query).startsWith("slow")
 
 /** Slow names wait until the test says so. */
-const gate = () => {
+const admission = () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   return { ready: (query: Buffer) => (isSlow(query) ? promise : Promise.resolve()), open: resolve }
 }
@@ -51,7 +51,7 @@ for (const protocol of ["tcp", "tls"] as const) {
 
     it.live("holds up nobody by a slow name: those behind it are asked on another connection", () =>
       Effect.gen(function* () {
-        const { ready, open } = gate()
+        const { ready, open } = admission()
         const upstream = yield* upstreamThat(inOrder(ready))
         const server = yield* serverFor([at(upstream)], ALONE)
         assert.strictEqual(yield* goodAnswers(server, 12), 12)
@@ -85,8 +85,8 @@ for (const protocol of ["tcp", "tls"] as const) {
 
     it.live("is known by that: what comes later goes past a slow name at once", () =>
       Effect.gen(function* () {
-        const first = gate()
-        const second = gate()
+        const first = admission()
+        const second = admission()
         const upstream = yield* upstreamThat(
           inOrder((query) => (nameIn(query).startsWith("slower") ? second : first).ready(query))
         )

@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { readNetwork } from "../../src/config/values.ts"
 import { TextPeer } from "../../src/io/peer.ts"
-import { makeAccess } from "../../src/policy/acl.ts"
+import { makeAcl } from "../../src/policy/acl.ts"
 
 const allowing = (...networks: ReadonlyArray<string>) => {
-  const mayAsk = makeAccess(networks.map((network) => Result.getOrThrow(readNetwork(network))))
+  const mayAsk = makeAcl(networks.map((network) => Result.getOrThrow(readNetwork(network))))
   return (address: string): boolean => mayAsk(new TextPeer({ address, port: 53 }))
 }
 

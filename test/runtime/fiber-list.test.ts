@@ -8,13 +8,13 @@ describe("FiberList", () => {
   it.effect("counts the fibers that run, and knows when none does", () =>
     Effect.gen(function* () {
       const list = yield* FiberList.make
-      const gate = yield* Deferred.make<void>()
-      for (let i = 0; i < 10; i++) list.add(runFork(Deferred.await(gate)))
+      const admission = yield* Deferred.make<void>()
+      for (let i = 0; i < 10; i++) list.add(runFork(Deferred.await(admission)))
       list.add(runFork(Effect.void))
       assert.strictEqual(list.size, 10)
       const waiting = yield* Effect.forkChild(list.awaitEmpty, { startImmediately: true })
       assert.isUndefined(waiting.pollUnsafe())
-      yield* Deferred.succeed(gate, undefined)
+      yield* Deferred.succeed(admission, undefined)
       yield* Fiber.join(waiting)
       assert.strictEqual(list.size, 0)
       assert.strictEqual(list.takePeak(), 10)

@@ -25,9 +25,9 @@ describe("what is counted by upstream", () => {
       const two = yield* countersOver(memory, 1)
       // It counts nothing, and registers nobody: a supervisor.
       const three = yield* countersOver(memory, 2)
-      const first = one.tallyOf(0, "udp://192.0.2.1:53")
-      const second = two.tallyOf(0, "udp://192.0.2.1:53")
-      const other = two.tallyOf(1, "tls://192.0.2.2:853#näme")
+      const first = one.countsFor(0, "udp://192.0.2.1:53")
+      const second = two.countsFor(0, "udp://192.0.2.1:53")
+      const other = two.countsFor(1, "tls://192.0.2.2:853#näme")
       first.ended(ended("answered", 0))
       second.ended(ended("answered", 3))
       second.ended(ended("error-response", 2))
@@ -63,8 +63,8 @@ describe("what is counted by upstream", () => {
   it.effect("is in the totals alone where there is no room, and hurts no other cell", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 1), 0)
-      counters.tallyOf(0, "udp://192.0.2.1:53").ended(ended("answered", 0))
-      counters.tallyOf(1, "udp://192.0.2.2:53").ended(ended("answered", 0))
+      counters.countsFor(0, "udp://192.0.2.1:53").ended(ended("answered", 0))
+      counters.countsFor(1, "udp://192.0.2.2:53").ended(ended("answered", 0))
       assert.deepStrictEqual(counters.upstreams(), [{ upstream: "udp://192.0.2.1:53", outcomes: { answered: 1 } }])
       assert.strictEqual(counters.read("upstream.answered"), 2)
     })
@@ -73,8 +73,8 @@ describe("what is counted by upstream", () => {
   it.effect("has a name of whatever length, cut to its room", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 2), 0)
-      counters.tallyOf(0, `https://${"ä".repeat(300)}/dns-query`)
-      counters.tallyOf(1, "next").ended(ended("answered", 0))
+      counters.countsFor(0, `https://${"ä".repeat(300)}/dns-query`)
+      counters.countsFor(1, "next").ended(ended("answered", 0))
       const [long, next] = counters.upstreams()
       assert.isTrue(long!.upstream.startsWith("https://ää"))
       assert.deepStrictEqual(next, { upstream: "next", outcomes: { answered: 1 } })

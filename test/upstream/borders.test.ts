@@ -14,14 +14,14 @@ import { TimerWheel } from "../../src/runtime/timer-wheel.ts"
 import type { Counters } from "../../src/telemetry/counters.ts"
 import { Resolver } from "../../src/upstream/attempt/resolver.ts"
 import { questionFor } from "../../src/upstream/health/known-question.ts"
-import { Health } from "../../src/upstream/health/monitor.ts"
-import { commonCells, upstreamMemory } from "../../src/upstream/health/shared-state.ts"
-import type { Attempt, Exchange } from "../../src/upstream/requester.ts"
-import { Whereabouts } from "../../src/upstream/transport/address-resolver.ts"
-import { Call, type Owner } from "../../src/upstream/transport/connection.ts"
+import { HealthMonitor } from "../../src/upstream/health/monitor.ts"
+import { commonState, upstreamMemory } from "../../src/upstream/health/shared-state.ts"
+import type { Attempt, Requester } from "../../src/upstream/requester.ts"
+import { AddressResolver } from "../../src/upstream/transport/address-resolver.ts"
+import { type ConnectionEvents, PendingRequest } from "../../src/upstream/transport/connection.ts"
 import { Connections } from "../../src/upstream/transport/connections.ts"
 import { HttpsConnection } from "../../src/upstream/transport/https-connection.ts"
-import { Vigil } from "../../src/upstream/transport/liveness-monitor.ts"
+import { LivenessMonitor } from "../../src/upstream/transport/liveness-monitor.ts"
 import { StreamConnection } from "../../src/upstream/transport/stream-connection.ts"
 import { Upstream } from "../../src/upstream/upstream.ts"
 import { Reported } from "../support/servers/incidents.ts"
@@ -34,7 +34,7 @@ const question = (label: string) =>
   questionFor(Uint8Array.of(label.length, ...Buffer.from(label), 4, ...Buffer.from("test"), 0), Type.A)
 
 /** An exchange that notes what it is told, and does besides what a test wants. */
-const exchangeOf = (label: string, told: Array<string>, does: Partial<Exchange> = {}): Exchange => ({
+const requesterOf = (label: string, told: Array<string>, does: Partial<Requester> = {}): Requester => ({
   question: question(label),
   onResponse: () => told.push(`${label} answered`),
   onFailure: ({ _tag }) => told.push(`${label} ${_tag}`),
@@ -49,19 +49,23 @@ const wheel: TimerWheel["Service"] = {
   nowMs: () => performance.now()
 }
 
-const ownerOf = (reported: Reported, told: Array<string>, does: Partial<Owner> = {}): Owner => ({
+const eventsFor = (
+  reported: Reported,
+  told: Array<string>,
+  does: Partial<ConnectionEvents> = {}
+): ConnectionEvents => ({
   wheel,
   incidents: reported,
   onBatch: () => {},
   onRoom: () => {},
   onClosed: () => told.push("closed"),
-  onLost: (call) => told.push(`lost ${call.exchange.question.name[1]}`),
+  onLost: (request) => told.push(`lost ${request.requester.question.name[1]}`),
   onShortLife: () => {},
   onHeldUp: () => {},
   onSilent: () => {},
   onBusy: () => {},
   onAnswered: () => {},
-  onStranger: () => {},
+  onMismatch: () => {},
   onOrder: () => {},
   order: "unknown",
   silenceMs: () => 1_000,
@@ -90,19 +94,19 @@ class Server extends Duplex {
 
 const aTurn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 
-const stream = (does: Partial<Owner> = {}) => {
+const stream = (does: Partial<ConnectionEvents> = {}) => {
   const reported = new Reported()
   const told: Array<string> = []
   const server = new Server()
-  const owner = ownerOf(reported, told, does)
-  const options = { owner, ttl, isEncrypted: false, lifetime: Number.POSITIVE_INFINITY }
+  const events = eventsFor(reported, told, does)
+  const options = { events, ttl, isEncrypted: false, lifetime: Number.POSITIVE_INFINITY }
   return { reported, told, server, connection: new StreamConnection(server as unknown as Socket, options) }
 }
 
 describe("a connection over TCP or TLS", () => {
   it("ends where what comes in makes something throw, and what waits on it is asked elsewhere", async () => {
     const { reported, told, server, connection } = stream({ onBatch: fail("batch") })
-    connection.ask(new Call(exchangeOf("a", told), true, []))
+    connection.ask(new PendingRequest(requesterOf("a", told), true, []))
     await aTurn()
     server.answer()
     await aTurn()
@@ -113,10 +117,10 @@ describe("a connection over TCP or TLS", () => {
 
   it("goes on where an answer's taker throws: that question fails, the others are answered", async () => {
     const { reported, told, server, connection } = stream()
-    const first = new Call(exchangeOf("a", told, { onResponse: fail("taker") }), true, [])
-    first.join(new Call(exchangeOf("c", told), true, []))
+    const first = new PendingRequest(requesterOf("a", told, { onResponse: fail("taker") }), true, [])
+    first.join(new PendingRequest(requesterOf("c", told), true, []))
     connection.ask(first)
-    connection.ask(new Call(exchangeOf("b", told), true, []))
+    connection.ask(new PendingRequest(requesterOf("b", told), true, []))
     await aTurn()
     server.answer()
     await aTurn()
@@ -129,7 +133,7 @@ describe("a connection over TCP or TLS", () => {
   it("ends where its questions cannot be written", async () => {
     const { reported, told, server, connection } = stream()
     server.write = fail("write")
-    connection.ask(new Call(exchangeOf("a", told), true, []))
+    connection.ask(new PendingRequest(requesterOf("a", told), true, []))
     await aTurn()
     assert.deepStrictEqual(reported.defects, ["a connection to an upstream: write"])
     assert.deepStrictEqual(told, ["closed", `lost ${"a".charCodeAt(0)}`])
@@ -137,13 +141,13 @@ describe("a connection over TCP or TLS", () => {
 
   for (const event of ["error", "end", "close"]) {
     it(`tells all who wait that it has ended, whichever of them throws (${event})`, async () => {
-      const lost: Array<Call> = []
-      const onLost = (call: Call): void => {
-        lost.push(call)
+      const lost: Array<PendingRequest> = []
+      const onLost = (request: PendingRequest): void => {
+        lost.push(request)
         throw new Error("lost")
       }
       const { reported, told, server, connection } = stream({ onLost, onClosed: fail("closed") })
-      for (const label of ["a", "b"]) connection.ask(new Call(exchangeOf(label, told), true, []))
+      for (const label of ["a", "b"]) connection.ask(new PendingRequest(requesterOf(label, told), true, []))
       await aTurn()
       server.emit(event, new Error("reset"))
       const defects = ["closed", "lost", "lost"].map((what) => `a connection to an upstream: ${what}`)
@@ -154,7 +158,7 @@ describe("a connection over TCP or TLS", () => {
 })
 
 /** A connection over HTTP/2, and the server's end of it; nothing is answered until a test says so. */
-const https = (does: Partial<Owner> = {}) =>
+const https = (does: Partial<ConnectionEvents> = {}) =>
   Effect.gen(function* () {
     const reported = new Reported()
     const told: Array<string> = []
@@ -180,8 +184,8 @@ const https = (does: Partial<Owner> = {}) =>
     )
     yield* Effect.promise(() => new Promise<void>((resolve) => socket.once("connect", () => resolve())))
     const address = { authority: "a.test", path: "/dns-query", method: "POST" } as unknown as HttpsAddress
-    const owner = ownerOf(reported, told, does)
-    const connection = new HttpsConnection(socket, { owner, ttl, address, lifetime: Number.POSITIVE_INFINITY })
+    const events = eventsFor(reported, told, does)
+    const connection = new HttpsConnection(socket, { events, ttl, address, lifetime: Number.POSITIVE_INFINITY })
     return { reported, told, connection, sessions }
   })
 
@@ -192,8 +196,8 @@ describe("a connection over HTTPS", () => {
   it.live("goes on where an answer's taker throws: that question fails, the others are answered", () =>
     Effect.gen(function* () {
       const { reported, told, connection } = yield* https()
-      connection.ask(new Call(exchangeOf("a", told, { onResponse: fail("taker") }), true, []))
-      connection.ask(new Call(exchangeOf("b", told), true, []))
+      connection.ask(new PendingRequest(requesterOf("a", told, { onResponse: fail("taker") }), true, []))
+      connection.ask(new PendingRequest(requesterOf("b", told), true, []))
       yield* until(() => told.length === 2)
       assert.deepStrictEqual(reported.defects, ["a connection to an upstream: taker"])
       assert.deepStrictEqual(told.toSorted(), ["a GarbageReceived", "b answered"])
@@ -204,7 +208,7 @@ describe("a connection over HTTPS", () => {
   it.live("fails a question where its response's headers make something throw", () =>
     Effect.gen(function* () {
       const { reported, told, connection } = yield* https({ onBatch: fail("batch") })
-      connection.ask(new Call(exchangeOf("a", told), true, []))
+      connection.ask(new PendingRequest(requesterOf("a", told), true, []))
       yield* until(() => told.length === 1)
       assert.include(reported.defects, "a connection to an upstream: batch")
       assert.deepStrictEqual(told, ["a GarbageReceived"])
@@ -225,7 +229,7 @@ describe("a connection over HTTPS", () => {
       for (const farewell of ["goaway", "destroy"] as const) {
         const { reported, told, connection, sessions } = yield* https({ onShortLife: fail("life") })
         yield* until(() => sessions.length === 1)
-        connection.ask(new Call(exchangeOf("a", told), true, []))
+        connection.ask(new PendingRequest(requesterOf("a", told), true, []))
         if (farewell === "goaway") sessions[0]!.goaway(0, 0)
         else sessions[0]!.destroy()
         yield* until(() => connection.isOver)
@@ -257,7 +261,7 @@ describe("the connections to one upstream", () => {
         onBatch: () => {},
         silenceMs: () => 1_000,
         patientMs,
-        onStranger: () => {},
+        onMismatch: () => {},
         onHeld: () => {},
         onRefused: () => Effect.void,
         onOpened: Effect.void
@@ -269,8 +273,8 @@ describe("the connections to one upstream", () => {
       const reported = new Reported()
       const told: Array<string> = []
       const own = yield* connections(reported, 5_000)
-      own.ask(exchangeOf("a", told, { onFailure: fail("line") }), true, [])
-      own.ask(exchangeOf("b", told), true, [])
+      own.ask(requesterOf("a", told, { onFailure: fail("line") }), true, [])
+      own.ask(requesterOf("b", told), true, [])
       for (let i = 0; i < 5; i++) yield* Effect.yieldNow
       assert.deepStrictEqual(reported.defects, ["the connections to an upstream: line"])
       assert.deepStrictEqual(told, ["b NetworkFailure"])
@@ -282,8 +286,8 @@ describe("the connections to one upstream", () => {
       const reported = new Reported()
       const told: Array<string> = []
       const own = yield* connections(reported, 100)
-      own.onBusy(new Call(exchangeOf("a", told), true, []), 60_000, "too much")
-      own.ask(exchangeOf("b", told, { onFailure: fail("refused") }), true, [])
+      own.onBusy(new PendingRequest(requesterOf("a", told), true, []), 60_000, "too much")
+      own.ask(requesterOf("b", told, { onFailure: fail("refused") }), true, [])
       yield* Effect.promise(() => Promise.resolve())
       assert.deepStrictEqual(told, ["a NetworkFailure"])
       assert.deepStrictEqual(reported.defects, ["the connections to an upstream: refused"])
@@ -303,7 +307,7 @@ describe("a socket that cannot be opened", () => {
       const told: Array<string> = []
       const upstream = upstreamAt()
       const turn = yield* Turn
-      const watching = { nowMs: turn.nowMs, words: upstream.cells.words }
+      const context = { nowMs: turn.nowMs, words: upstream.state.words }
       const never: DatagramTransport["Service"]["connect"] = () =>
         Effect.delay(Effect.fail(new SocketError({ endpoint: "192.0.2.1:53", message: "no way" })), 1)
       const resolver = yield* Resolver.make({
@@ -312,16 +316,16 @@ describe("a socket that cannot be opened", () => {
         counters,
         loopOptions: [],
         connections: new Map(),
-        whereabouts: new Map([[upstream, Whereabouts.fixed(upstream.endpoint, watching)]]),
+        addressResolvers: new Map([[upstream, AddressResolver.fixed(upstream.endpoint, context)]]),
         silenceMs: 800
       }).pipe(
         Effect.provideService(DatagramTransport, { name: "none", bind: fail("bind"), connect: never }),
         Effect.provide(reported.layer)
       )
-      const attempt = (exchange: Exchange) =>
+      const attempt = (exchange: Requester) =>
         ({ ...exchange, upstream, failures: 0, transport: "udp" }) as unknown as Attempt
-      resolver.begin(attempt(exchangeOf("a", told, { onFailure: fail("told") })))
-      resolver.begin(attempt(exchangeOf("b", told)))
+      resolver.begin(attempt(requesterOf("a", told, { onFailure: fail("told") })))
+      resolver.begin(attempt(requesterOf("b", told)))
       yield* until(() => told.length > 0)
       assert.deepStrictEqual(reported.defects, ["the opening of a socket: told"])
       assert.deepStrictEqual(told, ["b NetworkFailure"])
@@ -348,18 +352,18 @@ describe("a check of an upstream that throws", () => {
       const upstream = upstreamAt()
       const asked: Array<Attempt> = []
       if (isOpen) upstream.breaker.open(wheel.nowMs())
-      const health = new Health({
+      const health = new HealthMonitor({
         wheel,
         incidents: reported,
         counters,
         attemptTimeoutMs: 800,
         random: () => 0.5,
         upstreams: () => [upstream],
-        common: commonCells(upstreamMemory(1)),
+        common: commonState(upstreamMemory(1)),
         begin: (attempt) => {
           asked.push(attempt)
           if (asked.length <= throwing) throw new Error("sending")
-          return { giveUp: () => {} }
+          return { abandon: () => {} }
         }
       })
       return { health, upstream, asked }
@@ -429,11 +433,11 @@ describe("a check of an upstream that throws", () => {
   inTime("does not end the look at what other threads have found", (reported) =>
     Effect.gen(function* () {
       const { upstream } = yield* suspected(reported, 0, true)
-      const { keep } = upstream.watch
+      const { renew } = upstream.probeLease
       let looks = 0
-      upstream.watch.keep = (nowMs) => {
+      upstream.probeLease.renew = (nowMs) => {
         if (looks++ === 0) throw new Error("look")
-        return keep.call(upstream.watch, nowMs)
+        return renew.call(upstream.probeLease, nowMs)
       }
       yield* pass(1_000)
       assert.deepStrictEqual(reported.defects, ["a timer: look"])
@@ -442,7 +446,7 @@ describe("a check of an upstream that throws", () => {
   )
 })
 
-describe("a vigil whose connection throws", () => {
+describe("a liveness monitor whose connection throws", () => {
   inTime("watches on", (reported) =>
     Effect.gen(function* () {
       const wheel = yield* TimerWheel
@@ -459,16 +463,16 @@ describe("a vigil whose connection throws", () => {
           if (did.push("idle") === 3) throw new Error("idleness")
         }
       }
-      const vigil = new Vigil(wheel, watched, 3_000)
-      vigil.asked()
+      const liveness = new LivenessMonitor(wheel, watched, 3_000)
+      liveness.asked()
       yield* pass(1_250)
       assert.deepStrictEqual(did, ["silent 1", "silent 2"])
       watched.awaited = 0
-      vigil.heard()
+      liveness.heard()
       yield* pass(5_000)
       assert.deepStrictEqual(did, ["silent 1", "silent 2", "idle", "idle"])
       assert.deepStrictEqual(reported.defects, ["a timer: silence", "a timer: silence", "a timer: idleness"])
-      vigil.end()
+      liveness.end()
     })
   )
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { KnownQuestion } from "../../src/upstream/health/known-question.ts"
-import { ownCells, Time } from "../../src/upstream/health/shared-state.ts"
+import { ownState, Time } from "../../src/upstream/health/shared-state.ts"
 import { Trials } from "../../src/upstream/health/trials.ts"
 import { rcodeOf } from "../support/servers/server.ts"
 import { memoryServer } from "../support/servers/timed-server.ts"
@@ -57,8 +57,8 @@ describe("the only upstream, silent about all but its own zone", () => {
 
 describe("the question that an upstream is known to answer", () => {
   it("is the last that was noted, one a second at most, for all threads", () => {
-    const cells = ownCells()
-    const [one, other] = [new KnownQuestion(cells), new KnownQuestion(cells)]
+    const state = ownState()
+    const [one, other] = [new KnownQuestion(state), new KnownQuestion(state)]
     assert.isUndefined(other.read())
     one.note(asked("www.example.com", 28), 5_000)
     one.note(asked("too.soon.example"), 5_999)
@@ -68,15 +68,15 @@ describe("the question that an upstream is known to answer", () => {
   })
 
   it("may be as long as a name can be, and is none where it was written half", () => {
-    const cells = ownCells()
-    const known = new KnownQuestion(cells)
+    const state = ownState()
+    const known = new KnownQuestion(state)
     const label = "x".repeat(63)
     const longest = `${label}.${label}.${label}.${"y".repeat(61)}`
     known.note(asked(longest), 1_000)
     assert.deepStrictEqual(known.read()?.name, wireName(longest))
-    cells.question[40]! ^= 1
+    state.question[40]! ^= 1
     assert.isUndefined(known.read())
-    cells.times[Time.Noted] = 0
+    state.times[Time.Noted] = 0
     known.note(asked("whole.example"), 2_000)
     assert.deepStrictEqual(known.read()?.name, wireName("whole.example"))
   })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
 import { decodeAskedServers } from "../../src/config/live-upstreams.ts"
-import { claimPlace, upstreamMemory, Word } from "../../src/upstream/health/shared-state.ts"
+import { claimSlot, upstreamMemory, Word } from "../../src/upstream/health/shared-state.ts"
 import { addressesOf } from "../support/servers/server.ts"
 import { address, type MemoryUpstream, memoryServer } from "../support/servers/timed-server.ts"
 import { address as addressRecord, type Behaviour, silent } from "../support/upstreams/fake-upstream.ts"
@@ -72,9 +72,9 @@ describe("the place of what threads know of an upstream", () => {
       const taken = new Set<number>()
       return Object.fromEntries(
         order.map((key) => {
-          const { place } = claimPlace(memory, key, taken)
-          taken.add(place)
-          return [key, place] as const
+          const { slot } = claimSlot(memory, key, taken)
+          taken.add(slot)
+          return [key, slot] as const
         })
       )
     }
@@ -85,15 +85,15 @@ describe("the place of what threads know of an upstream", () => {
     const memory = upstreamMemory(2)
     const taken = new Set<number>()
     const claimed = ["a", "b", "c"].map((key) => {
-      const made = claimPlace(memory, key, taken)
-      taken.add(made.place)
+      const made = claimSlot(memory, key, taken)
+      taken.add(made.slot)
       return made
     })
-    claimed[2]!.cells.words[Word.Failures] = 7
+    claimed[2]!.state.words[Word.Failures] = 7
     assert.deepStrictEqual(
-      claimed.map(({ place }) => place),
+      claimed.map(({ slot }) => slot),
       [0, 1, 2]
     )
-    assert.strictEqual(claimPlace(memory, "c", new Set()).cells.words[Word.Failures], 0)
+    assert.strictEqual(claimSlot(memory, "c", new Set()).state.words[Word.Failures], 0)
   })
 })

@@ -9,9 +9,9 @@ import { Effect, Schema, Semaphore } from "effect"
 import { zoneOf } from "../../dns/zone.ts"
 import { SEED } from "../../runtime/random.ts"
 import type { Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
-import { clientOf } from "./client-key.ts"
-import { FairLine, Waiter } from "./fair-queue.ts"
-import { type Holder, Holders } from "./permit-holders.ts"
+import { clientKeyOf } from "./client-key.ts"
+import { FairQueue, Waiter } from "./fair-queue.ts"
+import { type PermitHolder, PermitHolders } from "./permit-holders.ts"
 
 /** Too many queries wait. Answered with SERVFAIL at once. */
 export class Shed extends Schema.TaggedError<Shed>()("Shed", {}) {}
@@ -27,31 +27,35 @@ const waitedTooLong = Effect.fail(new WaitedTooLong())
 
 type Resume = (effect: Effect.Effect<void, Shed | WaitedTooLong>) => void
 
-export interface Gate {
+export interface Admission {
   /** Takes a permit if one is free; says whether. */
   readonly take: Effect.Effect<boolean>
   /** Notes who holds a permit. */
-  readonly hold: (holder: Holder) => void
+  readonly hold: (holder: PermitHolder) => void
   /** Gives a permit back: to the next in line, if anybody stands there. */
-  readonly release: (holder: Holder) => Effect.Effect<unknown>
+  readonly release: (holder: PermitHolder) => Effect.Effect<unknown>
   /**
    * Stands in line until there is a permit to hold, for so many milliseconds at most. Interruptible: who leaves is no
    * longer in line.
    */
-  readonly standInLine: (holder: Holder, deadlineMs: number) => Effect.Effect<void, Shed | WaitedTooLong>
+  readonly enqueue: (holder: PermitHolder, deadlineMs: number) => Effect.Effect<void, Shed | WaitedTooLong>
   /** How many stand in line. */
   readonly waiting: () => number
   /** Whether so many wait that nothing should be begun that nobody waits for. */
   readonly isBusy: () => boolean
 }
 
-export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerWheel["Service"]): Effect.Effect<Gate> =>
+export const makeAdmission = (
+  maxConcurrent: number,
+  maxQueued: number,
+  wheel: TimerWheel["Service"]
+): Effect.Effect<Admission> =>
   Effect.map(Semaphore.make(maxConcurrent), (semaphore) => {
-    const line = new FairLine<InLine>()
-    const holders = new Holders()
+    const queue = new FairQueue<QueuedQuery>()
+    const holders = new PermitHolders()
     const release = semaphore.release(1)
     const handOn = Effect.suspend((): Effect.Effect<unknown> => {
-      const next = line.shift()
+      const next = queue.shift()
       if (next === undefined) return release
       next.end(Effect.void)
       return Effect.void
@@ -59,12 +63,12 @@ export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerW
 
     const wait = (zone: number, client: number, deadlineMs: number): Effect.Effect<void, Shed | WaitedTooLong> =>
       Effect.callback((resume) => {
-        const waiter = new InLine(line, wheel, resume, takeOver, deadlineMs)
-        line.push(waiter, zone, client)
+        const waiter = new QueuedQuery(queue, wheel, resume, takeOver, deadlineMs)
+        queue.push(waiter, zone, client)
         return Effect.suspend(() => {
           wheel.cancel(waiter.timer!)
           // Interrupted between being handed the permit and taking it: it goes on to the next.
-          return line.remove(waiter) ? Effect.void : handOn
+          return queue.remove(waiter) ? Effect.void : handOn
         })
       })
 
@@ -79,10 +83,10 @@ export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerW
 
     /** Whether there is a place in line, made by shedding another where need be. */
     const hasPlace = (zone: number, client: number): boolean => {
-      if (line.length < maxQueued) return true
-      const victim = line.victimFor(zone, client)
+      if (queue.length < maxQueued) return true
+      const victim = queue.victimFor(zone, client)
       if (victim === undefined) return false
-      line.remove(victim)
+      queue.remove(victim)
       victim.end(shed)
       return true
     }
@@ -92,35 +96,35 @@ export const makeGate = (maxConcurrent: number, maxQueued: number, wheel: TimerW
       hold: (holder) => holders.add(holder, wheel.nowMs()),
       // One that was shed has no permit any more.
       release: (holder) => (holders.remove(holder) ? handOn : Effect.void),
-      waiting: () => line.length,
-      isBusy: () => line.length > 0 || holders.length * 2 > maxConcurrent,
-      standInLine: (holder, deadlineMs) =>
+      waiting: () => queue.length,
+      isBusy: () => queue.length > 0 || holders.length * 2 > maxConcurrent,
+      enqueue: (holder, deadlineMs) =>
         Effect.suspend((): Effect.Effect<void, Shed | WaitedTooLong> => {
           const zone = zoneOf(holder.question.name, SEED)
-          const client = clientOf(holder.client)
+          const client = clientKeyOf(holder.client)
           if (takeOver(zone, client)) return Effect.void
           return hasPlace(zone, client) ? Effect.interruptible(wait(zone, client, deadlineMs)) : shed
         })
     }
   })
 
-class InLine extends Waiter {
+class QueuedQuery extends Waiter {
   timer: Timer | undefined
-  private readonly line: FairLine<InLine>
+  private readonly queue: FairQueue<QueuedQuery>
   private readonly wheel: TimerWheel["Service"]
   private readonly resume: Resume
   private readonly takeOver: (zone: number, client: number) => boolean
   private readonly endMs: number
 
   constructor(
-    line: FairLine<InLine>,
+    queue: FairQueue<QueuedQuery>,
     wheel: TimerWheel["Service"],
     resume: Resume,
     takeOver: (zone: number, client: number) => boolean,
     deadlineMs: number
   ) {
     super()
-    this.line = line
+    this.queue = queue
     this.wheel = wheel
     this.resume = resume
     this.takeOver = takeOver
@@ -140,7 +144,7 @@ class InLine extends Waiter {
       this.arm()
       return
     }
-    this.line.remove(this)
+    this.queue.remove(this)
     this.resume(hasPermit ? Effect.void : waitedTooLong)
   }
 

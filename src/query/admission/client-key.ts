@@ -8,7 +8,7 @@ const NO_CLIENT = 0
 const words = new Uint32Array(4)
 
 /** A number for an IPv4 address, or for the 64 bits that an IPv6 network has in common. */
-export const clientOf = (peer: Peer | undefined): number => {
+export const clientKeyOf = (peer: Peer | undefined): number => {
   if (peer === undefined) return NO_CLIENT
   if (peer.readWords(words)) return mixed(SEED, words[3]!)
   return mixed(mixed(~SEED, words[0]!), words[1]!)

@@ -8,7 +8,7 @@
  * So nobody whose queries come by the thousand stands in the way of the others. Anyone may leave from the middle.
  */
 import { OpenTable } from "../../runtime/open-table.ts"
-import { close, type InTurn, largestOf, open } from "./ring.ts"
+import { enter, largestOf, leave, type RingMember } from "./ring.ts"
 
 export class Waiter {
   next: Waiter | undefined
@@ -16,21 +16,21 @@ export class Waiter {
   zone = 0
   client = 0
   /** Where it stands. */
-  queue: Queue | undefined
+  subqueue: Subqueue | undefined
 }
 
 /** Those of one client and one zone; a queue with nobody in it is not kept. */
-class Queue implements InTurn<Queue> {
-  readonly party: Party
+class Subqueue implements RingMember<Subqueue> {
+  readonly flow: Flow
   readonly key: number
   length = 0
   first: Waiter | undefined
   last: Waiter | undefined
-  next: Queue
-  previous: Queue
+  next: Subqueue
+  previous: Subqueue
 
-  constructor(party: Party, key: number) {
-    this.party = party
+  constructor(flow: Flow, key: number) {
+    this.flow = flow
     this.key = key
     this.next = this
     this.previous = this
@@ -38,13 +38,13 @@ class Queue implements InTurn<Queue> {
 }
 
 /** A client or a zone, and its queues. */
-class Party implements InTurn<Party> {
+class Flow implements RingMember<Flow> {
   readonly key: number
   length = 0
   /** Whose turn is next. */
-  turn: Queue | undefined
-  next: Party
-  previous: Party
+  cursor: Subqueue | undefined
+  next: Flow
+  previous: Flow
 
   constructor(key: number) {
     this.key = key
@@ -54,76 +54,77 @@ class Party implements InTurn<Party> {
 }
 
 /** Cells for counts: so many that it is rare to share one with somebody who has much. */
-const CELLS = 65_536
+const BUCKETS = 65_536
 
-export class FairLine<W extends Waiter> {
+export class FairQueue<W extends Waiter> {
   length = 0
   /** Whose turn is next. */
-  private turn: Party | undefined
-  private readonly parties = new OpenTable<Party, number>(
+  private cursor: Flow | undefined
+  private readonly flows = new OpenTable<Flow, number>(
     ({ key }) => key,
-    (party, key) => party.key === key
+    (flow, key) => flow.key === key
   )
-  private readonly queues = new OpenTable<Queue, Pick<Queue, "party" | "key">>(
+  private readonly subqueues = new OpenTable<Subqueue, Pick<Subqueue, "flow" | "key">>(
     hashOf,
-    (queue, { party, key }) => queue.party === party && queue.key === key
+    (subqueue, { flow, key }) => subqueue.flow === flow && subqueue.key === key
   )
   /** Who stands in line, by zone and by client: a table of fixed size, however many of them there are. */
-  private readonly ofZones = new Uint32Array(CELLS)
-  private readonly ofClients = new Uint32Array(CELLS)
+  private readonly ofZones = new Uint32Array(BUCKETS)
+  private readonly ofClients = new Uint32Array(BUCKETS)
 
   push(waiter: W, zone: number, client: number): void {
     waiter.zone = zone
     waiter.client = client
     const isByClient = this.isByClient(zone, client)
-    this.ofZones[cellOf(zone)]!++
-    this.ofClients[cellOf(client)]!++
+    this.ofZones[bucketOf(zone)]!++
+    this.ofClients[bucketOf(client)]!++
     const key = isByClient ? clientKey(client) : zone
-    const party = this.parties.get(key, key) ?? this.openParty(key)
-    const queue = this.queueOf(party, isByClient ? zone : client) ?? this.openQueue(party, isByClient ? zone : client)
-    waiter.queue = queue
-    waiter.previous = queue.last
-    if (queue.last === undefined) queue.first = waiter
-    else queue.last.next = waiter
-    queue.last = waiter
-    queue.length++
-    party.length++
+    const flow = this.flows.get(key, key) ?? this.openFlow(key)
+    const subqueue =
+      this.subqueueOf(flow, isByClient ? zone : client) ?? this.openSubqueue(flow, isByClient ? zone : client)
+    waiter.subqueue = subqueue
+    waiter.previous = subqueue.last
+    if (subqueue.last === undefined) subqueue.first = waiter
+    else subqueue.last.next = waiter
+    subqueue.last = waiter
+    subqueue.length++
+    flow.length++
     this.length++
   }
 
   shift(): W | undefined {
-    const party = this.turn
-    if (party === undefined) return undefined
-    const queue = party.turn!
-    this.turn = party.next
-    party.turn = queue.next
-    const waiter = queue.first as W
+    const flow = this.cursor
+    if (flow === undefined) return undefined
+    const subqueue = flow.cursor!
+    this.cursor = flow.next
+    flow.cursor = subqueue.next
+    const waiter = subqueue.first as W
     this.remove(waiter)
     return waiter
   }
 
   /** Returns whether it stood in line. */
   remove(waiter: W): boolean {
-    const { queue } = waiter
-    if (queue === undefined) return false
-    if (waiter.previous === undefined) queue.first = waiter.next
+    const { subqueue } = waiter
+    if (subqueue === undefined) return false
+    if (waiter.previous === undefined) subqueue.first = waiter.next
     else waiter.previous.next = waiter.next
-    if (waiter.next === undefined) queue.last = waiter.previous
+    if (waiter.next === undefined) subqueue.last = waiter.previous
     else waiter.next.previous = waiter.previous
     waiter.next = undefined
     waiter.previous = undefined
-    waiter.queue = undefined
-    this.ofZones[cellOf(waiter.zone)]!--
-    this.ofClients[cellOf(waiter.client)]!--
+    waiter.subqueue = undefined
+    this.ofZones[bucketOf(waiter.zone)]!--
+    this.ofClients[bucketOf(waiter.client)]!--
     this.length--
-    const { party } = queue
-    if (--queue.length === 0) {
-      this.queues.delete(queue)
-      party.turn = close(party.turn, queue)
+    const { flow } = subqueue
+    if (--subqueue.length === 0) {
+      this.subqueues.delete(subqueue)
+      flow.cursor = leave(flow.cursor, subqueue)
     }
-    if (--party.length === 0) {
-      this.parties.delete(party)
-      this.turn = close(this.turn, party)
+    if (--flow.length === 0) {
+      this.flows.delete(flow)
+      this.cursor = leave(this.cursor, flow)
     }
     return true
   }
@@ -133,48 +134,48 @@ export class FairLine<W extends Waiter> {
    * have more than it would have with one more.
    */
   victimFor(zone: number, client: number): W | undefined {
-    if (this.turn === undefined) return undefined
+    if (this.cursor === undefined) return undefined
     const isByClient = this.isByClient(zone, client)
     const key = isByClient ? clientKey(client) : zone
-    const own = this.parties.get(key, key)
-    const party = largestOf(this.turn)
-    const queue = largestOf(party.turn!)
-    if (party !== own) return party.length > (own?.length ?? 0) + 1 ? (queue.last as W) : undefined
-    const ownQueue = this.queueOf(party, isByClient ? zone : client)
-    return queue.length > (ownQueue?.length ?? 0) + 1 ? (queue.last as W) : undefined
+    const own = this.flows.get(key, key)
+    const flow = largestOf(this.cursor)
+    const subqueue = largestOf(flow.cursor!)
+    if (flow !== own) return flow.length > (own?.length ?? 0) + 1 ? (subqueue.last as W) : undefined
+    const ownSubqueue = this.subqueueOf(flow, isByClient ? zone : client)
+    return subqueue.length > (ownSubqueue?.length ?? 0) + 1 ? (subqueue.last as W) : undefined
   }
 
   private isByClient(zone: number, client: number): boolean {
-    return this.ofClients[cellOf(client)]! >= this.ofZones[cellOf(zone)]!
+    return this.ofClients[bucketOf(client)]! >= this.ofZones[bucketOf(zone)]!
   }
 
-  private queueOf(party: Party, key: number): Queue | undefined {
-    sought.party = party
+  private subqueueOf(flow: Flow, key: number): Subqueue | undefined {
+    sought.flow = flow
     sought.key = key
-    return this.queues.get(hashOf(sought), sought)
+    return this.subqueues.get(hashOf(sought), sought)
   }
 
-  private openParty(key: number): Party {
-    const party = new Party(key)
-    this.parties.add(party)
-    this.turn = open(this.turn, party)
-    return party
+  private openFlow(key: number): Flow {
+    const flow = new Flow(key)
+    this.flows.add(flow)
+    this.cursor = enter(this.cursor, flow)
+    return flow
   }
 
-  private openQueue(party: Party, key: number): Queue {
-    const queue = new Queue(party, key)
-    this.queues.add(queue)
-    party.turn = open(party.turn, queue)
-    return queue
+  private openSubqueue(flow: Flow, key: number): Subqueue {
+    const subqueue = new Subqueue(flow, key)
+    this.subqueues.add(subqueue)
+    flow.cursor = enter(flow.cursor, subqueue)
+    return subqueue
   }
 }
 
-const cellOf = (number: number): number => (number ^ (number >>> 16)) & (CELLS - 1)
+const bucketOf = (number: number): number => (number ^ (number >>> 16)) & (BUCKETS - 1)
 
 /** A client is no zone, whatever their numbers. */
 const clientKey = (client: number): number => ~client
 
-const hashOf = ({ party, key }: Pick<Queue, "party" | "key">): number => Math.imul(party.key, 31) ^ key
+const hashOf = ({ flow, key }: Pick<Subqueue, "flow" | "key">): number => Math.imul(flow.key, 31) ^ key
 
 /** Used again from search to search. */
-const sought = { party: new Party(0), key: 0 }
+const sought = { flow: new Flow(0), key: 0 }

@@ -7,44 +7,44 @@
 import { zoneOf } from "../../dns/zone.ts"
 import type { Peer } from "../../io/peer.ts"
 import { SEED } from "../../runtime/random.ts"
-import { clientOf } from "./client-key.ts"
+import { clientKeyOf } from "./client-key.ts"
 
 /** A query that has waited so long for the network may be shed for another. */
-const LONG_MS = 500
+const LONG_WAIT_MS = 500
 /** For so long those who were found to hold most are taken to be still the ones. */
-const FOUND_FOR_MS = 50
+const MAJORITY_FOR_MS = 50
 /** Who holds fewer does not hold most of a room, however small it is: one slow query is no crowd. */
-const CROWD = 4
+const MIN_MAJORITY = 4
 
 export const NOT_HELD = -1
 
-export interface Holder {
+export interface PermitHolder {
   readonly question: { readonly name: Uint8Array }
   /** Who asked; undefined where nobody did. */
   readonly client: Peer | undefined
   /** When it got its permit; below 0 while it has none. */
   heldSinceMs: number
-  newer: Holder | undefined
-  older: Holder | undefined
+  newer: PermitHolder | undefined
+  older: PermitHolder | undefined
   /** Its permit has gone to another: it ends now. */
   shed(): void
 }
 
 /** What a holder is counted to. */
-type Kin = (holder: Holder) => number
+type KeyOf = (holder: PermitHolder) => number
 
-const zoneOfHolder: Kin = ({ question }) => zoneOf(question.name, SEED)
-const clientOfHolder: Kin = ({ client }) => clientOf(client)
+const zoneOfHolder: KeyOf = ({ question }) => zoneOf(question.name, SEED)
+const clientKeyOfHolder: KeyOf = ({ client }) => clientKeyOf(client)
 
-export class Holders {
+export class PermitHolders {
   length = 0
-  private oldest: Holder | undefined
-  private newest: Holder | undefined
-  private greedyZone: number | undefined
-  private greedyClient: number | undefined
+  private oldest: PermitHolder | undefined
+  private newest: PermitHolder | undefined
+  private majorityZone: number | undefined
+  private majorityClient: number | undefined
   private foundMs = Number.NEGATIVE_INFINITY
 
-  add(holder: Holder, nowMs: number): void {
+  add(holder: PermitHolder, nowMs: number): void {
     holder.heldSinceMs = nowMs
     holder.older = this.newest
     if (this.newest === undefined) this.oldest = holder
@@ -54,7 +54,7 @@ export class Holders {
   }
 
   /** Returns whether it was here. */
-  remove(holder: Holder): boolean {
+  remove(holder: PermitHolder): boolean {
     if (holder.heldSinceMs < 0) return false
     holder.heldSinceMs = NOT_HELD
     if (holder.older === undefined) this.oldest = holder.newer
@@ -71,37 +71,37 @@ export class Holders {
    * Who is to be shed for a query of this zone and client; undefined where nobody has waited long, or no other zone and no
    * other client holds too much.
    */
-  victimFor(zone: number, client: number, nowMs: number): Holder | undefined {
-    if (this.oldest === undefined || nowMs - this.oldest.heldSinceMs < LONG_MS) return undefined
-    if (nowMs - this.foundMs > FOUND_FOR_MS) {
+  victimFor(zone: number, client: number, nowMs: number): PermitHolder | undefined {
+    if (this.oldest === undefined || nowMs - this.oldest.heldSinceMs < LONG_WAIT_MS) return undefined
+    if (nowMs - this.foundMs > MAJORITY_FOR_MS) {
       this.foundMs = nowMs
-      this.greedyZone = this.findGreedy(zoneOfHolder)
-      this.greedyClient = this.findGreedy(clientOfHolder)
+      this.majorityZone = this.findMajority(zoneOfHolder)
+      this.majorityClient = this.findMajority(clientKeyOfHolder)
     }
-    const greedyZone = this.greedyZone === zone ? undefined : this.greedyZone
-    const greedyClient = this.greedyClient === client ? undefined : this.greedyClient
-    if (greedyZone === undefined && greedyClient === undefined) return undefined
-    for (let holder = this.oldest; holder !== undefined; holder = holder.newer as Holder) {
-      if (nowMs - holder.heldSinceMs < LONG_MS) return undefined
-      if (greedyZone !== undefined && zoneOfHolder(holder) === greedyZone) return holder
-      if (greedyClient !== undefined && clientOfHolder(holder) === greedyClient) return holder
+    const majorityZone = this.majorityZone === zone ? undefined : this.majorityZone
+    const majorityClient = this.majorityClient === client ? undefined : this.majorityClient
+    if (majorityZone === undefined && majorityClient === undefined) return undefined
+    for (let holder = this.oldest; holder !== undefined; holder = holder.newer as PermitHolder) {
+      if (nowMs - holder.heldSinceMs < LONG_WAIT_MS) return undefined
+      if (majorityZone !== undefined && zoneOfHolder(holder) === majorityZone) return holder
+      if (majorityClient !== undefined && clientKeyOfHolder(holder) === majorityClient) return holder
     }
     return undefined
   }
 
   /** The zone, or client, of more than half of them (Boyer and Moore's majority vote, then counted). */
-  private findGreedy(kinOf: Kin): number | undefined {
+  private findMajority(keyOf: KeyOf): number | undefined {
     let candidate = 0
     let lead = 0
     for (let holder = this.oldest; holder !== undefined; holder = holder.newer) {
-      const kin = kinOf(holder)
-      if (lead === 0) candidate = kin
-      lead += kin === candidate ? 1 : -1
+      const key = keyOf(holder)
+      if (lead === 0) candidate = key
+      lead += key === candidate ? 1 : -1
     }
     let count = 0
     for (let holder = this.oldest; holder !== undefined; holder = holder.newer) {
-      if (kinOf(holder) === candidate) count++
+      if (keyOf(holder) === candidate) count++
     }
-    return count >= CROWD && count * 2 > this.length ? candidate : undefined
+    return count >= MIN_MAJORITY && count * 2 > this.length ? candidate : undefined
   }
 }

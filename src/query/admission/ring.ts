@@ -1,33 +1,34 @@
 /** A ring of those who take turns: who comes gets its turn after all who are there. */
 
-export interface InTurn<T> {
+export interface RingMember<T> {
   readonly length: number
   next: T
   previous: T
 }
 
 /** Puts one that is alone into the ring; returns whose turn is next. */
-export const open = <T extends InTurn<T>>(turn: T | undefined, added: T): T => {
-  if (turn === undefined) return added
-  added.next = turn
-  added.previous = turn.previous
+export const enter = <T extends RingMember<T>>(cursor: T | undefined, added: T): T => {
+  if (cursor === undefined) return added
+  added.next = cursor
+  added.previous = cursor.previous
   added.previous.next = added
-  turn.previous = added
-  return turn
+  cursor.previous = added
+  return cursor
 }
 
 /** Takes one out; returns whose turn is next, if anybody is left. */
-export const close = <T extends InTurn<T>>(turn: T | undefined, removed: T): T | undefined => {
+export const leave = <T extends RingMember<T>>(cursor: T | undefined, removed: T): T | undefined => {
   const { next } = removed
   next.previous = removed.previous
   removed.previous.next = next
-  if (turn !== removed) return turn
+  if (cursor !== removed) return cursor
   return next === removed ? undefined : next
 }
 
 /** The one with the most in it, the last in turn among equals. */
-export const largestOf = <T extends InTurn<T>>(turn: T): T => {
-  let largest = turn
-  for (let other = turn.next; other !== turn; other = other.next) if (other.length >= largest.length) largest = other
+export const largestOf = <T extends RingMember<T>>(cursor: T): T => {
+  let largest = cursor
+  for (let other = cursor.next; other !== cursor; other = other.next)
+    if (other.length >= largest.length) largest = other
   return largest
 }

@@ -16,10 +16,10 @@ import { u16 } from "../../dns/wire.ts"
 import { makeSpecialLinks } from "../../policy/special-links.ts"
 import { TimerWheel } from "../../runtime/timer-wheel.ts"
 import type { ResolutionRecord } from "../../telemetry/record.ts"
-import type { Abandonable, Answer, Begin, Outcome, OutcomeTaker } from "../../upstream/answer.ts"
+import type { Abandonable, Answer, Asker, Begin, Outcome } from "../../upstream/answer.ts"
 import { ENDS_BEFORE_MS, ResolverPool } from "../../upstream/resolver-pool.ts"
 import { reasonToKeep } from "../extended-errors.ts"
-import { Aliases } from "./cname-chain.ts"
+import { CnameChains } from "./cname-chain.ts"
 import type { Join } from "./coalescer.ts"
 import { Lookup } from "./lookup.ts"
 
@@ -28,7 +28,7 @@ import { Lookup } from "./lookup.ts"
  *
  * @param join how the links of an answer's CNAMEs are asked for
  */
-export const makeResolveAndKeep = (join: Join) =>
+export const makeCachingExchange = (join: Join) =>
   Effect.gen(function* () {
     const pool = yield* ResolverPool
     const cache = yield* AnswerCache
@@ -36,11 +36,11 @@ export const makeResolveAndKeep = (join: Join) =>
     const { nowMs } = yield* TimerWheel
     const config = yield* Configuration
     const lookup = new Lookup(cache, failures, join, makeSpecialLinks(config))
-    const aliases = new Aliases(lookup, config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS, nowMs)
+    const cnameChains = new CnameChains(lookup, config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS, nowMs)
 
     const tools: Tools = {
       begin: pool.begin,
-      aliases,
+      cnameChains,
       flushes: cache.flushes,
       keep: (question, outcome, flushes) => {
         const isFlushed = cache.flushes() !== flushes
@@ -61,17 +61,17 @@ export const makeResolveAndKeep = (join: Join) =>
         }
       }
     }
-    const begin: Begin = (question, record, taker) => {
-      const keeping = new Keeping(tools, question, record, taker)
-      keeping.begin()
-      return keeping
+    const begin: Begin = (question, record, asker) => {
+      const exchange = new CachingExchange(tools, question, record, asker)
+      exchange.begin()
+      return exchange
     }
     return begin
   })
 
 interface Tools {
   readonly begin: Begin
-  readonly aliases: Aliases
+  readonly cnameChains: CnameChains
   /** Flushes that have begun: to be taken before asking, for `keep`. */
   readonly flushes: () => number
   /** @param outcome of the question, or of all its legs */
@@ -79,19 +79,19 @@ interface Tools {
 }
 
 /** Stands between an exchange and who is told of it. */
-class Keeping implements OutcomeTaker, Abandonable {
+class CachingExchange implements Asker, Abandonable {
   private readonly tools: Tools
   private readonly question: Question
   private readonly record: ResolutionRecord
-  private readonly taker: OutcomeTaker
+  private readonly asker: Asker
   private readonly flushes: number
   private underWay: Abandonable | undefined
 
-  constructor(tools: Tools, question: Question, record: ResolutionRecord, taker: OutcomeTaker) {
+  constructor(tools: Tools, question: Question, record: ResolutionRecord, asker: Asker) {
     this.tools = tools
     this.question = question
     this.record = record
-    this.taker = taker
+    this.asker = asker
     this.flushes = tools.flushes()
   }
 
@@ -113,7 +113,7 @@ class Keeping implements OutcomeTaker, Abandonable {
     const head = outcome.value
     const target = outcome.value.continuesAt
     try {
-      this.underWay = tools.aliases.complete(question, head, target, record, (whole) => this.conclude(whole))
+      this.underWay = tools.cnameChains.complete(question, head, target, record, this)
     } catch (defect) {
       this.conclude(Exit.die(defect))
     }
@@ -126,7 +126,7 @@ class Keeping implements OutcomeTaker, Abandonable {
     } catch (defect) {
       kept = Exit.die(defect)
     }
-    this.taker.onOutcome(kept)
+    this.asker.onOutcome(kept)
   }
 }
 

@@ -11,8 +11,8 @@ import type { Question } from "../../dns/question.ts"
 import { joinAnswers } from "../../dns/response.ts"
 import { lastingCopyOf } from "../../dns/wire.ts"
 import type { ResolutionRecord } from "../../telemetry/record.ts"
-import { type Abandonable, type Answer, type Outcome, UpstreamsFailed } from "../../upstream/answer.ts"
-import type { Inquiry, Lookup } from "./lookup.ts"
+import { type Abandonable, type Answer, type Asker, type Outcome, UpstreamsFailed } from "../../upstream/answer.ts"
+import type { Lookup, PendingLookup } from "./lookup.ts"
 
 /** Names that are asked for one after the other to complete one answer. */
 const MAX_LINKS = 8
@@ -24,12 +24,12 @@ const endless: Outcome = Exit.fail(new UpstreamsFailed({ isOfQuestion: true, mes
 const tooFar = new UpstreamsFailed({ isOfQuestion: false, message })
 const linkTooFar: Outcome = Exit.fail(tooFar)
 
-export class Aliases {
+export class CnameChains {
   private readonly lookup: Lookup
   private readonly deadlineMs: number
   private readonly nowMs: () => number
   /** What each question that is not complete yet waits for. */
-  private readonly waiting = new Map<Question, Inquiry>()
+  private readonly waiting = new Map<Question, PendingLookup>()
   /** How many links lead to a question that is asked for as one. */
   private readonly depths = new WeakMap<Question, number>()
 
@@ -41,21 +41,16 @@ export class Aliases {
   }
 
   /**
-   * Asks for what is at `target`, where `head` stops; tells of the whole, maybe before this returns.
+   * Asks for what is at `target`, where `head` stops. The asker is told of the whole answer, maybe before this returns:
+   * never of one that stops at a CNAME again.
    *
    * @param record of the question's exchange: what its links take is added to it
    */
-  complete(
-    question: Question,
-    head: Answer,
-    target: Uint8Array,
-    record: ResolutionRecord,
-    conclude: (outcome: Outcome) => void
-  ): Abandonable {
+  complete(question: Question, head: Answer, target: Uint8Array, record: ResolutionRecord, asker: Asker): Abandonable {
     const depth = this.depths.get(question) ?? 0
     const isCircle = target.length === question.name.length && sameName(target, 0, question.name, 0, target.length)
     if (isCircle || depth >= MAX_LINKS) {
-      conclude(depth === 0 || isCircle ? endless : linkTooFar)
+      asker.onOutcome(depth === 0 || isCircle ? endless : linkTooFar)
       return nothing
     }
     const link = { ...question, name: target }
@@ -67,21 +62,21 @@ export class Aliases {
       const attempts = this.waiting.get(question)?.record?.attempts
       if (attempts !== undefined) record.attempts = [...record.attempts, ...attempts]
       this.waiting.delete(question)
-      conclude(joined(question, first, outcome, depth))
+      asker.onOutcome(joined(question, first, outcome, depth))
     }
     const leftMs = this.deadlineMs - (this.nowMs() - record.startedMs)
-    const inquiry = this.lookup.ask(link, leftMs, { onOutcome })
+    const pending = this.lookup.ask(link, leftMs, { onOutcome })
     if (isOver) return nothing
     first = { ...head, wire: lastingCopyOf(head.wire, 0, head.wire.length) }
-    this.waiting.set(question, inquiry)
+    this.waiting.set(question, pending)
     if (this.waitsForItself(question)) {
-      inquiry.abandon()
+      pending.abandon()
       onOutcome(endless)
     }
     return {
       abandon: () => {
         this.waiting.delete(question)
-        inquiry.abandon()
+        pending.abandon()
       }
     }
   }

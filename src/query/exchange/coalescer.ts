@@ -12,7 +12,7 @@ import { OpenTable } from "../../runtime/open-table.ts"
 import { type Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import type { ResolutionRecord } from "../../telemetry/record.ts"
-import { type Abandonable, type Begin, deadlinePassed, type Outcome, type OutcomeTaker } from "../../upstream/answer.ts"
+import { type Abandonable, type Asker, type Begin, deadlinePassed, type Outcome } from "../../upstream/answer.ts"
 
 /** Followers of one exchange at most; the next one starts another. */
 const MAX_FOLLOWERS = 10_000
@@ -40,22 +40,22 @@ export class Coalescer extends Context.Service<
         const wheel = yield* TimerWheel
         const counters = yield* Counters
         const incidents = yield* Incidents
-        const flights: Flights = new OpenTable(
+        const exchanges: CoalescedExchanges = new OpenTable(
           ({ hash }) => hash,
-          (flight, question) => flight.isJoinable && sameQuestion(flight.question, question)
+          (exchange, question) => exchange.isJoinable && sameQuestion(exchange.question, question)
         )
         yield* Effect.addFinalizer(() =>
           Effect.sync(() => {
-            for (const flight of flights.values()) flight.abandon()
+            for (const exchange of exchanges.values()) exchange.abandon()
           })
         )
         const join: Join = (follower, deadlineMs) => {
           const { question, hash } = follower
-          const present = flights.get(hash, question)
-          const flight = present ?? new Flight(flights, question, hash, wheel.nowMs(), incidents)
-          follower.wait(flight, wheel, deadlineMs)
-          follower.joined(flight.record, present !== undefined, flight.question)
-          if (present === undefined) flight.launch(begin)
+          const present = exchanges.get(hash, question)
+          const exchange = present ?? new CoalescedExchange(exchanges, question, hash, wheel.nowMs(), incidents)
+          follower.wait(exchange, wheel, deadlineMs)
+          follower.joined(exchange.record, present !== undefined, exchange.question)
+          if (present === undefined) exchange.start(begin)
           else counters.add("upstream.coalesced")
         }
         const begin = yield* makeBegin(join)
@@ -64,24 +64,30 @@ export class Coalescer extends Context.Service<
     )
 }
 
-type Flights = OpenTable<Flight, Question>
+type CoalescedExchanges = OpenTable<CoalescedExchange, Question>
 
 /** One exchange and those who wait for it. */
-class Flight implements OutcomeTaker {
+class CoalescedExchange implements Asker {
   readonly question: Question
   readonly hash: number
   readonly record: ResolutionRecord
-  private readonly flights: Flights
+  private readonly exchanges: CoalescedExchanges
   private readonly incidents: Incidents
-  private exchange: Abandonable | undefined
+  private underWay: Abandonable | undefined
   /** In the order in which they came, in a ring: who leaves takes only itself out. */
   private first: Follower | undefined
   private count = 0
 
-  constructor(flights: Flights, question: Question, hash: number, startedMs: number, incidents: Incidents) {
+  constructor(
+    exchanges: CoalescedExchanges,
+    question: Question,
+    hash: number,
+    startedMs: number,
+    incidents: Incidents
+  ) {
     this.incidents = incidents
     this.record = { startedMs, endedMs: 0, attempts: [] }
-    this.flights = flights
+    this.exchanges = exchanges
     this.question = question
     this.hash = hash
   }
@@ -90,24 +96,24 @@ class Flight implements OutcomeTaker {
     return this.count < MAX_FOLLOWERS
   }
 
-  launch(begin: Begin): void {
-    this.flights.add(this)
+  start(begin: Begin): void {
+    this.exchanges.add(this)
     try {
-      this.exchange = begin(this.question, this.record, this)
+      this.underWay = begin(this.question, this.record, this)
     } catch (defect) {
       this.onOutcome(Exit.die(defect))
     }
   }
 
   onOutcome(outcome: Outcome): void {
-    this.flights.delete(this)
-    this.land(outcome)
+    this.exchanges.delete(this)
+    this.tellFollowers(outcome)
   }
 
   /** Ends the exchange; who still waits is told by its own deadline. */
   abandon(): void {
-    this.flights.delete(this)
-    this.exchange?.abandon()
+    this.exchanges.delete(this)
+    this.underWay?.abandon()
   }
 
   /** Ends the exchange if nobody waits for it. */
@@ -142,16 +148,16 @@ class Flight implements OutcomeTaker {
   }
 
   /** Tells all who wait; a slice of them in this turn, the others in later ones. */
-  private land(outcome: Outcome): void {
+  private tellFollowers(outcome: Outcome): void {
     for (let told = 0; this.first !== undefined; told++) {
       if (told === WAKE_SLICE) {
-        setImmediate(() => this.land(outcome))
+        setImmediate(() => this.tellFollowers(outcome))
         return
       }
       const { first } = this
       first.leave()
       try {
-        first.take(outcome)
+        first.onOutcome(outcome)
       } catch (thrown) {
         this.incidents.onDefect("an exchange's outcome", thrown)
       }
@@ -167,39 +173,39 @@ export abstract class Follower {
   next: Follower | undefined
   previous: Follower | undefined
   private timer: Timer | undefined
-  private flight: Flight | undefined
+  private exchange: CoalescedExchange | undefined
   private wheel: TimerWheel["Service"] | undefined
 
   /** Told of the exchange: its record, whether another query began it, for which question object. */
   abstract joined(record: ResolutionRecord, isShared: boolean, exchanged: Question): void
 
   /** The outcome; the failure of a deadline is this follower's alone. */
-  abstract take(outcome: Outcome): void
+  abstract onOutcome(outcome: Outcome): void
 
-  wait(flight: Flight, wheel: TimerWheel["Service"], deadlineMs: number): void {
-    this.flight = flight
+  wait(exchange: CoalescedExchange, wheel: TimerWheel["Service"], deadlineMs: number): void {
+    this.exchange = exchange
     this.wheel = wheel
     this.timer = wheel.after(deadlineMs, this)
-    flight.add(this)
+    exchange.add(this)
   }
 
   /** The deadline has passed. */
   fire(): void {
     this.leave()
-    this.take(deadlinePassed)
+    this.onOutcome(deadlinePassed)
   }
 
   /** Leaves, and ends the exchange if nobody else waits for it. */
   abandon(): void {
-    const { flight } = this
+    const { exchange } = this
     this.leave()
-    flight?.abandonIfAlone()
+    exchange?.abandonIfAlone()
   }
 
   leave(): void {
     if (this.timer !== undefined) this.wheel!.cancel(this.timer)
-    this.flight?.remove(this)
+    this.exchange?.remove(this)
     this.timer = undefined
-    this.flight = undefined
+    this.exchange = undefined
   }
 }

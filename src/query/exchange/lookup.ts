@@ -12,9 +12,9 @@ import type { ResolutionRecord } from "../../telemetry/record.ts"
 import {
   type Abandonable,
   type Answer,
+  type Asker,
   deadlinePassed,
   type Outcome,
-  type OutcomeTaker,
   UpstreamsFailed
 } from "../../upstream/answer.ts"
 import { Follower, type Join } from "./coalescer.ts"
@@ -43,12 +43,12 @@ export class Lookup {
    *
    * The query behind it has a permit already: none is taken here.
    */
-  ask(question: Question, deadlineMs: number, taker: OutcomeTaker): Inquiry {
-    const inquiry = new Inquiry(question, this.cache.hashOf(question), taker)
+  ask(question: Question, deadlineMs: number, asker: Asker): PendingLookup {
+    const pending = new PendingLookup(question, this.cache.hashOf(question), asker)
     const kept = this.kept(question)
-    if (kept === undefined) this.join(inquiry, deadlineMs)
-    else inquiry.take(kept)
-    return inquiry
+    if (kept === undefined) this.join(pending, deadlineMs)
+    else pending.onOutcome(kept)
+    return pending
   }
 
   private kept(question: Question): Outcome | undefined {
@@ -73,20 +73,20 @@ export const findAlive = (cache: AnswerCache["Service"], question: Question): An
 }
 
 /** A question, and the taker of its outcome. */
-export class Inquiry extends Follower implements Abandonable {
+export class PendingLookup extends Follower implements Abandonable {
   readonly question: Question
   readonly hash: number
   /** The question object that the exchange was begun for: equal to its own. */
   waitsWith: Question | undefined
   /** Of the exchange that was begun for it; undefined where it was answered without one, or shares another's. */
   record: ResolutionRecord | undefined
-  private readonly taker: OutcomeTaker
+  private readonly asker: Asker
 
-  constructor(question: Question, hash: number, taker: OutcomeTaker) {
+  constructor(question: Question, hash: number, asker: Asker) {
     super()
     this.question = question
     this.hash = hash
-    this.taker = taker
+    this.asker = asker
   }
 
   override joined(record: ResolutionRecord, isShared: boolean, exchanged: Question): void {
@@ -94,14 +94,14 @@ export class Inquiry extends Follower implements Abandonable {
     if (!isShared) this.record = record
   }
 
-  override take(outcome: Outcome): void {
+  override onOutcome(outcome: Outcome): void {
     this.waitsWith = undefined
-    this.taker.onOutcome(outcome)
+    this.asker.onOutcome(outcome)
   }
 
   /** Its time is over, and the exchange's too where no other follower waits for it. */
   override fire(): void {
     this.abandon()
-    this.take(deadlinePassed)
+    this.onOutcome(deadlinePassed)
   }
 }

@@ -19,20 +19,20 @@ import type { ResolutionRecord } from "../../telemetry/record.ts"
 import {
   type Abandonable,
   type Answer,
+  type Asker,
   type Begin,
   deadlinePassed,
-  type Outcome,
-  type OutcomeTaker
+  type Outcome
 } from "../../upstream/answer.ts"
 import { findAlive } from "./lookup.ts"
 
 /** Networks for which one question is asked at the same time, by one thread. */
-const AT_ONCE = 4
+const MAX_AT_ONCE = 4
 /** Turns taken at once; what else there is to do comes between. */
 const SLICE = 16
 
 /** The same way upstream, with few networks at once. Questions without a client network pass. */
-export const fewNetworksAtOnce = (
+export const limitNetworks = (
   begin: Begin
 ): Effect.Effect<Begin, never, AnswerCache | Configuration | Counters | TimerWheel> =>
   Effect.gen(function* () {
@@ -40,18 +40,18 @@ export const fewNetworksAtOnce = (
     const counters = yield* Counters
     const wheel = yield* TimerWheel
     const deadlineMs = (yield* Configuration).queryTimeoutSecs * 1000
-    const lines = new Map<string, Line>()
+    const queues = new Map<string, NetworkQueue>()
     const tools: Tools = { begin, wheel, deadlineMs, find: (question) => findAlive(cache, question) }
-    return (question, record, taker) => {
-      if (question.origin?.subnet === undefined) return begin(question, record, taker)
+    return (question, record, asker) => {
+      if (question.origin?.subnet === undefined) return begin(question, record, asker)
       const key = questionKey({ ...question, origin: undefined })
-      let line = lines.get(key)
-      if (line === undefined) {
-        line = new Line(() => lines.delete(key))
-        lines.set(key, line)
+      let queue = queues.get(key)
+      if (queue === undefined) {
+        queue = new NetworkQueue(() => queues.delete(key))
+        queues.set(key, queue)
       }
-      const exchange = new NetworkExchange(tools, line, question, record, taker)
-      if (line.take(exchange)) exchange.begin()
+      const exchange = new NetworkExchange(tools, queue, question, record, asker)
+      if (queue.take(exchange)) exchange.begin()
       else counters.add("upstream.queued")
       return exchange
     }
@@ -65,11 +65,11 @@ interface Tools {
 }
 
 /** One question's exchanges, for whatever networks. */
-class Line {
+class NetworkQueue {
   private readonly onEmpty: () => void
   private readonly waiting = new Set<NetworkExchange>()
   private underWay = 0
-  private isMoving = false
+  private isBeginning = false
 
   constructor(onEmpty: () => void) {
     this.onEmpty = onEmpty
@@ -77,7 +77,7 @@ class Line {
 
   /** Whether the exchange may begin at once; else it stands in line. */
   take(exchange: NetworkExchange): boolean {
-    if (this.underWay < AT_ONCE && this.waiting.size === 0) {
+    if (this.underWay < MAX_AT_ONCE && this.waiting.size === 0) {
       this.underWay++
       return true
     }
@@ -88,51 +88,51 @@ class Line {
   /** Another one may begin: what was under way is over. */
   release(): void {
     this.underWay--
-    this.moveOn()
+    this.beginNext()
   }
 
   /** It does not stand in line any more. */
   leave(exchange: NetworkExchange): void {
     this.waiting.delete(exchange)
-    this.moveOn()
+    this.beginNext()
   }
 
   /** Begins those whose turn it is; one that is over at once makes room for the next within the same loop. */
-  private moveOn(): void {
-    if (this.isMoving) return
-    this.isMoving = true
-    let turns = 0
+  private beginNext(): void {
+    if (this.isBeginning) return
+    this.isBeginning = true
+    let begun = 0
     for (const next of this.waiting) {
-      if (this.underWay >= AT_ONCE) break
-      if (turns++ === SLICE) {
-        setImmediate(() => this.moveOn())
+      if (this.underWay >= MAX_AT_ONCE) break
+      if (begun++ === SLICE) {
+        setImmediate(() => this.beginNext())
         break
       }
       this.waiting.delete(next)
       this.underWay++
-      next.takeTurn()
+      next.beginOrFind()
     }
-    this.isMoving = false
+    this.isBeginning = false
     if (this.underWay === 0 && this.waiting.size === 0) this.onEmpty()
   }
 }
 
-class NetworkExchange implements OutcomeTaker, Abandonable, Due {
+class NetworkExchange implements Asker, Abandonable, Due {
   private readonly tools: Tools
-  private readonly line: Line
+  private readonly queue: NetworkQueue
   private readonly question: Question
   private readonly record: ResolutionRecord
-  private readonly taker: OutcomeTaker
+  private readonly asker: Asker
   private readonly timer: Timer
   private state: "waiting" | "under-way" | "over" = "waiting"
   private exchange: Abandonable | undefined
 
-  constructor(tools: Tools, line: Line, question: Question, record: ResolutionRecord, taker: OutcomeTaker) {
+  constructor(tools: Tools, queue: NetworkQueue, question: Question, record: ResolutionRecord, asker: Asker) {
     this.tools = tools
-    this.line = line
+    this.queue = queue
     this.question = question
     this.record = record
-    this.taker = taker
+    this.asker = asker
     this.timer = tools.wheel.after(tools.deadlineMs, this)
   }
 
@@ -148,7 +148,7 @@ class NetworkExchange implements OutcomeTaker, Abandonable, Due {
   }
 
   /** Its turn has come: it is over at once where there is an answer by now. */
-  takeTurn(): void {
+  beginOrFind(): void {
     this.state = "under-way"
     const found = this.tools.find(this.question)
     if (found === undefined) this.begin()
@@ -156,7 +156,7 @@ class NetworkExchange implements OutcomeTaker, Abandonable, Due {
   }
 
   onOutcome(outcome: Outcome): void {
-    if (this.end()) this.taker.onOutcome(outcome)
+    if (this.end()) this.asker.onOutcome(outcome)
   }
 
   abandon(): void {
@@ -172,12 +172,12 @@ class NetworkExchange implements OutcomeTaker, Abandonable, Due {
 
   /** Makes room; whether it was not over before. */
   private end(): boolean {
-    const { line, state } = this
+    const { queue, state } = this
     if (state === "over") return false
     this.state = "over"
     this.tools.wheel.cancel(this.timer)
-    if (state === "under-way") line.release()
-    else line.leave(this)
+    if (state === "under-way") queue.release()
+    else queue.leave(this)
     return true
   }
 }

@@ -8,10 +8,10 @@ import { Effect, Exit } from "effect"
 import type { Question } from "../../dns/question.ts"
 import type { Turn } from "../../runtime/loop-clock.ts"
 import type { Outcome } from "../../upstream/answer.ts"
-import type { Gate } from "../admission/admission.ts"
-import { type Holder, NOT_HELD } from "../admission/permit-holders.ts"
+import type { Admission } from "../admission/admission.ts"
+import { NOT_HELD, type PermitHolder } from "../admission/permit-holders.ts"
 import { type Coalescer, Follower } from "./coalescer.ts"
-import type { Staleness } from "./serve-stale.ts"
+import type { ServeStale } from "./serve-stale.ts"
 
 /** A question is refreshed once in so long at most. */
 const ONCE_IN_MS = 2_000
@@ -19,32 +19,32 @@ const ONCE_IN_MS = 2_000
 const MAX_REMEMBERED = 10_000
 
 export class Refresher {
-  private readonly gate: Gate
+  private readonly admission: Admission
   private readonly coalescer: Coalescer["Service"]
   private readonly turn: Turn["Service"]
-  private readonly staleness: Staleness
+  private readonly serveStale: ServeStale
   private readonly deadlineMs: number
   /** When each was begun last, by its hash. */
   private begun = new Map<number, number>()
 
   constructor(
-    gate: Gate,
+    admission: Admission,
     coalescer: Coalescer["Service"],
     turn: Turn["Service"],
-    staleness: Staleness,
+    serveStale: ServeStale,
     deadlineMs: number
   ) {
-    this.gate = gate
+    this.admission = admission
     this.coalescer = coalescer
     this.turn = turn
-    this.staleness = staleness
+    this.serveStale = serveStale
     this.deadlineMs = deadlineMs
   }
 
   /** Whether a refresh of the question with this hash would be begun now; notes that it is. */
   claims(hash: number): boolean {
     const nowMs = this.turn.nowMs()
-    if (nowMs - (this.begun.get(hash) ?? Number.NEGATIVE_INFINITY) < ONCE_IN_MS || this.gate.isBusy()) return false
+    if (nowMs - (this.begun.get(hash) ?? Number.NEGATIVE_INFINITY) < ONCE_IN_MS || this.admission.isBusy()) return false
     if (this.begun.size >= MAX_REMEMBERED) this.begun = new Map()
     this.begun.set(hash, nowMs)
     return true
@@ -52,41 +52,41 @@ export class Refresher {
 
   /** Begins the refresh, if a permit is free; it is over at once, the exchange is a fiber of its own. */
   refresh(question: Question, hash: number): Effect.Effect<void> {
-    return Effect.flatMap(this.gate.take, (isFree) =>
+    return Effect.flatMap(this.admission.take, (isFree) =>
       isFree ? Effect.sync(() => this.begin(question, hash)) : Effect.void
     )
   }
 
   private begin(question: Question, hash: number): void {
-    const refresh = new Refresh(question, hash, this.gate, this.staleness)
-    this.gate.hold(refresh)
+    const refresh = new Refresh(question, hash, this.admission, this.serveStale)
+    this.admission.hold(refresh)
     this.coalescer.join(refresh, this.deadlineMs)
   }
 }
 
 /** Holds the permit until the exchange is over. */
-class Refresh extends Follower implements Holder {
+class Refresh extends Follower implements PermitHolder {
   readonly question: Question
   readonly hash: number
   readonly client = undefined
   heldSinceMs = NOT_HELD
-  newer: Holder | undefined
-  older: Holder | undefined
-  private readonly gate: Gate
-  private readonly staleness: Staleness
+  newer: PermitHolder | undefined
+  older: PermitHolder | undefined
+  private readonly admission: Admission
+  private readonly serveStale: ServeStale
 
-  constructor(question: Question, hash: number, gate: Gate, staleness: Staleness) {
+  constructor(question: Question, hash: number, admission: Admission, serveStale: ServeStale) {
     super()
     this.question = question
     this.hash = hash
-    this.gate = gate
-    this.staleness = staleness
+    this.admission = admission
+    this.serveStale = serveStale
   }
 
   override joined(): void {}
 
-  override take(outcome: Outcome): void {
-    if (Exit.isFailure(outcome)) this.staleness.rest(this.question)
+  override onOutcome(outcome: Outcome): void {
+    if (Exit.isFailure(outcome)) this.serveStale.defer(this.question)
     this.end()
   }
 
@@ -96,6 +96,6 @@ class Refresh extends Follower implements Holder {
   }
 
   private end(): void {
-    Effect.runFork(this.gate.release(this))
+    Effect.runFork(this.admission.release(this))
   }
 }

@@ -13,17 +13,17 @@ import type { Turn } from "../../runtime/loop-clock.ts"
 /** A fresh answer is waited for so long where there is a stale one (RFC 8767 §5, client response timer). */
 export const STALE_AFTER_MS = 1_800
 /** RFC 8767 §5, failure recheck timer. */
-const REST_MS = 30_000
-const MAX_RESTING = 10_000
+const RECHECK_MS = 30_000
+const MAX_DEFERRED = 10_000
 
-export class Staleness {
+export class ServeStale {
   /** Whether a stale answer is given without waiting for a fresh one. */
   readonly isAtOnce: boolean
   private readonly cache: AnswerCache["Service"]
   private readonly turn: Turn["Service"]
   private readonly staleSeconds: number
   /** Questions for which no fresh answer came, and when that was. */
-  private readonly resting = new Map<string, number>()
+  private readonly deferred = new Map<string, number>()
 
   constructor(cache: AnswerCache["Service"], turn: Turn["Service"], config: Configuration["Service"]) {
     this.cache = cache
@@ -44,18 +44,18 @@ export class Staleness {
   }
 
   /** Whether it was tried in vain a moment ago; not where an answer has come since, late or to another thread. */
-  isResting(question: Question): boolean {
-    if (this.resting.size === 0) return false
-    const restsMs = this.turn.nowMs() - (this.resting.get(questionKey(question)) ?? Number.NEGATIVE_INFINITY)
-    if (restsMs >= REST_MS) return false
+  isDeferred(question: Question): boolean {
+    if (this.deferred.size === 0) return false
+    const deferredMs = this.turn.nowMs() - (this.deferred.get(questionKey(question)) ?? Number.NEGATIVE_INFINITY)
+    if (deferredMs >= RECHECK_MS) return false
     const found = this.cache.peekStale(question)
-    return found === undefined || found.ageSeconds * 1000 >= restsMs
+    return found === undefined || found.ageSeconds * 1000 >= deferredMs
   }
 
-  rest(question: Question): void {
+  defer(question: Question): void {
     const key = questionKey(question)
-    this.resting.delete(key)
-    this.resting.set(key, this.turn.nowMs())
-    if (this.resting.size > MAX_RESTING) this.resting.delete(this.resting.keys().next().value!)
+    this.deferred.delete(key)
+    this.deferred.set(key, this.turn.nowMs())
+    if (this.deferred.size > MAX_DEFERRED) this.deferred.delete(this.deferred.keys().next().value!)
   }
 }

@@ -22,32 +22,32 @@ import type { ResolutionRecord } from "../../telemetry/record.ts"
 import {
   type Abandonable,
   type Answer,
+  type Asker,
   type Begin,
   deadlinePassed,
-  type Outcome,
-  type OutcomeTaker
+  type Outcome
 } from "../../upstream/answer.ts"
-import { isFinal, makeResolveAndKeep } from "./caching-exchange.ts"
+import { isFinal, makeCachingExchange } from "./caching-exchange.ts"
 import type { Join } from "./coalescer.ts"
-import { fewNetworksAtOnce } from "./network-limit.ts"
+import { limitNetworks } from "./network-limit.ts"
 import { STALE_AFTER_MS } from "./serve-stale.ts"
 import { readShared } from "./shared-answer.ts"
 
 /** Exchanges that no client waits for any more, at most: they hold no permit. Past this they are given up. */
-const MAX_BEHIND = 1_000
+const MAX_DETACHED = 1_000
 
 /** The way by the upstreams alone where there is no shared tier. */
-export const makeResolveThroughTier = (join: Join) =>
+export const makeSharedCacheLookup = (join: Join) =>
   Effect.gen(function* () {
-    const askUpstreams = yield* fewNetworksAtOnce(yield* makeResolveAndKeep(join))
+    const askUpstreams = yield* limitNetworks(yield* makeCachingExchange(join))
     const tier = yield* SharedTier
-    return Option.isNone(tier) ? askUpstreams : yield* throughTier(tier.value, askUpstreams)
+    return Option.isNone(tier) ? askUpstreams : yield* lookUpFirst(tier.value, askUpstreams)
   })
 
-const throughTier = (tier: Tier, askUpstreams: Begin) =>
+const lookUpFirst = (tier: Tier, askUpstreams: Begin) =>
   Effect.gen(function* () {
     const config = yield* Configuration
-    const behind = new Set<Passage>()
+    const detached = new Set<SharedCacheLookup>()
     const tools: Tools = {
       tier,
       askUpstreams,
@@ -58,19 +58,19 @@ const throughTier = (tier: Tier, askUpstreams: Begin) =>
       ttl: ttlBoundsOf(config),
       staleSeconds: config.cacheStaleSecs,
       staleAfterMs: config.staleAnswer === "at-once" ? 0 : STALE_AFTER_MS,
-      behind
+      detached
     }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        for (const passage of behind) passage.abandon()
+        for (const lookup of detached) lookup.abandon()
       })
     )
-    const begin: Begin = (question, record, taker) => {
+    const begin: Begin = (question, record, asker) => {
       // What is one client network's is found by more than a key.
-      if (question.origin?.subnet !== undefined) return askUpstreams(question, record, taker)
-      const passage = new Passage(tools, question, record, taker)
-      passage.begin()
-      return passage
+      if (question.origin?.subnet !== undefined) return askUpstreams(question, record, asker)
+      const lookup = new SharedCacheLookup(tools, question, record, asker)
+      lookup.begin()
+      return lookup
     }
     return begin
   })
@@ -87,32 +87,32 @@ interface Tools {
   /** Milliseconds that upstreams have where there is an answer past its life. */
   readonly staleAfterMs: number
   /** Those for which upstreams are still asked though nobody waits. */
-  readonly behind: Set<Passage>
+  readonly detached: Set<SharedCacheLookup>
 }
 
 /** One question's way: the tier, then the upstreams. */
-class Passage implements OutcomeTaker, Abandonable, Due {
+class SharedCacheLookup implements Asker, Abandonable, Due {
   private readonly tools: Tools
   private readonly question: Question
   private readonly record: ResolutionRecord
   /** Undefined once it has been told, or does not want to be any more. */
-  private taker: OutcomeTaker | undefined
+  private asker: Asker | undefined
   private exchange: Abandonable | undefined
   /** What the tier has. */
   private found: SharedFind = UNKNOWN
   private generation = 0
   private timer: Timer | undefined
 
-  constructor(tools: Tools, question: Question, record: ResolutionRecord, taker: OutcomeTaker) {
+  constructor(tools: Tools, question: Question, record: ResolutionRecord, asker: Asker) {
     this.tools = tools
     this.question = question
     this.record = record
-    this.taker = taker
+    this.asker = asker
   }
 
   begin(): void {
     this.tools.tier.find(this.question, (found) => {
-      if (this.taker === undefined) return
+      if (this.asker === undefined) return
       this.tools.turn.refresh()
       try {
         this.onFound(found)
@@ -123,15 +123,15 @@ class Passage implements OutcomeTaker, Abandonable, Due {
   }
 
   abandon(): void {
-    this.taker = undefined
+    this.asker = undefined
     this.stopTimer()
-    this.tools.behind.delete(this)
+    this.tools.detached.delete(this)
     this.exchange?.abandon()
   }
 
   /** What the upstreams say. */
   onOutcome(outcome: Outcome): void {
-    this.tools.behind.delete(this)
+    this.tools.detached.delete(this)
     try {
       if (Exit.isSuccess(outcome)) this.keep(outcome.value)
     } catch (defect) {
@@ -143,8 +143,8 @@ class Passage implements OutcomeTaker, Abandonable, Due {
 
   /** A client waits no longer where there is something to give; what the upstreams say then is kept. */
   fire(): void {
-    const { behind } = this.tools
-    if (behind.size < MAX_BEHIND) behind.add(this)
+    const { detached } = this.tools
+    if (detached.size < MAX_DETACHED) detached.add(this)
     else this.exchange?.abandon()
     this.tell(deadlinePassed)
   }
@@ -207,7 +207,7 @@ class Passage implements OutcomeTaker, Abandonable, Due {
     tools.counters.add("shared.stale")
     if (ttlSeconds - ageSeconds > here) tools.cache.store(question, wire, ttlSeconds, 0, ageSeconds)
     this.askUpstreams()
-    if (this.taker === undefined) return
+    if (this.asker === undefined) return
     if (tools.staleAfterMs === 0) this.fire()
     else this.timer = tools.wheel.after(tools.staleAfterMs, this)
   }
@@ -224,10 +224,10 @@ class Passage implements OutcomeTaker, Abandonable, Due {
   }
 
   private tell(outcome: Outcome): void {
-    const { taker } = this
-    this.taker = undefined
+    const { asker } = this
+    this.asker = undefined
     this.stopTimer()
-    taker?.onOutcome(outcome)
+    asker?.onOutcome(outcome)
   }
 
   private stopTimer(): void {

@@ -4,10 +4,10 @@ import type { Response } from "../../dns/response.ts"
 import type { AttemptOutcome } from "../../telemetry/record.ts"
 import type { Attempt, AttemptFailure } from "../requester.ts"
 import type { Upstream } from "../upstream.ts"
-import type { Errand } from "./exchange.ts"
+import type { Exchange } from "./exchange.ts"
 
 /** Whoever makes attempts. */
-export interface AttemptOwner {
+export interface AttemptEvents {
   readonly question: Question
   readonly nowMs: number
   readonly onResponse: (attempt: UpstreamAttempt, response: Response) => void
@@ -24,38 +24,38 @@ export class UpstreamAttempt implements Attempt {
   endedMs = 0
   outcome: AttemptOutcome = "waiting"
   rcode = -1
-  errand: Errand | undefined
+  exchange: Exchange | undefined
   isTroubled = false
   /** Whether its silence was counted already, or is not to be counted. */
   isBlamed = false
   /** Whether its silence is its question's own, as it seems. */
-  private isHopeless = false
+  private isUnanswerable = false
   /** Milliseconds after which it is overdue. */
   readonly patienceMs: number
   readonly failures: number
   /** Whether it was sent though the upstream's breaker is not closed. */
   private readonly isTrial: boolean
-  private readonly owner: AttemptOwner
+  private readonly events: AttemptEvents
 
-  constructor(owner: AttemptOwner, upstream: Upstream, patienceMs: number, failures: number) {
-    this.owner = owner
+  constructor(events: AttemptEvents, upstream: Upstream, patienceMs: number, failures: number) {
+    this.events = events
     this.upstream = upstream
     this.patienceMs = patienceMs
     this.failures = failures
-    this.startedMs = owner.nowMs
+    this.startedMs = events.nowMs
     this.transport = upstream.transport
     this.isTrial = !upstream.breaker.isClosed
     if (!this.isTrial) return
-    upstream.trials.begin(owner.question.name, this.startedMs)
+    upstream.trials.begin(events.question.name, this.startedMs)
     upstream.breaker.beginTrial(this.startedMs)
   }
 
   get question(): Question {
-    return this.owner.question
+    return this.events.question
   }
 
   get waitedMs(): number {
-    return this.owner.nowMs - this.startedMs
+    return this.events.nowMs - this.startedMs
   }
 
   get isOverdue(): boolean {
@@ -67,11 +67,11 @@ export class UpstreamAttempt implements Attempt {
   }
 
   /** Where its upstream has answered others since it is waited for, and it is overdue: it says nothing of the upstream. */
-  despair(): void {
+  noteUnanswerable(): void {
     const { breaker } = this.upstream
-    if (this.isHopeless || !this.isPending || !this.isOverdue || !breaker.hasAnsweredSince(this.startedMs)) return
-    this.isHopeless = true
-    this.upstream.hopeless++
+    if (this.isUnanswerable || !this.isPending || !this.isOverdue || !breaker.hasAnsweredSince(this.startedMs)) return
+    this.isUnanswerable = true
+    this.upstream.unanswerable++
   }
 
   /**
@@ -94,35 +94,35 @@ export class UpstreamAttempt implements Attempt {
   }
 
   end(outcome: AttemptOutcome): void {
-    if (this.isHopeless) this.upstream.hopeless--
-    this.isHopeless = false
-    if (this.isTrial) this.upstream.trials.end(this.question.name, outcome === "answered", this.owner.nowMs)
-    this.endedMs = this.owner.nowMs
+    if (this.isUnanswerable) this.upstream.unanswerable--
+    this.isUnanswerable = false
+    if (this.isTrial) this.upstream.trials.end(this.question.name, outcome === "answered", this.events.nowMs)
+    this.endedMs = this.events.nowMs
     this.outcome = outcome
     this.upstream.observer.ended(this)
   }
 
   onResponse(response: Response): void {
     try {
-      this.owner.onResponse(this, response)
+      this.events.onResponse(this, response)
     } catch (thrown) {
-      this.owner.onDefect(thrown)
+      this.events.onDefect(thrown)
     }
   }
 
   onFailure(failure: AttemptFailure): void {
     try {
-      this.owner.onFailure(this, failure)
+      this.events.onFailure(this, failure)
     } catch (thrown) {
-      this.owner.onDefect(thrown)
+      this.events.onDefect(thrown)
     }
   }
 
   onTrouble(message: string): void {
     try {
-      this.owner.onTrouble(this, message)
+      this.events.onTrouble(this, message)
     } catch (thrown) {
-      this.owner.onDefect(thrown)
+      this.events.onDefect(thrown)
     }
   }
 

@@ -1,9 +1,9 @@
 /** The attempts of one question together, in the order in which they began. Most questions have one. */
 import { SILENCE } from "../health/breaker.ts"
-import type { Health } from "../health/monitor.ts"
+import type { HealthMonitor } from "../health/monitor.ts"
 import type { Upstream } from "../upstream.ts"
 import type { UpstreamAttempt } from "./attempt.ts"
-import { judge } from "./record-outcome.ts"
+import { recordOutcome } from "./record-outcome.ts"
 
 type Attempts = ReadonlyArray<UpstreamAttempt>
 
@@ -40,9 +40,9 @@ export const silenceDueMs = (attempts: Attempts, longestWaitMs: number): number 
 }
 
 /** Silence as long as any attempt may take counts at once: the question may go on for seconds. */
-export const blameSilent = (attempts: Attempts, longestWaitMs: number, nowMs: number, health: Health): void => {
+export const blameSilent = (attempts: Attempts, longestWaitMs: number, nowMs: number, health: HealthMonitor): void => {
   for (const attempt of attempts) {
-    attempt.despair()
+    attempt.noteUnanswerable()
     if (!attempt.isPending || attempt.isBlamed || attempt.waitedMs < longestWaitMs) continue
     attempt.isBlamed = true
     if (attempt.upstream.breaker.onFailure(nowMs, SILENCE)) health.suspect(attempt.upstream)
@@ -58,12 +58,12 @@ export const endAll = (
   attempts: Attempts,
   winner: Upstream | undefined,
   nowMs: number,
-  options: { readonly attemptTimeoutMs: number; readonly health: Health }
+  options: { readonly attemptTimeoutMs: number; readonly health: HealthMonitor }
 ): void => {
   for (const attempt of attempts) {
-    if (judge(attempt, winner, nowMs, options.attemptTimeoutMs)) options.health.suspect(attempt.upstream)
+    if (recordOutcome(attempt, winner, nowMs, options.attemptTimeoutMs)) options.health.suspect(attempt.upstream)
     if (!attempt.isPending) continue
     attempt.end(attempt.isTroubled ? "network-error" : attempt.isOverdue ? "timeout" : "overtaken")
-    attempt.errand?.giveUp()
+    attempt.exchange?.abandon()
   }
 }

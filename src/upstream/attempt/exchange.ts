@@ -7,9 +7,9 @@ import { Rcode, rcodeName } from "../../dns/codes.ts"
 import type { Option, Question } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
 import { OPTION_CLIENT_SUBNET, optionOf, prefixOf, SCOPE_OF_SOURCE } from "../../dns/subnet.ts"
-import type { Attempt, AttemptFailure, Exchange } from "../requester.ts"
-import type { Whereabouts } from "../transport/address-resolver.ts"
-import type { Call } from "../transport/connection.ts"
+import type { Attempt, AttemptFailure, Requester } from "../requester.ts"
+import type { AddressResolver } from "../transport/address-resolver.ts"
+import type { PendingRequest } from "../transport/connection.ts"
 import type { Connections } from "../transport/connections.ts"
 import { EdnsLevel, type HigherLevel, lowerLevel, refusesEdns } from "../transport/edns-support.ts"
 import type { UdpPort } from "../transport/udp-port.ts"
@@ -17,7 +17,7 @@ import type { Resolver } from "./resolver.ts"
 
 const noOptions: ReadonlyArray<Option> = []
 
-export class Errand implements Exchange {
+export class Exchange implements Requester {
   readonly attempt: Attempt
   options: ReadonlyArray<Option>
   id = 0
@@ -26,7 +26,7 @@ export class Errand implements Exchange {
   /** How the levels above this one failed for this question. */
   private higher: HigherLevel
   private port: UdpPort | undefined
-  private call: Call | undefined
+  private request: PendingRequest | undefined
   private isOver = false
   /** Addresses that were left for the next while it waited. */
   private moves = 0
@@ -56,16 +56,16 @@ export class Errand implements Exchange {
   sendFrom(port: UdpPort): void {
     if (this.isOver) return
     this.port = port
-    port.whereabouts?.asked()
+    port.addressResolver?.asked()
     port.ask(this, this.hasEdns, this.options)
   }
 
   /** Nobody waits for it any more. */
-  giveUp(): void {
+  abandon(): void {
     if (this.isOver) return
     this.end()
     this.port?.forget(this)
-    if (this.call !== undefined) this.connections.giveUp(this.call)
+    if (this.request !== undefined) this.connections.abandon(this.request)
   }
 
   onResponse(response: Response): void {
@@ -82,7 +82,7 @@ export class Errand implements Exchange {
       }
     } else if (this.tellsOfEdns(response)) {
       // Where the address was another then, its silence was no refusal.
-      const isMoved = this.higher === "silent" && this.whereabouts.hasMovedLately
+      const isMoved = this.higher === "silent" && this.addressResolver.hasMovedLately
       const higher = isMoved ? "not-tried" : this.higher
       this.attempt.upstream.edns.onAnswer(this.level, higher, this.nowMs)
     }
@@ -90,7 +90,7 @@ export class Errand implements Exchange {
       this.askAgain(this.options.filter(({ code }) => code !== OPTION_CLIENT_SUBNET))
       return
     }
-    if (response.truncated && this.call === undefined) {
+    if (response.truncated && this.request === undefined) {
       this.resolver.options.counters.add("upstream.truncated")
       this.goByConnection()
       return
@@ -119,7 +119,7 @@ export class Errand implements Exchange {
 
   /** Goes to the upstream's next address, each once at most; says whether there is one. */
   private move(): boolean {
-    if (this.port === undefined || this.moves >= this.whereabouts.others) return false
+    if (this.port === undefined || this.moves >= this.addressResolver.others) return false
     this.moves++
     this.port.forget(this)
     this.port = undefined
@@ -142,7 +142,7 @@ export class Errand implements Exchange {
 
   private askAgain(options: ReadonlyArray<Option>): void {
     this.options = options
-    this.call = undefined
+    this.request = undefined
     this.start()
   }
 
@@ -185,8 +185,8 @@ export class Errand implements Exchange {
     return this.options.some(({ code }) => code === OPTION_CLIENT_SUBNET)
   }
 
-  private get whereabouts(): Whereabouts {
-    return this.resolver.options.whereabouts.get(this.attempt.upstream)!
+  private get addressResolver(): AddressResolver {
+    return this.resolver.options.addressResolvers.get(this.attempt.upstream)!
   }
 
   private get connections(): Connections {
@@ -200,7 +200,7 @@ export class Errand implements Exchange {
   private goByConnection(): void {
     this.port = undefined
     this.attempt.transport = "tcp"
-    this.call = this.connections.ask(this, this.hasEdns, this.options)
+    this.request = this.connections.ask(this, this.hasEdns, this.options)
   }
 
   private end(): void {

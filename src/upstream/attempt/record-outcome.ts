@@ -15,17 +15,17 @@ import type { UpstreamAttempt } from "./attempt.ts"
  * @param attemptTimeoutMs from here on silence counts whatever the others did
  * @returns whether the upstream ought to be checked
  */
-export const judge = (
+export const recordOutcome = (
   attempt: UpstreamAttempt,
   winner: Upstream | undefined,
   nowMs: number,
   attemptTimeoutMs: number
 ): boolean => {
-  if (attempt.isPending) return judgeSilence(attempt, winner, nowMs, attemptTimeoutMs)
-  return attempt.outcome === "error-response" && judgeError(attempt, winner, nowMs)
+  if (attempt.isPending) return recordSilence(attempt, winner, nowMs, attemptTimeoutMs)
+  return attempt.outcome === "error-response" && recordError(attempt, winner, nowMs)
 }
 
-const judgeSilence = (
+const recordSilence = (
   attempt: UpstreamAttempt,
   winner: Upstream | undefined,
   nowMs: number,
@@ -43,7 +43,7 @@ const judgeSilence = (
   return false
 }
 
-const judgeError = ({ upstream, rcode }: UpstreamAttempt, winner: Upstream | undefined, nowMs: number): boolean => {
+const recordError = ({ upstream, rcode }: UpstreamAttempt, winner: Upstream | undefined, nowMs: number): boolean => {
   if (winner === undefined || winner === upstream) {
     upstream.breaker.onError(nowMs)
     return false

@@ -17,20 +17,20 @@ import type { ResolutionRecord } from "../../telemetry/record.ts"
 import {
   type Abandonable,
   type Answer,
+  type Asker,
   answerOf,
   deadlinePassed,
   NoUpstreamAvailable,
   type Outcome,
-  type OutcomeTaker,
   QuestionUnanswered,
   UpstreamsFailed
 } from "../answer.ts"
 import { SILENCE } from "../health/breaker.ts"
-import type { Health } from "../health/monitor.ts"
+import type { HealthMonitor } from "../health/monitor.ts"
 import type { AttemptFailure } from "../requester.ts"
 import { type History, type Member, nextUpstream, type UpstreamGroup } from "../select/group.ts"
 import type { Upstream } from "../upstream.ts"
-import { type AttemptOwner, UpstreamAttempt } from "./attempt.ts"
+import { type AttemptEvents, UpstreamAttempt } from "./attempt.ts"
 import { blameSilent, endAll, failuresOf, hasFailed, isAnyPromising, silenceDueMs, timesAsked } from "./attempts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { RetryBudget } from "./retry-budget.ts"
@@ -50,19 +50,19 @@ export interface ResolutionOptions {
   readonly retries: number
   readonly maxInFlight: number
   readonly budget: RetryBudget
-  readonly health: Health
+  readonly health: HealthMonitor
   readonly failsOver: (rcode: number) => boolean
   readonly nextPlan: () => RetryPlan
 }
 
-export class Resolution implements AttemptOwner, History, Due, Abandonable {
+export class Resolution implements AttemptEvents, History, Due, Abandonable {
   readonly question: Question
   readonly options: ResolutionOptions
   private readonly resolver: Resolver
   private readonly ranked: ReadonlyArray<Member>
   private readonly atOnce: number
   private readonly record: ResolutionRecord
-  private readonly taker: OutcomeTaker
+  private readonly asker: Asker
   private readonly plan: RetryPlan
   private readonly endMs: number
   private attempts: Array<UpstreamAttempt> = none
@@ -89,13 +89,13 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     question: Question,
     record: ResolutionRecord,
     options: ResolutionOptions,
-    taker: OutcomeTaker
+    asker: Asker
   ) {
     this.resolver = resolver
     this.question = question
     this.record = record
     this.options = options
-    this.taker = taker
+    this.asker = asker
     this.plan = options.nextPlan()
     const nowMs = options.wheel.nowMs()
     const { order, atOnce } = group.rank(nowMs, question.name, question.origin?.spot)
@@ -292,7 +292,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
     const planMs = this.plan[this.retries] ?? Number.POSITIVE_INFINITY
     this.overdueMs =
       this.nowMs + (this.areAllBroken ? attemptTimeoutMs : planMs * (attempt.patienceMs / attemptTimeoutMs))
-    attempt.errand = this.resolver.begin(attempt)
+    attempt.exchange = this.resolver.begin(attempt)
   }
 
   private armForNext(): void {
@@ -314,7 +314,7 @@ export class Resolution implements AttemptOwner, History, Due, Abandonable {
   /** @param winner who answered well */
   private finish(outcome: Outcome, winner?: Upstream): void {
     this.close(winner)
-    this.taker.onOutcome(outcome)
+    this.asker.onOutcome(outcome)
   }
 
   private close(winner: Upstream | undefined): void {

@@ -15,11 +15,11 @@ import { Incidents } from "../../runtime/incidents.ts"
 import type { Turn } from "../../runtime/loop-clock.ts"
 import type { Counters } from "../../telemetry/counters.ts"
 import { type Attempt, NetworkFailure } from "../requester.ts"
-import type { Whereabouts } from "../transport/address-resolver.ts"
+import type { AddressResolver } from "../transport/address-resolver.ts"
 import type { Connections } from "../transport/connections.ts"
 import { UdpPort } from "../transport/udp-port.ts"
 import type { Upstream } from "../upstream.ts"
-import { Errand } from "./exchange.ts"
+import { Exchange } from "./exchange.ts"
 
 const PORT_LIFE_MS = 1_000
 const DRAIN_CHECK_MS = 250
@@ -39,7 +39,7 @@ export interface ResolverOptions {
   /** Marks queries to upstreams from which they might come back. */
   readonly loopOptions: ReadonlyArray<Option>
   readonly connections: ReadonlyMap<Upstream, Connections>
-  readonly whereabouts: ReadonlyMap<Upstream, Whereabouts>
+  readonly addressResolvers: ReadonlyMap<Upstream, AddressResolver>
   /** An address that has answered nothing for so long is left for another, where there is one. */
   readonly silenceMs: number
 }
@@ -52,7 +52,7 @@ export class Resolver {
   readonly options: ResolverOptions
   private readonly ports = new Map<Upstream, OpenPort>()
   /** Sockets that are being opened, and what waits for them where there is none yet. */
-  private readonly opening = new Map<Upstream, Array<Errand>>()
+  private readonly opening = new Map<Upstream, Array<Exchange>>()
   private readonly draining: Array<OpenPort> = []
   private readonly scope: Scope.Scope
   private readonly run: Run
@@ -79,18 +79,18 @@ export class Resolver {
    *
    * @returns how to give it up
    */
-  begin(attempt: Attempt): Errand {
-    const errand = new Errand(this, attempt)
+  begin(attempt: Attempt): Exchange {
+    const exchange = new Exchange(this, attempt)
     this.inFlight++
     attempt.upstream.inFlight++
-    errand.start()
-    return errand
+    exchange.start()
+    return exchange
   }
 
   /** The socket to ask this upstream from; where none is open yet, `errand` is sent as soon as one is. */
-  portFor(upstream: Upstream, errand: Errand): UdpPort | undefined {
+  portFor(upstream: Upstream, exchange: Exchange): UdpPort | undefined {
     let open = this.ports.get(upstream)
-    if (open?.port.whereabouts !== undefined && this.isLeft(open, upstream, errand.attempt.failures > 0)) {
+    if (open?.port.addressResolver !== undefined && this.isLeft(open, upstream, exchange.attempt.failures > 0)) {
       open = this.ports.get(upstream)
     }
     if (open !== undefined) {
@@ -99,19 +99,19 @@ export class Resolver {
     }
     const waiting = this.opening.get(upstream)
     if (waiting !== undefined) {
-      if (open === undefined) waiting.push(errand)
+      if (open === undefined) waiting.push(exchange)
       return open?.port
     }
     const queue = this.openPort(upstream)
     // Where sockets open at once it is there already.
     const opened = this.ports.get(upstream)
-    if (opened === undefined) queue.push(errand)
+    if (opened === undefined) queue.push(exchange)
     return opened?.port
   }
 
   /** Opens a socket for the upstream; returns the errands that are sent, or told why not, when it is open. */
-  private openPort(upstream: Upstream): Array<Errand> {
-    const waiting: Array<Errand> = []
+  private openPort(upstream: Upstream): Array<Exchange> {
+    const waiting: Array<Exchange> = []
     this.opening.set(upstream, waiting)
     const open = Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.fork(this.scope)
@@ -123,15 +123,15 @@ export class Resolver {
       const before = this.ports.get(upstream)
       if (before !== undefined) this.draining.push(before)
       this.ports.set(upstream, { port, scope })
-      for (const errand of waiting) errand.sendFrom(port)
+      for (const exchange of waiting) exchange.sendFrom(port)
     })
     const failed = (message: string) =>
       Effect.map(Incidents, (incidents) => {
         this.opening.delete(upstream)
         // In a later turn: the errand that caused the opening may still have to be put in line.
         queueMicrotask(() => {
-          for (const errand of waiting) {
-            runGuarded(incidents, BORDER, () => errand.onFailure(new NetworkFailure({ message, isUnsent: true })))
+          for (const exchange of waiting) {
+            runGuarded(incidents, BORDER, () => exchange.onFailure(new NetworkFailure({ message, isUnsent: true })))
           }
         })
       })
@@ -159,8 +159,8 @@ export class Resolver {
 
   /** Opens a socket to the first of the upstream's addresses that one can be opened to. */
   private openAnywhere(upstream: Upstream): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
-    const { ttl, turn, counters, whereabouts } = this.options
-    const at = whereabouts.get(upstream)!
+    const { ttl, turn, counters, addressResolvers } = this.options
+    const addresses = addressResolvers.get(upstream)!
     const openAt = (address: string) =>
       UdpPort.open(
         { address, port: upstream.endpoint.port },
@@ -168,10 +168,11 @@ export class Resolver {
         turn.nowMs(),
         turn.refresh,
         () => counters.add("upstream.strangers"),
-        isNamed(upstream.address) ? at : undefined
+        isNamed(upstream.address) ? addresses : undefined
       )
-    const tryAt = (address: string) => Effect.tapError(openAt(address), () => Effect.sync(() => at.passOver(address)))
-    return Effect.flatMap(at.current, ([first, ...others]) =>
+    const tryAt = (address: string) =>
+      Effect.tapError(openAt(address), () => Effect.sync(() => addresses.demote(address)))
+    return Effect.flatMap(addresses.current, ([first, ...others]) =>
       others.reduce((trying, address) => Effect.catch(trying, () => tryAt(address)), tryAt(first!))
     )
   }
@@ -184,9 +185,10 @@ export class Resolver {
    */
   private isLeft(open: OpenPort, upstream: Upstream, isLate: boolean): boolean {
     const { port } = open
-    const at = port.whereabouts!
-    if (port.address === at.first && at.isSilent(this.options.silenceMs, isLate)) at.passOver(port.address)
-    if (port.address === at.first || this.ports.get(upstream) !== open) return false
+    const addresses = port.addressResolver!
+    if (port.address === addresses.first && addresses.isSilent(this.options.silenceMs, isLate))
+      addresses.demote(port.address)
+    if (port.address === addresses.first || this.ports.get(upstream) !== open) return false
     this.ports.delete(upstream)
     this.draining.push(open)
     port.leave()
@@ -195,7 +197,7 @@ export class Resolver {
 
   private readonly closeDrained: Effect.Effect<void> = Effect.suspend(() => {
     for (const [upstream, open] of this.ports) {
-      if (open.port.whereabouts !== undefined) this.isLeft(open, upstream, false)
+      if (open.port.addressResolver !== undefined) this.isLeft(open, upstream, false)
       // The upstream is no longer in use.
       if (!this.options.connections.has(upstream) && this.ports.delete(upstream)) this.draining.push(open)
     }

@@ -17,13 +17,13 @@ const BURST_OF_ZONE = 250
 const HEDGE_BURST = 100
 const HEDGES_PER_QUESTION = 0.1
 /** Zones share a cell by chance: then they share the burst. */
-const CELLS = 1024
+const BUCKETS = 1024
 
 export class RetryBudget {
   private retries = BURST
   private hedges = HEDGE_BURST
   /** Retries that zones have taken and not yet answered for. */
-  private readonly owed = new Uint16Array(CELLS)
+  private readonly owed = new Uint16Array(BUCKETS)
   private owedInAll = 0
   private readonly seed: number
 
@@ -40,29 +40,29 @@ export class RetryBudget {
   onAnswer(name: Uint8Array): void {
     if (this.retries < BURST) this.retries++
     if (this.owedInAll === 0) return
-    const cell = this.cellOf(name)
-    if (this.owed[cell] === 0) return
-    this.owed[cell]!--
+    const bucket = this.bucketOf(name)
+    if (this.owed[bucket] === 0) return
+    this.owed[bucket]!--
     this.owedInAll--
   }
 
   takeRetry(name: Uint8Array): boolean {
-    const cell = this.cellOf(name)
-    if (this.retries < 1 || this.owed[cell]! >= BURST_OF_ZONE) return false
+    const bucket = this.bucketOf(name)
+    if (this.retries < 1 || this.owed[bucket]! >= BURST_OF_ZONE) return false
     this.retries--
-    this.owed[cell]!++
+    this.owed[bucket]!++
     this.owedInAll++
     return true
   }
 
   takeHedge(name: Uint8Array): boolean {
-    if (this.hedges < 1 || this.owed[this.cellOf(name)]! >= BURST_OF_ZONE) return false
+    if (this.hedges < 1 || this.owed[this.bucketOf(name)]! >= BURST_OF_ZONE) return false
     this.hedges--
     return true
   }
 
-  private cellOf(name: Uint8Array): number {
+  private bucketOf(name: Uint8Array): number {
     const zone = zoneOf(name, this.seed)
-    return (zone ^ (zone >>> 16)) & (CELLS - 1)
+    return (zone ^ (zone >>> 16)) & (BUCKETS - 1)
   }
 }

@@ -11,7 +11,7 @@
  *
  * Pure: it is told the time.
  */
-import { ownCells, SILENCE, Time, type UpstreamCells, Word } from "./shared-state.ts"
+import { ownState, SILENCE, Time, type UpstreamState, Word } from "./shared-state.ts"
 
 export { SILENCE } from "./shared-state.ts"
 
@@ -41,7 +41,7 @@ export class Breaker {
   private readonly times: Float64Array
   private readonly onTransition: OnTransition
 
-  constructor({ words, times }: UpstreamCells = ownCells(), onTransition: OnTransition = () => {}) {
+  constructor({ words, times }: UpstreamState = ownState(), onTransition: OnTransition = () => {}) {
     this.words = words
     this.times = times
     this.onTransition = onTransition

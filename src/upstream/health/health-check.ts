@@ -29,17 +29,17 @@ export interface CheckOptions {
   readonly counters: Counters["Service"]
   readonly attemptTimeoutMs: number
   /** Sends an attempt's question; returns how to give it up. */
-  readonly begin: (attempt: Attempt) => { readonly giveUp: () => void }
+  readonly begin: (attempt: Attempt) => { readonly abandon: () => void }
 }
 
 export class HealthCheck implements Due {
   private readonly upstream: Upstream
   private readonly options: CheckOptions
   private readonly onVerdict: (isWell: boolean) => void
-  private readonly underWay: Array<{ readonly giveUp: () => void }> = []
+  private readonly underWay: Array<{ readonly abandon: () => void }> = []
   private readonly timeoutMs: number
   private left: number
-  private turn: number
+  private round: number
   private pending = 0
   private timer: Timer | undefined
   private isOver = false
@@ -52,7 +52,7 @@ export class HealthCheck implements Due {
     upstream: Upstream,
     options: CheckOptions,
     times: number,
-    turn: number,
+    round: number,
     onVerdict: (isWell: boolean) => void
   ) {
     const { attemptTimeoutMs } = options
@@ -60,7 +60,7 @@ export class HealthCheck implements Due {
     this.upstream = upstream
     this.options = options
     this.left = times
-    this.turn = turn
+    this.round = round
     this.timeoutMs = Math.min(attemptTimeoutMs / times, Math.max(MIN_TIMEOUT_MS, usualMs))
     this.onVerdict = onVerdict
   }
@@ -79,12 +79,12 @@ export class HealthCheck implements Due {
     this.pending++
     this.timer = this.options.wheel.after(this.timeoutMs, this)
     this.options.counters.add("upstream.probes")
-    const turn = this.turn++
-    const known = turn % 2 === 0 ? this.upstream.known.read() : undefined
-    const probe = new Probe(this.upstream, this, known ?? rootServers, turn % LEVELS, this.options.wheel.nowMs())
-    const errand = this.options.begin(probe)
-    if (this.isOver) errand.giveUp()
-    else this.underWay.push(errand)
+    const round = this.round++
+    const known = round % 2 === 0 ? this.upstream.known.read() : undefined
+    const probe = new Probe(this.upstream, this, known ?? rootServers, round % LEVELS, this.options.wheel.nowMs())
+    const exchange = this.options.begin(probe)
+    if (this.isOver) exchange.abandon()
+    else this.underWay.push(exchange)
   }
 
   fire(): void {
@@ -117,7 +117,7 @@ export class HealthCheck implements Due {
     if (this.isOver) return
     this.isOver = true
     if (this.timer !== undefined) this.options.wheel.cancel(this.timer)
-    for (const errand of this.underWay) errand.giveUp()
+    for (const exchange of this.underWay) exchange.abandon()
     this.onVerdict(isWell)
   }
 }

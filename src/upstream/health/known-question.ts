@@ -12,7 +12,7 @@ import { Class, Type } from "../../dns/codes.ts"
 import type { Question } from "../../dns/question.ts"
 import { copyOctets, copyOf, putU16, putU32, u8, u16, u32 } from "../../dns/wire.ts"
 import { stableHash } from "../../runtime/stable-hash.ts"
-import { Time, type UpstreamCells } from "./shared-state.ts"
+import { Time, type UpstreamState } from "./shared-state.ts"
 
 /** One question in so long is noted at most: threads that write to one place hold each other up. */
 const NOTED_EVERY_MS = 1_000
@@ -24,7 +24,7 @@ export class KnownQuestion {
   private readonly octets: Uint8Array
   private readonly times: Float64Array
 
-  constructor({ question, times }: UpstreamCells) {
+  constructor({ question, times }: UpstreamState) {
     this.octets = question
     this.times = times
   }

@@ -32,7 +32,7 @@ const LOOK_MS = 100
 /** Questions a second by which upstreams are checked, all together. */
 const CHECKS_PER_SECOND = 5
 
-export interface HealthOptions extends CheckOptions {
+export interface HealthMonitorOptions extends CheckOptions {
   readonly random: () => number
   /** Whatever may be asked. */
   readonly upstreams: () => ReadonlyArray<Upstream>
@@ -41,7 +41,7 @@ export interface HealthOptions extends CheckOptions {
 }
 
 /** An upstream that is suspect or broken, and this thread's to watch. */
-interface Watched {
+interface Probed {
   readonly upstream: Upstream
   wasOpened: boolean
   /** Questions that it was checked by. */
@@ -51,20 +51,20 @@ interface Watched {
   dueMs: number
 }
 
-export class Health implements Due {
-  private readonly options: HealthOptions
-  private readonly watched = new Map<Upstream, Watched>()
+export class HealthMonitor implements Due {
+  private readonly options: HealthMonitorOptions
+  private readonly probed = new Map<Upstream, Probed>()
   private look: Timer | undefined
 
-  constructor(options: HealthOptions) {
+  constructor(options: HealthMonitorOptions) {
     this.options = options
     // What a thread of the same number left when it died, or what nobody watches any more.
-    this.takeUnwatched()
+    this.claimUnprobed()
   }
 
   /** The upstream failed often enough to be looked at. */
   suspect(upstream: Upstream): void {
-    if (this.watched.has(upstream) || !upstream.watch.claim(this.nowMs)) return
+    if (this.probed.has(upstream) || !upstream.probeLease.claim(this.nowMs)) return
     upstream.observer.note?.("suspect: it is checked")
     this.checkNow(this.begin(upstream, false))
   }
@@ -75,7 +75,7 @@ export class Health implements Due {
     const { common, upstreams } = this.options
     if (nowMs - common[Common.Demand]! < DEMAND_GRAIN_MS) return
     common[Common.Demand] = nowMs
-    if (this.watched.size < upstreams().length) this.takeUnwatched()
+    if (this.probed.size < upstreams().length) this.claimUnprobed()
     this.hurry()
   }
 
@@ -83,10 +83,10 @@ export class Health implements Due {
   fire(): void {
     this.look = undefined
     try {
-      for (const watched of this.watched.values()) {
-        const { breaker, watch } = watched.upstream
-        if (watched.wasOpened && breaker.isClosed) this.forget(watched)
-        else if (!watch.keep(this.nowMs)) this.drop(watched)
+      for (const probed of this.probed.values()) {
+        const { breaker, probeLease } = probed.upstream
+        if (probed.wasOpened && breaker.isClosed) this.forget(probed)
+        else if (!probeLease.renew(this.nowMs)) this.drop(probed)
       }
       if (this.isUrgent) this.hurry()
     } finally {
@@ -95,115 +95,115 @@ export class Health implements Due {
   }
 
   /** Watches what is broken and has nobody who watches it. */
-  private takeUnwatched(): void {
+  private claimUnprobed(): void {
     for (const upstream of this.options.upstreams()) {
-      if (this.watched.has(upstream)) continue
+      if (this.probed.has(upstream)) continue
       if (upstream.breaker.isClosed) {
-        if (upstream.watch.isOurs) upstream.watch.release()
-      } else if (upstream.watch.claim(this.nowMs)) {
+        if (upstream.probeLease.isOurs) upstream.probeLease.release()
+      } else if (upstream.probeLease.claim(this.nowMs)) {
         this.checkNow(this.begin(upstream, true))
       }
     }
   }
 
-  private begin(upstream: Upstream, wasOpened: boolean): Watched {
-    const watched: Watched = { upstream, wasOpened, probes: 0, pauseMs: FIRST_PAUSE_MS, timer: undefined, dueMs: 0 }
-    this.watched.set(upstream, watched)
+  private begin(upstream: Upstream, wasOpened: boolean): Probed {
+    const probed: Probed = { upstream, wasOpened, probes: 0, pauseMs: FIRST_PAUSE_MS, timer: undefined, dueMs: 0 }
+    this.probed.set(upstream, probed)
     this.lookOn()
-    return watched
+    return probed
   }
 
   /** Checks that are far off come sooner. */
   private hurry(): void {
     const { nowMs } = this
-    for (const watched of this.watched.values()) {
-      if (watched.timer === undefined || watched.dueMs - nowMs <= URGENT_MS * (1 + SPREAD)) continue
-      this.after(watched, this.options.random() * PUT_OFF_MS)
+    for (const probed of this.probed.values()) {
+      if (probed.timer === undefined || probed.dueMs - nowMs <= URGENT_MS * (1 + SPREAD)) continue
+      this.after(probed, this.options.random() * PUT_OFF_MS)
     }
   }
 
-  private checkNow(watched: Watched): void {
-    this.goOn(watched, () => this.check(watched))
+  private checkNow(probed: Probed): void {
+    this.goOn(probed, () => this.check(probed))
   }
 
-  private check(watched: Watched): void {
-    const { upstream } = watched
-    watched.timer = undefined
+  private check(probed: Probed): void {
+    const { upstream } = probed
+    probed.timer = undefined
     // A question of a client's was tried meanwhile, and answered; or nobody asks it any more.
-    if ((watched.wasOpened && upstream.breaker.isClosed) || !this.options.upstreams().includes(upstream)) {
-      this.forget(watched)
+    if ((probed.wasOpened && upstream.breaker.isClosed) || !this.options.upstreams().includes(upstream)) {
+      this.forget(probed)
       return
     }
     if (!this.takeRoom()) {
-      this.after(watched, PUT_OFF_MS)
+      this.after(probed, PUT_OFF_MS)
       return
     }
-    const times = watched.wasOpened ? 1 : 2
+    const times = probed.wasOpened ? 1 : 2
     const { nowMs } = this
-    const onVerdict = (isWell: boolean) => this.goOn(watched, () => this.onVerdict(watched, isWell, nowMs))
-    new HealthCheck(upstream, this.options, times, watched.probes, onVerdict).start()
-    watched.probes += times
+    const onVerdict = (isWell: boolean) => this.goOn(probed, () => this.onVerdict(probed, isWell, nowMs))
+    new HealthCheck(upstream, this.options, times, probed.probes, onVerdict).start()
+    probed.probes += times
     // The next one does not wait for this one's verdict: an upstream may be far away.
-    if (watched.wasOpened) this.scheduleNext(watched)
+    if (probed.wasOpened) this.scheduleNext(probed)
   }
 
   /** Whatever throws here: the upstream is checked again. */
-  private goOn(watched: Watched, action: () => void): void {
+  private goOn(probed: Probed, action: () => void): void {
     try {
       action()
     } catch (thrown) {
       this.options.incidents.onDefect(BORDER, thrown)
-      if (this.watched.get(watched.upstream) === watched) this.after(watched, FIRST_PAUSE_MS)
+      if (this.probed.get(probed.upstream) === probed) this.after(probed, FIRST_PAUSE_MS)
     }
   }
 
-  private onVerdict(watched: Watched, isWell: boolean, sinceMs: number): void {
-    const { upstream } = watched
-    if (this.watched.get(upstream) !== watched) return
+  private onVerdict(probed: Probed, isWell: boolean, sinceMs: number): void {
+    const { upstream } = probed
+    if (this.probed.get(upstream) !== probed) return
     upstream.observer.note?.(isWell ? "checked: it answers" : "checked: it does not answer")
     const { breaker } = upstream
     if (isWell) {
-      if (!watched.wasOpened) this.options.counters.add("upstream.cleared")
+      if (!probed.wasOpened) this.options.counters.add("upstream.cleared")
       breaker.onGoodAnswer(this.nowMs)
-      this.forget(watched)
-    } else if (watched.wasOpened) {
+      this.forget(probed)
+    } else if (probed.wasOpened) {
       breaker.remainOpen(this.nowMs)
     } else if (breaker.hasAnsweredSince(sinceMs)) {
       // It has answered a client's question meanwhile, in whatever thread.
-      this.forget(watched)
+      this.forget(probed)
     } else {
       breaker.open(this.nowMs)
-      watched.wasOpened = true
-      this.scheduleNext(watched)
+      probed.wasOpened = true
+      this.scheduleNext(probed)
     }
   }
 
-  private scheduleNext(watched: Watched): void {
+  private scheduleNext(probed: Probed): void {
     const { isUrgent } = this
     const spread = 1 - SPREAD + 2 * SPREAD * this.options.random()
-    this.after(watched, spread * (isUrgent ? URGENT_MS : watched.pauseMs))
-    watched.pauseMs = isUrgent ? FIRST_PAUSE_MS : Math.min(watched.pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)
+    this.after(probed, spread * (isUrgent ? URGENT_MS : probed.pauseMs))
+    probed.pauseMs = isUrgent ? FIRST_PAUSE_MS : Math.min(probed.pauseMs * PAUSE_GROWTH, LONGEST_PAUSE_MS)
   }
 
-  private forget(watched: Watched): void {
-    this.drop(watched)
-    watched.upstream.watch.release()
+  private forget(probed: Probed): void {
+    this.drop(probed)
+    probed.upstream.probeLease.release()
   }
 
-  private drop(watched: Watched): void {
-    if (watched.timer !== undefined) this.options.wheel.cancel(watched.timer)
-    this.watched.delete(watched.upstream)
+  private drop(probed: Probed): void {
+    if (probed.timer !== undefined) this.options.wheel.cancel(probed.timer)
+    this.probed.delete(probed.upstream)
   }
 
-  private after(watched: Watched, delayMs: number): void {
+  private after(probed: Probed, delayMs: number): void {
     const { wheel } = this.options
-    if (watched.timer !== undefined) wheel.cancel(watched.timer)
-    watched.dueMs = wheel.nowMs() + delayMs
-    watched.timer = wheel.after(delayMs, { fire: () => this.checkNow(watched) })
+    if (probed.timer !== undefined) wheel.cancel(probed.timer)
+    probed.dueMs = wheel.nowMs() + delayMs
+    probed.timer = wheel.after(delayMs, { fire: () => this.checkNow(probed) })
   }
 
   private lookOn(): void {
-    if (this.look === undefined && this.watched.size > 0) this.look = this.options.wheel.after(LOOK_MS, this)
+    if (this.look === undefined && this.probed.size > 0) this.look = this.options.wheel.after(LOOK_MS, this)
   }
 
   /** Two threads at the same instant may take the same room: one check more. */

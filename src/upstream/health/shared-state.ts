@@ -28,11 +28,11 @@ const KNOWN_QUESTION_OCTETS = 5 * LINE_OCTETS
 const OCTETS_PER_UPSTREAM = 2 * LINE_OCTETS + KNOWN_QUESTION_OCTETS
 
 /** Words of an upstream's first line. */
-export const Word = { State: 0, Fault: 1, Failures: 2, Watcher: 3, Address: 4, Identity: 5 } as const
+export const Word = { State: 0, Fault: 1, Failures: 2, LeaseHolder: 3, Address: 4, Identity: 5 } as const
 /** An even number: doubles stand behind them. */
 const WORDS = 6
 /** Times behind them. */
-export const Time = { LastGood: 0, Broken: 1, Trial: 2, Watched: 3, Noted: 4 } as const
+export const Time = { LastGood: 0, Broken: 1, Trial: 2, LeaseRenewed: 3, Noted: 4 } as const
 const TIMES = 5
 /** What is in the second line. */
 export const Estimate = { Mean: 0, Variation: 1, Cost: 2, Observed: 3 } as const
@@ -41,7 +41,7 @@ const ESTIMATES = 4
 export const Common = { Demand: 0, Room: 1, RoomAt: 2 } as const
 const COMMON = 3
 
-export interface UpstreamCells {
+export interface UpstreamState {
   readonly words: Int32Array
   readonly times: Float64Array
   readonly estimates: Float64Array
@@ -52,11 +52,11 @@ export interface UpstreamCells {
 /** Room for so many upstreams of which nothing is known yet. */
 export const upstreamMemory = (upstreams: number): SharedArrayBuffer => {
   const memory = new SharedArrayBuffer(LINE_OCTETS + upstreams * OCTETS_PER_UPSTREAM)
-  const common = commonCells(memory)
+  const common = commonState(memory)
   common[Common.Demand] = Number.NEGATIVE_INFINITY
   common[Common.RoomAt] = Number.NEGATIVE_INFINITY
-  for (let place = 0; place < upstreams; place++) {
-    const { words, times, estimates } = upstreamCells(memory, place)
+  for (let slot = 0; slot < upstreams; slot++) {
+    const { words, times, estimates } = upstreamStateAt(memory, slot)
     words[Word.Fault] = SILENCE
     times.fill(Number.NEGATIVE_INFINITY)
     estimates[Estimate.Mean] = -1
@@ -67,17 +67,17 @@ export const upstreamMemory = (upstreams: number): SharedArrayBuffer => {
 }
 
 /** Places for resolvers of the system's that come to be asked later. */
-const SPARE_PLACES = 128
+const SPARE_SLOTS = 128
 
 /** Upstreams that a configuration has at most; those in several groups are counted more than once. */
-export const placesFor = ({ upstreams, groups }: Pick<Settings, "upstreams" | "groups">): number =>
-  groups.reduce((sum, group) => sum + group.upstreams.length, upstreams.length) + SPARE_PLACES
+export const slotsFor = ({ upstreams, groups }: Pick<Settings, "upstreams" | "groups">): number =>
+  groups.reduce((sum, group) => sum + group.upstreams.length, upstreams.length) + SPARE_SLOTS
 
-export const commonCells = (memory: SharedArrayBuffer): Float64Array => new Float64Array(memory, 0, COMMON)
+export const commonState = (memory: SharedArrayBuffer): Float64Array => new Float64Array(memory, 0, COMMON)
 
 /** @param place of the upstream, from 0 */
-export const upstreamCells = (memory: SharedArrayBuffer, place: number): UpstreamCells => {
-  const start = LINE_OCTETS + place * OCTETS_PER_UPSTREAM
+export const upstreamStateAt = (memory: SharedArrayBuffer, slot: number): UpstreamState => {
+  const start = LINE_OCTETS + slot * OCTETS_PER_UPSTREAM
   return {
     words: new Int32Array(memory, start, WORDS),
     times: new Float64Array(memory, start + WORDS * Int32Array.BYTES_PER_ELEMENT, TIMES),
@@ -91,23 +91,23 @@ export const upstreamCells = (memory: SharedArrayBuffer, place: number): Upstrea
  *
  * @param taken places that this thread has for other upstreams
  */
-export const claimPlace = (
+export const claimSlot = (
   memory: SharedArrayBuffer,
   key: string,
   taken: ReadonlySet<number>
-): { readonly place: number; readonly cells: UpstreamCells } => {
+): { readonly slot: number; readonly state: UpstreamState } => {
   const identity = stableHash(Buffer.from(key)) | 1
-  const places = (memory.byteLength - LINE_OCTETS) / OCTETS_PER_UPSTREAM
-  for (let place = 0; place < places; place++) {
-    const cells = upstreamCells(memory, place)
-    const before = Atomics.compareExchange(cells.words, Word.Identity, 0, identity)
-    if ((before === 0 || before === identity) && !taken.has(place)) return { place, cells }
+  const slots = (memory.byteLength - LINE_OCTETS) / OCTETS_PER_UPSTREAM
+  for (let slot = 0; slot < slots; slot++) {
+    const state = upstreamStateAt(memory, slot)
+    const before = Atomics.compareExchange(state.words, Word.Identity, 0, identity)
+    if ((before === 0 || before === identity) && !taken.has(slot)) return { slot, state }
   }
-  return { place: places, cells: ownCells() }
+  return { slot: slots, state: ownState() }
 }
 
 /** Cells that no other thread sees. */
-export const ownCells = (): UpstreamCells => upstreamCells(upstreamMemory(1), 0)
+export const ownState = (): UpstreamState => upstreamStateAt(upstreamMemory(1), 0)
 
 /** The memory in which this thread finds what the others know, and its number among them, from 1. */
 export interface SharedUpstreams {

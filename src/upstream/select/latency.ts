@@ -10,7 +10,7 @@
  *
  * Pure: it is told the time.
  */
-import { Estimate, ownCells, type UpstreamCells } from "../health/shared-state.ts"
+import { Estimate, ownState, type UpstreamState } from "../health/shared-state.ts"
 import { UNKNOWN_COST } from "./policy.ts"
 
 /** Weights of an observation (RFC 6298 §2.3). */
@@ -34,34 +34,35 @@ const MIN_SILENCE_MS = 250
 const SILENCE_PATIENCES = 3
 
 export class Latency {
-  private readonly cells: Float64Array
+  private readonly estimates: Float64Array
 
-  constructor({ estimates }: UpstreamCells = ownCells()) {
-    this.cells = estimates
+  constructor({ estimates }: UpstreamState = ownState()) {
+    this.estimates = estimates
   }
 
   /** When the cost was observed last; only differences mean something. */
   get observedMs(): number {
-    return this.cells[Estimate.Observed]!
+    return this.estimates[Estimate.Observed]!
   }
 
   /** It answered a question well after so many milliseconds. */
   onAnswer(elapsedMs: number, nowMs: number): void {
-    const { cells } = this
-    const meanMs = cells[Estimate.Mean]!
+    const { estimates } = this
+    const meanMs = estimates[Estimate.Mean]!
     if (meanMs < 0) {
-      cells[Estimate.Variation] = elapsedMs / 2
-      cells[Estimate.Mean] = elapsedMs
+      estimates[Estimate.Variation] = elapsedMs / 2
+      estimates[Estimate.Mean] = elapsedMs
     } else {
-      cells[Estimate.Variation]! += VARIATION_WEIGHT * (Math.abs(elapsedMs - meanMs) - cells[Estimate.Variation]!)
-      cells[Estimate.Mean] = meanMs + MEAN_WEIGHT * (elapsedMs - meanMs)
+      estimates[Estimate.Variation]! +=
+        VARIATION_WEIGHT * (Math.abs(elapsedMs - meanMs) - estimates[Estimate.Variation]!)
+      estimates[Estimate.Mean] = meanMs + MEAN_WEIGHT * (elapsedMs - meanMs)
     }
     this.observe(elapsedMs, nowMs)
   }
 
   /** It was silent for so long when another answered: it would have taken longer. */
   onSilence(elapsedMs: number, nowMs: number): void {
-    if (elapsedMs > this.cells[Estimate.Cost]!) this.observe(elapsedMs, nowMs)
+    if (elapsedMs > this.estimates[Estimate.Cost]!) this.observe(elapsedMs, nowMs)
   }
 
   /** It gave an error where another answered well. */
@@ -71,13 +72,13 @@ export class Latency {
 
   /** Milliseconds that asking it first is expected to take; `UNKNOWN_COST` before anything was seen. */
   get costMs(): number {
-    const cost = this.cells[Estimate.Cost]!
+    const cost = this.estimates[Estimate.Cost]!
     return cost < 0 ? UNKNOWN_COST : cost
   }
 
   /** Mean of the answers' times; -1 before the first. */
   get answerMs(): number {
-    return this.cells[Estimate.Mean]!
+    return this.estimates[Estimate.Mean]!
   }
 
   /** Milliseconds after which an answer is overdue (RFC 6298 §2.3); `limitMs` at most, and where nothing is known. */
@@ -104,15 +105,15 @@ export class Latency {
 
   /** So many times the variation, but the granularity at least. */
   private spreadMs(variations: number): number {
-    return Math.max(GRANULARITY_MS, variations * this.cells[Estimate.Variation]!)
+    return Math.max(GRANULARITY_MS, variations * this.estimates[Estimate.Variation]!)
   }
 
   private observe(elapsedMs: number, nowMs: number): void {
-    const { cells } = this
-    const cost = cells[Estimate.Cost]!
-    const sinceMs = Math.min(nowMs - cells[Estimate.Observed]!, LONG_AGO_MS)
+    const { estimates } = this
+    const cost = estimates[Estimate.Cost]!
+    const sinceMs = Math.min(nowMs - estimates[Estimate.Observed]!, LONG_AGO_MS)
     const weight = Math.max(MEAN_WEIGHT, sinceMs / (sinceMs + HALF_LIFE_MS))
-    cells[Estimate.Cost] = cost < 0 ? elapsedMs : cost + weight * (elapsedMs - cost)
-    cells[Estimate.Observed] = nowMs
+    estimates[Estimate.Cost] = cost < 0 ? elapsedMs : cost + weight * (elapsedMs - cost)
+    estimates[Estimate.Observed] = nowMs
   }
 }

@@ -46,7 +46,7 @@ const LATE_MS = 40
 const LATELY_MS = 10_000
 
 /** What those that look after addresses share. */
-export interface Watching {
+export interface AddressContext {
   readonly nowMs: () => number
   /** What all threads know of the upstream: in `Word.Address`, the hash of the address that is asked. */
   readonly words: Int32Array
@@ -76,13 +76,13 @@ export const findBy = (servers: () => ReadonlyArray<Endpoint>): FindName => {
     )
 }
 
-export class Whereabouts {
+export class AddressResolver {
   private addresses: ReadonlyArray<string> = []
   private failure: string | undefined
   /** Done when the first answer, good or bad, is there. */
   private readonly isAsked = Deferred.makeUnsafe<void>()
   private readonly remote: Endpoint
-  private readonly watching: Watching
+  private readonly context: AddressContext
   /** What the shared word was when it was looked at last. */
   private seenWord = 0
   /** Those that have answered since they were left last. */
@@ -91,27 +91,27 @@ export class Whereabouts {
   private owesSinceMs: number | undefined
   private movedMs = Number.NEGATIVE_INFINITY
 
-  private constructor(remote: Endpoint, watching: Watching) {
+  private constructor(remote: Endpoint, context: AddressContext) {
     this.remote = remote
-    this.watching = watching
+    this.context = context
   }
 
   /** Of an upstream that has an address of its own. */
-  static fixed(remote: Endpoint, watching: Watching): Whereabouts {
-    const whereabouts = new Whereabouts(remote, watching)
-    whereabouts.addresses = [remote.address]
-    Deferred.doneUnsafe(whereabouts.isAsked, Effect.void)
-    return whereabouts
+  static fixed(remote: Endpoint, context: AddressContext): AddressResolver {
+    const addressResolver = new AddressResolver(remote, context)
+    addressResolver.addresses = [remote.address]
+    Deferred.doneUnsafe(addressResolver.isAsked, Effect.void)
+    return addressResolver
   }
 
   /** Of an upstream with a name, which is asked for as long as the scope lives. */
   static followed(
     remote: Endpoint,
-    watching: Watching,
+    context: AddressContext,
     find: FindName
-  ): Effect.Effect<Whereabouts, never, Scope.Scope> {
-    const whereabouts = new Whereabouts(remote, watching)
-    return Effect.as(Effect.forkScoped(whereabouts.follow(find)), whereabouts)
+  ): Effect.Effect<AddressResolver, never, Scope.Scope> {
+    const addressResolver = new AddressResolver(remote, context)
+    return Effect.as(Effect.forkScoped(addressResolver.follow(find)), addressResolver)
   }
 
   /** The addresses as far as they are known; waits for the first answer where it is on its way. */
@@ -142,12 +142,12 @@ export class Whereabouts {
 
   /** Whether an address was left a moment ago. */
   get hasMovedLately(): boolean {
-    return this.watching.nowMs() - this.movedMs < LATELY_MS
+    return this.context.nowMs() - this.movedMs < LATELY_MS
   }
 
   /** A question was sent to the first. */
   asked(): void {
-    this.owesSinceMs ??= this.watching.nowMs()
+    this.owesSinceMs ??= this.context.nowMs()
   }
 
   /** An address has answered. */
@@ -165,7 +165,7 @@ export class Whereabouts {
    */
   isSilent(limitMs: number, isLate: boolean): boolean {
     if (this.owesSinceMs === undefined || this.others === 0) return false
-    const silentMs = this.watching.nowMs() - this.owesSinceMs
+    const silentMs = this.context.nowMs() - this.owesSinceMs
     return silentMs >= (isLate && !this.proven.has(this.addresses[0]!) ? LATE_MS : limitMs)
   }
 
@@ -177,7 +177,7 @@ export class Whereabouts {
   }
 
   /** The address does not answer: it is tried last from now on, after those that have answered and the others. */
-  passOver(address: string): void {
+  demote(address: string): void {
     this.proven.delete(address)
     if (this.addresses[0] !== address || this.others === 0) return
     const others = this.addresses.slice(1)
@@ -188,18 +188,18 @@ export class Whereabouts {
   private begin(addresses: ReadonlyArray<string>): void {
     this.moveTo(addresses)
     this.seenWord = wordOf(addresses[0]!)
-    Atomics.store(this.watching.words, Word.Address, this.seenWord)
+    Atomics.store(this.context.words, Word.Address, this.seenWord)
   }
 
   private moveTo(addresses: ReadonlyArray<string>): void {
     this.addresses = addresses
     this.owesSinceMs = undefined
-    this.movedMs = this.watching.nowMs()
+    this.movedMs = this.context.nowMs()
   }
 
   /** Goes where another thread has gone. */
   private followOthers(): void {
-    const word = this.watching.words[Word.Address]!
+    const word = this.context.words[Word.Address]!
     if (word === this.seenWord) return
     this.seenWord = word
     const address = this.addresses.find((other) => wordOf(other) === word)
@@ -235,7 +235,7 @@ export class Whereabouts {
   /** The one that was first stays first where it is still among them; at the start, the one that other threads ask. */
   private keep(addresses: ReadonlyArray<string>): void {
     const first = this.addresses[0]
-    const word = this.watching.words[Word.Address]!
+    const word = this.context.words[Word.Address]!
     const kept = addresses.find((address) => address === first) ?? addresses.find((address) => wordOf(address) === word)
     this.addresses = kept === undefined ? addresses : [kept, ...addresses.filter((address) => address !== kept)]
     if (this.addresses[0] !== first) this.owesSinceMs = undefined

@@ -5,28 +5,28 @@
  * question object.
  */
 import type { Question } from "../../dns/question.ts"
-import type { Call } from "./connection.ts"
+import type { PendingRequest } from "./connection.ts"
 
 /** So many are kept before those that are over are looked for. */
 const FEW = 64
 
 export class AskedOnce {
-  private readonly calls = new Map<Question, Call>()
+  private readonly requests = new Map<Question, PendingRequest>()
   private most = FEW
 
-  add(call: Call): void {
-    this.calls.set(call.exchange.question, call)
-    if (this.calls.size <= this.most) return
-    for (const [question, { isOver }] of this.calls) if (isOver) this.calls.delete(question)
-    this.most = Math.max(FEW, 2 * this.calls.size)
+  add(request: PendingRequest): void {
+    this.requests.set(request.requester.question, request)
+    if (this.requests.size <= this.most) return
+    for (const [question, { isOver }] of this.requests) if (isOver) this.requests.delete(question)
+    this.most = Math.max(FEW, 2 * this.requests.size)
   }
 
   /** The call that asks the same already and is to answer this one too. */
-  find(call: Call): Call | undefined {
-    if (this.calls.size === 0) return undefined
-    const { question } = call.exchange
-    const before = this.calls.get(question)
-    if (before?.isOver === true) this.calls.delete(question)
-    return before === undefined || before.isOver || !before.isLike(call) ? undefined : before
+  find(request: PendingRequest): PendingRequest | undefined {
+    if (this.requests.size === 0) return undefined
+    const { question } = request.requester
+    const before = this.requests.get(question)
+    if (before?.isOver === true) this.requests.delete(question)
+    return before === undefined || before.isOver || !before.isLike(request) ? undefined : before
   }
 }

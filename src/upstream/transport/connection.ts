@@ -3,72 +3,72 @@ import type { Option } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
 import type { Incidents } from "../../runtime/incidents.ts"
 import type { TimerWheel } from "../../runtime/timer-wheel.ts"
-import { type AttemptFailure, type Exchange, GarbageReceived } from "../requester.ts"
+import { type AttemptFailure, GarbageReceived, type Requester } from "../requester.ts"
 import type { Order, SeenOrder } from "./answer-order.ts"
 
 /** A question on its way over a connection, or in line for one. */
-export class Call {
-  readonly exchange: Exchange
+export class PendingRequest {
+  readonly requester: Requester
   readonly edns: boolean
   readonly options: ReadonlyArray<Option>
   /** Of the message, or the stream, that carries it. */
   id = 0
   /** Its number among those that were asked on its connection. */
-  turn = 0
+  position = 0
   /** Connections that ended under it. */
   losses = 0
   /** It was answered, has failed or was given up. */
   isOver = false
   connection: Connection | undefined
   /** The same question on another connection: the first answer of either counts, and the last failure. */
-  twin: Call | undefined
+  twin: PendingRequest | undefined
   /** How often it was asked elsewhere because it stood behind others: 0 for what the exchange itself asked for. */
   moves = 0
   /** The same question of a later attempt, which is not sent: its answer is this one's. */
-  private follower: Call | undefined
+  private follower: PendingRequest | undefined
 
-  constructor(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>) {
-    this.exchange = exchange
+  constructor(requester: Requester, edns: boolean, options: ReadonlyArray<Option>) {
+    this.requester = requester
     this.edns = edns
     this.options = options
   }
 
   onResponse(response: Response): void {
     this.isOver = true
-    this.twin?.giveUp()
-    this.exchange.onResponse(response)
+    this.twin?.abandon()
+    this.requester.onResponse(response)
   }
 
   onFailure(failure: AttemptFailure): void {
     this.isOver = true
     if (this.twin !== undefined && !this.twin.isOver) return
-    this.exchange.onFailure(failure)
+    this.requester.onFailure(failure)
     if (this.follower?.isOver === false) this.follower.onFailure(failure)
   }
 
   /** Whoever was told of it threw: what was not told yet is told that it failed. */
   onDefect(): void {
     this.isOver = true
-    this.twin?.giveUp()
-    for (let call: Call | undefined = this; call !== undefined; call = call.follower) {
-      call.isOver = true
-      call.exchange.onFailure(new GarbageReceived())
+    this.twin?.abandon()
+    for (let request: PendingRequest | undefined = this; request !== undefined; request = request.follower) {
+      request.isOver = true
+      request.requester.onFailure(new GarbageReceived())
     }
   }
 
   /** Whether what is sent for the other is the same, or would be. */
-  isLike({ edns, options }: Call): boolean {
+  isLike({ edns, options }: PendingRequest): boolean {
     const isSent = this.connection !== undefined
     return !isSent || (this.edns === edns && this.options.length === options.length)
   }
 
   /** The other waits for what comes of this one. */
-  join(other: Call): void {
+  join(other: PendingRequest): void {
     if (this.follower === undefined) this.follower = other
     else this.follower.join(other)
   }
 
-  giveUp(): void {
+  abandon(): void {
     if (this.isOver) return
     this.isOver = true
     this.connection?.forget(this)
@@ -84,13 +84,13 @@ export interface Connection {
   readonly room: number
   /** Questions that wait on it, those that were given up among them. */
   readonly waiting: number
-  readonly ask: (call: Call) => void
+  readonly ask: (request: PendingRequest) => void
   /** The call was given up. */
-  readonly forget: (call: Call) => void
+  readonly forget: (request: PendingRequest) => void
 }
 
 /** Whom a connection belongs to. */
-export interface Owner {
+export interface ConnectionEvents {
   readonly wheel: TimerWheel["Service"]
   readonly incidents: Incidents
   /** Octets have come in: time has passed. */
@@ -104,23 +104,23 @@ export interface Owner {
    *
    * @param wasGood the connection had answered before, or the server said that it did not look at the question
    */
-  readonly onLost: (call: Call, message: string, wasGood: boolean) => void
+  readonly onLost: (request: PendingRequest, message: string, wasGood: boolean) => void
   /** The server ended a connection on which questions waited, after so many answers. */
   readonly onShortLife: (answers: number) => void
   /** A question is the oldest on a connection that is silent: the server may be busy with it. */
-  readonly onHeldUp: (by: Call) => void
+  readonly onHeldUp: (by: PendingRequest) => void
   /** Questions on a connection that is silent: they are asked on another too. */
-  readonly onSilent: (calls: ReadonlyArray<Call>) => void
+  readonly onSilent: (requests: ReadonlyArray<PendingRequest>) => void
   /**
    * The server did not look at a question: it is asked too much.
    *
    * @param waitMs milliseconds until it wants to be asked again; undefined where it did not say
    */
-  readonly onBusy: (call: Call, waitMs: number | undefined, message: string) => void
+  readonly onBusy: (request: PendingRequest, waitMs: number | undefined, message: string) => void
   /** Questions were answered, as they were meant to be. */
   readonly onAnswered: () => void
   /** An answer came that nobody waits for. */
-  readonly onStranger: () => void
+  readonly onMismatch: () => void
   /** What the server's answers show of its order. */
   readonly onOrder: (order: SeenOrder) => void
   readonly order: Order

@@ -11,12 +11,12 @@ import type { SocketError } from "../../io/datagram.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
 import type { Incidents } from "../../runtime/incidents.ts"
 import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
-import { type Exchange, NetworkFailure } from "../requester.ts"
+import { NetworkFailure, type Requester } from "../requester.ts"
 import { AnswerOrder, type Order, type SeenOrder } from "./answer-order.ts"
 import { AskedOnce } from "./asked-once.ts"
-import { Call, type Connection, type Owner } from "./connection.ts"
+import { type Connection, type ConnectionEvents, PendingRequest } from "./connection.ts"
 import { Lifetime } from "./lifetime.ts"
-import { Line } from "./request-queue.ts"
+import { RequestQueue } from "./request-queue.ts"
 import { Throttle } from "./throttle.ts"
 
 /** Open and not to be left. Suspect ones that are still listened to are besides. */
@@ -45,7 +45,10 @@ const BORDER = "the connections to an upstream"
 const NO_MORE_MS = 1_000
 
 /** Opens a connection; its owner is told what becomes of it. It takes so many questions in all as `lifetime` says. */
-export type OpenConnection = (owner: Owner, lifetime: number) => Effect.Effect<Connection, SocketError, Scope.Scope>
+export type OpenConnection = (
+  events: ConnectionEvents,
+  lifetime: number
+) => Effect.Effect<Connection, SocketError, Scope.Scope>
 
 export interface ConnectionsOptions {
   readonly open: OpenConnection
@@ -55,7 +58,7 @@ export interface ConnectionsOptions {
   readonly silenceMs: () => number
   /** A question that would have to wait for so long until it may be asked is not kept. */
   readonly patientMs: number
-  readonly onStranger: () => void
+  readonly onMismatch: () => void
   /** A question has to wait, for the upstream is asked too much. */
   readonly onHeld: () => void
   /** Told why a connection could not be opened. */
@@ -68,12 +71,12 @@ interface Member {
   readonly isOver: Deferred.Deferred<void>
 }
 
-export class Connections implements Owner, Due {
+export class Connections implements ConnectionEvents, Due {
   readonly wheel: TimerWheel["Service"]
   readonly incidents: Incidents
   readonly onBatch: () => void
   readonly silenceMs: () => number
-  readonly onStranger: () => void
+  readonly onMismatch: () => void
   private members: ReadonlyArray<Member> = []
   private opening = 0
   private refusedMs = Number.NEGATIVE_INFINITY
@@ -82,7 +85,7 @@ export class Connections implements Owner, Due {
   private readonly once = new AskedOnce()
   private readonly lifetime = new Lifetime()
   private readonly throttle = new Throttle()
-  private readonly line = new Line()
+  private readonly queue = new RequestQueue()
   private readonly options: ConnectionsOptions
   private readonly run: (effect: Effect.Effect<void>) => unknown
 
@@ -92,7 +95,7 @@ export class Connections implements Owner, Due {
     this.incidents = options.incidents
     this.onBatch = options.onBatch
     this.silenceMs = options.silenceMs
-    this.onStranger = options.onStranger
+    this.onMismatch = options.onMismatch
     this.run = run
   }
 
@@ -106,31 +109,31 @@ export class Connections implements Owner, Due {
     return this.members.length
   }
 
-  ask(exchange: Exchange, edns: boolean, options: ReadonlyArray<Option>): Call {
-    const call = new Call(exchange, edns, options)
-    const before = this.once.find(call)
+  ask(requester: Requester, edns: boolean, options: ReadonlyArray<Option>): PendingRequest {
+    const request = new PendingRequest(requester, edns, options)
+    const before = this.once.find(request)
     if (before === undefined) {
-      this.place(call)
+      this.place(request)
     } else {
-      before.join(call)
-      if (before.connection === undefined) exchange.onHeld()
+      before.join(request)
+      if (before.connection === undefined) requester.onHeld()
     }
-    return call
+    return request
   }
 
   /** Nobody waits for it any more. */
-  giveUp(call: Call): void {
-    call.giveUp()
-    call.twin?.giveUp()
+  abandon(request: PendingRequest): void {
+    request.abandon()
+    request.twin?.abandon()
   }
 
   onRoom(): void {
-    while (!this.line.isEmpty) {
+    while (!this.queue.isEmpty) {
       const connection = this.choose()
       if (connection === undefined) break
-      this.give(connection, this.line.take()!)
+      this.give(connection, this.queue.take()!)
     }
-    if (!this.line.isEmpty) this.grow()
+    if (!this.queue.isEmpty) this.grow()
   }
 
   onClosed(connection: Connection): void {
@@ -141,42 +144,42 @@ export class Connections implements Owner, Due {
     this.grow()
   }
 
-  onLost(call: Call, message: string, wasGood: boolean): void {
-    call.connection = undefined
-    const isAskedElsewhere = call.twin !== undefined && !call.twin.isOver
-    if (!isAskedElsewhere && call.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH)) this.place(call)
-    else call.onFailure(new NetworkFailure({ message }))
+  onLost(request: PendingRequest, message: string, wasGood: boolean): void {
+    request.connection = undefined
+    const isAskedElsewhere = request.twin !== undefined && !request.twin.isOver
+    if (!isAskedElsewhere && request.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH)) this.place(request)
+    else request.onFailure(new NetworkFailure({ message }))
   }
 
   onShortLife(answers: number): void {
     this.lifetime.onClosedAfter(answers, this.wheel.nowMs())
   }
 
-  onHeldUp(by: Call): void {
+  onHeldUp(by: PendingRequest): void {
     this.once.add(by)
   }
 
-  onSilent(calls: ReadonlyArray<Call>): void {
-    for (const call of calls) {
-      const isTwice = call.twin?.isOver === false
-      if (call.isOver || call.moves >= MAX_MOVES || (isTwice && call.moves === 0)) continue
-      const copy = new Call(call.exchange, call.edns, call.options)
-      copy.moves = call.moves + 1
+  onSilent(requests: ReadonlyArray<PendingRequest>): void {
+    for (const request of requests) {
+      const isTwice = request.twin?.isOver === false
+      if (request.isOver || request.moves >= MAX_MOVES || (isTwice && request.moves === 0)) continue
+      const copy = new PendingRequest(request.requester, request.edns, request.options)
+      copy.moves = request.moves + 1
       // On two connections at most: the copy that stands behind a slow one goes, what the exchange asked for stays.
-      const stays = isTwice ? call.twin! : call
-      if (isTwice) call.giveUp()
+      const stays = isTwice ? request.twin! : request
+      if (isTwice) request.abandon()
       stays.twin = copy
       copy.twin = stays
       this.place(copy)
     }
   }
 
-  onBusy(call: Call, waitMs: number | undefined, message: string): void {
+  onBusy(request: PendingRequest, waitMs: number | undefined, message: string): void {
     const nowMs = this.wheel.nowMs()
-    call.connection = undefined
+    request.connection = undefined
     this.throttle.onRefused(this.waiting, waitMs, nowMs)
-    if (this.throttle.waitMs(nowMs) >= this.options.patientMs) call.onFailure(new NetworkFailure({ message }))
-    else this.hold(call, true)
+    if (this.throttle.waitMs(nowMs) >= this.options.patientMs) request.onFailure(new NetworkFailure({ message }))
+    else this.hold(request, true)
   }
 
   onAnswered(): void {
@@ -199,7 +202,7 @@ export class Connections implements Owner, Due {
   }
 
   private goOnLater(): void {
-    if (this.pause !== undefined || this.line.isEmpty) return
+    if (this.pause !== undefined || this.queue.isEmpty) return
     const waitMs = this.throttle.waitMs(this.wheel.nowMs())
     if (waitMs > 0) this.pause = this.wheel.after(waitMs, this)
   }
@@ -218,45 +221,45 @@ export class Connections implements Owner, Due {
     return this.order === "kept" ? BUSY_IN_ORDER : BUSY
   }
 
-  private place(call: Call): void {
+  private place(request: PendingRequest): void {
     if (this.throttle.isSet && this.throttle.waitMs(this.wheel.nowMs()) >= this.options.patientMs) {
-      this.refuse(call)
+      this.refuse(request)
       return
     }
     const connection = this.choose()
     if (connection !== undefined) {
-      this.give(connection, call)
+      this.give(connection, request)
       if (connection.waiting > this.busy) this.grow()
     } else if (this.mayAsk) {
-      this.line.add(call)
+      this.queue.add(request)
       this.grow()
     } else {
-      this.hold(call)
+      this.hold(request)
     }
   }
 
   /** It waits until the upstream may be asked more. */
-  private hold(call: Call, hasWaited = false): void {
-    if (hasWaited) this.line.addFirst(call)
-    else this.line.add(call)
-    this.once.add(call)
+  private hold(request: PendingRequest, hasWaited = false): void {
+    if (hasWaited) this.queue.addFirst(request)
+    else this.queue.add(request)
+    this.once.add(request)
     this.options.onHeld()
-    call.exchange.onHeld()
+    request.requester.onHeld()
     this.goOnLater()
   }
 
   /** In a later turn: the caller must not be told of a failure while it is still in `ask`. */
-  private refuse(call: Call): void {
+  private refuse(request: PendingRequest): void {
     queueMicrotask(
       guarded(this.incidents, BORDER, () => {
-        if (!call.isOver) call.onFailure(new NetworkFailure({ message: "the upstream is asked too much" }))
+        if (!request.isOver) request.onFailure(new NetworkFailure({ message: "the upstream is asked too much" }))
       })
     )
   }
 
-  private give(connection: Connection, call: Call): void {
-    call.connection = connection
-    connection.ask(call)
+  private give(connection: Connection, request: PendingRequest): void {
+    request.connection = connection
+    connection.ask(request)
   }
 
   /** The first that is not busy, else the least busy; undefined where none has room. */
@@ -287,9 +290,9 @@ export class Connections implements Owner, Due {
     }
     if (usable > 0 && nowMs - this.refusedMs < NO_MORE_MS) return
     if (!this.mayAsk) return
-    const inLine = this.line.isEmpty ? 0 : this.line.size
+    const inQueue = this.queue.isEmpty ? 0 : this.queue.size
     const crowd = usable > 0 && isCrowded ? 1 : 0
-    const wanted = Math.max(crowd, Math.ceil(inLine / Math.min(busy, lifetime)))
+    const wanted = Math.max(crowd, Math.ceil(inQueue / Math.min(busy, lifetime)))
     const most = busy < BUSY || lifetime < BUSY ? MAX_OPEN_OF_POOR : MAX_OPEN
     const allowed = Math.min(most - usable, MAX_ALIVE - this.members.length)
     while (this.opening < Math.min(wanted, allowed)) {
@@ -330,8 +333,8 @@ export class Connections implements Owner, Due {
     // Where others are open or on their way, those in line wait for them.
     if (this.opening > 0 || this.members.some(({ connection }) => connection.isUsable)) return
     // Those who come back at once wait for the next connection.
-    for (const call of this.line.takeAll()) {
-      runGuarded(this.incidents, BORDER, () => call.onFailure(new NetworkFailure({ message, isUnsent: true })))
+    for (const request of this.queue.takeAll()) {
+      runGuarded(this.incidents, BORDER, () => request.onFailure(new NetworkFailure({ message, isUnsent: true })))
     }
   }
 }

@@ -10,7 +10,7 @@ import { TlsClient } from "../../io/tls.ts"
 import { Incidents } from "../../runtime/incidents.ts"
 import type { TimerWheel } from "../../runtime/timer-wheel.ts"
 import type { Upstream } from "../upstream.ts"
-import type { Whereabouts } from "./address-resolver.ts"
+import type { AddressResolver } from "./address-resolver.ts"
 import { Connections, type OpenConnection } from "./connections.ts"
 import { HttpsConnection } from "./https-connection.ts"
 import { StreamConnection } from "./stream-connection.ts"
@@ -28,11 +28,11 @@ export interface DialOptions {
   readonly ttl: TtlBounds
   readonly silenceMs: () => number
   readonly patientMs: number
-  readonly onStranger: () => void
+  readonly onMismatch: () => void
   readonly onHeld: () => void
   /** Whom to believe; made only where somebody has to prove who he is. */
   readonly trust: () => SecureContext
-  readonly whereabouts: Whereabouts
+  readonly addressResolver: AddressResolver
 }
 
 /** The connections to one upstream, none open yet; those that open live no longer than the scope. */
@@ -41,7 +41,7 @@ export const connectionsTo = (
   options: DialOptions
 ): Effect.Effect<Connections, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { wheel, onBatch, silenceMs, patientMs, onStranger, onHeld } = options
+    const { wheel, onBatch, silenceMs, patientMs, onMismatch, onHeld } = options
     const { endpoint } = upstream
     const refusals = new Refusals(upstream.name, wheel.nowMs)
     const open = opener(upstream, options)
@@ -51,10 +51,10 @@ export const connectionsTo = (
       onBatch,
       silenceMs,
       patientMs,
-      onStranger,
+      onMismatch,
       onHeld,
-      open: (owner, lifetime) =>
-        Effect.timeoutOrElse(open(owner, lifetime), {
+      open: (events, lifetime) =>
+        Effect.timeoutOrElse(open(events, lifetime), {
           duration: OPEN_TIMEOUT_MS,
           orElse: () => refused(endpoint, "the connection was not there in time")
         }),
@@ -65,26 +65,26 @@ export const connectionsTo = (
 
 const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
   const { address, endpoint: remote } = upstream
-  const { ttl, wheel, whereabouts } = options
+  const { ttl, wheel, addressResolver } = options
   const client =
     address.protocol === "tls" || address.protocol === "https"
       ? new TlsClient(address.identity, options.trust(), address.protocol === "https" ? ["h2"] : [], wheel.nowMs)
       : undefined
-  return (owner, lifetime) =>
+  return (events, lifetime) =>
     Effect.gen(function* () {
       const dialTo = (addresses: ReadonlyArray<string>) =>
         client === undefined ? dial({ remote, addresses }) : client.dial({ remote, addresses })
-      const socket = yield* dialAnywhere(remote, whereabouts, dialTo)
+      const socket = yield* dialAnywhere(remote, addressResolver, dialTo)
       if (socket.destroyed) return yield* refused(remote, "the connection was closed as soon as it was there")
-      whereabouts.prefer(socket.remoteAddress)
+      addressResolver.prefer(socket.remoteAddress)
       const { note } = upstream.observer
       if (note !== undefined) {
         note("a connection was opened", { to: socket.remoteAddress })
         yield* Effect.addFinalizer(() => Effect.sync(() => note("a connection was closed")))
       }
       return address.protocol === "https"
-        ? new HttpsConnection(socket, { owner, ttl, lifetime, address })
-        : new StreamConnection(socket, { owner, ttl, lifetime, isEncrypted: client !== undefined })
+        ? new HttpsConnection(socket, { events, ttl, lifetime, address })
+        : new StreamConnection(socket, { events, ttl, lifetime, isEncrypted: client !== undefined })
     })
 }
 
@@ -94,18 +94,18 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
  */
 const dialAnywhere = (
   remote: Endpoint,
-  whereabouts: Whereabouts,
+  addressResolver: AddressResolver,
   dialTo: (addresses: ReadonlyArray<string>) => Effect.Effect<Socket, SocketError, Scope.Scope>
 ): Effect.Effect<Socket, SocketError, Scope.Scope> =>
-  Effect.flatMap(whereabouts.current, (addresses) => {
+  Effect.flatMap(addressResolver.current, (addresses) => {
     if (addresses.length === 1) return dialTo(addresses)
     const first = Effect.timeoutOrElse(dialTo(addresses), {
       duration: ONE_TIMEOUT_MS,
       orElse: () => refused(remote, "the connection was not there in time")
     })
     return Effect.catch(first, () => {
-      whereabouts.passOver(addresses[0]!)
-      return Effect.flatMap(whereabouts.current, dialTo)
+      addressResolver.demote(addresses[0]!)
+      return Effect.flatMap(addressResolver.current, dialTo)
     })
   })
 

@@ -19,9 +19,9 @@ import { MAX_SENT } from "../../io/datagram.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
 import { GarbageReceived } from "../requester.ts"
-import { type Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
-import { MEDIA_TYPE, type Outcome, Request, type RequestOwner } from "./https-request.ts"
-import { Vigil, WatchedConnection } from "./liveness-monitor.ts"
+import { type Connection, type ConnectionEvents, IDLE_MS, type PendingRequest } from "./connection.ts"
+import { HttpRequest, type HttpRequestEvents, MEDIA_TYPE, type Outcome } from "./https-request.ts"
+import { LivenessMonitor, MonitoredConnection } from "./liveness-monitor.ts"
 
 /** Requests at once, where the server allows more, or has not yet said how many (RFC 9113 §6.5.2). */
 const MAX_STREAMS = 256
@@ -37,14 +37,14 @@ const BORDER = "a connection to an upstream"
 const room = new Uint8Array(MAX_SENT)
 
 export interface HttpsOptions {
-  readonly owner: Owner
+  readonly events: ConnectionEvents
   readonly ttl: TtlBounds
   /** Questions that it takes in all. */
   readonly lifetime: number
   readonly address: HttpsAddress
 }
 
-export class HttpsConnection implements Connection, RequestOwner {
+export class HttpsConnection implements Connection, HttpRequestEvents {
   private asked = 0
   private answered = 0
   private messageMs = Number.NEGATIVE_INFINITY
@@ -58,21 +58,21 @@ export class HttpsConnection implements Connection, RequestOwner {
   private isLeaving = false
   private readonly session: ClientHttp2Session
   private readonly options: HttpsOptions
-  private readonly vigil: Vigil
-  private readonly requests = new OpenTable<Request, number>(
-    ({ call }) => call.id,
-    ({ call }, id) => call.id === id
+  private readonly liveness: LivenessMonitor
+  private readonly requests = new OpenTable<HttpRequest, number>(
+    ({ request }) => request.id,
+    ({ request }, id) => request.id === id
   )
 
   constructor(socket: Socket, options: HttpsOptions) {
     this.options = options
-    const { owner, address } = options
+    const { events, address } = options
     this.method = address.method
     this.session = connect(`https://${address.authority}`, {
       createConnection: () => socket,
       settings: { enablePush: false }
     })
-    this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
+    this.liveness = new LivenessMonitor(events.wheel, new MonitoredConnection(this, events.silenceMs), IDLE_MS)
     this.session.on(
       "goaway",
       this.guard((_code: number, lastId: number) => this.onGoaway(lastId))
@@ -103,7 +103,7 @@ export class HttpsConnection implements Connection, RequestOwner {
   get isUsable(): boolean {
     const isSpent = this.asked >= this.options.lifetime
     const isOpen = !this.isOver && !this.session.closed && !this.session.destroyed
-    return isOpen && !this.isLeaving && !isSpent && !this.vigil.isSuspect
+    return isOpen && !this.isLeaving && !isSpent && !this.liveness.isSuspect
   }
 
   get room(): number {
@@ -119,40 +119,40 @@ export class HttpsConnection implements Connection, RequestOwner {
   /** The server may allow more at once than before, or fewer: then it refuses the others for that alone. */
   private onSettings(): void {
     if (this.waiting > this.allowed) this.tooMany = this.asked
-    this.options.owner.onRoom()
+    this.options.events.onRoom()
   }
 
-  ask(call: Call): void {
-    const { exchange, edns, options } = call
-    const length = writeQuery(room, ID, exchange.question, MAX_UDP_SIZE, edns, options, PADDED_BLOCK)
+  ask(request: PendingRequest): void {
+    const { requester, edns, options } = request
+    const length = writeQuery(room, ID, requester.question, MAX_UDP_SIZE, edns, options, PADDED_BLOCK)
     const message = Buffer.from(room.subarray(0, length))
-    this.vigil.asked()
-    call.id = this.asked++
-    this.requests.add(new Request(this, call, this.method, this.send(message)))
+    this.liveness.asked()
+    request.id = this.asked++
+    this.requests.add(new HttpRequest(this, request, this.method, this.send(message)))
   }
 
-  forget(call: Call): void {
-    this.requests.get(call.id, call.id)?.cancel()
+  forget(request: PendingRequest): void {
+    this.requests.get(request.id, request.id)?.cancel()
   }
 
   heard(): void {
-    this.options.owner.onBatch()
-    this.vigil.heard()
+    this.options.events.onBatch()
+    this.liveness.heard()
   }
 
-  onOver(request: Request, outcome: Outcome | undefined, code: number): void {
-    if (!this.requests.delete(request)) return
-    const { call } = request
-    const { owner } = this.options
+  onOver(httpRequest: HttpRequest, outcome: Outcome | undefined, code: number): void {
+    if (!this.requests.delete(httpRequest)) return
+    const { request } = httpRequest
+    const { events } = this.options
     if (outcome !== undefined) this.answered++
-    if (!call.isOver) {
-      if (outcome === undefined) this.onReset(call, request.method, code)
-      else if (outcome.kind === "message") this.receive(call, outcome.message, outcome.ageSeconds)
+    if (!request.isOver) {
+      if (outcome === undefined) this.onReset(request, httpRequest.method, code)
+      else if (outcome.kind === "message") this.receive(request, outcome.message, outcome.ageSeconds)
       else if (outcome.kind === "busy" && (outcome.isCertain || this.hasAnsweredLately)) {
-        owner.onBusy(call, outcome.waitMs, outcome.failure.message)
-      } else call.onFailure(outcome.failure)
+        events.onBusy(request, outcome.waitMs, outcome.failure.message)
+      } else request.onFailure(outcome.failure)
     }
-    owner.onRoom()
+    events.onRoom()
     this.leaveWhenDone()
   }
 
@@ -164,24 +164,24 @@ export class HttpsConnection implements Connection, RequestOwner {
    * methods (RFC 8484 §4.1), and GET has no body: this connection uses GET after the second refusal. One alone says
    * little.
    */
-  private onReset(call: Call, method: HttpsAddress["method"], code: number): void {
-    const { owner } = this.options
+  private onReset(request: PendingRequest, method: HttpsAddress["method"], code: number): void {
+    const { events } = this.options
     const message = "the upstream reset the stream"
     const isRefused = code === constants.NGHTTP2_REFUSED_STREAM
-    const isOfRequest = isRefused && !this.isLeaving && call.id >= this.tooMany
+    const isOfRequest = isRefused && !this.isLeaving && request.id >= this.tooMany
     if (isOfRequest && method === "POST") {
       if (++this.refusals > 1) this.method = "GET"
     } else if (isOfRequest || (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && !this.isLeaving)) {
-      owner.onBusy(call, undefined, message)
+      events.onBusy(request, undefined, message)
       return
     }
-    owner.onLost(call, message, isRefused || this.answered > 0)
+    events.onLost(request, message, isRefused || this.answered > 0)
   }
 
   /** A PING has to be answered (RFC 9113 §6.7). Where it is not, all questions are asked on another connection too. */
   onSilence(times: number): void {
     if (this.isOver || this.session.destroyed) return
-    if (times === 2) this.options.owner.onSilent(this.requests.values().map(({ call }) => call))
+    if (times === 2) this.options.events.onSilent(this.requests.values().map(({ request }) => request))
     if (times > 1) return
     this.session.ping(
       this.guard((error: Error | null) => {
@@ -193,43 +193,44 @@ export class HttpsConnection implements Connection, RequestOwner {
   break(message: string): void {
     if (this.isOver) return
     this.isOver = true
-    this.vigil.end()
-    const { owner } = this.options
+    this.liveness.end()
+    const { events } = this.options
     this.session.destroy()
-    runGuarded(owner.incidents, BORDER, () => owner.onClosed(this))
-    for (const request of this.requests.values()) {
-      this.requests.delete(request)
-      const { call } = request
-      if (!call.isOver) runGuarded(owner.incidents, BORDER, () => owner.onLost(call, message, this.answered > 0))
+    runGuarded(events.incidents, BORDER, () => events.onClosed(this))
+    for (const httpRequest of this.requests.values()) {
+      this.requests.delete(httpRequest)
+      const { request } = httpRequest
+      if (!request.isOver)
+        runGuarded(events.incidents, BORDER, () => events.onLost(request, message, this.answered > 0))
     }
   }
 
   /** A stream's event threw: its question fails, the others on the connection go on. */
-  onDefect(request: Request, thrown: unknown): void {
-    const { incidents } = this.options.owner
+  onDefect(httpRequest: HttpRequest, thrown: unknown): void {
+    const { incidents } = this.options.events
     incidents.onDefect(BORDER, thrown)
     runGuarded(incidents, BORDER, () => {
-      this.requests.delete(request)
-      request.cancel()
-      request.call.onDefect()
+      this.requests.delete(httpRequest)
+      httpRequest.cancel()
+      httpRequest.request.onDefect()
     })
   }
 
   /** What throws ends the connection: what waits on it is asked elsewhere. */
   private guard<Arguments extends ReadonlyArray<unknown>>(callback: (...args: Arguments) => void) {
-    return guarded(this.options.owner.incidents, BORDER, callback, () => this.break("internal error"))
+    return guarded(this.options.events.incidents, BORDER, callback, () => this.break("internal error"))
   }
 
   /** The server takes no more; streams above this id it has not looked at (RFC 9113 §6.8). */
   private onGoaway(lastId: number): void {
     this.isLeaving = true
     const isAnyLeftOut = this.requests.values().some(({ streamId }) => streamId > lastId)
-    if (isAnyLeftOut) this.options.owner.onShortLife((lastId + 1) >>> 1)
+    if (isAnyLeftOut) this.options.events.onShortLife((lastId + 1) >>> 1)
     this.leaveWhenDone()
   }
 
   private onEnd(message: string): void {
-    if (this.waiting > 0 && !this.isLeaving && !this.isOver) this.options.owner.onShortLife(this.answered)
+    if (this.waiting > 0 && !this.isLeaving && !this.isOver) this.options.events.onShortLife(this.answered)
     this.break(message)
   }
 
@@ -249,23 +250,23 @@ export class HttpsConnection implements Connection, RequestOwner {
     return stream
   }
 
-  private receive(call: Call, message: Uint8Array, ageSeconds: number): void {
-    const { exchange } = call
-    const { owner } = this.options
-    this.messageMs = owner.wheel.nowMs()
-    owner.onAnswered()
+  private receive(request: PendingRequest, message: Uint8Array, ageSeconds: number): void {
+    const { requester } = request
+    const { events } = this.options
+    this.messageMs = events.wheel.nowMs()
+    events.onAnswered()
     // Whose answer it is, the stream says; an id of their own is what some servers give it.
     const id = message.length < 2 ? ID : (message[0]! << 8) | message[1]!
-    const isReply = matchReply(message, message.length, id, exchange.question) !== ReplyMatch.Stranger
+    const isReply = matchReply(message, message.length, id, requester.question) !== ReplyMatch.Mismatch
     if (isReply && ageSeconds > 0) lessAge(message, message.length, ageSeconds)
-    const response = isReply ? normalise(message, message.length, exchange.question, this.options.ttl) : undefined
-    if (response === undefined) call.onFailure(new GarbageReceived())
-    else call.onResponse(response)
+    const response = isReply ? normalise(message, message.length, requester.question, this.options.ttl) : undefined
+    if (response === undefined) request.onFailure(new GarbageReceived())
+    else request.onResponse(response)
   }
 
   /** A server that answers others is not out of order. */
   private get hasAnsweredLately(): boolean {
-    return this.options.owner.wheel.nowMs() - this.messageMs < LATELY_MS
+    return this.options.events.wheel.nowMs() - this.messageMs < LATELY_MS
   }
 
   private leaveWhenDone(): void {

@@ -3,7 +3,7 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type Incom
 import type { HttpsAddress } from "../../config/upstream-address.ts"
 import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
 import { type AttemptFailure, GarbageReceived, NetworkFailure } from "../requester.ts"
-import type { Call } from "./connection.ts"
+import type { PendingRequest } from "./connection.ts"
 import { retryAfterMs } from "./retry-after.ts"
 
 export const MEDIA_TYPE = "application/dns-message"
@@ -11,7 +11,7 @@ const TOO_MANY_REQUESTS = 429
 const SERVICE_UNAVAILABLE = 503
 
 /** The connection that a request is on. */
-export interface RequestOwner {
+export interface HttpRequestEvents {
   /** Something came in. */
   readonly heard: () => void
   /**
@@ -20,9 +20,9 @@ export interface RequestOwner {
    * @param outcome what came of it; undefined where the server ended it with nothing
    * @param code of the stream's end (RFC 9113 §7)
    */
-  readonly onOver: (request: Request, outcome: Outcome | undefined, code: number) => void
+  readonly onOver: (httpRequest: HttpRequest, outcome: Outcome | undefined, code: number) => void
   /** What one of its stream's events began threw. */
-  readonly onDefect: (request: Request, thrown: unknown) => void
+  readonly onDefect: (httpRequest: HttpRequest, thrown: unknown) => void
 }
 
 type Headers = IncomingHttpHeaders & IncomingHttpStatusHeader
@@ -42,18 +42,23 @@ export type Outcome =
     }
 
 /** One question's stream. */
-export class Request {
-  readonly call: Call
+export class HttpRequest {
+  readonly request: PendingRequest
   readonly method: HttpsAddress["method"]
-  private readonly connection: RequestOwner
+  private readonly connection: HttpRequestEvents
   private readonly stream: ClientHttp2Stream
   private ageSeconds = 0
   private body: Buffer | undefined
   private hasThrown = false
 
-  constructor(connection: RequestOwner, call: Call, method: HttpsAddress["method"], stream: ClientHttp2Stream) {
+  constructor(
+    connection: HttpRequestEvents,
+    request: PendingRequest,
+    method: HttpsAddress["method"],
+    stream: ClientHttp2Stream
+  ) {
     this.connection = connection
-    this.call = call
+    this.request = request
     this.method = method
     this.stream = stream
     stream.on("response", (headers) => this.guard(() => this.onHeaders(headers)))

@@ -11,7 +11,7 @@
  */
 import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
 
-export interface Watched {
+export interface Monitored {
   /** Questions on it that somebody waits for. */
   readonly awaited: number
   readonly silenceMs: () => number
@@ -29,7 +29,7 @@ interface Closable {
 }
 
 /** A connection as it is watched, whatever it speaks. */
-export class WatchedConnection implements Watched {
+export class MonitoredConnection implements Monitored {
   readonly silenceMs: () => number
   private readonly connection: Closable
 
@@ -58,11 +58,11 @@ export class WatchedConnection implements Watched {
 /** After a throw it is looked at again so soon. */
 const THROWN_MS = 1_000
 
-export class Vigil implements Due {
+export class LivenessMonitor implements Due {
   private isOver = false
   private silences = 0
   private readonly wheel: TimerWheel["Service"]
-  private readonly watched: Watched
+  private readonly monitored: Monitored
   private readonly idleMs: number
   private timer: Timer
   private dueMs: number
@@ -70,9 +70,9 @@ export class Vigil implements Due {
   /** Since when it owes us a word; undefined where it owes none. */
   private owesSinceMs: number | undefined
 
-  constructor(wheel: TimerWheel["Service"], watched: Watched, idleMs: number) {
+  constructor(wheel: TimerWheel["Service"], monitored: Monitored, idleMs: number) {
     this.wheel = wheel
-    this.watched = watched
+    this.monitored = monitored
     this.idleMs = idleMs
     this.activeMs = wheel.nowMs()
     this.dueMs = this.activeMs + idleMs
@@ -94,7 +94,7 @@ export class Vigil implements Due {
     this.silences = 0
     this.activeMs = this.wheel.nowMs()
     this.owesSinceMs = undefined
-    if (this.watched.awaited > 0) this.owe()
+    if (this.monitored.awaited > 0) this.owe()
   }
 
   end(): void {
@@ -104,7 +104,7 @@ export class Vigil implements Due {
 
   private owe(): void {
     this.owesSinceMs = this.wheel.nowMs()
-    const silenceMs = this.watched.silenceMs()
+    const silenceMs = this.monitored.silenceMs()
     if (this.dueMs > this.owesSinceMs + silenceMs) this.arm(silenceMs)
   }
 
@@ -124,21 +124,21 @@ export class Vigil implements Due {
 
   private lookIdle(nowMs: number): void {
     const idleMs = nowMs - this.activeMs
-    if (this.watched.awaited === 0 && idleMs >= this.idleMs) this.watched.onIdle()
+    if (this.monitored.awaited === 0 && idleMs >= this.idleMs) this.monitored.onIdle()
     else this.arm(this.idleMs - idleMs)
   }
 
   private lookSilent(nowMs: number, sinceMs: number): void {
-    const silenceMs = this.watched.silenceMs()
+    const silenceMs = this.monitored.silenceMs()
     const quietMs = nowMs - sinceMs
     if (quietMs < silenceMs) {
       this.arm(silenceMs - quietMs)
-    } else if (this.isSuspect && this.watched.awaited === 0) {
-      this.watched.onDead()
+    } else if (this.isSuspect && this.monitored.awaited === 0) {
+      this.monitored.onDead()
     } else {
       this.owesSinceMs = nowMs
       this.arm(silenceMs)
-      this.watched.onSilence(++this.silences)
+      this.monitored.onSilence(++this.silences)
     }
   }
 

@@ -9,7 +9,7 @@ import { MAX_UDP_SIZE } from "../../dns/reply.ts"
 import { putU16 } from "../../dns/wire.ts"
 import { MAX_SENT } from "../../io/datagram.ts"
 import { PREFIX_SIZE } from "../../io/frames.ts"
-import type { Call } from "./connection.ts"
+import type { PendingRequest } from "./connection.ts"
 
 /** Octets that questions are written into, one behind the other, until they are full. */
 const CHUNK_SIZE = 16_384
@@ -39,14 +39,14 @@ export class QuestionWriter {
     })
   }
 
-  write({ id, exchange, edns, options }: Call): void {
+  write({ id, requester, edns, options }: PendingRequest): void {
     if (this.filled + PREFIX_SIZE + MAX_SENT > this.chunk.length) {
       this.flush()
       this.chunk = Buffer.allocUnsafeSlow(CHUNK_SIZE)
       this.sent = this.filled = 0
     }
     const room = this.chunk.subarray(this.filled + PREFIX_SIZE)
-    const length = writeQuery(room, id, exchange.question, MAX_UDP_SIZE, edns, options, this.block)
+    const length = writeQuery(room, id, requester.question, MAX_UDP_SIZE, edns, options, this.block)
     putU16(this.chunk, this.filled, length)
     this.filled += PREFIX_SIZE + length
     if (this.isScheduled) return

@@ -1,41 +1,41 @@
 /** Questions that wait for a connection. */
-import type { Call } from "./connection.ts"
+import type { PendingRequest } from "./connection.ts"
 
 /** First come, first served; those who are over are passed over. */
-export class Line {
-  private calls: Array<Call> = []
+export class RequestQueue {
+  private requests: Array<PendingRequest> = []
   private head = 0
 
   /** With those who are over. */
   get size(): number {
-    return this.calls.length - this.head
+    return this.requests.length - this.head
   }
 
   get isEmpty(): boolean {
-    while (this.head < this.calls.length && this.calls[this.head]!.isOver) this.head++
-    if (this.head < this.calls.length) return false
-    this.calls = []
+    while (this.head < this.requests.length && this.requests[this.head]!.isOver) this.head++
+    if (this.head < this.requests.length) return false
+    this.requests = []
     this.head = 0
     return true
   }
 
-  add(call: Call): void {
-    this.calls.push(call)
+  add(request: PendingRequest): void {
+    this.requests.push(request)
   }
 
   /** Before the others, as far as there is room: it has waited already. */
-  addFirst(call: Call): void {
-    if (this.head > 0) this.calls[--this.head] = call
-    else this.calls.push(call)
+  addFirst(request: PendingRequest): void {
+    if (this.head > 0) this.requests[--this.head] = request
+    else this.requests.push(request)
   }
 
-  take(): Call | undefined {
-    return this.isEmpty ? undefined : this.calls[this.head++]
+  take(): PendingRequest | undefined {
+    return this.isEmpty ? undefined : this.requests[this.head++]
   }
 
-  takeAll(): ReadonlyArray<Call> {
-    const waiting = this.calls.slice(this.head).filter(({ isOver }) => !isOver)
-    this.calls = []
+  takeAll(): ReadonlyArray<PendingRequest> {
+    const waiting = this.requests.slice(this.head).filter(({ isOver }) => !isOver)
+    this.requests = []
     this.head = 0
     return waiting
   }

@@ -14,9 +14,9 @@ import { guarded, runGuarded } from "../../runtime/guard.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
 import { randomU16 } from "../../runtime/random.ts"
 import { rootServers } from "../health/known-question.ts"
-import { type Exchange, GarbageReceived } from "../requester.ts"
-import { Call, type Connection, IDLE_MS, type Owner } from "./connection.ts"
-import { Vigil, WatchedConnection } from "./liveness-monitor.ts"
+import { GarbageReceived, type Requester } from "../requester.ts"
+import { type Connection, type ConnectionEvents, IDLE_MS, PendingRequest } from "./connection.ts"
+import { LivenessMonitor, MonitoredConnection } from "./liveness-monitor.ts"
 import { QuestionWriter } from "./question-writer.ts"
 import { RecentIds } from "./recent-ids.ts"
 
@@ -25,14 +25,14 @@ const MAX_WAITING = 2048
 /** Questions that were given up and never answered: past that another connection serves better. */
 const MAX_UNANSWERED = 256
 /** Answers to no question: after the first no more is asked here, after so many the connection is closed. */
-const MAX_STRANGERS = 8
+const MAX_MISMATCHES = 8
 /** Answers that come again, for each that was awaited. */
 const MAX_REPEATS = 2
 /** A connection that is closed so long after its last answer was closed for being idle, not for its answers' number. */
 const CLOSED_AFTER_ANSWER_MS = 2_000
 /** Who calls, as the log says it. */
 const BORDER = "a connection to an upstream"
-const nobody: Exchange = {
+const noOp: Requester = {
   question: rootServers,
   onResponse: () => {},
   onFailure: () => {},
@@ -41,7 +41,7 @@ const nobody: Exchange = {
 }
 
 export interface StreamOptions {
-  readonly owner: Owner
+  readonly events: ConnectionEvents
   readonly ttl: TtlBounds
   /** Whether nobody but the server can see what is sent: then its length says little either. */
   readonly isEncrypted: boolean
@@ -56,33 +56,33 @@ export class StreamConnection implements Connection {
   private answeredMs = Number.NEGATIVE_INFINITY
   /** The turn of the latest that was answered. */
   private latest = -1
-  private probed: Call | undefined
-  private strangers = 0
+  private probed: PendingRequest | undefined
+  private mismatches = 0
   private repeats = 0
   private readonly recent = new RecentIds()
   /** Given up, and not answered yet: their ids are not free. */
   private unanswered = 0
-  private readonly calls = new OpenTable<Call, number>(
+  private readonly requests = new OpenTable<PendingRequest, number>(
     ({ id }) => id,
-    (call, id) => call.id === id
+    (request, id) => request.id === id
   )
   private readonly frames = new FrameReader()
   private readonly socket: Socket
   private readonly options: StreamOptions
   private readonly writer: QuestionWriter
-  private readonly vigil: Vigil
+  private readonly liveness: LivenessMonitor
 
   constructor(socket: Socket, options: StreamOptions) {
     this.socket = socket
     this.options = options
-    const { owner } = options
+    const { events } = options
     /** What throws ends the connection: what waits on it is asked elsewhere. */
     const guard = <Arguments extends ReadonlyArray<unknown>>(callback: (...args: Arguments) => void) =>
-      guarded(owner.incidents, BORDER, callback, () => this.break("internal error"))
+      guarded(events.incidents, BORDER, callback, () => this.break("internal error"))
     this.writer = new QuestionWriter(socket, options.isEncrypted ? PADDED_BLOCK : 1, guard)
-    this.vigil = new Vigil(owner.wheel, new WatchedConnection(this, owner.silenceMs), IDLE_MS)
+    this.liveness = new LivenessMonitor(events.wheel, new MonitoredConnection(this, events.silenceMs), IDLE_MS)
     const onData = (chunk: Buffer): void => {
-      owner.onBatch()
+      events.onBatch()
       this.read(chunk)
     }
     socket.on("data", guard(onData))
@@ -96,32 +96,33 @@ export class StreamConnection implements Connection {
   }
 
   get waiting(): number {
-    return this.calls.size
+    return this.requests.size
   }
 
   get awaited(): number {
-    return this.calls.size - this.unanswered
+    return this.requests.size - this.unanswered
   }
 
   get isUsable(): boolean {
-    return !this.isOver && !this.vigil.isSuspect && !this.isSpent
+    return !this.isOver && !this.liveness.isSuspect && !this.isSpent
   }
 
   get room(): number {
     if (!this.isUsable) return 0
-    return Math.min(MAX_WAITING - this.calls.size, this.options.lifetime - this.asked)
+    return Math.min(MAX_WAITING - this.requests.size, this.options.lifetime - this.asked)
   }
 
-  ask(call: Call): void {
-    call.turn = this.asked++
-    this.write(call)
-    this.vigil.asked()
+  ask(request: PendingRequest): void {
+    request.position = this.asked++
+    this.write(request)
+    this.liveness.asked()
   }
 
-  forget(call: Call): void {
+  forget(request: PendingRequest): void {
     this.unanswered++
     // It waited for its whole time here, on another connection too, and nothing came: the server was busy with it.
-    if (this.vigil.isSuspect && call.twin?.isOver === false && call === this.first) this.options.owner.onOrder("kept")
+    if (this.liveness.isSuspect && request.twin?.isOver === false && request === this.first)
+      this.options.events.onOrder("kept")
     this.leaveWhenDone()
   }
 
@@ -132,102 +133,107 @@ export class StreamConnection implements Connection {
    * of their own. Else those behind the first are asked on another connection, and then the first too.
    */
   onSilence(times: number): void {
-    const { owner } = this.options
-    const { order } = owner
+    const { events } = this.options
+    const { order } = events
     const step = order === "kept" ? times + 1 : times
     const { first } = this
-    if (order !== "any" && times === 1 && first?.isOver === false) owner.onHeldUp(first)
+    if (order !== "any" && times === 1 && first?.isOver === false) events.onHeldUp(first)
     if (step === 1) this.probe()
-    if (step === 2) owner.onSilent(order === "any" ? this.calls.values() : this.behindFirst)
-    if (step === 3) owner.onSilent(this.calls.values())
+    if (step === 2) events.onSilent(order === "any" ? this.requests.values() : this.behindFirst)
+    if (step === 3) events.onSilent(this.requests.values())
   }
 
   /** Ends it, whatever waits on it. */
   break(message: string): void {
     if (this.isOver) return
     this.isOver = true
-    this.vigil.end()
+    this.liveness.end()
     this.socket.destroy()
-    const { owner } = this.options
-    runGuarded(owner.incidents, BORDER, () => owner.onClosed(this))
-    for (const call of this.calls.values()) {
-      if (!call.isOver) runGuarded(owner.incidents, BORDER, () => owner.onLost(call, message, this.answered > 0))
+    const { events } = this.options
+    runGuarded(events.incidents, BORDER, () => events.onClosed(this))
+    for (const request of this.requests.values()) {
+      if (!request.isOver)
+        runGuarded(events.incidents, BORDER, () => events.onLost(request, message, this.answered > 0))
     }
   }
 
   private get isSpent(): boolean {
-    return this.unanswered >= MAX_UNANSWERED || this.strangers > 0 || this.asked >= this.options.lifetime
+    return this.unanswered >= MAX_UNANSWERED || this.mismatches > 0 || this.asked >= this.options.lifetime
   }
 
-  private get first(): Call | undefined {
-    let first: Call | undefined
-    for (const call of this.calls.values()) if (first === undefined || call.turn < first.turn) first = call
+  private get first(): PendingRequest | undefined {
+    let first: PendingRequest | undefined
+    for (const request of this.requests.values())
+      if (first === undefined || request.position < first.position) first = request
     return first
   }
 
-  private get behindFirst(): ReadonlyArray<Call> {
+  private get behindFirst(): ReadonlyArray<PendingRequest> {
     const { first } = this
-    return this.calls.values().filter((call) => call !== first)
+    return this.requests.values().filter((request) => request !== first)
   }
 
   /** The server has ended it, in order or by a reset. */
   private onEnd(message = "the upstream closed the connection"): void {
     if (this.isOver) return
-    const { owner } = this.options
-    const isForAnswers = owner.wheel.nowMs() - this.answeredMs < CLOSED_AFTER_ANSWER_MS
-    if (this.awaited > 0 && isForAnswers) owner.onShortLife(this.answered)
+    const { events } = this.options
+    const isForAnswers = events.wheel.nowMs() - this.answeredMs < CLOSED_AFTER_ANSWER_MS
+    if (this.awaited > 0 && isForAnswers) events.onShortLife(this.answered)
     this.break(message)
   }
 
   private probe(): void {
-    const call = new Call(nobody, false, [])
-    call.isOver = true
-    call.turn = this.asked
-    this.probed = call
+    const request = new PendingRequest(noOp, false, [])
+    request.isOver = true
+    request.position = this.asked
+    this.probed = request
     this.unanswered++
-    this.write(call)
+    this.write(request)
   }
 
-  private write(call: Call): void {
-    call.id = randomU16()
-    while (this.calls.get(call.id, call.id) !== undefined) call.id = randomU16()
-    this.calls.add(call)
-    this.writer.write(call)
+  private write(request: PendingRequest): void {
+    request.id = randomU16()
+    while (this.requests.get(request.id, request.id) !== undefined) request.id = randomU16()
+    this.requests.add(request)
+    this.writer.write(request)
   }
 
   private read(chunk: Buffer): void {
     this.frames.push(chunk, (message) => this.receive(message))
     if (this.isOver) return
-    this.vigil.heard()
-    this.answeredMs = this.options.owner.wheel.nowMs()
-    this.options.owner.onRoom()
+    this.liveness.heard()
+    this.answeredMs = this.options.events.wheel.nowMs()
+    this.options.events.onRoom()
     this.leaveWhenDone()
   }
 
   private receive(message: Uint8Array): void {
     if (this.isOver) return
     const id = message.length < 2 ? -1 : u16(message, 0)
-    const call = this.calls.get(id, id)
-    if (call === undefined || matchReply(message, message.length, id, call.exchange.question) === ReplyMatch.Stranger) {
-      this.onStranger(message, id)
+    const request = this.requests.get(id, id)
+    if (
+      request === undefined ||
+      matchReply(message, message.length, id, request.requester.question) === ReplyMatch.Mismatch
+    ) {
+      this.onMismatch(message, id)
       return
     }
-    this.calls.delete(call)
+    this.requests.delete(request)
     this.recent.add(id)
-    this.lookAtOrder(call)
+    this.noteOrder(request)
     this.answered++
-    if (call.isOver) {
+    if (request.isOver) {
       this.unanswered--
       return
     }
     try {
-      const response = normalise(message, message.length, call.exchange.question, this.options.ttl)
-      if (response === undefined) call.onFailure(new GarbageReceived())
-      else call.onResponse(response)
+      const response = normalise(message, message.length, request.requester.question, this.options.ttl)
+      if (response === undefined) request.onFailure(new GarbageReceived())
+      else request.onResponse(response)
     } catch (thrown) {
-      const { incidents } = this.options.owner
+      const { incidents } = this.options.events
       incidents.onDefect(BORDER, thrown)
-      runGuarded(incidents, BORDER, () => call.onDefect())
+      runGuarded(incidents, BORDER, () => request.onDefect())
     }
   }
 
@@ -236,31 +242,31 @@ export class StreamConnection implements Connection {
    * more is asked here: the questions that wait may still be answered, else they are asked on another connection. Any
    * other message is of another protocol, or its beginning was missed: it ends the connection at once.
    */
-  private onStranger(message: Uint8Array, id: number): void {
-    this.options.owner.onStranger()
+  private onMismatch(message: Uint8Array, id: number): void {
+    this.options.events.onMismatch()
     const flags = message.length < HEADER_SIZE ? 0 : u16(message, 2)
     const isAnswer = (flags & Flag.QR) !== 0
     if (isAnswer && this.recent.has(id) && ++this.repeats <= MAX_REPEATS * this.answered) return
     const isForeign = !isAnswer && (flags & Flag.OpcodeMask) !== 0
-    if (!isForeign && ++this.strangers <= MAX_STRANGERS) return
+    if (!isForeign && ++this.mismatches <= MAX_MISMATCHES) return
     this.break("an answer that nobody asked for")
   }
 
-  private lookAtOrder({ turn }: Call): void {
-    if (turn < this.latest) this.options.owner.onOrder("any")
-    else this.latest = turn
-    if (this.vigil.isSuspect) this.lookAtQueue(turn)
+  private noteOrder({ position }: PendingRequest): void {
+    if (position < this.latest) this.options.events.onOrder("any")
+    else this.latest = position
+    if (this.liveness.isSuspect) this.noteQueue(position)
   }
 
   /**
    * After a silence the first answer shows the order: it is the oldest question's, or the probe's before older ones.
    */
-  private lookAtQueue(turn: number): void {
+  private noteQueue(position: number): void {
     const { probed, first } = this
     if (first === undefined) return
-    if (first.turn < turn) this.options.owner.onOrder("any")
-    else if (probed !== undefined && probed.turn > turn && this.calls.get(probed.id, probed.id) === probed) {
-      this.options.owner.onOrder("kept")
+    if (first.position < position) this.options.events.onOrder("any")
+    else if (probed !== undefined && probed.position > position && this.requests.get(probed.id, probed.id) === probed) {
+      this.options.events.onOrder("kept")
     }
   }
 

@@ -14,10 +14,10 @@ import type { Endpoint } from "../../io/endpoint.ts"
 import { Incidents } from "../../runtime/incidents.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
 import { randomU16 } from "../../runtime/random.ts"
-import { type Exchange, GarbageReceived } from "../requester.ts"
-import type { Whereabouts } from "./address-resolver.ts"
+import { GarbageReceived, type Requester } from "../requester.ts"
+import type { AddressResolver } from "./address-resolver.ts"
 
-interface Waiting extends Exchange {
+interface Waiting extends Requester {
   /** Of the message that was sent. */
   id: number
   /** The address is left for another: it may be asked there. */
@@ -35,9 +35,9 @@ export class UdpPort {
     (waiting, id) => waiting.id === id
   )
   private readonly ttl: TtlBounds
-  private readonly onStranger: () => void
+  private readonly onMismatch: () => void
   /** Undefined where the upstream has an address of its own. */
-  readonly whereabouts: Whereabouts | undefined
+  readonly addressResolver: AddressResolver | undefined
   private readonly incidents: Incidents
   private socket: DatagramSocket | undefined
 
@@ -45,16 +45,16 @@ export class UdpPort {
     address: string,
     ttl: TtlBounds,
     nowMs: number,
-    onStranger: () => void,
-    whereabouts: Whereabouts | undefined,
+    onMismatch: () => void,
+    addressResolver: AddressResolver | undefined,
     incidents: Incidents
   ) {
     this.address = address
     this.incidents = incidents
     this.ttl = ttl
     this.openedMs = nowMs
-    this.onStranger = onStranger
-    this.whereabouts = whereabouts
+    this.onMismatch = onMismatch
+    this.addressResolver = addressResolver
   }
 
   static open(
@@ -62,19 +62,19 @@ export class UdpPort {
     ttl: TtlBounds,
     nowMs: number,
     onBatch: () => void,
-    onStranger: () => void,
-    whereabouts?: Whereabouts
+    onMismatch: () => void,
+    addressResolver?: AddressResolver
   ): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
     return Effect.gen(function* () {
       const transport = yield* DatagramTransport
-      const port = new UdpPort(remote.address, ttl, nowMs, onStranger, whereabouts, yield* Incidents)
+      const port = new UdpPort(remote.address, ttl, nowMs, onMismatch, addressResolver, yield* Incidents)
       port.socket = yield* transport.connect(remote, {
         onBatch: (batch, count) => {
           onBatch()
           for (let i = 0; i < count; i++) port.receive(batch[i]!)
         },
         onError: (error) => {
-          whereabouts?.passOver(remote.address)
+          addressResolver?.demote(remote.address)
           for (const exchange of port.exchanges.values()) {
             // One of them may have taken the others to another address.
             if (port.exchanges.get(exchange.id, exchange.id) === exchange) exchange.onTrouble(error.message)
@@ -118,13 +118,13 @@ export class UdpPort {
       const { payload, length } = datagram
       const id = length < 2 ? -1 : u16(payload, 0)
       exchange = this.exchanges.get(id, id)
-      const match = exchange === undefined ? ReplyMatch.Stranger : matchReply(payload, length, id, exchange.question)
-      if (exchange === undefined || match === ReplyMatch.Stranger) {
-        this.onStranger()
+      const match = exchange === undefined ? ReplyMatch.Mismatch : matchReply(payload, length, id, exchange.question)
+      if (exchange === undefined || match === ReplyMatch.Mismatch) {
+        this.onMismatch()
         return
       }
       this.exchanges.delete(exchange)
-      this.whereabouts?.heard(this.address)
+      this.addressResolver?.heard(this.address)
       // Larger than a datagram may be here: as if the upstream had said so itself (RFC 2181 §9).
       const response = datagram.isTruncated
         ? truncatedResponse(u16(payload, 2))

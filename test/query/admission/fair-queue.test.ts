@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { FairLine, Waiter } from "../../../src/query/admission/fair-queue.ts"
+import { FairQueue, Waiter } from "../../../src/query/admission/fair-queue.ts"
 import { seeded } from "../../support/wire/messages.ts"
 
 class One extends Waiter {
@@ -14,7 +14,7 @@ class One extends Waiter {
 describe("FairLine", () => {
   it("loses nobody and gives nobody twice, whoever comes, leaves and is called in whatever order", () => {
     const random = seeded(1)
-    const line = new FairLine<One>()
+    const line = new FairQueue<One>()
     const inLine = new Map<number, One>()
     let last = 0
     for (let step = 0; step < 50_000; step++) {
@@ -39,7 +39,7 @@ describe("FairLine", () => {
   })
 
   it("takes no place from somebody for one who would have as much", () => {
-    const line = new FairLine<One>()
+    const line = new FairQueue<One>()
     for (let client = 1; client <= 3; client++) line.push(new One(client), 100 + client, client)
     assert.isUndefined(line.victimFor(109, 9))
     line.push(new One(4), 104, 2)

@@ -5,7 +5,7 @@ import { Coalescer, Follower } from "../../../src/query/exchange/coalescer.ts"
 import { Turn } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
-import type { Answer, Begin, OutcomeTaker, ResolveError } from "../../../src/upstream/answer.ts"
+import type { Answer, Asker, Begin, ResolveError } from "../../../src/upstream/answer.ts"
 import { Reported } from "../../support/servers/incidents.ts"
 import { follow } from "../../support/servers/waiting.ts"
 import { asked, WWW } from "../../support/wire/messages.ts"
@@ -29,10 +29,10 @@ const withCoalescer = (
   }) => Effect.Effect<void, ResolveError, Scope.Scope>
 ): void =>
   it.effect(name, () => {
-    const exchanges: Array<OutcomeTaker> = []
+    const exchanges: Array<Asker> = []
     let abandoned = 0
-    const beginExchange: Begin = (_question, _record, taker) => {
-      exchanges.push(taker)
+    const beginExchange: Begin = (_question, _record, asker) => {
+      exchanges.push(asker)
       return { abandon: () => abandoned++ }
     }
     const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
@@ -168,9 +168,9 @@ describe("an exchange that throws when it is begun", () => {
 
   it.effect("ends there: who asked is told, and an equal question begins another", () => {
     let begun = 0
-    const beginExchange: Begin = (_question, _record, taker) => {
+    const beginExchange: Begin = (_question, _record, asker) => {
       if (++begun === 1) throw new Error("not to be begun")
-      taker.onOutcome(Exit.succeed(answer))
+      asker.onOutcome(Exit.succeed(answer))
       return { abandon: () => {} }
     }
     const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
@@ -188,9 +188,9 @@ describe("an exchange that throws when it is begun", () => {
 
   it.effect("one of those who wait that throws does not keep the outcome from the others", () => {
     const reported = new Reported()
-    let taker: OutcomeTaker | undefined
+    let asker: Asker | undefined
     const beginExchange: Begin = (_question, _record, told) => {
-      taker = told
+      asker = told
       return { abandon: () => {} }
     }
     const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
@@ -201,7 +201,7 @@ describe("an exchange that throws when it is begun", () => {
       readonly question = WWW
       readonly hash = HASH
       override joined(): void {}
-      override take(): void {
+      override onOutcome(): void {
         throw new Error("not taken")
       }
     }
@@ -210,7 +210,7 @@ describe("an exchange that throws when it is begun", () => {
       const before = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
       coalescer.join(new Bad(), LONG)
       const behind = yield* begin(follow(coalescer, WWW, HASH, LONG, nobody))
-      taker!.onOutcome(Exit.succeed(answer))
+      asker!.onOutcome(Exit.succeed(answer))
       assert.strictEqual(yield* Fiber.join(before), answer)
       assert.strictEqual(yield* Fiber.join(behind), answer)
       assert.deepStrictEqual(reported.defects, ["an exchange's outcome: not taken"])

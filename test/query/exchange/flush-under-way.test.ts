@@ -3,11 +3,11 @@ import { Effect, Exit, Layer } from "effect"
 import { AnswerCache } from "../../../src/cache/answer-cache.ts"
 import { FailureCache } from "../../../src/cache/failure-cache.ts"
 import { Configuration } from "../../../src/config/configuration.ts"
-import { makeResolveAndKeep } from "../../../src/query/exchange/caching-exchange.ts"
+import { makeCachingExchange } from "../../../src/query/exchange/caching-exchange.ts"
 import { Turn } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
-import type { Outcome, OutcomeTaker } from "../../../src/upstream/answer.ts"
+import type { Asker, Outcome } from "../../../src/upstream/answer.ts"
 import { UpstreamsFailed } from "../../../src/upstream/answer.ts"
 import { ResolverPool } from "../../../src/upstream/resolver-pool.ts"
 import { settingsOf } from "../../support/servers/settings.ts"
@@ -26,12 +26,12 @@ const flushes: Record<string, (cache: AnswerCache["Service"]) => Effect.Effect<u
 
 /** Exchanges that end when the test says so. */
 const withExchanges = Effect.gen(function* () {
-  const takers: Array<OutcomeTaker> = []
+  const takers: Array<Asker> = []
   const pool = Layer.succeed(
     ResolverPool,
     ResolverPool.of({
-      begin: (_question, _record, taker) => {
-        takers.push(taker)
+      begin: (_question, _record, asker) => {
+        takers.push(asker)
         return { abandon: () => {} }
       }
     })
@@ -46,7 +46,7 @@ const withExchanges = Effect.gen(function* () {
   const tools = yield* Effect.all({
     cache: AnswerCache,
     failures: FailureCache,
-    begin: makeResolveAndKeep(() => {})
+    begin: makeCachingExchange(() => {})
   }).pipe(Effect.provideContext(context))
   const told: Array<Outcome> = []
   const begin = (): void => {

@@ -5,11 +5,11 @@ import { AnswerCache } from "../../../src/cache/answer-cache.ts"
 import { Configuration } from "../../../src/config/configuration.ts"
 import type { Question } from "../../../src/dns/question.ts"
 import { type Subnet, subnetOfAddress } from "../../../src/dns/subnet.ts"
-import { fewNetworksAtOnce } from "../../../src/query/exchange/network-limit.ts"
+import { limitNetworks } from "../../../src/query/exchange/network-limit.ts"
 import { Turn } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
-import type { Abandonable, Answer, Outcome, OutcomeTaker } from "../../../src/upstream/answer.ts"
+import type { Abandonable, Answer, Asker, Outcome } from "../../../src/upstream/answer.ts"
 import { settingsOf } from "../../support/servers/settings.ts"
 import { asked, message, question as wireQuestion } from "../../support/wire/messages.ts"
 
@@ -28,7 +28,7 @@ const answerTo = ({ name }: Question): Answer => ({
 
 interface Begun {
   readonly question: Question
-  readonly taker: OutcomeTaker
+  readonly asker: Asker
   isAbandoned: boolean
 }
 
@@ -41,9 +41,9 @@ const setUp = (throws: (question: Question) => boolean = () => false) =>
     )
     const begun: Array<Begun> = []
     const cache = yield* Effect.provideContext(AnswerCache, context)
-    const inner = yield* fewNetworksAtOnce((question, _record, taker) => {
+    const inner = yield* limitNetworks((question, _record, asker) => {
       if (throws(question)) throw new Error("a bug")
-      const exchange: Begun = { question, taker, isAbandoned: false }
+      const exchange: Begun = { question, asker, isAbandoned: false }
       begun.push(exchange)
       const abandon = (): void => {
         exchange.isAbandoned = true
@@ -57,7 +57,7 @@ const setUp = (throws: (question: Question) => boolean = () => false) =>
         { startedMs: 0, endedMs: 0, attempts: [] },
         { onOutcome: (outcome) => told.set(question, outcome) }
       )
-    const end = (index: number): void => begun[index]!.taker.onOutcome(Exit.succeed(answerTo(begun[index]!.question)))
+    const end = (index: number): void => begun[index]!.asker.onOutcome(Exit.succeed(answerTo(begun[index]!.question)))
     return { begin, begun, cache, end, told }
   })
 
@@ -124,7 +124,7 @@ describe("exchanges of one question for different client networks", () => {
         [0, 1, 2, 3, 6]
       )
       // What is over says no more.
-      begun[0]!.taker.onOutcome(Exit.die("late"))
+      begun[0]!.asker.onOutcome(Exit.die("late"))
       assert.strictEqual(told.size, 0)
       assert.strictEqual(begun.length, 5)
     }).pipe(Effect.scoped)
@@ -138,7 +138,7 @@ describe("exchanges of one question for different client networks", () => {
       assert.strictEqual(told.size, 2)
       for (const outcome of told.values()) assert.isTrue(Exit.isFailure(outcome) && !Exit.hasDies(outcome))
       begin(from(9))
-      for (const { taker } of begun.slice(0, 4)) taker.onOutcome(Exit.die("over"))
+      for (const { asker } of begun.slice(0, 4)) asker.onOutcome(Exit.die("over"))
       assert.strictEqual(begun.length, 5)
     }).pipe(Effect.scoped)
   )

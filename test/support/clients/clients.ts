@@ -20,7 +20,7 @@ export const openClients = (port: number, count: number): Effect.Effect<Readonly
           for (const socket of sockets) socket.close()
         })
     ),
-    (sockets) => sockets.map(clientOf)
+    (sockets) => sockets.map(clientKeyOf)
   )
 
 const connected = (port: number): Promise<Socket> =>
@@ -30,7 +30,7 @@ const connected = (port: number): Promise<Socket> =>
     socket.bind(0, "127.0.0.1", () => socket.connect(port, "127.0.0.1", () => resolve(socket)))
   })
 
-const clientOf = (socket: Socket): Client => {
+const clientKeyOf = (socket: Socket): Client => {
   let answers = 0
   let onAnswer = (): void => {}
   socket.on("message", () => {

@@ -27,7 +27,7 @@ export const openTcp = (port: number, from = "127.0.0.1"): Effect.Effect<TcpClie
       const notify = (): void => {
         for (const watcher of [...watchers]) watcher()
       }
-      const watch = (isDone: () => boolean): Effect.Effect<void> =>
+      const probeLease = (isDone: () => boolean): Effect.Effect<void> =>
         Effect.callback((done) => {
           const check = (): void => {
             if (!isDone()) return
@@ -64,8 +64,8 @@ export const openTcp = (port: number, from = "127.0.0.1"): Effect.Effect<TcpClie
             answers,
             reads: () => reads,
             isClosed: () => isClosed,
-            awaitAnswers: (count) => watch(() => isClosed || answers.length >= count),
-            awaitClose: watch(() => isClosed)
+            awaitAnswers: (count) => probeLease(() => isClosed || answers.length >= count),
+            awaitClose: probeLease(() => isClosed)
           })
         )
       )

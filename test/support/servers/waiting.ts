@@ -2,8 +2,8 @@
 import { Effect } from "effect"
 import type { Question } from "../../../src/dns/question.ts"
 import { TextPeer } from "../../../src/io/peer.ts"
-import { type Gate, Shed, type WaitedTooLong } from "../../../src/query/admission/admission.ts"
-import { type Holder, NOT_HELD } from "../../../src/query/admission/permit-holders.ts"
+import { type Admission, Shed, type WaitedTooLong } from "../../../src/query/admission/admission.ts"
+import { NOT_HELD, type PermitHolder } from "../../../src/query/admission/permit-holders.ts"
 import { type Coalescer, Follower } from "../../../src/query/exchange/coalescer.ts"
 import type { ResolutionRecord } from "../../../src/telemetry/record.ts"
 import type { Answer, Outcome, ResolveError } from "../../../src/upstream/answer.ts"
@@ -11,7 +11,7 @@ import { wireName } from "../wire/messages.ts"
 
 /** Runs `effect` with a permit of the gate, as a query does: uninterruptible but for its waiting. */
 export const runThrough = <A, E>(
-  gate: Gate,
+  admission: Admission,
   effect: Effect.Effect<A, E>,
   deadlineMs: number,
   onAdmitted: () => void,
@@ -19,7 +19,7 @@ export const runThrough = <A, E>(
   client = "192.0.2.1"
 ): Effect.Effect<A, E | Shed | WaitedTooLong> => {
   let shed = (): void => {}
-  const holder: Holder = {
+  const holder: PermitHolder = {
     question: { name: wireName(name) },
     client: new TextPeer({ address: client, port: 53 }),
     heldSinceMs: NOT_HELD,
@@ -31,8 +31,8 @@ export const runThrough = <A, E>(
     shed = () => resume(Effect.fail(new Shed()))
   })
   const held = Effect.suspend(() => {
-    gate.hold(holder)
-    const release = Effect.suspend(() => gate.release(holder))
+    admission.hold(holder)
+    const release = Effect.suspend(() => admission.release(holder))
     return Effect.ensuring(Effect.interruptible(Effect.raceFirst(effect, ended)), release)
   })
   const admitted = Effect.suspend(() => {
@@ -41,9 +41,9 @@ export const runThrough = <A, E>(
   })
   return Effect.uninterruptible(
     Effect.flatMap(
-      gate.take,
+      admission.take,
       (isFree): Effect.Effect<A, E | Shed | WaitedTooLong> =>
-        isFree ? held : Effect.andThen(gate.standInLine(holder, deadlineMs), admitted)
+        isFree ? held : Effect.andThen(admission.enqueue(holder, deadlineMs), admitted)
     )
   )
 }
@@ -71,7 +71,7 @@ class OneWho extends Follower {
     this.onJoined(record, isShared)
   }
 
-  override take(outcome: Outcome): void {
+  override onOutcome(outcome: Outcome): void {
     this.resume(outcome)
   }
 }

@@ -20,7 +20,7 @@ export interface Zone {
   readonly origin: string
   readonly text: string
   /** Every owner in it, absolute, as it would be asked for; wildcards with their `*`. */
-  readonly owners: ReadonlyArray<Owner>
+  readonly owners: ReadonlyArray<ConnectionEvents>
 }
 
 export type OwnerKind =
@@ -36,7 +36,7 @@ export type OwnerKind =
   | "delegations"
   | "signed"
 
-export interface Owner {
+export interface ConnectionEvents {
   readonly name: string
   readonly kind: OwnerKind | "apex"
   /** That its records have. */
@@ -76,7 +76,7 @@ const longName = (random: Random, origin: string): string => {
 
 export const makeZone = ({ origin, seed, owners: count, shares, elsewhere = [] }: ZoneShape): Zone => {
   const random = seeded(seed)
-  const owners: Array<Owner> = []
+  const owners: Array<ConnectionEvents> = []
   const lines = [
     `$ORIGIN ${origin}.`,
     `$TTL ${60 + random(7000)}`,
@@ -90,7 +90,7 @@ export const makeZone = ({ origin, seed, owners: count, shares, elsewhere = [] }
 
   const write = (
     name: string,
-    kind: Owner["kind"],
+    kind: ConnectionEvents["kind"],
     records: ReadonlyArray<readonly [type: string, data: string]>
   ): void => {
     owners.push({ name, kind, types: [...new Set(records.map(([type]) => type))] })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Breaker, SILENCE } from "../../../src/upstream/health/breaker.ts"
-import { ownCells } from "../../../src/upstream/health/shared-state.ts"
+import { ownState } from "../../../src/upstream/health/shared-state.ts"
 
 const SERVFAIL = 2
 
@@ -88,11 +88,11 @@ describe("Breaker", () => {
 describe("a breaker that threads have in common", () => {
   /** Two threads' views of one upstream, and what each was told to publish. */
   const shared = (): { readonly one: Breaker; readonly other: Breaker; readonly said: ReadonlyArray<string> } => {
-    const cells = ownCells()
+    const state = ownState()
     const said: Array<string> = []
     return {
-      one: new Breaker(cells, (to) => said.push(`one ${to}`)),
-      other: new Breaker(cells, (to) => said.push(`other ${to}`)),
+      one: new Breaker(state, (to) => said.push(`one ${to}`)),
+      other: new Breaker(state, (to) => said.push(`other ${to}`)),
       said
     }
   }

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { WATCH_MS, Watch } from "../../../src/upstream/health/probe-lease.ts"
-import { ownCells } from "../../../src/upstream/health/shared-state.ts"
+import { LEASE_MS, ProbeLease } from "../../../src/upstream/health/probe-lease.ts"
+import { ownState } from "../../../src/upstream/health/shared-state.ts"
 
-const threads = (): { readonly one: Watch; readonly other: Watch; readonly successor: Watch } => {
-  const cells = ownCells()
-  return { one: new Watch(cells, 1), other: new Watch(cells, 2), successor: new Watch(cells, 1) }
+const threads = (): { readonly one: ProbeLease; readonly other: ProbeLease; readonly successor: ProbeLease } => {
+  const state = ownState()
+  return { one: new ProbeLease(state, 1), other: new ProbeLease(state, 2), successor: new ProbeLease(state, 1) }
 }
 
-describe("Watch", () => {
+describe("ProbeLease", () => {
   it("is one thread's at a time, until that gives it back", () => {
     const { one, other } = threads()
     assert.isTrue(one.claim(1_000))
@@ -22,10 +22,10 @@ describe("Watch", () => {
   it("goes to another thread when its holder has shown no sign of life for a second", () => {
     const { one, other } = threads()
     one.claim(1_000)
-    assert.isTrue(one.keep(1_500))
-    assert.isFalse(other.claim(1_499 + WATCH_MS))
-    assert.isTrue(other.claim(1_500 + WATCH_MS))
-    assert.isFalse(one.keep(1_500 + WATCH_MS), "a thread that was only slow knows that it has lost it")
+    assert.isTrue(one.renew(1_500))
+    assert.isFalse(other.claim(1_499 + LEASE_MS))
+    assert.isTrue(other.claim(1_500 + LEASE_MS))
+    assert.isFalse(one.renew(1_500 + LEASE_MS), "a thread that was only slow knows that it has lost it")
   })
 
   it("is at once that of the thread which takes the dead one's place", () => {

@@ -1,20 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { ownCells, type UpstreamCells } from "../../../src/upstream/health/shared-state.ts"
+import { ownState, type UpstreamState } from "../../../src/upstream/health/shared-state.ts"
 import {
+  type AddressContext,
+  AddressResolver,
   type Found,
-  LookupFailed,
-  type Watching,
-  Whereabouts
+  LookupFailed
 } from "../../../src/upstream/transport/address-resolver.ts"
 
 const remote = { address: "dns.example", port: 853 }
 
 /** Of a thread of its own; time is the test's. */
-const watching = (cells: UpstreamCells = ownCells(), time = { nowMs: 0 }): Watching => ({
+const context = (state: UpstreamState = ownState(), time = { nowMs: 0 }): AddressContext => ({
   nowMs: () => time.nowMs,
-  words: cells.words
+  words: state.words
 })
 
 /** Servers that say what they are told to say; undefined: that they cannot. */
@@ -36,13 +36,13 @@ describe("Whereabouts", () => {
     Effect.gen(function* () {
       const servers = new Servers()
       servers.says = found(300, "192.0.2.1")
-      const whereabouts = yield* Whereabouts.followed(remote, watching(), servers.find)
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.1"])
+      const addressResolver = yield* AddressResolver.followed(remote, context(), servers.find)
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.1"])
       servers.says = found(300, "192.0.2.2", "2001:db8::2")
       yield* TestClock.adjust("299 seconds")
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.1"])
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.1"])
       yield* TestClock.adjust("2 seconds")
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.2", "2001:db8::2"])
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.2", "2001:db8::2"])
     })
   )
 
@@ -50,7 +50,7 @@ describe("Whereabouts", () => {
     Effect.gen(function* () {
       const servers = new Servers()
       servers.says = found(0, "192.0.2.1")
-      yield* Effect.flatMap(Whereabouts.followed(remote, watching(), servers.find), ({ current }) => current)
+      yield* Effect.flatMap(AddressResolver.followed(remote, context(), servers.find), ({ current }) => current)
       yield* TestClock.adjust("60 seconds")
       assert.strictEqual(servers.asked, 3)
       servers.says = found(1_000_000, "192.0.2.1")
@@ -64,22 +64,22 @@ describe("Whereabouts", () => {
     Effect.gen(function* () {
       const servers = new Servers()
       servers.says = found(60, "192.0.2.1")
-      const whereabouts = yield* Whereabouts.followed(remote, watching(), servers.find)
-      yield* whereabouts.current
+      const addressResolver = yield* AddressResolver.followed(remote, context(), servers.find)
+      yield* addressResolver.current
       servers.says = undefined
       yield* TestClock.adjust("1 hour")
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.1"])
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.1"])
       servers.says = found(60, "192.0.2.9")
       yield* TestClock.adjust("61 seconds")
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.9"])
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.9"])
     })
   )
 
   it.effect("that cannot be had at the start are asked for at growing pauses", () =>
     Effect.gen(function* () {
       const servers = new Servers()
-      const whereabouts = yield* Whereabouts.followed(remote, watching(), servers.find)
-      const { message } = yield* Effect.flip(whereabouts.current)
+      const addressResolver = yield* AddressResolver.followed(remote, context(), servers.find)
+      const { message } = yield* Effect.flip(addressResolver.current)
       assert.include(message, "ECONNREFUSED")
       yield* TestClock.adjust("10 seconds")
       // At 0, 0.5, 1.5, 3.5 and 7.5 seconds.
@@ -88,15 +88,15 @@ describe("Whereabouts", () => {
       assert.isBelow(servers.asked, 20)
       servers.says = found(60, "192.0.2.1")
       yield* TestClock.adjust("60 seconds")
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.1"])
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.1"])
     })
   )
 
   it.effect("are waited for while the first answer is on its way", () =>
     Effect.gen(function* () {
       const slow = Effect.delay(Effect.succeed(found(60, "192.0.2.1")), "1 second")
-      const whereabouts = yield* Whereabouts.followed(remote, watching(), () => slow)
-      const waiting = yield* Effect.forkChild(whereabouts.current)
+      const addressResolver = yield* AddressResolver.followed(remote, context(), () => slow)
+      const waiting = yield* Effect.forkChild(addressResolver.current)
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(yield* Fiber.join(waiting), ["192.0.2.1"])
     })
@@ -106,23 +106,23 @@ describe("Whereabouts", () => {
     Effect.gen(function* () {
       const servers = new Servers()
       servers.says = found(60, "192.0.2.1", "192.0.2.2")
-      const whereabouts = yield* Whereabouts.followed(remote, watching(), servers.find)
-      yield* whereabouts.current
-      whereabouts.prefer("192.0.2.2")
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.2", "192.0.2.1"])
+      const addressResolver = yield* AddressResolver.followed(remote, context(), servers.find)
+      yield* addressResolver.current
+      addressResolver.prefer("192.0.2.2")
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.2", "192.0.2.1"])
       yield* TestClock.adjust("61 seconds")
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.2", "192.0.2.1"])
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.2", "192.0.2.1"])
     })
   )
 
   const addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
-  const known = Effect.fnUntraced(function* (shared: Watching) {
+  const known = Effect.fnUntraced(function* (shared: AddressContext) {
     const servers = new Servers()
     servers.says = found(60, ...addresses)
-    const whereabouts = yield* Whereabouts.followed(remote, shared, servers.find)
-    yield* whereabouts.current
-    return whereabouts
+    const addressResolver = yield* AddressResolver.followed(remote, shared, servers.find)
+    yield* addressResolver.current
+    return addressResolver
   })
 
   it.effect(
@@ -130,41 +130,41 @@ describe("Whereabouts", () => {
     () =>
       Effect.gen(function* () {
         const time = { nowMs: 1_000 }
-        const whereabouts = yield* known(watching(ownCells(), time))
-        whereabouts.asked()
-        assert.isFalse(whereabouts.isSilent(800, true))
+        const addressResolver = yield* known(context(ownState(), time))
+        addressResolver.asked()
+        assert.isFalse(addressResolver.isSilent(800, true))
         time.nowMs += 50
-        assert.isFalse(whereabouts.isSilent(800, false))
-        assert.isTrue(whereabouts.isSilent(800, true))
-        whereabouts.heard("192.0.2.1")
-        whereabouts.asked()
+        assert.isFalse(addressResolver.isSilent(800, false))
+        assert.isTrue(addressResolver.isSilent(800, true))
+        addressResolver.heard("192.0.2.1")
+        addressResolver.asked()
         time.nowMs += 799
-        assert.isFalse(whereabouts.isSilent(800, true))
+        assert.isFalse(addressResolver.isSilent(800, true))
         time.nowMs += 1
-        assert.isTrue(whereabouts.isSilent(800, false))
+        assert.isTrue(addressResolver.isSilent(800, false))
       })
   )
 
   it.effect("go on with those that have answered before, and then with the others", () =>
     Effect.gen(function* () {
-      const whereabouts = yield* known(watching())
-      whereabouts.heard("192.0.2.3")
-      whereabouts.passOver("192.0.2.1")
-      assert.deepStrictEqual(yield* whereabouts.current, ["192.0.2.3", "192.0.2.2", "192.0.2.1"])
+      const addressResolver = yield* known(context())
+      addressResolver.heard("192.0.2.3")
+      addressResolver.demote("192.0.2.1")
+      assert.deepStrictEqual(yield* addressResolver.current, ["192.0.2.3", "192.0.2.2", "192.0.2.1"])
       // Only the one that is asked can be found silent.
-      whereabouts.passOver("192.0.2.1")
-      assert.strictEqual(whereabouts.first, "192.0.2.3")
+      addressResolver.demote("192.0.2.1")
+      assert.strictEqual(addressResolver.first, "192.0.2.3")
     })
   )
 
   it.effect("are the same for all threads: where one has gone the others go", () =>
     Effect.gen(function* () {
-      const cells = ownCells()
-      const one = yield* known(watching(cells))
-      const other = yield* known(watching(cells))
-      one.passOver("192.0.2.1")
+      const state = ownState()
+      const one = yield* known(context(state))
+      const other = yield* known(context(state))
+      one.demote("192.0.2.1")
       assert.strictEqual(other.first, "192.0.2.2")
-      const later = yield* known(watching(cells))
+      const later = yield* known(context(state))
       assert.strictEqual(later.first, "192.0.2.2")
       other.prefer("192.0.2.3")
       assert.strictEqual(one.first, "192.0.2.3")

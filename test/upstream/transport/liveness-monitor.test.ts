@@ -3,49 +3,49 @@ import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Turn } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
-import { Vigil } from "../../../src/upstream/transport/liveness-monitor.ts"
+import { LivenessMonitor } from "../../../src/upstream/transport/liveness-monitor.ts"
 
 const SILENCE_MS = 600
 const IDLE_MS = 30_000
 
-/** A vigil, what it did, and how to let time pass. */
-const watch = Effect.gen(function* () {
+/** A liveness monitor, what it did, and how to let time pass. */
+const probeLease = Effect.gen(function* () {
   const wheel = yield* TimerWheel
   const turn = yield* Turn
   const did: Array<string> = []
-  const watched = {
+  const monitored = {
     awaited: 0,
     silenceMs: () => SILENCE_MS,
     onSilence: (times: number) => did.push(`silent ${times}`),
     onDead: () => did.push("dead"),
     onIdle: () => did.push("idle")
   }
-  const vigil = new Vigil(wheel, watched, IDLE_MS)
+  const liveness = new LivenessMonitor(wheel, monitored, IDLE_MS)
   const pass = (ms: number) =>
     Effect.gen(function* () {
       // In steps: a sleep that begins after one has ended is not seen by an adjustment that began before.
       for (let left = ms; left > 0; left -= 5) yield* TestClock.adjust(Math.min(5, left))
       turn.refresh()
     })
-  return { vigil, watched, did, pass }
+  return { liveness, monitored, did, pass }
 })
 
 const layer = TimerWheel.layer.pipe(Layer.provideMerge(Turn.layer))
 
-describe("Vigil", () => {
+describe("LivenessMonitor", () => {
   it.effect("says each time that a connection has been silent for as long again, and ends it when nobody waits", () =>
     Effect.gen(function* () {
-      const { vigil, watched, did, pass } = yield* watch
-      watched.awaited = 1
-      vigil.asked()
+      const { liveness, monitored, did, pass } = yield* probeLease
+      monitored.awaited = 1
+      liveness.asked()
       yield* pass(SILENCE_MS - 50)
-      assert.isFalse(vigil.isSuspect)
+      assert.isFalse(liveness.isSuspect)
       yield* pass(100)
-      assert.isTrue(vigil.isSuspect)
+      assert.isTrue(liveness.isSuspect)
       assert.deepStrictEqual(did, ["silent 1"])
       yield* pass(2 * SILENCE_MS)
       assert.deepStrictEqual(did, ["silent 1", "silent 2", "silent 3"])
-      watched.awaited = 0
+      monitored.awaited = 0
       yield* pass(SILENCE_MS + 50)
       assert.deepStrictEqual(did, ["silent 1", "silent 2", "silent 3", "dead"])
     }).pipe(Effect.provide(layer))
@@ -53,17 +53,17 @@ describe("Vigil", () => {
 
   it.effect("trusts it again when anything comes in, and watches on while questions wait", () =>
     Effect.gen(function* () {
-      const { vigil, watched, did, pass } = yield* watch
-      watched.awaited = 1
-      vigil.asked()
+      const { liveness, monitored, did, pass } = yield* probeLease
+      monitored.awaited = 1
+      liveness.asked()
       yield* pass(SILENCE_MS + 50)
-      vigil.heard()
-      assert.isFalse(vigil.isSuspect)
+      liveness.heard()
+      assert.isFalse(liveness.isSuspect)
       yield* pass(SILENCE_MS + 50)
       assert.deepStrictEqual(did, ["silent 1", "silent 1"])
-      vigil.heard()
-      watched.awaited = 0
-      vigil.heard()
+      liveness.heard()
+      monitored.awaited = 0
+      liveness.heard()
       yield* pass(5 * SILENCE_MS)
       assert.deepStrictEqual(did, ["silent 1", "silent 1"])
     }).pipe(Effect.provide(layer))
@@ -71,10 +71,10 @@ describe("Vigil", () => {
 
   it.effect("counts silence from the question that was asked after the last word, not from before", () =>
     Effect.gen(function* () {
-      const { vigil, watched, did, pass } = yield* watch
+      const { liveness, monitored, did, pass } = yield* probeLease
       yield* pass(10_000)
-      watched.awaited = 1
-      vigil.asked()
+      monitored.awaited = 1
+      liveness.asked()
       yield* pass(SILENCE_MS - 50)
       assert.deepStrictEqual(did, [])
     }).pipe(Effect.provide(layer))
@@ -82,12 +82,12 @@ describe("Vigil", () => {
 
   it.effect("ends a connection with nothing to do after its time, and not before", () =>
     Effect.gen(function* () {
-      const { vigil, watched, did, pass } = yield* watch
-      watched.awaited = 1
-      vigil.asked()
+      const { liveness, monitored, did, pass } = yield* probeLease
+      monitored.awaited = 1
+      liveness.asked()
       yield* pass(100)
-      watched.awaited = 0
-      vigil.heard()
+      monitored.awaited = 0
+      liveness.heard()
       yield* pass(IDLE_MS - 200)
       assert.deepStrictEqual(did, [])
       yield* pass(400)
