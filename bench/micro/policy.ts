@@ -4,7 +4,7 @@ import { readLocalAnswer } from "../../src/config/local-answers.ts"
 import { readGroup, readRule } from "../../src/config/routes.ts"
 import { DEFAULT_SPECIAL_NAMES } from "../../src/config/special-names.ts"
 import { Query, readQuery } from "../../src/dns/query.ts"
-import { nowhere } from "../../src/geo/location.ts"
+import { unknownLocation } from "../../src/geo/location.ts"
 import { TextPeer } from "../../src/io/peer.ts"
 import { makeLocalAnswers } from "../../src/policy/local-answers.ts"
 import { makeRouter } from "../../src/policy/router.ts"
@@ -31,7 +31,7 @@ export const policing = (): ReadonlyArray<Subject> => {
     Result.getOrThrow(readLocalAnswer(text))
   )
   const special = makeSpecialNames(DEFAULT_SPECIAL_NAMES, { localAnswers, rules }, router)!
-  const local = makeLocalAnswers(localAnswers, () => nowhere, router)!
+  const local = makeLocalAnswers(localAnswers, () => unknownLocation, router)!
   const common = read("www.example.com")
   const found = (name: string, query: Query, find: typeof special): Subject => ({
     name,

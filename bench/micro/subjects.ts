@@ -51,7 +51,7 @@ const replying = (): ReadonlyArray<Subject> => {
   const edns = read(ednsQuery)
   const of = (wire: Uint8Array, ageSeconds: number): AnswerMessage => {
     const { wire: kept } = normalise(wire, wire.length, questionIn(plainQuery), TTL)!
-    return { wire: kept, length: kept.length, ageSeconds, turn: 1, scope: 0 }
+    return { wire: kept, length: kept.length, ageSeconds, rotation: 1, scope: 0 }
   }
   const fresh = of(addresses("www.example.com", 1), 0)
   const aged = of(addresses("www.example.com", 1), 7)
@@ -90,7 +90,7 @@ const giving = (size: number): ReadonlyArray<Subject> =>
     const kept = normalise(wire, wire.length, question, TTL)?.wire
     if (kept === undefined) return []
     const query = queryOf(question)
-    const answer: AnswerMessage = { wire: kept, length: kept.length, ageSeconds: 7, turn: 15, scope: 0 }
+    const answer: AnswerMessage = { wire: kept, length: kept.length, ageSeconds: 7, rotation: 15, scope: 0 }
     const run = (): number =>
       writeAnswer(out, query, answer, MAX_UDP_SIZE) + writeAnswer(out, query, answer, MAX_MESSAGE_SIZE)
     return [{ name: `writeAnswer twice, ${size} octets: ${what}`, run }]

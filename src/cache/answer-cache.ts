@@ -11,7 +11,7 @@ import { type Question, writeQuestion } from "../dns/question.ts"
 import type { Subnet } from "../dns/subnet.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
 import { Counters } from "../telemetry/counters.ts"
-import { Networks } from "./ecs-answers.ts"
+import { EcsAnswers } from "./ecs-answers.ts"
 import { isAtOrBelow, isName, type NameTest } from "./table/flush.ts"
 import { Key } from "./table/key.ts"
 import { MIN_OCTETS, TableMemory } from "./table/memory.ts"
@@ -133,7 +133,7 @@ const make = (
       table.hash(key)
       return key
     }
-    const networks = new Networks(table)
+    const ecsAnswers = new EcsAnswers(table)
     const run = yield* FiberSet.makeRuntime<never>()
     /** A header and a question. */
     const message = new Uint8Array(HEADER_SIZE + MAX_NAME_LENGTH + 4)
@@ -141,8 +141,8 @@ const make = (
     const forget = (question: Question, scope: number): boolean => {
       const key = keyOfQuestion(question)
       const bare = message.subarray(0, writeQuestion(message, question, HEADER_SIZE))
-      const subnet = question.origin?.subnet
-      return subnet === undefined ? table.remove(key, bare) : networks.mark(key, subnet, bare, scope)
+      const subnet = question.clientContext?.subnet
+      return subnet === undefined ? table.remove(key, bare) : ecsAnswers.mark(key, subnet, bare, scope)
     }
     const supersede = (question: Question, scope = 0): void => {
       if (!config.enableCaching || forget(question, scope)) return
@@ -154,26 +154,26 @@ const make = (
     return AnswerCache.of({
       keyOf,
       find: (key) => table.lookup(key),
-      findFor: (key, subnet) => networks.find(key, subnet),
+      findFor: (key, subnet) => ecsAnswers.find(key, subnet),
       hashOf: (question) => {
         const key = keyOfQuestion(question)
-        const subnet = question.origin?.subnet
-        if (subnet !== undefined) networks.find(key, subnet)
+        const subnet = question.clientContext?.subnet
+        if (subnet !== undefined) ecsAnswers.find(key, subnet)
         return key.hash
       },
       peekStale: (question) => {
         const key = keyOfQuestion(question)
-        const subnet = question.origin?.subnet
-        return subnet === undefined ? table.lookup(key) : networks.find(key, subnet)
+        const subnet = question.clientContext?.subnet
+        return subnet === undefined ? table.lookup(key) : ecsAnswers.find(key, subnet)
       },
       store: (question, wire, ttlSeconds, scope = 0, ageSeconds = 0) => {
         if (!config.enableCaching) return
         const key = keyOfQuestion(question)
-        const subnet = question.origin?.subnet
+        const subnet = question.clientContext?.subnet
         const isKept =
           subnet === undefined
             ? table.store(key, wire, ttlSeconds, 0, ageSeconds)
-            : networks.store(key, subnet, wire, ttlSeconds, scope)
+            : ecsAnswers.store(key, subnet, wire, ttlSeconds, scope)
         if (!isKept && ttlSeconds > 0) supersede(question, scope)
       },
       supersede,

@@ -9,14 +9,14 @@
  */
 import { isForAll, prefixOf, type Subnet, widen, writeScope } from "../dns/subnet.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
-import { Scopes } from "./ecs-scopes.ts"
+import { EcsScopes } from "./ecs-scopes.ts"
 import { NETWORK_SIZE } from "./table/entry.ts"
 import type { Key } from "./table/key.ts"
 import type { AnswerTable, CachedAnswer } from "./table/table.ts"
 
-export class Networks {
+export class EcsAnswers {
   private readonly table: AnswerTable
-  private scopes: Scopes | undefined
+  private ecsScopes: EcsScopes | undefined
 
   constructor(table: AnswerTable) {
     this.table = table
@@ -82,8 +82,8 @@ export class Networks {
     writeScope(subnet, scope, key.network)
     const prefix = prefixOf(key.network)
     if (prefix > 0) {
-      this.scopes ??= new Scopes()
-      this.scopes.note(common, prefix)
+      this.ecsScopes ??= new EcsScopes()
+      this.ecsScopes.note(common, prefix)
     }
     key.forNetwork()
     this.table.hash(key)
@@ -91,8 +91,8 @@ export class Networks {
 
   /** From the network itself to wider ones, down to 0 for everybody. */
   private nextPrefix(common: number, subnet: Subnet, prefix: number): number {
-    if (this.scopes === undefined) return 0
-    return this.scopes.before(common, prefix === OWN ? prefixOf(subnet) + 1 : prefix)
+    if (this.ecsScopes === undefined) return 0
+    return this.ecsScopes.before(common, prefix === OWN ? prefixOf(subnet) + 1 : prefix)
   }
 
   private lookup(key: Key, subnet: Subnet, prefix: number): CachedAnswer | undefined {

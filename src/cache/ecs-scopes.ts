@@ -9,7 +9,7 @@ const ROWS = 4096
 /** Bits for scopes from 1 to 128. */
 const WORDS = 4
 
-export class Scopes {
+export class EcsScopes {
   private readonly words = new Int32Array(ROWS * WORDS)
 
   /** @param hash of the question, as it is for everybody */

@@ -9,7 +9,7 @@
  * In the file they may be maps, which are brought into these texts first.
  */
 import { Result } from "effect"
-import type { Spot } from "../dns/client-context.ts"
+import type { Coordinates } from "../dns/client-context.ts"
 import { parseName } from "../dns/name.ts"
 import { readSubnetPrefixes, type SubnetPrefixes } from "./client-subnet.ts"
 import { type Conditions, isForAllClients, readConditions } from "./conditions.ts"
@@ -23,7 +23,7 @@ export const policies = ["ordered", "round-robin", "least-busy", "fastest", "par
 export type Policy = (typeof policies)[number]
 
 /** An upstream, its share beside others (1 where none is given), and where it is (else looked up). */
-export type WeightedUpstream = UpstreamAddress & { readonly weight?: number; readonly spot?: Spot }
+export type WeightedUpstream = UpstreamAddress & { readonly weight?: number; readonly spot?: Coordinates }
 
 export interface Group {
   readonly name: string

@@ -5,16 +5,22 @@ import { sameSet } from "./rrset.ts"
 import { copyOctets, u16 } from "./wire.ts"
 
 /** Addresses move by so many places at most. */
-const MAX_TURNS = 16
+const MAX_ROTATIONS = 16
 /** Room for the data of so many, of IPv6 addresses too. */
-const rotated = new Uint8Array(MAX_TURNS * 16)
+const rotated = new Uint8Array(MAX_ROTATIONS * 16)
 
 /**
  * Moves the addresses of the answer's first RRset of them by `turn` places, so that each is first in its turn.
  *
  * The records of a set differ in TTL and data only, and an address has a fixed length: the data moves, names stay.
  */
-export const turnAddresses = (out: Uint8Array, start: number, end: number, answers: number, turn: number): void => {
+export const rotateAddresses = (
+  out: Uint8Array,
+  start: number,
+  end: number,
+  answers: number,
+  rotation: number
+): void => {
   let at = start
   let previous = -1
   let size = 0
@@ -44,7 +50,7 @@ export const turnAddresses = (out: Uint8Array, start: number, end: number, answe
     at = next
   }
   if (sets < 2) return
-  rotate(out, at - size, stride, size, sets, turn % Math.min(sets, MAX_TURNS))
+  rotate(out, at - size, stride, size, sets, rotation % Math.min(sets, MAX_ROTATIONS))
 }
 
 /** Moves `count` pieces of `size` octets, the last at `last` and each `stride` before the next, `by` places forward. */

@@ -7,7 +7,7 @@ import { keptIn } from "./scrub.ts"
 import { u32 } from "./wire.ts"
 
 /** What a response says to its question. */
-export type Meaning =
+export type ResponseClass =
   /** There are records of the type asked for, at the name or where its CNAMEs lead. */
   | { readonly kind: "answer" }
   /**
@@ -37,21 +37,21 @@ export interface TtlBounds {
 /** For records that live as long as they say. */
 export const anyTtl: TtlBounds = { minSeconds: 0, maxSeconds: 0x7fffffff, maxNegativeSeconds: 0x7fffffff }
 
-const answered: Meaning = { kind: "answer" }
-const circle: Meaning = { kind: "circle" }
-const referral: Meaning = { kind: "referral" }
-const tooLong: Meaning = { kind: "too-long" }
-const notKept: Meaning = { kind: "negative", ttlSeconds: 0 }
-export const nothing: Meaning = { kind: "nothing" }
+const answered: ResponseClass = { kind: "answer" }
+const circle: ResponseClass = { kind: "circle" }
+const referral: ResponseClass = { kind: "referral" }
+const tooLong: ResponseClass = { kind: "too-long" }
+const notKept: ResponseClass = { kind: "negative", ttlSeconds: 0 }
+export const nothing: ResponseClass = { kind: "nothing" }
 
 /** Reads what a scrubbed response says. */
-export const meaningOf = (
+export const classifyResponse = (
   names: NameTable,
   records: RecordTable,
   chain: Chain,
   rcode: number,
   ttl: TtlBounds
-): Meaning => {
+): ResponseClass => {
   if (chain.isCircle) return circle
   if (rcode === Rcode.YXDomain) return isMadeTooLong(names, records, chain) ? tooLong : nothing
   if (rcode !== Rcode.NoError && rcode !== Rcode.NXDomain) return nothing

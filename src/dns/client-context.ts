@@ -2,14 +2,14 @@
 import type { Subnet } from "./subnet.ts"
 
 /** Degrees north and east; `NaN` where they are not known. */
-export interface Spot {
+export interface Coordinates {
   readonly latitude: number
   readonly longitude: number
 }
 
-export interface Origin {
+export interface ClientContext {
   /** The network that the answer is asked for; undefined where upstreams are not told (RFC 7871). */
   readonly subnet: Subnet | undefined
   /** Where the client is: which upstream is nearest depends on it, what is kept does not. */
-  readonly spot: Spot | undefined
+  readonly coordinates: Coordinates | undefined
 }

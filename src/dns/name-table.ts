@@ -129,10 +129,10 @@ export class NameTable {
     }
     this.next = next === 0 ? this.endOf(at) : next
     while (depth > 0) {
-      const place = path[--depth]!
-      if (wire[place]! < POINTER) name = this.numberOf(place, name)
+      const slot = path[--depth]!
+      if (wire[slot]! < POINTER) name = this.numberOf(slot, name)
       if (name === NO_NAME) return NO_NAME
-      nameAt[place] = stamp | name
+      nameAt[slot] = stamp | name
     }
     return name
   }

@@ -30,7 +30,7 @@ export interface OwnRecords {
   readonly octets: Uint8Array
   readonly count: number
   /** How often they were given: their addresses take turns by it. */
-  turn: number
+  rotation: number
 }
 
 /** Octets that the records take. */
@@ -55,7 +55,7 @@ export const ownRecords = (records: ReadonlyArray<OwnRecord>): OwnRecords => {
     octets.set(data, at + RECORD_SIZE)
     at += RECORD_SIZE + data.length
   }
-  return { octets, count: records.length, turn: 0 }
+  return { octets, count: records.length, rotation: 0 }
 }
 
 /** Of an SOA as RFC 6303 §3 has it, but for the zone's name and the TTL: its owner, its MNAME, its MINIMUM. */
@@ -67,15 +67,15 @@ export class OwnAnswer implements AnswerMessage {
   readonly ageSeconds = 0
   readonly scope = 0
   length = 0
-  turn = 0
+  rotation = 0
 
   /** The records under the name that was asked for. */
   give(query: Query, records: OwnRecords): this {
     const at = this.begin(query, Rcode.NoError, records.count, 0)
     copyOctets(records.octets, 0, records.octets.length, this.wire, at)
     this.length = at + records.octets.length
-    records.turn = (records.turn + 1) & 0xffff
-    this.turn = records.turn
+    records.rotation = (records.rotation + 1) & 0xffff
+    this.rotation = records.rotation
     return this
   }
 

@@ -5,7 +5,7 @@
  * network where they are told of it (RFC 7871). Not RD, not AD, not the transport.
  */
 
-import type { Origin } from "./client-context.ts"
+import type { ClientContext } from "./client-context.ts"
 import { Flag, Type, typeName } from "./codes.ts"
 import { formatName, lowerCased, sameName } from "./name.ts"
 import type { Query } from "./query.ts"
@@ -22,17 +22,17 @@ export interface Question {
   /** Whose answer it is: the fingerprint of the upstreams that are asked; 0 for those that everybody asks. */
   readonly view: number
   /** Where it comes from; undefined where that makes no difference, as for most. */
-  readonly origin: Origin | undefined
+  readonly clientContext: ClientContext | undefined
 }
 
-export const questionOf = (query: Query, view = 0, origin: Origin | undefined = undefined): Question => ({
+export const questionOf = (query: Query, view = 0, clientContext: ClientContext | undefined = undefined): Question => ({
   name: lowerCased(query.wire, HEADER_SIZE, query.nameLength),
   type: query.type,
   class: query.class,
   dnssecOk: query.dnssecOk,
   checkingDisabled: query.checkingDisabled,
   view,
-  origin
+  clientContext
 })
 
 /** Whether an answer to one is an answer to the other. */
@@ -42,7 +42,7 @@ export const sameQuestion = (a: Question, b: Question): boolean =>
   a.dnssecOk === b.dnssecOk &&
   a.checkingDisabled === b.checkingDisabled &&
   a.view === b.view &&
-  (a.origin === b.origin || sameSubnet(a.origin?.subnet, b.origin?.subnet)) &&
+  (a.clientContext === b.clientContext || sameSubnet(a.clientContext?.subnet, b.clientContext?.subnet)) &&
   a.name.length === b.name.length &&
   sameName(a.name, 0, b.name, 0, a.name.length)
 
@@ -56,7 +56,7 @@ export const questionKey = (question: Question): string =>
     question.view & 0xffff,
     question.view >>> 16
   ) +
-  (question.origin?.subnet === undefined ? "" : Buffer.from(question.origin.subnet).toString("latin1"))
+  (question.clientContext?.subnet === undefined ? "" : Buffer.from(question.clientContext.subnet).toString("latin1"))
 
 /** `www.example.com A`, for people. */
 export const formatQuestion = (question: Question): string => `${formatName(question.name)} ${typeName(question.type)}`

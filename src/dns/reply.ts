@@ -5,7 +5,7 @@
  * message as `normalise` makes them: no OPT, pointers that lead backwards only, and a question as long as the client's,
  * so that the client's spelling of the name can stand in its place.
  */
-import { turnAddresses } from "./address-order.ts"
+import { rotateAddresses } from "./address-order.ts"
 import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
 import { MAX_NAME_LENGTH, skipName } from "./name.ts"
 import type { Query } from "./query.ts"
@@ -45,7 +45,7 @@ export interface AnswerMessage {
   readonly length: number
   readonly ageSeconds: number
   /** Which of several addresses comes first: counts up from reply to reply. */
-  readonly turn: number
+  readonly rotation: number
   /** Bits of the client's network on which it depends; `SCOPE_OF_SOURCE` for all that it was asked for. */
   readonly scope: number
 }
@@ -142,7 +142,7 @@ const writeRecords = (out: Uint8Array, query: Query, answer: AnswerMessage, room
   putU16(out, 8, counts.authority)
   putU16(out, 10, counts.additional)
   if (answer.ageSeconds > 0) age(out, questionEnd, end, answer.ageSeconds)
-  if (counts.answer > 1) turnAddresses(out, questionEnd, end, counts.answer, answer.turn)
+  if (counts.answer > 1) rotateAddresses(out, questionEnd, end, counts.answer, answer.rotation)
   return end
 }
 

@@ -6,7 +6,14 @@
  * The work is bounded by the message's octets: each name is looked up once (`NameTable`), each record visited once.
  */
 import { followChain } from "./chain.ts"
-import { anyTtl, boundedTtl, type Meaning, meaningOf, nothing, type TtlBounds } from "./classify-response.ts"
+import {
+  anyTtl,
+  boundedTtl,
+  classifyResponse,
+  nothing,
+  type ResponseClass,
+  type TtlBounds
+} from "./classify-response.ts"
 import { Flag, Rcode } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
 import { readExtendedError } from "./extended-error.ts"
@@ -78,7 +85,7 @@ export interface Response {
   /** What stands in it is not the whole answer, and is not looked at (RFC 2181 §9). */
   readonly truncated: boolean
   readonly hasOpt: boolean
-  readonly meaning: Meaning
+  readonly responseClass: ResponseClass
   /**
    * Seconds that it may be kept: the smallest TTL of all its records, brought into the bounds; the upper bound where
    * there is no record; of a negative answer by RFC 2308 §5.
@@ -100,7 +107,7 @@ export const truncatedResponse = (flags: number): Response => ({
   rcode: flags & Flag.RcodeMask,
   truncated: true,
   hasOpt: false,
-  meaning: nothing,
+  responseClass: nothing,
   ttlSeconds: 0,
   scope: 0,
   hasSubnet: false
@@ -139,26 +146,26 @@ export const normalise = (
     at = records.read(section, at, u16(wire, 6 + section * 2), length)
   }
   if (at < 0) return undefined
-  const subnet = question.origin?.subnet
+  const subnet = question.clientContext?.subnet
   const scope = subnet === undefined ? UNSAID : scopeIn(wire, records, subnet)
   if (scope === MALFORMED) return undefined
   const rcode = (records.upperRcode << 4) | (flags & Flag.RcodeMask)
-  let meaning: Meaning = nothing
+  let responseClass: ResponseClass = nothing
   if (hasQuestion) {
     const chain = followChain(names, records, question, name)
     keepPertinent(names, records, question, chain)
-    meaning = meaningOf(names, records, chain, rcode, ttl)
-    if (meaning.kind === "unfinished") keepChainOnly(records)
+    responseClass = classifyResponse(names, records, chain, rcode, ttl)
+    if (responseClass.kind === "unfinished") keepChainOnly(records)
   }
-  const rewritten = write(question, name, flags, ttl, meaning)
+  const rewritten = write(question, name, flags, ttl, responseClass)
   if (rewritten === undefined) return undefined
   return {
     wire: rewritten,
     rcode,
     truncated: false,
     hasOpt: records.hasOpt,
-    meaning,
-    ttlSeconds: meaning.kind === "negative" ? meaning.ttlSeconds : Math.min(smallestTtl, ttl.maxSeconds),
+    responseClass,
+    ttlSeconds: responseClass.kind === "negative" ? responseClass.ttlSeconds : Math.min(smallestTtl, ttl.maxSeconds),
     scope: Math.max(scope, 0),
     hasSubnet: scope !== UNSAID,
     extendedError: readExtendedError(wire, records.optionsAt, records.optionsEnd)
@@ -230,7 +237,7 @@ const write = (
   name: number,
   flags: number,
   ttl: TtlBounds,
-  meaning: Meaning
+  responseClass: ResponseClass
 ): Uint8Array | undefined => {
   let to = writeQuestion(scratch, question, HEADER_SIZE)
   if (name !== NO_NAME) writer.noteQuestion(name)
@@ -240,7 +247,7 @@ const write = (
   for (let section = 0; section < 3; section++) putU16(scratch, 6 + section * 2, keptIn(records, section))
   smallestTtl = 0x7fffffff
   const answersEnd = records.sectionEnd[Section.Answer]!
-  const negativeSeconds = meaning.kind === "negative" ? meaning.ttlSeconds : 0x7fffffff
+  const negativeSeconds = responseClass.kind === "negative" ? responseClass.ttlSeconds : 0x7fffffff
   for (let record = 0; record < records.count; record++) {
     if (records.isKept[record] === 0) continue
     // An answer that there is nothing is shown to live as long as it does, whatever MINIMUM is (RFC 2308 §5).

@@ -8,7 +8,7 @@ import { HEADER_SIZE, putU32, u16, u32 } from "./wire.ts"
  *
  * What cannot be read ends it: whoever reads the message next finds that out.
  */
-export const lessAge = (wire: Uint8Array, length: number, seconds: number): void => {
+export const subtractAge = (wire: Uint8Array, length: number, seconds: number): void => {
   let at = HEADER_SIZE
   for (let i = u16(wire, 4); i > 0 && at >= 0; i--) at = questionEnd(wire, at, length)
   for (let i = u16(wire, 6) + u16(wire, 8) + u16(wire, 10); i > 0 && at >= 0; i--) {

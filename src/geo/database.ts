@@ -6,10 +6,10 @@
  * database's own way to a record costs microseconds.
  */
 import { type CityResponse, Reader } from "maxmind"
-import { nowhere, type Place } from "./location.ts"
+import { type Location, unknownLocation } from "./location.ts"
 
 /** The fields that are looked at; any of them may be missing, or be something else. */
-interface PlaceRecord {
+interface LocationRecord {
   readonly country?: { readonly iso_code?: unknown }
   readonly continent?: { readonly code?: unknown }
   readonly location?: { readonly latitude?: unknown; readonly longitude?: unknown }
@@ -21,7 +21,7 @@ interface PlaceRecord {
 
 const ROWS = 4096
 /** Places that are held once, however many addresses are there. */
-const MAX_PLACES = 4096
+const MAX_LOCATIONS = 4096
 const MAX_PARTS = 2048
 /** Addresses that a database of the whole world has to say something of. */
 const WELL_KNOWN = ["8.8.8.8", "9.9.9.9", "193.0.0.1", "196.216.2.1", "200.160.0.8", "202.12.29.1"]
@@ -34,8 +34,8 @@ export class GeoDatabase {
   private readonly hasIPv6: boolean
   private readonly keys = new Uint32Array(ROWS * 4)
   private readonly families = new Uint8Array(ROWS)
-  private readonly found: Array<Place> = new Array<Place>(ROWS).fill(nowhere)
-  private readonly places = new Map<string, Place>()
+  private readonly found: Array<Location> = new Array<Location>(ROWS).fill(unknownLocation)
+  private readonly locations = new Map<string, Location>()
 
   /** Throws where the octets are no such database, or not all of it. */
   constructor(octets: Buffer) {
@@ -49,17 +49,17 @@ export class GeoDatabase {
   }
 
   /** Whether it says the continents of countries, and where on earth addresses are: told by some well-known ones. */
-  get tells(): { readonly countries: boolean; readonly continents: boolean; readonly spots: boolean } {
-    const places = WELL_KNOWN.map((address) => this.lookup(address))
+  get tells(): { readonly countries: boolean; readonly continents: boolean; readonly coordinates: boolean } {
+    const locations = WELL_KNOWN.map((address) => this.lookup(address))
     return {
-      countries: places.some(({ country }) => country !== ""),
-      continents: places.some(({ continent }) => continent !== ""),
-      spots: places.some(({ spot }) => spot !== undefined)
+      countries: locations.some(({ country }) => country !== ""),
+      continents: locations.some(({ continent }) => continent !== ""),
+      coordinates: locations.some(({ coordinates }) => coordinates !== undefined)
     }
   }
 
   /** @param words an address as `Peer.readWords` gives it */
-  placeOf(words: Uint32Array, isIPv4: boolean): Place {
+  locationOf(words: Uint32Array, isIPv4: boolean): Location {
     const row = rowOf(words, isIPv4)
     const at = row * 4
     const { keys } = this
@@ -71,34 +71,34 @@ export class GeoDatabase {
     ) {
       return this.found[row]!
     }
-    const place = isIPv4 || this.hasIPv6 ? this.lookup(formatWords(words, isIPv4)) : nowhere
+    const location = isIPv4 || this.hasIPv6 ? this.lookup(formatWords(words, isIPv4)) : unknownLocation
     this.families[row] = family
     keys.set(words, at)
-    this.found[row] = place
-    return place
+    this.found[row] = location
+    return location
   }
 
-  private lookup(address: string): Place {
+  private lookup(address: string): Location {
     const record = this.read(address)
-    if (record === null) return nowhere
+    if (record === null) return unknownLocation
     const country = code(record.country?.iso_code ?? record.country_code)
     const continent = code(record.continent?.code ?? record.continent_code)
     const latitude = degrees(record.location?.latitude ?? record.latitude)
     const longitude = degrees(record.location?.longitude ?? record.longitude)
     const key = `${country} ${continent} ${latitude} ${longitude}`
-    const known = this.places.get(key)
+    const known = this.locations.get(key)
     if (known !== undefined) return known
-    const spot = Number.isNaN(latitude) || Number.isNaN(longitude) ? undefined : { latitude, longitude }
-    const place: Place = { country, continent, spot }
-    if (this.places.size >= MAX_PLACES) this.places.clear()
-    this.places.set(key, place)
-    return place
+    const coordinates = Number.isNaN(latitude) || Number.isNaN(longitude) ? undefined : { latitude, longitude }
+    const location: Location = { country, continent, coordinates }
+    if (this.locations.size >= MAX_LOCATIONS) this.locations.clear()
+    this.locations.set(key, location)
+    return location
   }
 
   /** A record that cannot be read says nothing: the file was damaged where nothing was looked at before. */
-  private read(address: string): PlaceRecord | null {
+  private read(address: string): LocationRecord | null {
     try {
-      return this.reader.get(address) as PlaceRecord | null
+      return this.reader.get(address) as LocationRecord | null
     } catch {
       return null
     }

@@ -11,7 +11,7 @@ import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 import { withOpenFile } from "../io/bounded-file.ts"
 import { messageOf } from "../runtime/error-text.ts"
 import { GeoDatabase } from "./database.ts"
-import { nowhere, type Place } from "./location.ts"
+import { type Location, unknownLocation } from "./location.ts"
 
 const LOOK_EVERY = "2 seconds"
 /** The largest databases have some hundred MiB; a slow disk may take its time. */
@@ -25,7 +25,7 @@ export class Geography extends Context.Service<
      *
      * @param words the address as `Peer.readWords` gives it
      */
-    readonly placeOf: (words: Uint32Array, isIPv4: boolean) => Place
+    readonly locationOf: (words: Uint32Array, isIPv4: boolean) => Location
     /** Counts the databases that were taken: what was looked up in an earlier one is out of date. */
     readonly generation: () => number
     /** Looks at the file now. Done by itself every few seconds. */
@@ -34,7 +34,7 @@ export class Geography extends Context.Service<
 >()("strand/io/Geography") {
   /** Of nobody: for a server that asks for no place. */
   static readonly none: Layer.Layer<Geography> = Layer.succeed(Geography, {
-    placeOf: () => nowhere,
+    locationOf: () => unknownLocation,
     generation: () => 0,
     look: Effect.void
   })
@@ -48,27 +48,27 @@ export class Geography extends Context.Service<
     Layer.effect(
       Geography,
       Effect.gen(function* () {
-        const places = new Places(undefined)
-        const look = yield* followDatabase(file, needs, (memory) => Effect.sync(() => places.adopt(memory)))
+        const locations = new Locations(undefined)
+        const look = yield* followDatabase(file, needs, (memory) => Effect.sync(() => locations.adopt(memory)))
         return Geography.of({
-          placeOf: (words, isIPv4) => places.placeOf(words, isIPv4),
-          generation: () => places.generation,
+          locationOf: (words, isIPv4) => locations.locationOf(words, isIPv4),
+          generation: () => locations.generation,
           look
         })
       })
     )
 
   /** By a database that another thread follows. */
-  static readonly layerGiven = (places: Places): Layer.Layer<Geography> =>
+  static readonly layerGiven = (locations: Locations): Layer.Layer<Geography> =>
     Layer.succeed(Geography, {
-      placeOf: (words, isIPv4) => places.placeOf(words, isIPv4),
-      generation: () => places.generation,
+      locationOf: (words, isIPv4) => locations.locationOf(words, isIPv4),
+      generation: () => locations.generation,
       look: Effect.void
     })
 }
 
 /** The places of one thread, by the database that it was given last. */
-export class Places {
+export class Locations {
   /** Counts the databases that were given. */
   generation = 0
   private database: GeoDatabase | undefined
@@ -82,8 +82,8 @@ export class Places {
     this.generation++
   }
 
-  placeOf(words: Uint32Array, isIPv4: boolean): Place {
-    return this.database?.placeOf(words, isIPv4) ?? nowhere
+  locationOf(words: Uint32Array, isIPv4: boolean): Location {
+    return this.database?.locationOf(words, isIPv4) ?? unknownLocation
   }
 }
 
@@ -109,7 +109,7 @@ export const followDatabase = (
 /** What places are looked up for. */
 export interface Needs {
   readonly continents: boolean
-  readonly spots: boolean
+  readonly coordinates: boolean
 }
 
 class FollowedFile {
@@ -167,10 +167,10 @@ class FollowedFile {
     return Effect.matchEffect(adopted, {
       onSuccess: ({ database }) => {
         this.hasOne = true
-        const { continents, spots } = database.tells
+        const { continents, coordinates } = database.tells
         const missing = [
           ...(this.needs.continents && !continents ? ["continents: rules with continent: hold for nobody"] : []),
-          ...(this.needs.spots && !spots
+          ...(this.needs.coordinates && !coordinates
             ? ["coordinates: the policy geo goes by those that are written, or by speed"]
             : [])
         ]

@@ -6,8 +6,8 @@ import type { ListenAddress } from "../config/values.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 
 /** Which socket of the configuration it is: the place of its address there, protocol and address. */
-export const socketName = (place: number, protocol: "udp" | "tcp", { endpoint }: ListenAddress): string =>
-  `${place}/${protocol}://${formatEndpoint(endpoint)}`
+export const socketName = (index: number, protocol: "udp" | "tcp", { endpoint }: ListenAddress): string =>
+  `${index}/${protocol}://${formatEndpoint(endpoint)}`
 
 /** Takes the descriptor of a `socketName`; undefined where the thread binds that socket itself. */
 export const InheritedSockets: Context.Reference<(name: string) => number | undefined> = Context.Reference<

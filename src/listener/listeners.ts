@@ -4,7 +4,7 @@ import { Configuration } from "../config/configuration.ts"
 import type { ListenAddress } from "../config/values.ts"
 import type { BindTarget, DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
-import type { Turn } from "../runtime/loop-clock.ts"
+import type { LoopClock } from "../runtime/loop-clock.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import { InheritedSockets, SharesPorts, socketName } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
@@ -12,7 +12,14 @@ import { QueryFibers } from "./query-fibers.ts"
 import { listenTcp, TcpClients } from "./stream/tcp.ts"
 import { listenUdp } from "./udp.ts"
 
-type Requirements = Configuration | DatagramTransport | StreamTransport | QueryFibers | Counters | Turn | Scope.Scope
+type Requirements =
+  | Configuration
+  | DatagramTransport
+  | StreamTransport
+  | QueryFibers
+  | Counters
+  | LoopClock
+  | Scope.Scope
 
 /** How often the kernel is asked for a port that is free for both UDP and TCP. */
 const MAX_PORT_DRAWS = 16
@@ -20,7 +27,7 @@ const MAX_PORT_DRAWS = 16
 /** All sockets of one address. A port that the kernel draws (`:0`) for the first protocol is asked for by the next too. */
 const open = (
   address: ListenAddress,
-  place: number,
+  index: number,
   tcpClients: TcpClients,
   draws: number
 ): Effect.Effect<ReadonlyArray<Listening>, SocketError, Requirements> =>
@@ -35,7 +42,7 @@ const open = (
         const local: BindTarget = {
           address: endpoint.address,
           port: opened[0]?.endpoint.port ?? endpoint.port,
-          fd: inherit(socketName(place, protocol, address)),
+          fd: inherit(socketName(index, protocol, address)),
           isShared
         }
         opened.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))
@@ -48,7 +55,7 @@ const open = (
     )
   }).pipe(
     Effect.catchTag("SocketError", (error) =>
-      address.endpoint.port === 0 && draws > 1 ? open(address, place, tcpClients, draws - 1) : Effect.fail(error)
+      address.endpoint.port === 0 && draws > 1 ? open(address, index, tcpClients, draws - 1) : Effect.fail(error)
     )
   )
 
@@ -60,8 +67,8 @@ export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listenin
       const fibers = yield* QueryFibers
       const listening: Array<Listening> = []
       const tcpClients = new TcpClients()
-      for (const [place, address] of config.listen.entries()) {
-        listening.push(...(yield* open(address, place, tcpClients, MAX_PORT_DRAWS)))
+      for (const [index, address] of config.listen.entries()) {
+        listening.push(...(yield* open(address, index, tcpClients, MAX_PORT_DRAWS)))
       }
       // Registered last, so that it runs first: no more queries come in, those under way are answered, and only then
       // the sockets close.

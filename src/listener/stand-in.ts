@@ -5,7 +5,7 @@ import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { BindTarget, DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
-import type { Turn } from "../runtime/loop-clock.ts"
+import type { LoopClock } from "../runtime/loop-clock.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import { socketName } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
@@ -13,7 +13,7 @@ import { QueryFibers } from "./query-fibers.ts"
 import { listenTcp, TcpClients } from "./stream/tcp.ts"
 import { listenUdp } from "./udp.ts"
 
-type Requirements = Configuration | DatagramTransport | StreamTransport | QueryFibers | Counters | Turn
+type Requirements = Configuration | DatagramTransport | StreamTransport | QueryFibers | Counters | LoopClock
 
 /** Beyond a query's deadline: its answer has left by then. */
 const LAST_ANSWERS_MS = 1_000
@@ -68,9 +68,9 @@ export class StandIn extends Context.Service<
         const tcpClients = new TcpClients()
         const opening = Effect.gen(function* () {
           const listening: Array<Listening> = []
-          for (const [place, address] of config.listen.entries()) {
+          for (const [index, address] of config.listen.entries()) {
             for (const protocol of address.protocols) {
-              const fd = byName.get(socketName(place, protocol, address))
+              const fd = byName.get(socketName(index, protocol, address))
               if (fd === undefined) continue
               const local: BindTarget = { ...address.endpoint, fd }
               listening.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))

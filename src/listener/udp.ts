@@ -126,13 +126,13 @@ class UdpReplyPath implements ReplyPath {
   drop(): void {}
 }
 
-const nowhere: Peer = { address: "", port: 0, readWords: () => false }
+const unknownLocation: Peer = { address: "", port: 0, readWords: () => false }
 
 /** What a packet holds before its first datagram. */
 const nothing: Datagram = {
   payload: new Uint8Array(0),
   length: 0,
   isTruncated: false,
-  peer: nowhere,
-  keepPath: () => ({ peer: nowhere })
+  peer: unknownLocation,
+  keepPath: () => ({ peer: unknownLocation })
 }

@@ -9,7 +9,7 @@ import type { SubnetPrefixes } from "../config/client-subnet.ts"
 import { viewBy } from "../config/routes.ts"
 import type { Settings } from "../config/schema.ts"
 import { readNetwork } from "../config/values.ts"
-import type { Origin } from "../dns/client-context.ts"
+import type { ClientContext } from "../dns/client-context.ts"
 import type { Query } from "../dns/query.ts"
 import {
   ALONE,
@@ -23,7 +23,7 @@ import {
 } from "../dns/subnet.ts"
 import { type Peer, TextPeer } from "../io/peer.ts"
 import { makeAcl } from "./acl.ts"
-import type { Locator } from "./client-subnet.ts"
+import type { ClientSubnetReader } from "./client-subnet.ts"
 import { COMMON_VIEW } from "./router.ts"
 
 /** Of these addresses nobody elsewhere can tell where they are, and nobody has to know them (RFC 7871 §11.1, RFC 6890). */
@@ -46,21 +46,22 @@ const NOT_PUBLIC = [
 
 interface Asked {
   readonly ecs: SubnetPrefixes | undefined
-  readonly wantsSpot: boolean
+  readonly wantsCoordinates: boolean
 }
 
 /** What says the origin of a query that goes to the upstreams of a view. */
-export const makeOrigin = (
+export const makeClientContext = (
   { groups, rules, upstreamPolicy }: Pick<Settings, "groups" | "rules" | "upstreamPolicy">,
-  locator: Locator
-): ((query: Query, client: Peer, view: number) => Origin | undefined) => {
+  clientSubnet: ClientSubnetReader
+): ((query: Query, client: Peer, view: number) => ClientContext | undefined) => {
   const asking = new Map<number, Asked>()
-  if (upstreamPolicy === "geo") asking.set(COMMON_VIEW, { ecs: undefined, wantsSpot: true })
-  for (const { view, policy } of groups) if (policy === "geo") asking.set(view, { ecs: undefined, wantsSpot: true })
+  if (upstreamPolicy === "geo") asking.set(COMMON_VIEW, { ecs: undefined, wantsCoordinates: true })
+  for (const { view, policy } of groups)
+    if (policy === "geo") asking.set(view, { ecs: undefined, wantsCoordinates: true })
   for (const rule of rules) {
     const group = groups.find(({ name }) => name === rule.group)
     if (rule.ecs === undefined || group === undefined) continue
-    asking.set(viewBy(rule, group), { ecs: rule.ecs, wantsSpot: group.policy === "geo" })
+    asking.set(viewBy(rule, group), { ecs: rule.ecs, wantsCoordinates: group.policy === "geo" })
   }
   if (asking.size === 0) return () => undefined
 
@@ -69,8 +70,8 @@ export const makeOrigin = (
   const address = new WordsPeer(words)
 
   const subnetFor = (query: Query, client: Peer, { ipv4, ipv6 }: SubnetPrefixes): Subnet => {
-    const told = locator.told(query, client)
-    if (told !== undefined) locator.tellBack(query)
+    const told = clientSubnet.told(query, client)
+    if (told !== undefined) clientSubnet.tellBack(query)
     if (told === OPTED_OUT) return OPTED_OUT
     address.isIPv4 = told === undefined ? client.readWords(words) : readSubnetWords(told, words)
     if (isPrivate(address)) return NOWHERE
@@ -86,7 +87,7 @@ export const makeOrigin = (
     if (asked === undefined) return undefined
     return {
       subnet: asked.ecs === undefined ? undefined : subnetFor(query, client, asked.ecs),
-      spot: asked.wantsSpot ? locator.placeOf(query, client).spot : undefined
+      coordinates: asked.wantsCoordinates ? clientSubnet.locationOf(query, client).coordinates : undefined
     }
   }
 }

@@ -19,19 +19,19 @@ import {
 } from "../dns/subnet.ts"
 import { copyOf, u16 } from "../dns/wire.ts"
 import type { Geography } from "../geo/geography.ts"
-import type { Place } from "../geo/location.ts"
+import type { Location } from "../geo/location.ts"
 import type { Peer } from "../io/peer.ts"
 import { makeAcl } from "./acl.ts"
 
-export class Locator {
+export class ClientSubnetReader {
   private readonly mayTell: (peer: Peer) => boolean
   private readonly geography: Geography["Service"]
-  private readonly isByPlace: boolean
+  private readonly isByLocation: boolean
   private readonly words = new Uint32Array(4)
 
   /** @param isByPlace whether answers depend on where clients are */
-  constructor(trusted: ReadonlyArray<IpNetwork.IpNetwork>, geography: Geography["Service"], isByPlace: boolean) {
-    this.isByPlace = isByPlace
+  constructor(trusted: ReadonlyArray<IpNetwork.IpNetwork>, geography: Geography["Service"], isByLocation: boolean) {
+    this.isByLocation = isByLocation
     this.mayTell = makeAcl(trusted)
     this.geography = geography
   }
@@ -52,7 +52,7 @@ export class Locator {
    * named: else whoever forwards for many would give it to all of them (RFC 7871 §7.2.1).
    */
   note(query: Query, client: Peer): void {
-    if (!this.isByPlace || this.told(query, client) === undefined) return
+    if (!this.isByLocation || this.told(query, client) === undefined) return
     this.tellBack(query)
     query.leastScope = SCOPE_OF_SOURCE
   }
@@ -63,10 +63,10 @@ export class Locator {
     query.subnetOption = copyOf(query.wire, at, at + u16(query.wire, at - 2))
   }
 
-  placeOf(query: Query, client: Peer): Place {
+  locationOf(query: Query, client: Peer): Location {
     const told = this.told(query, client)
     const isIPv4 =
       told === undefined || told === OPTED_OUT ? client.readWords(this.words) : readSubnetWords(told, this.words)
-    return this.geography.placeOf(this.words, isIPv4)
+    return this.geography.locationOf(this.words, isIPv4)
   }
 }

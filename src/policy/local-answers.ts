@@ -21,7 +21,7 @@ import type { AnswerMessage } from "../dns/reply.ts"
 import { ancestorsOf, NameMap, Suffixes } from "../dns/suffixes.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
-import { makeMatch, narrowness, type PlaceOf, type Router } from "./router.ts"
+import { type LocationOf, makeMatch, narrowness, type Router } from "./router.ts"
 
 type IsFor = (query: Query, client: Peer) => boolean
 
@@ -48,11 +48,11 @@ export type FindOwn = (query: Query, client: Peer) => AnswerMessage | undefined
 /** What looks among the local answers; undefined where there are none. */
 export const makeLocalAnswers = (
   answers: ReadonlyArray<LocalAnswer>,
-  placeOf: PlaceOf,
+  locationOf: LocationOf,
   { suffixLengthOf }: Pick<Router, "suffixLengthOf">
 ): FindOwn | undefined => {
   if (answers.length === 0) return undefined
-  const nodes = nodesOf(answers, placeOf)
+  const nodes = nodesOf(answers, locationOf)
   const hasWildcards = answers.some(({ name }) => isWildcard(name))
   const own = new OwnAnswer()
   const suffixes = new Suffixes()
@@ -88,7 +88,7 @@ export const makeLocalAnswers = (
 }
 
 /** Whether what is answered depends on where clients are. */
-export const answerByPlace = (answers: ReadonlyArray<LocalAnswer>): boolean => answers.some(asksForPlace)
+export const answerByLocation = (answers: ReadonlyArray<LocalAnswer>): boolean => answers.some(asksForPlace)
 
 const variantFor = (variants: ReadonlyArray<Variant> | undefined, query: Query, client: Peer): Variant | undefined => {
   if (variants === undefined) return undefined
@@ -106,7 +106,7 @@ const isWildcard = (name: Uint8Array): boolean => name[0] === 1 && name[1] === 0
 const NONE: ReadonlyArray<Variant> = []
 
 /** All names that there are by the answers: their own and those above. */
-const nodesOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): NameMap<Node> => {
+const nodesOf = (answers: ReadonlyArray<LocalAnswer>, locationOf: LocationOf): NameMap<Node> => {
   const nodes = new NameMap<Node>()
   const conditions = new Map<Node, Set<string>>()
   const nodeOf = (name: Uint8Array): Node => {
@@ -122,12 +122,12 @@ const nodesOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): NameMap
     const byConditions = grouped(ofName, conditionsKey)
     const variants = [...byConditions.values()]
       .sort(([a], [b]) => narrowness(b!) - narrowness(a!))
-      .map((records) => variantOf(records, placeOf))
+      .map((records) => variantOf(records, locationOf))
     const ancestors = ancestorsOf(name)
     nodeOf(name).variants = variants
     if (isWildcard(name)) nodeOf(ancestors[0]!).wildcard = variants
     for (const [key, [answer]] of byConditions) {
-      const isFor = makeMatch(answer!, placeOf)
+      const isFor = makeMatch(answer!, locationOf)
       for (const each of [name, ...ancestors]) {
         const node = nodeOf(each)
         const known = conditions.get(node)!
@@ -139,13 +139,13 @@ const nodesOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): NameMap
   return nodes
 }
 
-const variantOf = (answers: ReadonlyArray<LocalAnswer>, placeOf: PlaceOf): Variant => {
+const variantOf = (answers: ReadonlyArray<LocalAnswer>, locationOf: LocationOf): Variant => {
   const byType = new Map(
     [...grouped(answers, ({ type }) => type)].map(([type, ofType]) => [type, ownRecords(ofType)] as const)
   )
   const [first] = byType.values()
   return {
-    isFor: makeMatch(answers[0]!, placeOf),
+    isFor: makeMatch(answers[0]!, locationOf),
     byType,
     // Those of one type are as good an answer to ANY as all (RFC 8482 §4.1).
     all: byType.size === 1 || sizeOf(answers) > MAX_RECORDS_SIZE ? first! : ownRecords(answers),

@@ -14,7 +14,7 @@ import { sameName } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"
 import { NameMap, Suffixes } from "../dns/suffixes.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
-import { nowhere, type Place } from "../geo/location.ts"
+import { type Location, unknownLocation } from "../geo/location.ts"
 import type { Peer } from "../io/peer.ts"
 import { makeAcl } from "./acl.ts"
 
@@ -29,7 +29,7 @@ interface Route {
 export const COMMON_VIEW = 0
 
 /** Where those who ask are. */
-export type PlaceOf = (query: Query, client: Peer) => Place
+export type LocationOf = (query: Query, client: Peer) => Location
 
 export interface Router {
   /** The view of a query by its name and its client. */
@@ -49,7 +49,7 @@ export interface Router {
 export const makeRouter = (
   groups: ReadonlyArray<Group>,
   rules: ReadonlyArray<Rule>,
-  placeOf: PlaceOf = () => nowhere
+  locationOf: LocationOf = () => unknownLocation
 ): Router => {
   if (rules.length === 0) return { viewOf: () => COMMON_VIEW, suffixLengthOf: () => 0 }
   const byName = new Map(groups.map((group) => [group.name, group] as const))
@@ -61,7 +61,7 @@ export const makeRouter = (
     const route: Route = {
       suffix,
       except,
-      mayUse: makeMatch(rule, placeOf),
+      mayUse: makeMatch(rule, locationOf),
       view: group === undefined ? COMMON_VIEW : viewBy(rule, group)
     }
     const same = routes.get(suffix)
@@ -93,14 +93,17 @@ export const narrowness = ({ client, countries, continents }: Conditions): numbe
   ((client?.prefixLength ?? -1) + 1) * 4 + (countries.length > 0 ? 2 : 0) + (continents.length > 0 ? 1 : 0)
 
 /** A test of whom the conditions mean. */
-export const makeMatch = (conditions: Conditions, placeOf: PlaceOf): ((query: Query, client: Peer) => boolean) => {
+export const makeMatch = (
+  conditions: Conditions,
+  locationOf: LocationOf
+): ((query: Query, client: Peer) => boolean) => {
   const isIn = conditions.client === undefined ? () => true : makeAcl([conditions.client])
   if (!asksForPlace(conditions)) return (_query, client) => isIn(client)
   const countries = new Set(conditions.countries)
   const continents = new Set(conditions.continents)
   return (query, client) => {
     if (!isIn(client)) return false
-    const { country, continent } = placeOf(query, client)
+    const { country, continent } = locationOf(query, client)
     return (countries.size === 0 || countries.has(country)) && (continents.size === 0 || continents.has(continent))
   }
 }

@@ -77,16 +77,17 @@ class Endings {
   private readonly seen = new Uint8Array(256)
 
   add(name: Uint8Array): void {
-    this.seen[placeOf(name, name.length)] = 1
+    this.seen[endingOf(name, name.length)] = 1
   }
 
   /** @param end where the name ends */
   mayEnd(wire: Uint8Array, end: number): boolean {
-    return this.seen[placeOf(wire, end)] === 1
+    return this.seen[endingOf(wire, end)] === 1
   }
 }
 
-const placeOf = (wire: Uint8Array, end: number): number => Math.imul(u32(wire, end - 5) | 0x20202020, 0x9e3779b1) >>> 24
+const endingOf = (wire: Uint8Array, end: number): number =>
+  Math.imul(u32(wire, end - 5) | 0x20202020, 0x9e3779b1) >>> 24
 
 const LOCALHOST = parseName("localhost")!
 const LOOPBACK_REVERSE = parseName("1.0.0.127.in-addr.arpa")!

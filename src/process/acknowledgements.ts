@@ -10,7 +10,7 @@ interface Expected {
   readonly kind: Acknowledgement["kind"]
   readonly missing: Set<number>
   refusal: string | undefined
-  readonly heard: Deferred.Deferred<string | undefined>
+  readonly answered: Deferred.Deferred<string | undefined>
 }
 
 /** One change is waited for at a time: what answers another one is too late to matter. */
@@ -28,11 +28,11 @@ export class Acknowledgements {
       kind,
       missing: new Set(workers),
       refusal: undefined,
-      heard: Deferred.makeUnsafe()
+      answered: Deferred.makeUnsafe()
     }
     this.expected = expected
     this.conclude(expected)
-    return Deferred.await(expected.heard).pipe(
+    return Deferred.await(expected.answered).pipe(
       Effect.timeoutOrElse({
         duration: ACKNOWLEDGE_MS,
         orElse: () => Effect.succeed(`worker ${[...expected.missing].join(", ")} did not answer in time`)
@@ -40,13 +40,13 @@ export class Acknowledgements {
     )
   }
 
-  hear(worker: number, message: Acknowledgement): void {
+  receive(worker: number, message: Acknowledgement): void {
     if (this.expected?.id !== message.id || this.expected.kind !== message.kind) return
     this.answer(this.expected, worker, message.kind === "prepared" ? message.refusal : undefined)
   }
 
   /** The worker's thread has ended: it answers nothing more. */
-  lost(worker: number): void {
+  workerEnded(worker: number): void {
     if (this.expected !== undefined) this.answer(this.expected, worker, `worker ${worker} ended`)
   }
 
@@ -58,6 +58,7 @@ export class Acknowledgements {
 
   private conclude(expected: Expected): void {
     const isRefused = expected.kind === "prepared" && expected.refusal !== undefined
-    if (expected.missing.size === 0 || isRefused) Deferred.doneUnsafe(expected.heard, Effect.succeed(expected.refusal))
+    if (expected.missing.size === 0 || isRefused)
+      Deferred.doneUnsafe(expected.answered, Effect.succeed(expected.refusal))
   }
 }

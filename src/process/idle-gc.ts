@@ -29,7 +29,7 @@ const collector = Effect.sync((): Collect => {
   return runInNewContext("gc")
 })
 
-export const layerCollection: Layer.Layer<never, never, Counters | QueryFibers> = Layer.effectDiscard(
+export const layerIdleGc: Layer.Layer<never, never, Counters | QueryFibers> = Layer.effectDiscard(
   Effect.gen(function* () {
     const counters = yield* Counters
     const fibers = yield* QueryFibers

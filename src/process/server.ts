@@ -11,7 +11,7 @@ import { layerSharedTier } from "../cache/shared/shared-tier-layer.ts"
 import { Configuration } from "../config/configuration.ts"
 import { LiveUpstreams } from "../config/live-upstreams.ts"
 import type { Settings } from "../config/schema.ts"
-import { Geography, type Needs, type Places } from "../geo/geography.ts"
+import { Geography, type Locations, type Needs } from "../geo/geography.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
 import { Listeners } from "../listener/listeners.ts"
@@ -20,7 +20,7 @@ import { StandIn } from "../listener/stand-in.ts"
 import { Coalescer } from "../query/exchange/coalescer.ts"
 import { makeSharedCacheLookup } from "../query/exchange/shared-cache-lookup.ts"
 import { Pipeline } from "../query/pipeline.ts"
-import { Turn } from "../runtime/loop-clock.ts"
+import { LoopClock } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { layerEventLog } from "../telemetry/event-log.ts"
@@ -31,7 +31,7 @@ import { layerTracer } from "../telemetry/tracer.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { slotsFor } from "../upstream/health/shared-state.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
-import { layerCollection } from "./idle-gc.ts"
+import { layerIdleGc } from "./idle-gc.ts"
 
 /** An option from the range for local use (RFC 6891 §9) with a number of this process. */
 const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: randomBytes(8) }))
@@ -39,7 +39,7 @@ const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: ra
 const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.provide(layerTracer))
 
 /** Places that another thread gives this one; undefined where it follows the database itself. */
-export const GivenPlaces: Context.Reference<Places | undefined> = Context.Reference<Places | undefined>(
+export const GivenLocations: Context.Reference<Locations | undefined> = Context.Reference<Locations | undefined>(
   "strand/process/GivenPlaces",
   { defaultValue: () => undefined }
 )
@@ -47,14 +47,14 @@ export const GivenPlaces: Context.Reference<Places | undefined> = Context.Refere
 /** What the configuration asks places for. */
 export const placesNeeded = ({ groups, localAnswers, rules, upstreamPolicy }: Settings): Needs => ({
   continents: [...rules, ...localAnswers].some((rule) => rule.continents.length > 0),
-  spots: upstreamPolicy === "geo" || groups.some(({ policy }) => policy === "geo")
+  coordinates: upstreamPolicy === "geo" || groups.some(({ policy }) => policy === "geo")
 })
 
 /** Places, where the configuration names a database of them. */
 const geography = Layer.unwrap(
   Effect.gen(function* () {
     const config = yield* Configuration
-    const given = yield* GivenPlaces
+    const given = yield* GivenLocations
     if (config.geoDatabase === undefined) return Geography.none
     return given === undefined
       ? Geography.layerOf(config.geoDatabase, placesNeeded(config))
@@ -75,7 +75,7 @@ export const serverLayer: Layer.Layer<
   Listeners | StandIn,
   SocketError,
   Configuration | DatagramTransport | StreamTransport | Shared
-> = Layer.mergeAll(Listeners.layer, StandIn.layer, layerCollection).pipe(
+> = Layer.mergeAll(Listeners.layer, StandIn.layer, layerIdleGc).pipe(
   Layer.provide(QueryFibers.layer),
   Layer.provide(Pipeline.layer),
   Layer.provide(Coalescer.layer(makeSharedCacheLookup)),
@@ -83,7 +83,7 @@ export const serverLayer: Layer.Layer<
   Layer.provide(ResolverPool.layer),
   Layer.provide(telemetry),
   Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark, geography)),
-  Layer.provide(Turn.layer),
+  Layer.provide(LoopClock.layer),
   Layer.provide(Layer.mergeAll(layerEventLog, layerIncidents))
 )
 

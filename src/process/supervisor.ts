@@ -18,7 +18,7 @@ import { slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
 import { LogOutput } from "./logging/logging.ts"
 import type { WrittenServers } from "./reload/system-resolvers.ts"
 import { placesNeeded } from "./server.ts"
-import { type ChangeRefused, Changes } from "./two-phase-commit.ts"
+import { type ChangeRefused, TwoPhaseCommit } from "./two-phase-commit.ts"
 import { bindListeningSockets } from "./worker/listening-sockets.ts"
 import type { ListeningAt, SharedMemory, WorkerData } from "./worker/protocol.ts"
 import { StandIns } from "./worker/stand-ins.ts"
@@ -67,7 +67,7 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
         counters: counterMemory(rows, slotsFor(settings)),
         latencies: latencyMemory(rows),
         upstreams: upstreamMemory(slotsFor(settings)),
-        pulses: new SharedArrayBuffer(settings.workers * Int32Array.BYTES_PER_ELEMENT)
+        heartbeats: new SharedArrayBuffer(settings.workers * Int32Array.BYTES_PER_ELEMENT)
       }
       return Layer.effect(Supervisor, supervise(loaded, memory)).pipe(
         Layer.provideMerge(AnswerCache.layerOver(memory.answers, rows)),
@@ -95,16 +95,16 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     let written = loaded.written
     /** What all threads have adopted; in the middle of a change the supervisor's own cache is ahead of it. */
     let answers = memory.answers
-    let places: SharedArrayBuffer | undefined
+    let locations: SharedArrayBuffer | undefined
     let servers: WrittenServers | undefined
     /** Workers whose thread ended while a change was under way. */
     const lost = new Set<number>()
     const slots: Array<WorkerSlot> = []
-    const changes = new Changes(
+    const commits = new TwoPhaseCommit(
       () => slots,
       () => [
         { kind: "adopt-cache", memory: answers },
-        ...(places === undefined ? [] : [{ kind: "adopt-places", memory: places } as const]),
+        ...(locations === undefined ? [] : [{ kind: "adopt-locations", memory: locations } as const]),
         ...(servers === undefined ? [] : [{ kind: "adopt-upstreams", servers } as const]),
         { kind: "forget-failures" }
       ]
@@ -118,47 +118,47 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       const slot: WorkerSlot = new WorkerSlot({
         number,
         dataFor: (): Omit<WorkerData, "descriptors"> => {
-          bornWith = changes.made
+          bornWith = commits.generation
           return {
             number,
             workers: settings.workers,
             settings: written,
-            places,
+            locations,
             memory: { ...memory, answers },
             sockets: sockets?.[number - 1]?.duplicate() ?? []
           }
         },
-        pulses: new Int32Array(memory.pulses),
+        heartbeats: new Int32Array(memory.heartbeats),
         closeDescriptor: (fd) => libc?.close(fd),
         onEnd: () =>
           Effect.suspend(() => {
             cache.recover(number)
             counters.add("workers.ended")
             lost.add(number)
-            changes.lost(number)
+            commits.workerEnded(number)
             return standIns.leave(number)
           }),
         onSuspicion: (isSuspect) => (isSuspect ? standIns.leave(number) : standIns.return(number)),
-        onReady: () => Effect.andThen(changes.catchUp(slot, bornWith), standIns.return(number)),
-        onAcknowledged: (message) => changes.hear(number, message),
+        onReady: () => Effect.andThen(commits.catchUp(slot, bornWith), standIns.return(number)),
+        onAcknowledged: (message) => commits.receive(number, message),
         onLog: log.write
       })
       slots.push(slot)
     }
     if (settings.geoDatabase !== undefined) {
       yield* followDatabase(settings.geoDatabase, placesNeeded(settings), (read) =>
-        changes.alongNoOther(
-          changes.make(
-            { kind: "adopt-places", memory: read },
+        commits.exclusively(
+          commits.apply(
+            { kind: "adopt-locations", memory: read },
             Effect.sync(() => {
-              places = read
+              locations = read
             })
           )
         )
       )
     }
     const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
-      changes.alongNoOther(changes.make({ kind: "forget-failures" }, flush))
+      commits.exclusively(commits.apply({ kind: "forget-failures" }, flush))
 
     // Without sockets of the supervisor's, a port that the kernel draws for the first thread is asked for by the others.
     const [first, ...others] = slots
@@ -189,25 +189,25 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       flushTree: (name) => forgetting(cache.flushTree(name)),
       flushAll: forgetting(cache.flushAll),
       adoptUpstreams: (adopted) =>
-        changes.alongNoOther(
+        commits.exclusively(
           Effect.gen(function* () {
             const own = Effect.sync(() => {
               servers = adopted
               written = { ...written, ...adopted }
             })
-            yield* changes.make({ kind: "adopt-upstreams", servers: adopted }, own)
+            yield* commits.apply({ kind: "adopt-upstreams", servers: adopted }, own)
             yield* cache.flushAll
           })
         ),
       resizeCache: (octets) =>
-        changes.alongNoOther(
+        commits.exclusively(
           Effect.gen(function* () {
             lost.clear()
             const moved = yield* cache.resize(octets)
             const adopted = Effect.sync(() => {
               answers = moved
             })
-            yield* Effect.onError(changes.make({ kind: "adopt-cache", memory: moved }, adopted), () =>
+            yield* Effect.onError(commits.apply({ kind: "adopt-cache", memory: moved }, adopted), () =>
               Effect.sync(() => {
                 cache.adopt(answers)
                 for (const number of lost) cache.recover(number)

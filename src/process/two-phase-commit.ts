@@ -13,46 +13,46 @@ import type { WorkerSlot } from "./worker/worker-slot.ts"
 export class ChangeRefused extends Schema.TaggedError<ChangeRefused>()("ChangeRefused", { message: Schema.String }) {}
 
 /** A thread, and not the one that takes its place. */
-interface Life {
+interface ThreadId {
   readonly slot: WorkerSlot
   readonly replacements: number
 }
 
-export class Changes {
+export class TwoPhaseCommit {
   private readonly acknowledgements = new Acknowledgements()
   private readonly alone = Semaphore.makeUnsafe(1)
   private readonly slots: () => ReadonlyArray<WorkerSlot>
-  private readonly present: () => ReadonlyArray<Change>
+  private readonly currentState: () => ReadonlyArray<Change>
   private lastId = 0
-  /** Counts the changes that were made. */
-  private generation = 0
+  /** Counts the changes that were committed. */
+  private committed = 0
 
-  /** @param present what makes a thread that has missed changes like the others */
-  constructor(slots: () => ReadonlyArray<WorkerSlot>, present: () => ReadonlyArray<Change>) {
+  /** @param currentState what makes a thread that has missed changes like the others */
+  constructor(slots: () => ReadonlyArray<WorkerSlot>, currentState: () => ReadonlyArray<Change>) {
     this.slots = slots
-    this.present = present
+    this.currentState = currentState
   }
 
-  /** How many changes a thread that is born now is born with: for `catchUp`, when it is ready. */
-  get made(): number {
-    return this.generation
+  /** The changes that a thread born now is born with, as a number: for `catchUp`, when it is ready. */
+  get generation(): number {
+    return this.committed
   }
 
   /** Tells a thread that has become ready what has changed since it was born. */
   catchUp(slot: WorkerSlot, bornWith: number): Effect.Effect<void> {
-    return bornWith === this.generation ? Effect.void : this.bringUpToDate(slot)
+    return bornWith === this.committed ? Effect.void : this.bringUpToDate(slot)
   }
 
-  hear(worker: number, message: Acknowledgement): void {
-    this.acknowledgements.hear(worker, message)
+  receive(worker: number, message: Acknowledgement): void {
+    this.acknowledgements.receive(worker, message)
   }
 
-  lost(worker: number): void {
-    this.acknowledgements.lost(worker)
+  workerEnded(worker: number): void {
+    this.acknowledgements.workerEnded(worker)
   }
 
   /** Runs `effect` while no other change is under way. */
-  alongNoOther<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+  exclusively<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return this.alone.withPermits(1)(effect)
   }
 
@@ -61,29 +61,29 @@ export class Changes {
    *
    * @param own the supervisor's own part, done when all threads have agreed
    */
-  make<A>(change: Change, own: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> {
+  apply<A>(change: Change, own: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> {
     return Effect.gen({ self: this }, function* () {
-      const told = this.ready().map((slot): Life => ({ slot, replacements: slot.replacements }))
-      const numbers = told.map(({ slot }) => slot.number)
+      const asked = this.ready().map((slot): ThreadId => ({ slot, replacements: slot.replacements }))
+      const numbers = asked.map(({ slot }) => slot.number)
       const id = ++this.lastId
       const prepared = this.acknowledgements.expect(id, "prepared", numbers)
-      yield* Effect.forEach(told, ({ slot }) => slot.send({ kind: "prepare", id, change }), { discard: true })
+      yield* Effect.forEach(asked, ({ slot }) => slot.send({ kind: "prepare", id, change }), { discard: true })
       const refusal = yield* prepared
       if (refusal !== undefined) {
-        yield* Effect.forEach(told, ({ slot }) => slot.send({ kind: "abandon", id }), { discard: true })
+        yield* Effect.forEach(asked, ({ slot }) => slot.send({ kind: "abandon", id }), { discard: true })
         return yield* new ChangeRefused({ message: refusal })
       }
-      return yield* Effect.uninterruptible(Effect.tap(own, () => this.commit(id, told, numbers)))
+      return yield* Effect.uninterruptible(Effect.tap(own, () => this.commit(id, asked, numbers)))
     })
   }
 
   /** One that dies now is born again with the change. */
-  private commit(id: number, told: ReadonlyArray<Life>, numbers: ReadonlyArray<number>): Effect.Effect<void> {
+  private commit(id: number, asked: ReadonlyArray<ThreadId>, numbers: ReadonlyArray<number>): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
-      this.generation++
+      this.committed++
       const committed = this.acknowledgements.expect(id, "committed", numbers)
       for (const slot of this.ready()) {
-        const hasPrepared = told.some((life) => life.slot === slot && life.replacements === slot.replacements)
+        const hasPrepared = asked.some((thread) => thread.slot === slot && thread.replacements === slot.replacements)
         yield* hasPrepared ? slot.send({ kind: "commit", id }) : this.bringUpToDate(slot)
       }
       yield* committed
@@ -96,7 +96,7 @@ export class Changes {
 
   private bringUpToDate(slot: WorkerSlot): Effect.Effect<void> {
     return Effect.forEach(
-      this.present(),
+      this.currentState(),
       (change) => {
         const id = ++this.lastId
         return Effect.andThen(slot.send({ kind: "prepare", id, change }), slot.send({ kind: "commit", id }))

@@ -11,7 +11,7 @@ import { formatQuestion, type Question } from "../dns/question.ts"
 import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
-import type { Turn } from "../runtime/loop-clock.ts"
+import type { LoopClock } from "../runtime/loop-clock.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { FailureLog } from "../telemetry/failure-log.ts"
 import type { Latencies } from "../telemetry/latencies.ts"
@@ -37,7 +37,7 @@ export interface PendingQueryTools {
   readonly counters: Counters["Service"]
   readonly latencies: Latencies["Service"]
   readonly traces: Traces["Service"]
-  readonly turn: Turn["Service"]
+  readonly clock: LoopClock["Service"]
   readonly log: FailureLog["Service"]
   readonly serveStale: ServeStale
   readonly refresher: Refresher
@@ -82,7 +82,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     this.isPicked = isPicked
     this.hasStale = hasStale
     this.question = question
-    this.record = newRecord(path, this.question, startedMs, isPicked ? tools.turn.preciseMs() : startedMs, "miss")
+    this.record = newRecord(path, this.question, startedMs, isPicked ? tools.clock.preciseMs() : startedMs, "miss")
   }
 
   /**
@@ -119,7 +119,7 @@ export class PendingQuery extends Follower implements PermitHolder {
   private enqueue(): Effect.Effect<unknown> {
     return Effect.matchCauseEffect(this.tools.admission.enqueue(this, this.patienceMs), {
       onSuccess: () => {
-        this.record.admittedMs = this.tools.turn.nowMs()
+        this.record.admittedMs = this.tools.clock.nowMs()
         return this.awaitExchange()
       },
       onFailure: (cause) => this.answerFailure(cause)
@@ -136,7 +136,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     const wait = Effect.callback<Answer, ResolveError | Shed>((resume) => {
       this.resume = resume
       const { tools, record } = this
-      tools.coalescer.join(this, this.patienceMs - (tools.turn.nowMs() - record.startedMs))
+      tools.coalescer.join(this, this.patienceMs - (tools.clock.nowMs() - record.startedMs))
     })
     return Effect.flatMap(Effect.exit(Effect.interruptible(wait)), (outcome) => this.conclude(outcome))
   }
@@ -178,7 +178,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     if (extendedError === undefined) sendAnswer(this.path, this.asked, fresh)
     else sendExplainedAnswer(this.path, this.asked, fresh, extendedError)
     record.rcode = u16(wire, 2) & 0xf
-    record.endedMs = this.isPicked ? tools.turn.preciseMs() : tools.turn.nowMs()
+    record.endedMs = this.isPicked ? tools.clock.preciseMs() : tools.clock.nowMs()
     tools.latencies.record("miss", record.endedMs - record.startedMs, 1)
     tools.traces.finish(record, this.isPicked)
     return Effect.void
@@ -200,7 +200,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     sendStaleAnswer(this.path, this.asked, found)
     record.cache = "stale"
     record.rcode = u16(found.wire, 2) & 0xf
-    record.endedMs = tools.turn.preciseMs()
+    record.endedMs = tools.clock.preciseMs()
     tools.traces.finish(record, this.isPicked)
     return true
   }
@@ -226,7 +226,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     sendError(this.path, this.asked, Rcode.ServFail, reason)
     record.rcode = Rcode.ServFail
     record.error = detail
-    record.endedMs = tools.turn.preciseMs()
+    record.endedMs = tools.clock.preciseMs()
     tools.traces.finish(record, this.isPicked)
   }
 }
@@ -236,6 +236,6 @@ const fresh: AnswerMessage & { wire: Uint8Array; length: number; scope: number }
   wire: new Uint8Array(0),
   length: 0,
   ageSeconds: 0,
-  turn: 0,
+  rotation: 0,
   scope: 0
 }

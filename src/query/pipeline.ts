@@ -12,19 +12,19 @@ import type { Key } from "../cache/table/key.ts"
 import type { CachedAnswer } from "../cache/table/table.ts"
 import { asksForPlace } from "../config/conditions.ts"
 import { Configuration } from "../config/configuration.ts"
-import type { Origin } from "../dns/client-context.ts"
+import type { ClientContext } from "../dns/client-context.ts"
 import { Rcode } from "../dns/codes.ts"
 import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
 import { u16 } from "../dns/wire.ts"
 import { Geography } from "../geo/geography.ts"
 import { makeAcl } from "../policy/acl.ts"
-import { makeOrigin } from "../policy/client-context.ts"
-import { Locator } from "../policy/client-subnet.ts"
-import { answerByPlace, makeLocalAnswers } from "../policy/local-answers.ts"
-import { makeRouter, type PlaceOf } from "../policy/router.ts"
+import { makeClientContext } from "../policy/client-context.ts"
+import { ClientSubnetReader } from "../policy/client-subnet.ts"
+import { answerByLocation, makeLocalAnswers } from "../policy/local-answers.ts"
+import { type LocationOf, makeRouter } from "../policy/router.ts"
 import { makeSpecialNames } from "../policy/special-names.ts"
-import { Turn } from "../runtime/loop-clock.ts"
+import { LoopClock } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
@@ -67,7 +67,7 @@ export class Pipeline extends Context.Service<
     | Latencies
     | Traces
     | TimerWheel
-    | Turn
+    | LoopClock
     | LoopMark
     | FailureLog
     | Geography
@@ -82,28 +82,28 @@ export class Pipeline extends Context.Service<
       const latencies = yield* Latencies
       const traces = yield* Traces
       const wheel = yield* TimerWheel
-      const turn = yield* Turn
+      const clock = yield* LoopClock
       const loopMark = yield* LoopMark
       const log = yield* FailureLog
       const mayAsk = makeAcl(config.allow)
-      const isByPlace = config.rules.some(asksForPlace) || answerByPlace(config.localAnswers)
-      const locator = new Locator(config.ecsTrust, yield* Geography, isByPlace)
-      const placeOf: PlaceOf = (query, client) => locator.placeOf(query, client)
-      const router = makeRouter(config.groups, config.rules, placeOf)
-      const findLocal = makeLocalAnswers(config.localAnswers, placeOf, router)
+      const isByLocation = config.rules.some(asksForPlace) || answerByLocation(config.localAnswers)
+      const clientSubnet = new ClientSubnetReader(config.ecsTrust, yield* Geography, isByLocation)
+      const locationOf: LocationOf = (query, client) => clientSubnet.locationOf(query, client)
+      const router = makeRouter(config.groups, config.rules, locationOf)
+      const findLocal = makeLocalAnswers(config.localAnswers, locationOf, router)
       const findSpecial = makeSpecialNames(config.specialNames, config, router)
-      const originOf = makeOrigin(config, locator)
+      const clientContextOf = makeClientContext(config, clientSubnet)
       const admission = yield* makeAdmission(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
       const deadlineMs = config.queryTimeoutSecs * 1000
-      const serveStale = new ServeStale(cache, turn, config)
-      const refresher = new Refresher(admission, coalescer, turn, serveStale, deadlineMs)
+      const serveStale = new ServeStale(cache, clock, config)
+      const refresher = new Refresher(admission, coalescer, clock, serveStale, deadlineMs)
       const tools: PendingQueryTools = {
         admission,
         coalescer,
         counters,
         latencies,
         traces,
-        turn,
+        clock,
         log,
         serveStale,
         refresher,
@@ -138,7 +138,7 @@ export class Pipeline extends Context.Service<
           sendError(packet, query, Rcode.Refused, looped)
           return log.loop(packet.client.address)
         }
-        locator.note(query, packet.client)
+        clientSubnet.note(query, packet.client)
         const own = findLocal?.(query, packet.client) ?? findSpecial?.(query, packet.client)
         if (own !== undefined) {
           counters.add("answers.local")
@@ -147,11 +147,11 @@ export class Pipeline extends Context.Service<
           return Effect.void
         }
         const isPicked = traces.picks()
-        const startedMs = isPicked ? turn.preciseMs() : turn.nowMs()
+        const startedMs = isPicked ? clock.preciseMs() : clock.nowMs()
         const view = router.viewOf(query, packet.client)
-        const origin = originOf(query, packet.client, view)
+        const clientContext = clientContextOf(query, packet.client, view)
         const key = cache.keyOf(query, view)
-        const found = origin?.subnet === undefined ? cache.find(key) : cache.findFor(key, origin.subnet)
+        const found = clientContext?.subnet === undefined ? cache.find(key) : cache.findFor(key, clientContext.subnet)
         if (found !== undefined && found.remainingSeconds > 0) {
           counters.add("cache.hits")
           counters.add("answers.sent")
@@ -159,11 +159,11 @@ export class Pipeline extends Context.Service<
           sendAnswer(packet, query, found)
           const refreshes =
             found.remainingSeconds * PREFETCH_SHARE <= found.ageSeconds && isWorthPrefetching(found, key.hash)
-          if (isPicked) traces.finish(hitRecord(packet, query, startedMs, turn.preciseMs(), found, refreshes), true)
-          return refreshes ? prefetch(key, origin) : Effect.void
+          if (isPicked) traces.finish(hitRecord(packet, query, startedMs, clock.preciseMs(), found, refreshes), true)
+          return refreshes ? prefetch(key, clientContext) : Effect.void
         }
         const hasStale = serveStale.isUsable(found)
-        const question = questionOf(query, view, origin)
+        const question = questionOf(query, view, clientContext)
         const asked = query.detach()
         const pendingQuery = new PendingQuery(
           tools,
@@ -188,13 +188,13 @@ export class Pipeline extends Context.Service<
       /** Asked for at least twice, not about to be fetched anyway, and long-lived enough to be worth it. */
       const isWorthPrefetching = (hit: CachedAnswer, hash: number): boolean =>
         config.cachePrefetch &&
-        hit.turn >= MIN_ASKED &&
+        hit.rotation >= MIN_ASKED &&
         hit.ageSeconds + hit.remainingSeconds >= MIN_PREFETCH_TTL_SECONDS &&
         refresher.claims(hash)
 
-      const prefetch = ({ hash, view }: Key, origin: Origin | undefined): Effect.Effect<void> => {
+      const prefetch = ({ hash, view }: Key, clientContext: ClientContext | undefined): Effect.Effect<void> => {
         counters.add("cache.prefetches")
-        return refresher.refresh(questionOf(query, view, origin), hash)
+        return refresher.refresh(questionOf(query, view, clientContext), hash)
       }
 
       const carriesOurMark = (asked: Query): boolean => {
@@ -205,12 +205,12 @@ export class Pipeline extends Context.Service<
 
       return Pipeline.of({
         beginBatch: () => {
-          turn.begin()
+          clock.begin()
           cache.tick()
         },
         endBatch: () => {
           if (hits === 0) return
-          latencies.record("hit", turn.preciseMs() - turn.nowMs(), hits)
+          latencies.record("hit", clock.preciseMs() - clock.nowMs(), hits)
           hits = 0
         },
         handle: (packet) =>

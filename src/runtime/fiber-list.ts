@@ -44,13 +44,13 @@ export class FiberList {
       return
     }
     if (fiber.pollUnsafe() !== undefined) return
-    const place = this.free.pop() ?? this.fibers.length
-    this.fibers[place] = fiber
+    const index = this.free.pop() ?? this.fibers.length
+    this.fibers[index] = fiber
     if (this.count++ === 0) this.empty.closeUnsafe()
     if (this.count > this.peak) this.peak = this.count
     fiber.addObserver(() => {
-      this.fibers[place] = undefined
-      this.free.push(place)
+      this.fibers[index] = undefined
+      this.free.push(index)
       if (--this.count === 0) this.empty.openUnsafe()
     })
   }

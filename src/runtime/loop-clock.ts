@@ -4,8 +4,8 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 
-export class Turn extends Context.Service<
-  Turn,
+export class LoopClock extends Context.Service<
+  LoopClock,
   {
     /** A batch of queries has come in: a new turn. */
     readonly begin: () => void
@@ -21,14 +21,14 @@ export class Turn extends Context.Service<
     readonly wallMs: (ms: number) => number
   }
 >()("strand/io/Turn") {
-  static readonly layer: Layer.Layer<Turn> = Layer.effect(
-    Turn,
+  static readonly layer: Layer.Layer<LoopClock> = Layer.effect(
+    LoopClock,
     Effect.map(Clock.clockWith(Effect.succeed), (clock) => {
       const preciseMs = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       let count = 0
       let nowMs = preciseMs()
       const offsetMs = clock.currentTimeMillisUnsafe() - nowMs
-      return Turn.of({
+      return LoopClock.of({
         begin: () => {
           count++
           nowMs = preciseMs()

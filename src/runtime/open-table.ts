@@ -23,8 +23,8 @@ export class OpenTable<T, K> {
 
   get(hash: number, key: K): T | undefined {
     const mask = this.items.length - 1
-    for (let place = spread(hash) & mask; ; place = (place + 1) & mask) {
-      const item = this.items[place]
+    for (let slot = spread(hash) & mask; ; slot = (slot + 1) & mask) {
+      const item = this.items[slot]
       if (item === undefined || this.isAt(item, key)) return item
     }
   }
@@ -43,13 +43,13 @@ export class OpenTable<T, K> {
       hole = (hole + 1) & mask
     }
     // What stands behind and could stand nearer to its place moves up, so that no search ends too early.
-    for (let place = (hole + 1) & mask; ; place = (place + 1) & mask) {
-      const next = this.items[place]
+    for (let slot = (hole + 1) & mask; ; slot = (slot + 1) & mask) {
+      const next = this.items[slot]
       if (next === undefined) break
       const home = spread(this.hashOf(next)) & mask
-      if (((place - home) & mask) >= ((place - hole) & mask)) {
+      if (((slot - home) & mask) >= ((slot - hole) & mask)) {
         this.items[hole] = next
-        hole = place
+        hole = slot
       }
     }
     this.items[hole] = undefined
@@ -64,9 +64,9 @@ export class OpenTable<T, K> {
 
   private put(item: T): void {
     const mask = this.items.length - 1
-    let place = spread(this.hashOf(item)) & mask
-    while (this.items[place] !== undefined) place = (place + 1) & mask
-    this.items[place] = item
+    let slot = spread(this.hashOf(item)) & mask
+    while (this.items[slot] !== undefined) slot = (slot + 1) & mask
+    this.items[slot] = item
   }
 
   private grow(): void {

@@ -13,7 +13,7 @@
 import { Context, Effect, Latch, Layer } from "effect"
 import { runGuarded } from "./guard.ts"
 import { Incidents } from "./incidents.ts"
-import { Turn } from "./loop-clock.ts"
+import { LoopClock } from "./loop-clock.ts"
 
 /** Milliseconds between two turns. */
 const TICK_MS = 5
@@ -26,7 +26,7 @@ const READING_TURNS = 3
 const BORDER = "a timer"
 
 /** What is told that its time has come. An object rather than a function: those that wait by the thousand are one already. */
-export interface Due {
+export interface TimerTarget {
   fire(): void
   /** Ends what `fire` left undone when it threw, and reports the exception. */
   onDefect?(thrown: unknown): void
@@ -37,9 +37,9 @@ export class Timer {
   dueTick = 0
   previous: Timer | undefined = undefined
   next: Timer | undefined = undefined
-  target: Due | undefined
+  target: TimerTarget | undefined
 
-  constructor(target: Due | undefined) {
+  constructor(target: TimerTarget | undefined) {
     this.target = target
   }
 }
@@ -48,32 +48,32 @@ export class TimerWheel extends Context.Service<
   TimerWheel,
   {
     /** Fires `target` once, `delayMs` from now. */
-    readonly after: (delayMs: number, target: Due) => Timer
+    readonly after: (delayMs: number, target: TimerTarget) => Timer
     /** Disarms a timer; one that has fired or was cancelled stays as it is. */
     readonly cancel: (timer: Timer) => void
     /** When this turn began, in milliseconds; only differences mean something. */
     readonly nowMs: () => number
   }
 >()("strand/io/TimerWheel") {
-  static readonly layer: Layer.Layer<TimerWheel, never, Turn> = Layer.effect(
+  static readonly layer: Layer.Layer<TimerWheel, never, LoopClock> = Layer.effect(
     TimerWheel,
     Effect.gen(function* () {
-      const turn = yield* Turn
-      const wheel = new Wheel(turn, yield* Incidents)
+      const clock = yield* LoopClock
+      const wheel = new Wheel(clock, yield* Incidents)
       yield* Effect.forkScoped(
         Effect.gen(function* () {
           while (true) {
             yield* wheel.armed.await
             yield* Effect.sleep(TICK_MS)
             if (wheel.isHeldUp) yield* readFirst
-            wheel.turn()
+            wheel.advance()
           }
         })
       )
       return TimerWheel.of({
         after: (delayMs, target) => wheel.after(delayMs, target),
         cancel: (timer) => wheel.cancel(timer),
-        nowMs: turn.nowMs
+        nowMs: clock.nowMs
       })
     })
   )
@@ -84,20 +84,20 @@ const readFirst = Effect.repeat(Effect.yieldNow, { times: READING_TURNS - 1 })
 class Wheel {
   /** Open while a timer is armed. */
   readonly armed = Latch.makeUnsafe(false)
-  private readonly time: Turn["Service"]
+  private readonly time: LoopClock["Service"]
   private readonly incidents: Incidents
   /** Each slot is a ring around a node of its own. */
   private readonly slots: ReadonlyArray<Timer> = Array.from({ length: SLOTS }, () => ring(new Timer(undefined)))
   private count = 0
   private tick: number
 
-  constructor(time: Turn["Service"], incidents: Incidents) {
+  constructor(time: LoopClock["Service"], incidents: Incidents) {
     this.time = time
     this.incidents = incidents
     this.tick = this.currentTick()
   }
 
-  after(delayMs: number, target: Due): Timer {
+  after(delayMs: number, target: TimerTarget): Timer {
     const timer = new Timer(target)
     if (this.count++ === 0) {
       this.time.refresh()
@@ -129,7 +129,7 @@ class Wheel {
   }
 
   /** Fires what is due, slot by slot, in the order of their ticks. After a long sleep each slot is looked at once. */
-  turn(): void {
+  advance(): void {
     this.time.refresh()
     const now = this.currentTick()
     const first = Math.max(this.tick + 1, now - SLOTS + 1)
@@ -152,7 +152,7 @@ class Wheel {
     }
   }
 
-  private fire(target: Due): void {
+  private fire(target: TimerTarget): void {
     try {
       target.fire()
     } catch (thrown) {

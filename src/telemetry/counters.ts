@@ -65,7 +65,7 @@ export const counterMeanings = {
 export type CounterName = keyof typeof counterMeanings
 
 const names = Object.keys(counterMeanings) as ReadonlyArray<CounterName>
-const indexOf = Object.fromEntries(names.map((name, place) => [name, place])) as Record<CounterName, number>
+const indexOf = Object.fromEntries(names.map((name, index) => [name, index])) as Record<CounterName, number>
 
 /**
  * Before the rows: whether the collector is gone, the number of threads and of upstreams that there is room for, and
@@ -103,7 +103,7 @@ export class Counters extends Context.Service<
     /** All that are not zero. */
     readonly snapshot: () => Partial<Record<CounterName, number>>
     /** Registers an upstream: what becomes of the attempts at it is counted by it, and in the totals. */
-    readonly countsFor: (place: number, upstream: string) => UpstreamCounts
+    readonly countsFor: (index: number, upstream: string) => UpstreamCounts
     /** What became of the attempts at each upstream, of all threads together. */
     readonly upstreams: UpstreamCountsTable["table"]
     /** The collector takes no traces; says whether this is the first thread that finds it out. */
@@ -132,7 +132,7 @@ export class Counters extends Context.Service<
       const own = all.subarray(row * names.length, (row + 1) * names.length)
       const read = (name: CounterName): number => {
         let sum = 0
-        for (let place = indexOf[name]; place < all.length; place += names.length) sum += all[place]!
+        for (let index = indexOf[name]; index < all.length; index += names.length) sum += all[index]!
         return sum
       }
       const add = (name: CounterName, count = 1): void => {
@@ -141,7 +141,7 @@ export class Counters extends Context.Service<
       return Counters.of({
         add,
         read,
-        countsFor: (place, upstream) => upstreamCounts.countsFor(place, upstream, add),
+        countsFor: (index, upstream) => upstreamCounts.countsFor(index, upstream, add),
         upstreams: () => upstreamCounts.table(),
         collectorWent: () => {
           if (Atomics.compareExchange(head, Head.IsGone, 0, 1) !== 0) return false

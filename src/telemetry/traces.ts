@@ -11,7 +11,7 @@ import type { Sampling } from "../config/values.ts"
 import { rcodeName, typeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
 import { formatQuestion } from "../dns/question.ts"
-import { Turn } from "../runtime/loop-clock.ts"
+import { LoopClock } from "../runtime/loop-clock.ts"
 import { Counters } from "./counters.ts"
 import { EventLog } from "./event-log.ts"
 import type { AttemptOutcome, AttemptRecord, QueryRecord } from "./record.ts"
@@ -32,16 +32,16 @@ export class Traces extends Context.Service<
     readonly finish: (record: QueryRecord, isPicked: boolean) => void
   }
 >()("strand/telemetry/Traces") {
-  static readonly layer: Layer.Layer<Traces, never, Configuration | Counters | Turn> = Layer.effect(
+  static readonly layer: Layer.Layer<Traces, never, Configuration | Counters | LoopClock> = Layer.effect(
     Traces,
     Effect.gen(function* () {
       const config = yield* Configuration
       const counters = yield* Counters
       const tracer = yield* Tracer.Tracer
-      const turn = yield* Turn
+      const clock = yield* LoopClock
       const { trace } = yield* EventLog
-      const sample = makeSampler(config.traceSampling, turn.nowMs)
-      const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, turn.nowMs)
+      const sample = makeSampler(config.traceSampling, clock.nowMs)
+      const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, clock.nowMs)
       // Without a collector nobody would see them.
       const isOff = config.traceSampling.kind === "never" || otlpOf(config).target === undefined
       const waiting: Array<QueryRecord> = []
@@ -49,7 +49,7 @@ export class Traces extends Context.Service<
 
       const build = (): void => {
         isScheduled = false
-        for (const record of waiting.splice(0, BUILD_SLICE)) buildTrace(tracer, turn, record)
+        for (const record of waiting.splice(0, BUILD_SLICE)) buildTrace(tracer, clock, record)
         schedule()
       }
       const schedule = (): void => {
@@ -59,7 +59,7 @@ export class Traces extends Context.Service<
       }
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
-          for (const record of waiting.splice(0)) buildTrace(tracer, turn, record)
+          for (const record of waiting.splice(0)) buildTrace(tracer, clock, record)
         })
       )
       return Traces.of({
@@ -129,8 +129,8 @@ type MakeSpan = (
   error: string
 ) => Tracer.Span
 
-const buildTrace = (tracer: Tracer.Tracer, turn: Turn["Service"], record: QueryRecord): void => {
-  const nanos = (ms: number): bigint => BigInt(Math.round(turn.wallMs(ms) * 1e6))
+const buildTrace = (tracer: Tracer.Tracer, clock: LoopClock["Service"], record: QueryRecord): void => {
+  const nanos = (ms: number): bigint => BigInt(Math.round(clock.wallMs(ms) * 1e6))
   const span: MakeSpan = (name, kind, parent, startMs, endMs, attributes, error) => {
     const made = tracer.span({
       name,

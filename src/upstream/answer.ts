@@ -76,16 +76,16 @@ export const answerOf = (
   isTrusted: boolean,
   failsOver: (rcode: number) => boolean
 ): Answer | undefined => {
-  const { isUnsigned, meaning, rcode, scope, ttlSeconds, wire } = response
+  const { isUnsigned, responseClass, rcode, scope, ttlSeconds, wire } = response
   // Over TCP too it did not fit: nobody could have the rest.
   if (response.truncated) return undefined
   if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
-  switch (meaning.kind) {
+  switch (responseClass.kind) {
     case "referral":
     case "circle":
       return undefined
     case "unfinished":
-      return { wire, ttlSeconds, continuesAt: meaning.target, scope, isUnsigned }
+      return { wire, ttlSeconds, continuesAt: responseClass.target, scope, isUnsigned }
     case "negative":
     case "answer":
       return { wire, ttlSeconds, continuesAt: undefined, scope, isUnsigned }

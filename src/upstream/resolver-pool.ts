@@ -13,7 +13,7 @@ import type { Option } from "../dns/question.ts"
 import type { Geography } from "../geo/geography.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import { Incidents } from "../runtime/incidents.ts"
-import { Turn } from "../runtime/loop-clock.ts"
+import { LoopClock } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { Begin } from "./answer.ts"
@@ -50,14 +50,14 @@ export class ResolverPool extends Context.Service<
   static readonly layer: Layer.Layer<
     ResolverPool,
     never,
-    Configuration | LiveUpstreams | Counters | TimerWheel | Turn | DatagramTransport | LoopMark | Geography
+    Configuration | LiveUpstreams | Counters | TimerWheel | LoopClock | DatagramTransport | LoopMark | Geography
   > = Layer.effect(
     ResolverPool,
     Effect.gen(function* () {
       const config = yield* Configuration
       const counters = yield* Counters
       const wheel = yield* TimerWheel
-      const turn = yield* Turn
+      const clock = yield* LoopClock
       const scope = yield* Effect.scope
       const shared = (yield* SharedUpstreams) ?? { memory: upstreamMemory(slotsFor(config)), worker: 1 }
       const topology = yield* makeTopology(shared)
@@ -68,7 +68,7 @@ export class ResolverPool extends Context.Service<
           connections: topology.connections,
           addressResolvers: topology.addressResolvers,
           silenceMs: config.attemptTimeoutMs,
-          turn,
+          clock,
           loopOptions: [yield* LoopMark]
         }),
         size: config.actorPoolSize
@@ -99,8 +99,8 @@ export class ResolverPool extends Context.Service<
       let slotBatch = -1
       /** What comes in one batch goes to one resolver, up to a number: it leaves in one batch too. */
       const choose = (): Slot => {
-        if (slotBatch === turn.count() && ++run < MAX_RUN && !slot.resolver.isBroken) return slot
-        slotBatch = turn.count()
+        if (slotBatch === clock.count() && ++run < MAX_RUN && !slot.resolver.isBroken) return slot
+        slotBatch = clock.count()
         run = 0
         latest = (latest + 1) % slots.length
         slot = slots[latest]!

@@ -14,14 +14,14 @@ import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import { formatUpstream, isNamed, nameUpstream } from "../config/upstream-address.ts"
 import { Geography } from "../geo/geography.ts"
 import { trustIn } from "../io/tls.ts"
-import { Turn } from "../runtime/loop-clock.ts"
+import { LoopClock } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { EventLog } from "../telemetry/event-log.ts"
 import { claimSlot, type SharedUpstreams, SILENCE } from "./health/shared-state.ts"
 import { observe } from "./observer.ts"
 import { Member, UpstreamGroup } from "./select/group.ts"
-import { spotOfServer } from "./select/upstream-location.ts"
+import { coordinatesOfServer } from "./select/upstream-location.ts"
 import { AddressResolver, findBy } from "./transport/address-resolver.ts"
 import type { Connections } from "./transport/connections.ts"
 import { connectionsTo } from "./transport/dialer.ts"
@@ -55,7 +55,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
     const config = yield* Configuration
     const counters = yield* Counters
     const wheel = yield* TimerWheel
-    const turn = yield* Turn
+    const clock = yield* LoopClock
     const geography = yield* Geography
     const events = yield* EventLog
     const live = yield* LiveUpstreams
@@ -76,7 +76,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
       addressResolvers.set(upstream, addresses)
       const own = yield* connectionsTo(upstream, {
         wheel,
-        onBatch: turn.refresh,
+        onBatch: clock.refresh,
         ttl,
         silenceMs: () => upstream.latency.silenceMs(config.attemptTimeoutMs * SILENCE_SHARE),
         patientMs: config.queryTimeoutSecs * 1000,
@@ -118,8 +118,9 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
     const groupOf = Effect.fnUntraced(function* (policy: Policy, addresses: ReadonlyArray<WeightedUpstream>) {
       const members = yield* Effect.forEach(addresses, (address) =>
         Effect.map(upstreamAt(address), (upstream) => {
-          const spotOf = address.spot === undefined ? spotOfServer(geography, upstream) : () => address.spot
-          return new Member(upstream, address.weight ?? 1, spotOf)
+          const coordinatesOf =
+            address.spot === undefined ? coordinatesOfServer(geography, upstream) : () => address.spot
+          return new Member(upstream, address.weight ?? 1, coordinatesOf)
         })
       )
       return new UpstreamGroup(policy, members, config.parallelUpstreams, Math.random)

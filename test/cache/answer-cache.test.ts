@@ -99,8 +99,8 @@ describe("AnswerCache", () => {
       const cache = yield* AnswerCache
       const a = asked("a.test")
       cache.store(a, answerTo(a), 10)
-      const first = peek(cache, a)!.turn
-      assert.strictEqual(peek(cache, a)!.turn, first + 1)
+      const first = peek(cache, a)!.rotation
+      assert.strictEqual(peek(cache, a)!.rotation, first + 1)
     }).pipe(Effect.provide(small))
   )
 

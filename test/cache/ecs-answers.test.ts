@@ -37,7 +37,7 @@ const numberOf = (wire: Uint8Array, length: number): number =>
 const from = (name: string, subnet: Subnet): Question => ({
   ...asked(name),
   view: VIEW,
-  origin: { subnet, spot: undefined }
+  clientContext: { subnet, coordinates: undefined }
 })
 
 const ipv4 = (address: number, prefix: number): Subnet =>
@@ -135,16 +135,16 @@ describe("answers that differ by network", () => {
   it.effect("stay apart when the table gets another size, and are forgotten with their name", () =>
     Effect.gen(function* () {
       const cache = yield* AnswerCache
-      const networks = Array.from({ length: 50 }, (_, i) => ipv4((8 << 24) | (i << 8), 24))
-      networks.forEach((subnet, i) => {
+      const ecsAnswers = Array.from({ length: 50 }, (_, i) => ipv4((8 << 24) | (i << 8), 24))
+      ecsAnswers.forEach((subnet, i) => {
         cache.store(from("r.example", subnet), numbered("r.example", i), 300, 24)
       })
       yield* cache.resize(8 << 20)
-      networks.forEach((subnet, i) => {
+      ecsAnswers.forEach((subnet, i) => {
         assert.strictEqual(lookup(cache, from("r.example", subnet)), i)
       })
       assert.strictEqual(yield* cache.flushName(wireName("r.example")), 50)
-      for (const subnet of networks) assert.isUndefined(lookup(cache, from("r.example", subnet)))
+      for (const subnet of ecsAnswers) assert.isUndefined(lookup(cache, from("r.example", subnet)))
     }).pipe(Effect.provide(cacheLayer))
   )
 })

@@ -65,7 +65,7 @@ describe("what was superseded", () => {
       const cache = yield* AnswerCache
       const other = yield* besides(cache)
       const subnet = subnetOfAddress(Uint32Array.of(0, 0, 0, 0x08080800), true, 24)
-      const question: Question = { ...www, view: 7, origin: { subnet, spot: undefined } }
+      const question: Question = { ...www, view: 7, clientContext: { subnet, coordinates: undefined } }
       cache.store(question, answerTo(question), 10, 24)
       yield* TestClock.adjust(11_000)
       assert.isDefined(other.peekStale(question))
@@ -104,7 +104,7 @@ describe("what was superseded", () => {
     Effect.gen(function* () {
       const cache = yield* AnswerCache
       const subnet = subnetOfAddress(Uint32Array.of(0, 0, 0, 0x08080800), true, 24)
-      const question: Question = { ...www, view: 7, origin: { subnet, spot: undefined } }
+      const question: Question = { ...www, view: 7, clientContext: { subnet, coordinates: undefined } }
       cache.store(question, answerTo(question), 10, 24)
       yield* TestClock.adjust(11_000)
       const largest = answerTo(question)

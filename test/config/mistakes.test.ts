@@ -13,8 +13,8 @@ const said = (variable: string, value: string) =>
 
 const meant = (variable: string, cases: ReadonlyArray<readonly [written: string, meant: string]>) =>
   Effect.gen(function* () {
-    for (const [written, meaning] of cases) {
-      assert.include(yield* said(variable, written), meaning, written)
+    for (const [written, responseClass] of cases) {
+      assert.include(yield* said(variable, written), responseClass, written)
     }
   })
 

@@ -21,25 +21,25 @@ import { readReply } from "../support/wire/reply-reader.ts"
 
 const here = pointer(QUESTION_NAME)
 const a = record(here, 1, 300, [192, 0, 2, 1])
-const meaningOf = (parts: Parts) => normalised(response(parts)).meaning
+const classifyResponse = (parts: Parts) => normalised(response(parts)).responseClass
 
 describe("what a response says", () => {
   it("finds an answer at the name and behind its CNAMEs, whatever their order", () => {
     const alias = record(here, 5, 60, withPointer("x", QUESTION_NAME))
     const target = record(withPointer("x", QUESTION_NAME), 1, 60, [1, 2, 3, 4])
-    assert.deepStrictEqual(meaningOf({ answers: [a] }), { kind: "answer" })
-    assert.deepStrictEqual(meaningOf({ answers: [alias, target] }), { kind: "answer" })
-    assert.deepStrictEqual(meaningOf({ answers: [target, alias] }), { kind: "answer" })
+    assert.deepStrictEqual(classifyResponse({ answers: [a] }), { kind: "answer" })
+    assert.deepStrictEqual(classifyResponse({ answers: [alias, target] }), { kind: "answer" })
+    assert.deepStrictEqual(classifyResponse({ answers: [target, alias] }), { kind: "answer" })
   })
 
   it("keeps a negative answer for min(SOA's TTL, MINIMUM, CNAMEs' TTLs) (RFC 2308 §5)", () => {
     const ttlOf = (soa: number, minimum: number, alias?: number) => {
-      const meaning = meaningOf({
+      const responseClass = classifyResponse({
         flags: 0x8183,
         answers: alias === undefined ? [] : [record(here, 5, alias, withPointer("x", QUESTION_NAME))],
         authorities: [record(here, 6, soa, soaData(minimum))]
       })
-      return meaning.kind === "negative" ? meaning.ttlSeconds : -1
+      return responseClass.kind === "negative" ? responseClass.ttlSeconds : -1
     }
     assert.strictEqual(ttlOf(300, 60), 60)
     assert.strictEqual(ttlOf(60, 300), 60)
@@ -53,8 +53,8 @@ describe("what a response says", () => {
   })
 
   it("gives a negative answer without SOA no life (RFC 2308 §5)", () => {
-    assert.deepStrictEqual(meaningOf({ flags: 0x8183 }), { kind: "negative", ttlSeconds: 0 })
-    assert.deepStrictEqual(meaningOf({}), { kind: "negative", ttlSeconds: 0 })
+    assert.deepStrictEqual(classifyResponse({ flags: 0x8183 }), { kind: "negative", ttlSeconds: 0 })
+    assert.deepStrictEqual(classifyResponse({}), { kind: "negative", ttlSeconds: 0 })
   })
 
   it("brings the life of a negative answer into its own bounds, as a whole (RFC 2308 §5)", () => {
@@ -115,30 +115,30 @@ describe("what a response says", () => {
 
   it("knows a referral: NS and no SOA is not NODATA (RFC 2308 §2.2)", () => {
     const ns = record(here, 2, 60, withPointer("ns", QUESTION_NAME))
-    assert.deepStrictEqual(meaningOf({ authorities: [ns] }), { kind: "referral" })
-    assert.strictEqual(meaningOf({ authorities: [ns, record(here, 6, 60, soaData(60))] }).kind, "negative")
+    assert.deepStrictEqual(classifyResponse({ authorities: [ns] }), { kind: "referral" })
+    assert.strictEqual(classifyResponse({ authorities: [ns, record(here, 6, 60, soaData(60))] }).kind, "negative")
   })
 
   it("says where CNAMEs end of whose end nothing is said", () => {
     const answers = [record(here, 5, 60, withPointer("x", QUESTION_NAME))]
-    assert.deepStrictEqual(meaningOf({ answers }), { kind: "unfinished", target: wireName("x.www.example.com") })
+    assert.deepStrictEqual(classifyResponse({ answers }), { kind: "unfinished", target: wireName("x.www.example.com") })
   })
 
   it("asks for the name at which CNAMEs end in lower case", () => {
     const answers = [record(here, 5, 60, wireName("Web.Example.NET"))]
-    assert.deepStrictEqual(meaningOf({ answers }), { kind: "unfinished", target: wireName("web.example.net") })
+    assert.deepStrictEqual(classifyResponse({ answers }), { kind: "unfinished", target: wireName("web.example.net") })
   })
 
   it("knows CNAMEs in a circle, however large, and ones without end", () => {
-    assert.deepStrictEqual(meaningOf({ answers: [record(here, 5, 60, here)] }), { kind: "circle" })
+    assert.deepStrictEqual(classifyResponse({ answers: [record(here, 5, 60, here)] }), { kind: "circle" })
     const links = (count: number, end: string) =>
       Array.from({ length: count }, (_, i) =>
         record(i === 0 ? here : wireName(`n${i}.test`), 5, 60, wireName(i === count - 1 ? end : `n${i + 1}.test`))
       )
-    assert.strictEqual(meaningOf({ answers: links(5, "www.example.com") }).kind, "circle")
-    assert.strictEqual(meaningOf({ answers: links(5, "n3.test") }).kind, "circle")
-    assert.strictEqual(meaningOf({ answers: links(31, "end.test") }).kind, "unfinished")
-    assert.strictEqual(meaningOf({ answers: links(100, "end.test") }).kind, "circle")
+    assert.strictEqual(classifyResponse({ answers: links(5, "www.example.com") }).kind, "circle")
+    assert.strictEqual(classifyResponse({ answers: links(5, "n3.test") }).kind, "circle")
+    assert.strictEqual(classifyResponse({ answers: links(31, "end.test") }).kind, "unfinished")
+    assert.strictEqual(classifyResponse({ answers: links(100, "end.test") }).kind, "circle")
   })
 
   it("takes YXDOMAIN for an answer where a DNAME makes the name too long, and only there (RFC 6672 §2.2)", () => {
@@ -147,14 +147,14 @@ describe("what a response says", () => {
     const to = asked(name)
     const kindOf = (owner: string, target: string, flags = 0x8186) => {
       const answers = [record(wireName(owner), 39, 60, wireName(target))]
-      return normalised(response({ flags, questions: [question(name)], answers }), to).meaning.kind
+      return normalised(response({ flags, questions: [question(name)], answers }), to).responseClass.kind
     }
     assert.strictEqual(kindOf("example.com", long), "too-long")
     assert.strictEqual(kindOf("EXAMPLE.com", long), "too-long")
     assert.strictEqual(kindOf("example.com", "example.net"), "nothing", "it is not too long")
     assert.strictEqual(kindOf("example.org", long), "nothing", "it is another's")
     assert.strictEqual(kindOf(name, long), "nothing", "a DNAME says nothing of its own name")
-    assert.strictEqual(normalised(response({ flags: 0x8186 })).meaning.kind, "nothing")
+    assert.strictEqual(normalised(response({ flags: 0x8186 })).responseClass.kind, "nothing")
     assert.strictEqual(kindOf("example.com", long, 0x8182), "nothing", "another error")
   })
 
@@ -164,8 +164,8 @@ describe("what a response says", () => {
       record(here, 5, 60, wireName(alias)),
       record(wireName("example.net"), 39, 60, wireName(`${"x".repeat(63)}.${"y".repeat(63)}.test`))
     ]
-    assert.strictEqual(meaningOf({ flags: 0x8186, answers }).kind, "too-long")
+    assert.strictEqual(classifyResponse({ flags: 0x8186, answers }).kind, "too-long")
     const ofFirst = [answers[0]!, record(wireName("com"), 39, 60, wireName(`${"x".repeat(63)}.${"y".repeat(63)}.test`))]
-    assert.strictEqual(meaningOf({ flags: 0x8186, answers: ofFirst }).kind, "nothing")
+    assert.strictEqual(classifyResponse({ flags: 0x8186, answers: ofFirst }).kind, "nothing")
   })
 })

@@ -10,7 +10,7 @@ const question = (name: string): Question => ({
   dnssecOk: false,
   checkingDisabled: false,
   view: 0,
-  origin: undefined
+  clientContext: undefined
 })
 
 const written = (name: string, edns: boolean, block: number): Buffer => {

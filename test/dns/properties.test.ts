@@ -23,7 +23,7 @@ const questionIn = (wire: Uint8Array, nameLength: number, type: number): Questio
   dnssecOk: false,
   checkingDisabled: false,
   view: 0,
-  origin: undefined
+  clientContext: undefined
 })
 
 /** The query as an upstream gets it. */
@@ -66,7 +66,7 @@ describe("queries", () => {
           dnssecOk: (flags & 1) !== 0,
           checkingDisabled: (flags & 2) !== 0,
           view: 0,
-          origin: undefined
+          clientContext: undefined
         }
         const wire = encodeQuery(id, question, 1232, [{ code: 65_001, data: value }])
         const { verdict, query } = read(wire)
@@ -108,7 +108,7 @@ describe("queries", () => {
 })
 
 /** What a reply says, but for its TTLs, its OPT and the case of its question. */
-const meaningOf = ({ answers, authorities, additionals }: ReadReply): unknown =>
+const classifyResponse = ({ answers, authorities, additionals }: ReadReply): unknown =>
   [answers, authorities, additionals].map((section) =>
     section.map(({ owner, type, class: recordClass, data }) => [owner, type, recordClass, data])
   )
@@ -123,7 +123,7 @@ describe("responses", () => {
       Effect.sync(() => {
         const question = questionIn(wire, owner.length, type)
         const whole = rewritten(wire, question)
-        assert.deepStrictEqual(meaningOf(readWire(whole)), meaningOf(readWire(wire)))
+        assert.deepStrictEqual(classifyResponse(readWire(whole)), classifyResponse(readWire(wire)))
         assert.strictEqual(readWire(whole).opts.length, 0)
         assert.strictEqual(normalise(wire, wire.length, question, ANY_TTL)!.hasOpt, hasOpt)
       }),
@@ -150,14 +150,14 @@ describe("responses", () => {
   it.effect.prop(
     "fit what the client can take, whole records only, and leave out the last first",
     [anyResponse, upTo(1500), upTo(200_000), upTo(40)],
-    ([{ wire, name: owner, type }, size, ageSeconds, turn]) =>
+    ([{ wire, name: owner, type }, size, ageSeconds, rotation]) =>
       Effect.sync(() => {
         const question = questionIn(wire, owner.length, type)
         const whole = rewritten(wire, question)
         const asking = encodeQuery(7, question, size, [])
         const { query } = read(asking)
         const limit = udpLimit(query)
-        const answer = answerMessage(whole, { ageSeconds, turn })
+        const answer = answerMessage(whole, { ageSeconds, rotation })
         const out = new Uint8Array(Math.min(replySize(answer), limit))
         const length = writeAnswer(out, query, answer, limit)
         assert.isAtMost(length, limit)

@@ -99,13 +99,13 @@ describe("writeAnswer", () => {
   it("leaves the kept answer as it was", () => {
     const wire = rewritten(response({ answers: [a(1), a(2), a(3)] }))
     const before = wire.slice()
-    answered(query({ additionals: [opt()] }), answerMessage(wire, { ageSeconds: 100, turn: 2 }))
+    answered(query({ additionals: [opt()] }), answerMessage(wire, { ageSeconds: 100, rotation: 2 }))
     assert.deepStrictEqual(wire, before)
   })
 
   it("lets addresses take turns at the head", () => {
     const wire = rewritten(response({ answers: [a(1), a(2), a(3)] }))
-    const heads = [0, 1, 2, 3].map((turn) => addresses(answered(query(), answerMessage(wire, { turn }))))
+    const heads = [0, 1, 2, 3].map((rotation) => addresses(answered(query(), answerMessage(wire, { rotation }))))
     assert.deepStrictEqual(heads, [
       ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
       ["192.0.2.2", "192.0.2.3", "192.0.2.1"],
@@ -120,7 +120,7 @@ describe("writeAnswer", () => {
     const wire = rewritten(
       response({ answers: [alias, record(owner, 1, 60, [10, 0, 0, 1]), record(owner, 1, 60, [10, 0, 0, 2])] })
     )
-    const reply = answered(query(), answerMessage(wire, { turn: 1 }))
+    const reply = answered(query(), answerMessage(wire, { rotation: 1 }))
     assert.deepStrictEqual(addresses(reply), ["x.www.example.com", "10.0.0.2", "10.0.0.1"])
   })
 

@@ -116,8 +116,8 @@ describe("normalise", () => {
   it("takes nothing from a truncated message, wherever it ends", () => {
     const wire = response({ flags: 0x8380, answers: [a, a] })
     for (let length = 12; length <= wire.length; length++) {
-      const { meaning, truncated, ttlSeconds, wire: kept } = normalise(wire, length, WWW, ANY_TTL)!
-      assert.deepStrictEqual([truncated, kept.length, meaning.kind, ttlSeconds], [true, 0, "nothing", 0])
+      const { responseClass, truncated, ttlSeconds, wire: kept } = normalise(wire, length, WWW, ANY_TTL)!
+      assert.deepStrictEqual([truncated, kept.length, responseClass.kind, ttlSeconds], [true, 0, "nothing", 0])
     }
   })
 

@@ -123,7 +123,7 @@ describe("the answer section", () => {
       response({ questions: [question("www.example.com", ANY)], answers: circle }),
       asked("www.example.com", ANY)
     )
-    assert.strictEqual(whole.meaning.kind, "answer")
+    assert.strictEqual(whole.responseClass.kind, "answer")
   })
 
   it("keeps nothing of another class", () => {
@@ -264,7 +264,7 @@ describe("what is left out", () => {
 
   it("does not make a negative answer one", () => {
     const whole = normalised(response({ flags: 0x8183, authorities: [at("other.test", SOA, soaData(60))] }))
-    assert.deepStrictEqual([whole.meaning, whole.ttlSeconds], [{ kind: "negative", ttlSeconds: 0 }, 0])
+    assert.deepStrictEqual([whole.responseClass, whole.ttlSeconds], [{ kind: "negative", ttlSeconds: 0 }, 0])
   })
 
   it("still has to be well-formed: a message that is not is rejected whole", () => {

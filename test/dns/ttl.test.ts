@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
-import { lessAge } from "../../src/dns/ttl.ts"
+import { subtractAge } from "../../src/dns/ttl.ts"
 
 const answer = (ttls: ReadonlyArray<number>): Buffer =>
   packet.encode({
@@ -23,7 +23,7 @@ const answer = (ttls: ReadonlyArray<number>): Buffer =>
   })
 
 const aged = (wire: Buffer, seconds: number) => {
-  lessAge(wire, wire.length, seconds)
+  subtractAge(wire, wire.length, seconds)
   return packet.decode(wire)
 }
 
@@ -43,7 +43,7 @@ describe("lessAge", () => {
 
   it("does not make a TTL with the high bit, which is 0, into one without (RFC 2181 §8)", () => {
     const wire = answer([0x80000001])
-    lessAge(wire, wire.length, 2)
+    subtractAge(wire, wire.length, 2)
     assert.include(wire.toString("hex"), "80000001")
   })
 
@@ -51,7 +51,7 @@ describe("lessAge", () => {
     const whole = answer([300, 100])
     for (let length = 12; length < whole.length; length++) {
       const cut = Buffer.from(whole.subarray(0, length))
-      lessAge(cut, cut.length, 100)
+      subtractAge(cut, cut.length, 100)
       assert.strictEqual(cut.length, length)
     }
   })

@@ -8,7 +8,7 @@ import { city, geoDatabase } from "../support/wire/mmdb.ts"
 
 const placeIn = (database: GeoDatabase, address: string) => {
   const words = new Uint32Array(4)
-  return database.placeOf(words, new TextPeer({ address, port: 53 }).readWords(words))
+  return database.locationOf(words, new TextPeer({ address, port: 53 }).readWords(words))
 }
 
 describe("GeoDatabase", () => {
@@ -26,9 +26,9 @@ describe("GeoDatabase", () => {
   })
 
   it("says what kind of places it knows", () => {
-    assert.deepStrictEqual(new GeoDatabase(geoLite).tells, { countries: true, continents: true, spots: false })
+    assert.deepStrictEqual(new GeoDatabase(geoLite).tells, { countries: true, continents: true, coordinates: false })
     const flat = new GeoDatabase(geoDatabase({ "8.0.0.0/8": { country_code: "US", latitude: 38, longitude: -97 } }))
-    assert.deepStrictEqual(flat.tells, { countries: true, continents: false, spots: true })
+    assert.deepStrictEqual(flat.tells, { countries: true, continents: false, coordinates: true })
   })
 
   it("reads records of cities, and flat ones", () => {
@@ -39,12 +39,12 @@ describe("GeoDatabase", () => {
         "198.51.100.0/24": { country: "not as it should be", location: 7 }
       })
     )
-    const spot = { latitude: 52.5, longitude: 13.4 }
-    assert.deepStrictEqual(placeIn(database, "192.0.2.77"), { country: "DE", continent: "EU", spot })
+    const coordinates = { latitude: 52.5, longitude: 13.4 }
+    assert.deepStrictEqual(placeIn(database, "192.0.2.77"), { country: "DE", continent: "EU", coordinates })
     assert.strictEqual(placeIn(database, "::ffff:192.0.2.77").country, "DE")
     assert.strictEqual(placeIn(database, "2001:db8::9").country, "JP")
     for (const address of ["198.51.100.1", "203.0.113.1", "2001:db9::1"]) {
-      assert.deepStrictEqual(placeIn(database, address), { country: "", continent: "", spot: undefined })
+      assert.deepStrictEqual(placeIn(database, address), { country: "", continent: "", coordinates: undefined })
     }
   })
 

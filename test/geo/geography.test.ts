@@ -30,12 +30,12 @@ const following = <A>(
     const lines: Array<string> = []
     const log = Logger.layer([Logger.make(({ message }) => lines.push(String([message].flat()[0])))])
     const context = yield* Layer.build(
-      Geography.layerOf(file, { continents: true, spots: true }).pipe(Layer.provide(log))
+      Geography.layerOf(file, { continents: true, coordinates: true }).pipe(Layer.provide(log))
     )
     const geography = yield* Effect.provideContext(Geography, context)
     const words = Uint32Array.of(0, 0, 0, 0xc0000201)
     const look = Effect.provide(Effect.andThen(geography.look, geography.look), log)
-    return yield* use({ file, lines, look, country: () => geography.placeOf(words, true).country })
+    return yield* use({ file, lines, look, country: () => geography.locationOf(words, true).country })
   }).pipe(Effect.scoped)
 
 describe("Geography", () => {

@@ -13,8 +13,8 @@ import * as PortableDatagrams from "../../src/io/portable/datagrams.ts"
 import * as PortableStreams from "../../src/io/portable/streams.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../../src/io/stream-transport.ts"
 import { guarded } from "../../src/runtime/guard.ts"
-import { Turn } from "../../src/runtime/loop-clock.ts"
-import { type Due, TimerWheel } from "../../src/runtime/timer-wheel.ts"
+import { LoopClock } from "../../src/runtime/loop-clock.ts"
+import { type TimerTarget, TimerWheel } from "../../src/runtime/timer-wheel.ts"
 import { Inbox, payload, send } from "../support/clients/inbox.ts"
 import { Reported } from "../support/servers/incidents.ts"
 import { client, Seen } from "../support/servers/stream-server.ts"
@@ -29,14 +29,14 @@ describe("a timer's callback that throws", () => {
   const withWheel = (name: string, use: (wheel: TimerWheel["Service"], reported: Reported) => Effect.Effect<void>) =>
     it.effect(name, () => {
       const reported = new Reported()
-      const layer = TimerWheel.layer.pipe(Layer.provide(Turn.layer), Layer.provide(reported.layer))
+      const layer = TimerWheel.layer.pipe(Layer.provide(LoopClock.layer), Layer.provide(reported.layer))
       return Effect.flatMap(TimerWheel, (wheel) => use(wheel, reported)).pipe(Effect.provide(layer))
     })
 
   withWheel("is reported, and all others fire: of its tick, of the next, and those armed later", (wheel, reported) =>
     Effect.gen(function* () {
       const fired: Array<string> = []
-      const note = (what: string): Due => ({ fire: () => fired.push(what) })
+      const note = (what: string): TimerTarget => ({ fire: () => fired.push(what) })
       wheel.after(10, note("before"))
       wheel.after(10, { fire: fail("one") })
       wheel.after(10, note("beside"))

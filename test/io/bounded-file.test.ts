@@ -18,7 +18,7 @@ const pipe = Effect.map(folder, (path) => {
 })
 
 /** One turn of the event loop. */
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+const clock = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 const bounds: Bounds = { maxOctets: 100_000, withinMs: 60_000 }
 const soon: Bounds = { maxOctets: 100_000, withinMs: 50 }
@@ -86,13 +86,13 @@ describe("a pipe", () => {
       const path = yield* pipe
       // Can be opened so only when somebody has it open for reading.
       const opened = Effect.try(() => openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)).pipe(
-        Effect.tapError(() => turn),
+        Effect.tapError(() => clock),
         Effect.eventually
       )
       const write = Effect.gen(function* () {
         const fd = yield* opened
         for (const piece of ["retries: 1\n", "x".repeat(50_000), "\n"]) {
-          yield* turn
+          yield* clock
           writeSync(fd, piece)
         }
         closeSync(fd)

@@ -5,7 +5,7 @@ import { FailureCache } from "../../src/cache/failure-cache.ts"
 import { SharedTier, type Tier } from "../../src/cache/shared/shared-tier.ts"
 import { Configuration } from "../../src/config/configuration.ts"
 import { makeSharedCacheLookup } from "../../src/query/exchange/shared-cache-lookup.ts"
-import { Turn } from "../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../src/runtime/timer-wheel.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { ResolverPool } from "../../src/upstream/resolver-pool.ts"
@@ -38,7 +38,11 @@ describe("exchanges for which nobody waits any more, a stale answer being there"
         }
       })
       const context = yield* Layer.build(
-        Layer.mergeAll(AnswerCache.layer, FailureCache.layer, Layer.provideMerge(TimerWheel.layer, Turn.layer)).pipe(
+        Layer.mergeAll(
+          AnswerCache.layer,
+          FailureCache.layer,
+          Layer.provideMerge(TimerWheel.layer, LoopClock.layer)
+        ).pipe(
           Layer.provideMerge(
             Layer.mergeAll(
               Counters.layer,

@@ -4,11 +4,11 @@ import { Worker } from "node:worker_threads"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Turn } from "../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../src/runtime/loop-clock.ts"
 import { type Timer, TimerWheel } from "../../src/runtime/timer-wheel.ts"
 
 const withWheel = <A>(use: (wheel: TimerWheel["Service"]) => Effect.Effect<A>) =>
-  Effect.flatMap(TimerWheel, use).pipe(Effect.provide(Layer.provide(TimerWheel.layer, Turn.layer)))
+  Effect.flatMap(TimerWheel, use).pipe(Effect.provide(Layer.provide(TimerWheel.layer, LoopClock.layer)))
 
 describe("TimerWheel", () => {
   it.effect("fires once, never early and at most one tick late", () =>

@@ -9,7 +9,7 @@ import type { HttpsAddress } from "../../src/config/upstream-address.ts"
 import { anyTtl as ttl } from "../../src/dns/classify-response.ts"
 import { Type } from "../../src/dns/codes.ts"
 import { DatagramTransport, SocketError } from "../../src/io/datagram.ts"
-import { Turn } from "../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../src/runtime/timer-wheel.ts"
 import type { Counters } from "../../src/telemetry/counters.ts"
 import { Resolver } from "../../src/upstream/attempt/resolver.ts"
@@ -249,7 +249,7 @@ describe("a connection over HTTPS", () => {
   )
 })
 
-const withTime = TimerWheel.layer.pipe(Layer.provideMerge(Turn.layer))
+const withTime = TimerWheel.layer.pipe(Layer.provideMerge(LoopClock.layer))
 
 describe("the connections to one upstream", () => {
   const connections = (reported: Reported, patientMs: number) =>
@@ -306,13 +306,13 @@ describe("a socket that cannot be opened", () => {
       const reported = new Reported()
       const told: Array<string> = []
       const upstream = upstreamAt()
-      const turn = yield* Turn
-      const context = { nowMs: turn.nowMs, words: upstream.state.words }
+      const clock = yield* LoopClock
+      const context = { nowMs: clock.nowMs, words: upstream.state.words }
       const never: DatagramTransport["Service"]["connect"] = () =>
         Effect.delay(Effect.fail(new SocketError({ endpoint: "192.0.2.1:53", message: "no way" })), 1)
       const resolver = yield* Resolver.make({
         ttl,
-        turn,
+        clock,
         counters,
         loopOptions: [],
         connections: new Map(),
@@ -329,11 +329,11 @@ describe("a socket that cannot be opened", () => {
       yield* until(() => told.length > 0)
       assert.deepStrictEqual(reported.defects, ["the opening of a socket: told"])
       assert.deepStrictEqual(told, ["b NetworkFailure"])
-    }).pipe(Effect.provide(Turn.layer), Effect.scoped)
+    }).pipe(Effect.provide(LoopClock.layer), Effect.scoped)
   )
 })
 
-const inTime = (name: string, body: (reported: Reported) => Effect.Effect<void, never, TimerWheel | Turn>) =>
+const inTime = (name: string, body: (reported: Reported) => Effect.Effect<void, never, TimerWheel | LoopClock>) =>
   it.effect(name, () => {
     const reported = new Reported()
     return body(reported).pipe(Effect.provide(Layer.provide(withTime, reported.layer)))

@@ -62,7 +62,7 @@ describe("the question that an upstream is known to answer", () => {
     assert.isUndefined(other.read())
     one.note(asked("www.example.com", 28), 5_000)
     one.note(asked("too.soon.example"), 5_999)
-    assert.deepInclude(other.read(), { name: wireName("www.example.com"), type: 28, origin: undefined })
+    assert.deepInclude(other.read(), { name: wireName("www.example.com"), type: 28, clientContext: undefined })
     other.note(asked("x.example", 15), 6_000)
     assert.deepInclude(one.read(), { name: wireName("x.example"), type: 15 })
   })

@@ -43,7 +43,7 @@ export interface Tier {
 }
 
 /** Whether this thread says how Redis is, for others of the process have their own connections to it. */
-export const SpeaksOfRedis: Context.Reference<boolean> = Context.Reference("strand/cache/SpeaksOfRedis", {
+export const LogsRedis: Context.Reference<boolean> = Context.Reference("strand/cache/SpeaksOfRedis", {
   defaultValue: () => true
 })
 

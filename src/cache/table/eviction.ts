@@ -18,10 +18,10 @@
 
 import type { Checksum } from "./checksum.ts"
 import { BODY, EXPIRES, HASH, lengthOf, SHAPE, SUM, sizeOf, unitsFor } from "./entry.ts"
-import { Ghosts } from "./ghost-queue.ts"
-import { cooler, frequencyOf, type Slots, TAG_MASK, unitOf, withoutFrequency } from "./hash-index.ts"
+import { GhostQueue } from "./ghost-queue.ts"
+import { decremented, frequencyOf, type HashIndex, TAG_MASK, unitOf, withoutFrequency } from "./hash-index.ts"
 import { Header, type ShardMemory } from "./memory.ts"
-import type { Census } from "./occupancy.ts"
+import type { Occupancy } from "./occupancy.ts"
 import type { Ring } from "./ring.ts"
 
 /** Times that an entry must have been asked for in the small ring to be worth the main one. */
@@ -32,23 +32,23 @@ const MAX_SECOND_CHANCES = 16
 export class Eviction {
   private readonly words: Int32Array
   private readonly header: Int32Array
-  private readonly slots: Slots
+  private readonly index: HashIndex
   private readonly checksum: Checksum
-  private readonly census: Census
-  private readonly ghosts: Ghosts
+  private readonly occupancy: Occupancy
+  private readonly ghostQueue: GhostQueue
   private readonly small: Ring
   private readonly main: Ring
   private secondChances = 0
 
-  constructor(memory: ShardMemory, header: Int32Array, slots: Slots, checksum: Checksum, census: Census) {
+  constructor(memory: ShardMemory, header: Int32Array, index: HashIndex, checksum: Checksum, occupancy: Occupancy) {
     this.words = memory.words
     this.header = header
-    this.slots = slots
+    this.index = index
     this.checksum = checksum
-    this.census = census
-    this.ghosts = new Ghosts(memory.ghosts)
-    this.small = slots.small
-    this.main = slots.main
+    this.occupancy = occupancy
+    this.ghostQueue = new GhostQueue(memory.ghostQueue)
+    this.small = index.small
+    this.main = index.main
   }
 
   /**
@@ -59,7 +59,7 @@ export class Eviction {
   ringFor(hash: number, units: number, present: number): Ring {
     const isWorthMain =
       this.main.contains(present) ||
-      this.ghosts.take(hash) ||
+      this.ghostQueue.take(hash) ||
       this.main.isFilling(units) ||
       units > this.small.largest >> 1
     return isWorthMain ? this.main : this.small
@@ -80,19 +80,19 @@ export class Eviction {
     const unit = this.small.oldest()
     if (unit === 0) return
     const hash = this.words[(unit << 1) + HASH]!
-    const slotAt = this.slots.of(hash, unit)
+    const slotAt = this.index.of(hash, unit)
     if (slotAt !== 0) {
-      const heat = this.slots.heat(slotAt)
+      const usage = this.index.usage(slotAt)
       const units = sizeOf(this.words[(unit << 1) + SHAPE]!)
-      if (frequencyOf(heat) >= WORTH_KEEPING && units <= this.small.largest && !this.isExpired(unit)) {
+      if (frequencyOf(usage) >= WORTH_KEEPING && units <= this.small.largest && !this.isExpired(unit)) {
         let place = this.main.place(units)
         while (place === 0) {
           this.leaveMain()
           place = this.main.place(units)
         }
-        this.moveToMain(slotAt, unit, place, withoutFrequency(heat))
+        this.moveToMain(slotAt, unit, place, withoutFrequency(usage))
       } else {
-        this.ghosts.add(hash)
+        this.ghostQueue.add(hash)
         this.leave(slotAt)
       }
     }
@@ -102,15 +102,15 @@ export class Eviction {
   private leaveMain(): void {
     const unit = this.main.oldest()
     if (unit === 0) return
-    const slotAt = this.slots.of(this.words[(unit << 1) + HASH]!, unit)
+    const slotAt = this.index.of(this.words[(unit << 1) + HASH]!, unit)
     const units = sizeOf(this.words[(unit << 1) + SHAPE]!)
     this.main.drop(unit)
     if (slotAt === 0) return
-    const heat = this.slots.heat(slotAt)
-    const isHot = frequencyOf(heat) > 0 && this.secondChances-- > 0 && !this.isExpired(unit)
+    const usage = this.index.usage(slotAt)
+    const isHot = frequencyOf(usage) > 0 && this.secondChances-- > 0 && !this.isExpired(unit)
     // At the ring's seam there may be no place for it: then it goes, however hot.
     const place = isHot ? this.main.place(units) : 0
-    if (place !== 0) this.moveToMain(slotAt, unit, place, cooler(heat))
+    if (place !== 0) this.moveToMain(slotAt, unit, place, decremented(usage))
     else this.leave(slotAt)
   }
 
@@ -119,7 +119,7 @@ export class Eviction {
    *
    * One that is damaged, because whoever overwrote it died, goes.
    */
-  private moveToMain(slotAt: number, from: number, to: number, heat: number): void {
+  private moveToMain(slotAt: number, from: number, to: number, usage: number): void {
     const { words } = this
     const source = from << 1
     const target = to << 1
@@ -133,12 +133,12 @@ export class Eviction {
     }
     words[target + SUM] = sum
     this.main.push(to, units)
-    this.slots.setHeat(slotAt, heat)
+    this.index.setUsage(slotAt, usage)
     words[slotAt] = (words[slotAt]! & TAG_MASK) | to
   }
 
   private leave(slotAt: number): void {
-    this.census.evict(unitOf(this.words[slotAt]!))
+    this.occupancy.evict(unitOf(this.words[slotAt]!))
     this.words[slotAt] = 0
   }
 

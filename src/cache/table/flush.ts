@@ -49,7 +49,7 @@ const isSame = (octets: Uint8Array, at: number, name: Uint8Array): boolean => {
 export function* flushNames(shards: ReadonlyArray<Shard>, test: NameTest): Generator<void, number> {
   let count = 0
   for (const shard of shards) {
-    const { buckets } = shard.slots
+    const { buckets } = shard.index
     let locks = 0
     for (let bucket = 0; bucket < buckets; ) {
       if (shard.lock.take()) {
@@ -72,11 +72,11 @@ export function* flushNames(shards: ReadonlyArray<Shard>, test: NameTest): Gener
 
 const flushBucket = (shard: Shard, bucket: number, test: NameTest): number => {
   let count = 0
-  shard.slots.forEachIn(bucket, (slotAt) => {
+  shard.index.forEachIn(bucket, (slotAt) => {
     const unit = unitOf(shard.words[slotAt]!)
     const nameLength = nameLengthOf(shard.words[(unit << 1) + SHAPE]!)
     if (!test(shard.octets, unit * UNIT + NAME_WORD * 4, nameLength)) return
-    if (shard.slots.isLive(slotAt)) count++
+    if (shard.index.isLive(slotAt)) count++
     shard.forget(slotAt)
   })
   return count

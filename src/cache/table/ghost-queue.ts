@@ -4,7 +4,7 @@
  * Sixteen bits for each, in the cell that its hash says. A newer one takes the place of an older one: each stays for
  * about as long as as many others leave as there are cells.
  */
-export class Ghosts {
+export class GhostQueue {
   private readonly cells: Uint16Array
   private readonly cellsPerHash: number
 

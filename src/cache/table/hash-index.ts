@@ -19,30 +19,30 @@ import { Ring } from "./ring.ts"
 const OFFSET_BITS = 22
 const OFFSET_MASK = (1 << OFFSET_BITS) - 1
 export const TAG_MASK = ~OFFSET_MASK
-const HEAT_IN_LINE = LINE_SLOTS * 4
+const USAGE_IN_LINE = LINE_SLOTS * 4
 
 export const MAX_FREQUENCY = 3
-const ONE_TURN = 4
+const ONE_ROTATION = 4
 /** Heat of an entry that is new: its first answer went out before it was kept. */
-export const NEW_HEAT = ONE_TURN
+export const NEW_USAGE = ONE_ROTATION
 
 export const tagOf = (hash: number): number => hash << OFFSET_BITS
 export const unitOf = (slot: number): number => slot & OFFSET_MASK
-export const frequencyOf = (heat: number): number => heat & MAX_FREQUENCY
-export const turnOf = (heat: number): number => heat >>> 2
-export const warmer = (heat: number): number => (frequencyOf(heat) < MAX_FREQUENCY ? heat + 1 : heat)
-export const withoutFrequency = (heat: number): number => heat & ~MAX_FREQUENCY
-export const cooler = (heat: number): number => heat - 1
+export const frequencyOf = (usage: number): number => usage & MAX_FREQUENCY
+export const rotationOf = (usage: number): number => usage >>> 2
+export const incremented = (usage: number): number => (frequencyOf(usage) < MAX_FREQUENCY ? usage + 1 : usage)
+export const withoutFrequency = (usage: number): number => usage & ~MAX_FREQUENCY
+export const decremented = (usage: number): number => usage - 1
 /** One turn further, and asked for once more. Past the last turn the octet wraps. */
-export const afterHit = (heat: number): number => warmer(heat) + ONE_TURN
+export const afterHit = (usage: number): number => incremented(usage) + ONE_ROTATION
 
 /** Where the heat of the slot at this word stands, in octets of the shard. */
-export const heatOf = (slotAt: number): number => {
+export const usageAt = (slotAt: number): number => {
   const inLine = slotAt & (LINE_WORDS - 1)
-  return ((slotAt - inLine) << 2) + HEAT_IN_LINE + inLine
+  return ((slotAt - inLine) << 2) + USAGE_IN_LINE + inLine
 }
 
-export class Slots {
+export class HashIndex {
   private readonly words: Int32Array
   private readonly octets: Uint8Array
   /** The rings whose entries the slots lead to. */
@@ -101,20 +101,20 @@ export class Slots {
     if (empty !== 0) return empty
     const line = this.lineOf(hash)
     const other = line ^ LINE_WORDS
-    let coolest = 0
+    let leastUsed = 0
     let least = 2 * MAX_FREQUENCY + 2
-    const turn = hash & 7
+    const rotation = hash & 7
     for (let n = 0; n < LINE_SLOTS * 2; n++) {
-      const i = (n < LINE_SLOTS ? line : other) + ((n + turn) % LINE_SLOTS)
+      const i = (n < LINE_SLOTS ? line : other) + ((n + rotation) % LINE_SLOTS)
       if (!this.isLive(i)) return i
-      const frequency = frequencyOf(this.heat(i))
+      const frequency = frequencyOf(this.usage(i))
       const worth = 2 * frequency + (this.main.contains(unitOf(this.words[i]!)) ? 1 : 0)
       if (worth < least) {
         least = worth
-        coolest = i
+        leastUsed = i
       }
     }
-    return coolest
+    return leastUsed
   }
 
   /** Visits the slots of a bucket that are not empty. */
@@ -125,12 +125,12 @@ export class Slots {
     }
   }
 
-  heat(slotAt: number): number {
-    return this.octets[heatOf(slotAt)]!
+  usage(slotAt: number): number {
+    return this.octets[usageAt(slotAt)]!
   }
 
-  setHeat(slotAt: number, heat: number): void {
-    this.octets[heatOf(slotAt)] = heat
+  setUsage(slotAt: number, usage: number): void {
+    this.octets[usageAt(slotAt)] = usage
   }
 
   /** Whether the slot leads to an entry of its own bucket. */

@@ -85,7 +85,7 @@ export interface ShardMemory {
   readonly lock: Int32Array
   readonly words: Int32Array
   readonly octets: Uint8Array
-  readonly ghosts: Uint16Array
+  readonly ghostQueue: Uint16Array
   readonly layout: ShardLayout
 }
 
@@ -157,7 +157,7 @@ export class TableMemory {
       lock: new Int32Array(this.buffer, start + ShardHeader.Lock * 4, 1),
       words: new Int32Array(this.buffer, start, this.shardOctets / 4),
       octets: new Uint8Array(this.buffer, start, this.shardOctets),
-      ghosts: new Uint16Array(this.buffer, ghostsAt, (start + smallStart * UNIT - ghostsAt) / 2),
+      ghostQueue: new Uint16Array(this.buffer, ghostsAt, (start + smallStart * UNIT - ghostsAt) / 2),
       layout: this.layout
     }
   }

@@ -19,7 +19,7 @@ const COST_OF_COPY = 8
  * @param reader of the table they are taken from
  * @param now in ticks
  */
-export function* carryOver(
+export function* migrate(
   from: ReadonlyArray<Shard>,
   reader: Reader,
   shardFor: (hash: number) => Shard,
@@ -27,16 +27,16 @@ export function* carryOver(
 ): Generator<void, void> {
   let cost = 0
   for (let worth = MAX_FREQUENCY; worth >= STALE; worth--) {
-    for (const bucket of spread(from[0]!.slots.buckets)) {
+    for (const bucket of spread(from[0]!.index.buckets)) {
       for (const shard of from) {
         cost++
-        shard.slots.forEachIn(bucket, (slotAt) => {
-          const heat = shard.slots.heat(slotAt)
-          if (worth !== STALE && frequencyOf(heat) !== worth) return
+        shard.index.forEachIn(bucket, (slotAt) => {
+          const usage = shard.index.usage(slotAt)
+          if (worth !== STALE && frequencyOf(usage) !== worth) return
           cost += COST_OF_COPY
           if (!reader.copy(shard.words, unitOf(shard.words[slotAt]!))) return
           const isAlive = ((reader.entry.words[EXPIRES]! - now()) | 0) > 0
-          if (isAlive !== (worth === STALE)) shardFor(reader.entry.hash).restore(reader.entry, heat)
+          if (isAlive !== (worth === STALE)) shardFor(reader.entry.hash).restore(reader.entry, usage)
         })
         if (cost >= COST_OF_SLICE) {
           yield

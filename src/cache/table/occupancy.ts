@@ -6,7 +6,7 @@
 import { SHAPE, sizeOf } from "./entry.ts"
 import { ShardHeader } from "./memory.ts"
 
-export class Census {
+export class Occupancy {
   private readonly words: Int32Array
   private readonly onEviction: () => void
 

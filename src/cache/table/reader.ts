@@ -33,7 +33,7 @@ export class Reader {
   find(shard: Shard, key: Key): boolean {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       this.isTorn = false
-      const line = shard.slots.lineOf(key.hash)
+      const line = shard.index.lineOf(key.hash)
       if (this.findInLine(shard, key, line) || this.findInLine(shard, key, line ^ LINE_WORDS)) return true
       if (!this.isTorn) return false
     }

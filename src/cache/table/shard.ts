@@ -24,20 +24,20 @@ import {
   VIEW
 } from "./entry.ts"
 import { Eviction } from "./eviction.ts"
-import { NEW_HEAT, Slots, TAG_MASK, tagOf, unitOf, warmer } from "./hash-index.ts"
+import { HashIndex, incremented, NEW_USAGE, TAG_MASK, tagOf, unitOf } from "./hash-index.ts"
 import { Lock } from "./lock.ts"
 import { Header, LINE_SLOTS, LINE_WORDS, ShardHeader, type ShardMemory } from "./memory.ts"
-import { Census } from "./occupancy.ts"
+import { Occupancy } from "./occupancy.ts"
 import type { Ring } from "./ring.ts"
 
 export class Shard {
   readonly words: Int32Array
   readonly octets: Uint8Array
-  readonly slots: Slots
+  readonly index: HashIndex
   readonly lock: Lock
   private readonly header: Int32Array
   private readonly checksum: Checksum
-  private readonly census: Census
+  private readonly occupancy: Occupancy
   private readonly eviction: Eviction
 
   constructor(
@@ -53,19 +53,19 @@ export class Shard {
     this.header = header
     this.checksum = checksum
     this.lock = new Lock(memory.lock, 0, writer)
-    this.slots = new Slots(memory, shardBits)
-    this.census = new Census(memory.words, onEviction)
-    this.eviction = new Eviction(memory, header, this.slots, checksum, this.census)
+    this.index = new HashIndex(memory, shardBits)
+    this.occupancy = new Occupancy(memory.words, onEviction)
+    this.eviction = new Eviction(memory, header, this.index, checksum, this.occupancy)
   }
 
   /** Entries that are kept. */
   get entries(): number {
-    return this.isFlushed ? 0 : this.census.entries
+    return this.isFlushed ? 0 : this.occupancy.entries
   }
 
   /** Units that they take. */
   get units(): number {
-    return this.isFlushed ? 0 : this.census.units
+    return this.isFlushed ? 0 : this.occupancy.units
   }
 
   /**
@@ -74,7 +74,7 @@ export class Shard {
    * @returns whether it was kept: not while another writer holds the shard, nor if it is larger than a ring
    */
   store(entry: Entry): boolean {
-    if (entry.units > this.slots.main.largest || !this.lock.take()) return false
+    if (entry.units > this.index.main.largest || !this.lock.take()) return false
     if (this.isFlushed) this.begin()
     const present = this.find(entry)
     if (present === 0 || !this.overwrite(present, entry)) this.append(present, entry)
@@ -83,15 +83,15 @@ export class Shard {
   }
 
   /** Takes in an entry of another table with its heat, as long as nothing has to leave for it. */
-  restore(entry: Entry, heat: number): boolean {
+  restore(entry: Entry, usage: number): boolean {
     if (!this.lock.take()) return false
     if (this.isFlushed) this.begin()
-    const { main } = this.slots
+    const { main } = this.index
     const { units } = entry
     entry.giveSize(units)
-    const slotAt = this.slots.emptyFor(entry.hash)
+    const slotAt = this.index.emptyFor(entry.hash)
     const fits = slotAt !== 0 && main.isFilling(units) && this.find(entry) === 0
-    if (fits) this.write(main, main.place(units), entry, slotAt, heat)
+    if (fits) this.write(main, main.place(units), entry, slotAt, usage)
     this.lock.release()
     return fits
   }
@@ -111,7 +111,7 @@ export class Shard {
 
   /** Forgets the entry of this slot. Only for the holder of the lock. */
   forget(slotAt: number): void {
-    if (this.slots.isLive(slotAt)) this.census.remove(unitOf(this.words[slotAt]!))
+    if (this.index.isLive(slotAt)) this.occupancy.remove(unitOf(this.words[slotAt]!))
     this.words[slotAt] = 0
   }
 
@@ -121,9 +121,9 @@ export class Shard {
 
   /** After a flush: the entries are void already. If this stops half-way, it is done again. */
   private begin(): void {
-    this.slots.small.clear()
-    this.slots.main.clear()
-    this.census.clear()
+    this.index.small.clear()
+    this.index.main.clear()
+    this.occupancy.clear()
     this.words[ShardHeader.Epoch] = this.header[Header.Epoch]!
   }
 
@@ -132,12 +132,12 @@ export class Shard {
     const { words } = this
     const { hash } = entry
     const tag = tagOf(hash)
-    let line = this.slots.lineOf(hash)
+    let line = this.index.lineOf(hash)
     for (let n = 0; n < 2; n++, line ^= LINE_WORDS) {
       for (let i = line; i < line + LINE_SLOTS; i++) {
         const slot = words[i]!
         if ((slot & TAG_MASK) !== tag || slot === 0) continue
-        if (this.hasKeyOf(entry, unitOf(slot) << 1) && this.slots.isLive(i)) return i
+        if (this.hasKeyOf(entry, unitOf(slot) << 1) && this.index.isLive(i)) return i
       }
     }
     return 0
@@ -182,34 +182,34 @@ export class Shard {
     if (units > size || size - units > size >> 2) return false
     entry.giveSize(size)
     this.words[at + SUM] = this.checksum.copy(entry.words, 0, this.words, at, entry.words[BODY]!)
-    this.slots.setHeat(slotAt, warmer(this.slots.heat(slotAt)))
+    this.index.setUsage(slotAt, incremented(this.index.usage(slotAt)))
     return true
   }
 
   /** @param present the slot of the entry that this one replaces; 0 where it is new */
   private append(present: number, entry: Entry): void {
-    const { words, slots } = this
+    const { words, index } = this
     const { units, hash } = entry
     const ring = this.eviction.ringFor(hash, units, present === 0 ? 0 : unitOf(words[present]!))
     const unit = this.eviction.placeIn(ring, units)
     // Who left may have been the one that this one replaces, or may have left a slot empty.
-    const slotAt = present === 0 ? slots.forNew(hash) : present
-    const heat = present === 0 ? NEW_HEAT : warmer(slots.heat(present))
-    if (words[slotAt] !== 0 && slots.isLive(slotAt)) {
-      if (slotAt === present) this.census.remove(unitOf(words[slotAt]!))
-      else this.census.evict(unitOf(words[slotAt]!))
+    const slotAt = present === 0 ? index.forNew(hash) : present
+    const usage = present === 0 ? NEW_USAGE : incremented(index.usage(present))
+    if (words[slotAt] !== 0 && index.isLive(slotAt)) {
+      if (slotAt === present) this.occupancy.remove(unitOf(words[slotAt]!))
+      else this.occupancy.evict(unitOf(words[slotAt]!))
     }
-    this.write(ring, unit, entry, slotAt, heat)
+    this.write(ring, unit, entry, slotAt, usage)
   }
 
   /** Writes the entry where there is room, takes it into the ring, and points a slot to it. */
-  private write(ring: Ring, unit: number, entry: Entry, slotAt: number, heat: number): void {
+  private write(ring: Ring, unit: number, entry: Entry, slotAt: number, usage: number): void {
     const { words } = this
     const at = unit << 1
     words[at + SUM] = this.checksum.copy(entry.words, 0, words, at, entry.words[BODY]!)
     ring.push(unit, entry.units)
-    this.slots.setHeat(slotAt, heat)
+    this.index.setUsage(slotAt, usage)
     words[slotAt] = tagOf(entry.hash) | unit
-    this.census.add(entry.units)
+    this.occupancy.add(entry.units)
   }
 }

@@ -5,7 +5,7 @@
 import { COUNTERS_PER_WRITER, type TableMemory } from "./memory.ts"
 
 /** Cells of a writer. */
-export const Tally = { Hits: 0, Misses: 1, Stores: 2, Unstored: 3, Evictions: 4 } as const
+export const TableStat = { Hits: 0, Misses: 1, Stores: 2, Unstored: 3, Evictions: 4 } as const
 
 export interface TableCounts {
   readonly hits: number
@@ -25,10 +25,10 @@ export const countsOf = ({ counters }: TableMemory): TableCounts => {
     return sum
   }
   return {
-    hits: sumOf(Tally.Hits),
-    misses: sumOf(Tally.Misses),
-    stores: sumOf(Tally.Stores),
-    unstored: sumOf(Tally.Unstored),
-    evictions: sumOf(Tally.Evictions)
+    hits: sumOf(TableStat.Hits),
+    misses: sumOf(TableStat.Misses),
+    stores: sumOf(TableStat.Stores),
+    unstored: sumOf(TableStat.Unstored),
+    evictions: sumOf(TableStat.Evictions)
   }
 }

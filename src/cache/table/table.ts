@@ -11,14 +11,14 @@ import { Checksum } from "./checksum.ts"
 import { Entry, EXPIRES, STORED } from "./entry.ts"
 import { flushNames, type NameTest } from "./flush.ts"
 import { NameHash } from "./hash.ts"
-import { afterHit, heatOf, turnOf } from "./hash-index.ts"
+import { afterHit, rotationOf, usageAt } from "./hash-index.ts"
 import { FOR_NETWORK, type Key } from "./key.ts"
 import { Header, MAX_WRITERS, type TableMemory, UNIT } from "./memory.ts"
-import { carryOver } from "./migrate.ts"
+import { migrate } from "./migrate.ts"
 import { Reader } from "./reader.ts"
 import { Shard } from "./shard.ts"
 import { SharedClock, TICKS_PER_SECOND } from "./shared-clock.ts"
-import { countsOf, type TableCounts, Tally } from "./table-stats.ts"
+import { countsOf, type TableCounts, TableStat } from "./table-stats.ts"
 
 /** Longer lives would not fit the arithmetic of ticks; three years are enough. */
 const MAX_LIFE_SECONDS = 100_000_000
@@ -43,7 +43,7 @@ class Hit implements CachedAnswer {
   length = 0
   ageSeconds = 0
   remainingSeconds = 0
-  turn = 0
+  rotation = 0
   scope = 0
 
   constructor(wire: Uint8Array) {
@@ -90,7 +90,7 @@ export class AnswerTable {
     const shard = this.shardOf(key.hash)
     const { reader } = this
     if (!reader.find(shard, key)) {
-      this.counters[Tally.Misses]!++
+      this.counters[TableStat.Misses]!++
       return undefined
     }
     const { entry, slotAt } = reader
@@ -108,14 +108,14 @@ export class AnswerTable {
     }
     hit.ageSeconds = ageSeconds
     hit.remainingSeconds = lifeSeconds - ageSeconds
-    const heatAt = heatOf(slotAt)
-    const heat = shard.octets[heatAt]!
-    hit.turn = turnOf(heat)
+    const usageOctet = usageAt(slotAt)
+    const usage = shard.octets[usageOctet]!
+    hit.rotation = rotationOf(usage)
     if (ageSeconds < lifeSeconds) {
-      shard.octets[heatAt] = afterHit(heat)
-      this.counters[Tally.Hits]!++
+      shard.octets[usageOctet] = afterHit(usage)
+      this.counters[TableStat.Hits]!++
     } else {
-      this.counters[Tally.Misses]!++
+      this.counters[TableStat.Misses]!++
     }
     return hit
   }
@@ -134,7 +134,7 @@ export class AnswerTable {
     const lifeTicks = Math.min(ttlSeconds, MAX_LIFE_SECONDS) * TICKS_PER_SECOND
     this.coming.fill(key, answer, stored, (stored + lifeTicks) | 0, scope)
     const isKept = this.shardOf(key.hash).store(this.coming)
-    this.counters[isKept ? Tally.Stores : Tally.Unstored]!++
+    this.counters[isKept ? TableStat.Stores : TableStat.Unstored]!++
     return isKept
   }
 
@@ -220,7 +220,7 @@ export class AnswerTable {
     const { header } = this.memory
     const epoch = header[Header.Epoch]
     const reader = new Reader(new Checksum(this.memory))
-    yield* carryOver(
+    yield* migrate(
       this.shards,
       reader,
       (hash) => next.shardOf(hash),
@@ -255,7 +255,7 @@ export class AnswerTable {
       { length: memory.shards },
       (_, shard) =>
         new Shard(memory.shardMemory(shard), header, shardBits, checksum, this.writer, () => {
-          this.counters[Tally.Evictions]!++
+          this.counters[TableStat.Evictions]!++
           this.onEviction()
         })
     )

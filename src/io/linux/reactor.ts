@@ -12,7 +12,7 @@ import { runGuarded } from "../../runtime/guard.ts"
 import type { Incidents } from "../../runtime/incidents.ts"
 import type { Descriptors } from "./descriptors.ts"
 import { EPOLLERR, EPOLLHUP, type Libc } from "./libc.ts"
-import { Bell } from "./wakeup.ts"
+import { Wakeup } from "./wakeup.ts"
 
 /** How long a pause gathers, at least and at most. */
 const GATHER_MS = 0.1
@@ -51,7 +51,7 @@ export interface Drained {
 }
 
 export class Reactor {
-  private readonly bell: Bell
+  private readonly wakeup: Wakeup
   private readonly incidents: Incidents
   private readonly sockets = new Map<number, Drained>()
   /** Sockets that came in this round: what was said before of their descriptors is of others, closed meanwhile. */
@@ -70,22 +70,22 @@ export class Reactor {
 
   constructor(libc: Libc, descriptors: Descriptors, incidents: Incidents) {
     this.incidents = incidents
-    this.bell = new Bell(libc, descriptors, () => this.wake())
+    this.wakeup = new Wakeup(libc, descriptors, () => this.wake())
   }
 
   add(socket: Drained): void {
     this.sockets.set(socket.fd, socket)
     if (this.isInTurn) this.newcomers.add(socket)
-    this.bell.add(socket.fd)
+    this.wakeup.add(socket.fd)
   }
 
   /** What is waited for from now on, as epoll_ctl(2) has it: EPOLLIN, as at first, EPOLLOUT, both or neither. */
   watch(socket: Drained, events: number): void {
-    this.bell.watch(socket.fd, events)
+    this.wakeup.watch(socket.fd, events)
   }
 
   remove(socket: Drained): void {
-    if (this.sockets.delete(socket.fd)) this.bell.remove(socket.fd)
+    if (this.sockets.delete(socket.fd)) this.wakeup.remove(socket.fd)
   }
 
   /** The socket has something to send: at the end of this turn. */
@@ -99,7 +99,7 @@ export class Reactor {
   /** The numbers of the bell's descriptors may be others' by the next turn: there is none. */
   close(): void {
     this.isClosed = true
-    this.bell.close()
+    this.wakeup.close()
   }
 
   private wake(): void {
@@ -109,7 +109,7 @@ export class Reactor {
     if (this.turn() === 0) return
     this.isLooping = true
     this.emptyTurns = 0
-    this.bell.mute()
+    this.wakeup.mute()
     setImmediate(this.loop)
   }
 
@@ -119,7 +119,7 @@ export class Reactor {
     this.emptyTurns = count === 0 ? this.emptyTurns + 1 : 0
     if (this.emptyTurns >= EMPTY_TURNS) {
       this.isLooping = false
-      this.bell.unmute()
+      this.wakeup.unmute()
       return
     }
     this.gather(this.gathered)
@@ -140,13 +140,13 @@ export class Reactor {
     let count = 0
     this.gathered = 0
     for (let round = 0; round < MAX_ROUNDS && count < FULL_TURN; round++) {
-      const ready = this.bell.poll()
+      const ready = this.wakeup.poll()
       if (ready === 0) break
       this.isInTurn = true
       for (let i = 0; i < ready; i++) {
-        const socket = this.sockets.get(this.bell.ready[i]!)
+        const socket = this.sockets.get(this.wakeup.ready[i]!)
         if (socket === undefined) continue
-        const came = this.serve(socket, this.bell.said[i]!)
+        const came = this.serve(socket, this.wakeup.said[i]!)
         count += came
         if (socket.isShared || came > 1) this.gathered += came
       }

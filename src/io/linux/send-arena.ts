@@ -74,7 +74,7 @@ export class SendArena {
   private messages = 0
   /** Messages by peer and length, while they are put together. */
   private readonly table = new Int16Array(TABLE_SIZE).fill(NONE)
-  private readonly places = new Uint16Array(SEND_BATCH)
+  private readonly buckets = new Uint16Array(SEND_BATCH)
 
   constructor(libc: Libc) {
     this.libc = libc
@@ -188,14 +188,15 @@ export class SendArena {
     for (let slot = 0; slot < this.count; slot++) {
       const at = (ADDRESSES + slot * ADDRESS_ROOM) / 4
       const hasAddress = this.addressLengths[slot] !== 0
-      let place = this.lengths[slot]! * 31
-      if (hasAddress) place ^= Math.imul(this.words[at]! ^ this.words[at + 1]! ^ this.words[at + 5]!, 0x9e3779b1) >>> 16
-      place &= TABLE_SIZE - 1
+      let bucket = this.lengths[slot]! * 31
+      if (hasAddress)
+        bucket ^= Math.imul(this.words[at]! ^ this.words[at + 1]! ^ this.words[at + 5]!, 0x9e3779b1) >>> 16
+      bucket &= TABLE_SIZE - 1
       for (;;) {
-        const message = this.table[place]!
+        const message = this.table[bucket]!
         if (message === NONE) {
-          this.places[this.messages] = place
-          this.table[place] = this.messages
+          this.buckets[this.messages] = bucket
+          this.table[bucket] = this.messages
           this.open(slot)
           break
         }
@@ -204,8 +205,8 @@ export class SendArena {
           const length = this.lengths[slot]!
           const isFull = this.segments[message]! >= MAX_SEGMENTS || (this.segments[message]! + 1) * length > MAX_MESSAGE
           if (isFull) {
-            this.places[this.messages] = place
-            this.table[place] = this.messages
+            this.buckets[this.messages] = bucket
+            this.table[bucket] = this.messages
             this.open(slot)
           } else {
             this.following[this.lasts[message]!] = slot
@@ -214,10 +215,10 @@ export class SendArena {
           }
           break
         }
-        place = (place + 1) & (TABLE_SIZE - 1)
+        bucket = (bucket + 1) & (TABLE_SIZE - 1)
       }
     }
-    for (let message = 0; message < this.messages; message++) this.table[this.places[message]!] = NONE
+    for (let message = 0; message < this.messages; message++) this.table[this.buckets[message]!] = NONE
   }
 
   private open(slot: number): void {

@@ -27,7 +27,7 @@ const EVENT_SIZE = process.arch === "x64" ? 12 : 16
 const EVENT_DATA = process.arch === "x64" ? 4 : 8
 const EPOLL_CLOEXEC = SOCK_CLOEXEC
 
-export class Bell {
+export class Wakeup {
   /** After `poll`: descriptors that something can be done with, `ready[0, returned)`. */
   readonly ready = new Int32Array(MAX_READY)
   /** What the kernel says of each of them, as epoll_ctl(2) has it. */

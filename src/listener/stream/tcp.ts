@@ -8,7 +8,7 @@ import { type StreamHandler, type StreamSocket, StreamTransport } from "../../io
 import type { Packet } from "../../query/packet.ts"
 import { runGuarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
-import { Turn } from "../../runtime/loop-clock.ts"
+import { LoopClock } from "../../runtime/loop-clock.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import type { Listening } from "../listening.ts"
 import { QueryFibers } from "../query-fibers.ts"
@@ -39,14 +39,14 @@ export const listenTcp = (
 ): Effect.Effect<
   Listening,
   SocketError,
-  Configuration | StreamTransport | Turn | QueryFibers | Counters | Scope.Scope
+  Configuration | StreamTransport | LoopClock | QueryFibers | Counters | Scope.Scope
 > =>
   Effect.gen(function* () {
     const config = yield* Configuration
     const fibers = yield* QueryFibers
     const counters = yield* Counters
     const transport = yield* StreamTransport
-    const { preciseMs: nowMs } = yield* Turn
+    const { preciseMs: nowMs } = yield* LoopClock
     const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
     const incidents = yield* Incidents
     const { clients, byClient } = everyone

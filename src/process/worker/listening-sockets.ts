@@ -27,11 +27,11 @@ export const bindListeningSockets = (
   Effect.gen(function* () {
     const args = new Arguments(libc)
     const all: Array<Array<readonly [name: string, fd: number]>> = Array.from({ length: workers }, () => [])
-    for (const [place, address] of addresses.entries()) {
+    for (const [index, address] of addresses.entries()) {
       const opened = yield* bindOne(libc, args, address, workers, MAX_PORT_DRAWS)
       for (const { worker, protocol, fd } of opened) {
         yield* Effect.addFinalizer(() => Effect.sync(() => libc.close(fd)))
-        all[worker]!.push([socketName(place, protocol, address), fd])
+        all[worker]!.push([socketName(index, protocol, address), fd])
       }
     }
     return all.map((sockets) => ({ duplicate: () => sockets.map(([name, fd]) => [name, libc.dup(fd)] as const) }))

@@ -13,7 +13,7 @@ export type Change =
   /** The answers' table has moved. */
   | { readonly kind: "adopt-cache"; readonly memory: SharedArrayBuffer }
   /** The database of places has been written anew. */
-  | { readonly kind: "adopt-places"; readonly memory: SharedArrayBuffer }
+  | { readonly kind: "adopt-locations"; readonly memory: SharedArrayBuffer }
   /** Other servers are asked than before. */
   | { readonly kind: "adopt-upstreams"; readonly servers: WrittenServers }
   /** Failures that are kept are to be asked for again. */
@@ -59,7 +59,7 @@ export interface SharedMemory {
   /** What all threads know together of the upstreams. */
   readonly upstreams: SharedArrayBuffer
   /** One 32-bit cell a worker, counted up ten times a second. */
-  readonly pulses: SharedArrayBuffer
+  readonly heartbeats: SharedArrayBuffer
 }
 
 export interface WorkerData {
@@ -72,7 +72,7 @@ export interface WorkerData {
    */
   readonly settings: Written
   /** The database of places; undefined where there is none, or none that can be read yet. */
-  readonly places: SharedArrayBuffer | undefined
+  readonly locations: SharedArrayBuffer | undefined
   readonly memory: SharedMemory
   /** Where this thread notes its descriptors. */
   readonly descriptors: SharedArrayBuffer
@@ -80,4 +80,4 @@ export interface WorkerData {
   readonly sockets: ReadonlyArray<readonly [name: string, fd: number]>
 }
 
-export const PULSE_MS = 100
+export const HEARTBEAT_MS = 100

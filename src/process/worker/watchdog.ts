@@ -16,7 +16,7 @@ export const BLIND_PATIENCE_MS = 10_000
 
 export interface Look {
   readonly atMs: number
-  readonly pulse: number
+  readonly heartbeat: number
   /** Milliseconds for which the thread was ready to run and did not, since it began; undefined where not known. */
   readonly lineMs: number | undefined
 }
@@ -44,7 +44,7 @@ export const isSuspect = (since: Look, now: Look, ownMs: number): boolean => sti
 
 /** For how long a pulse has stood still, the time in line not counted where it is known. */
 const stillMs = (since: Look, now: Look, ownMs: number): number => {
-  if (now.pulse !== since.pulse) return 0
+  if (now.heartbeat !== since.heartbeat) return 0
   const inLineMs = since.lineMs === undefined || now.lineMs === undefined ? 0 : now.lineMs - since.lineMs
   return now.atMs - since.atMs - ownMs - inLineMs
 }

@@ -2,7 +2,7 @@
 import type { Settings } from "../../config/schema.ts"
 
 /** The settings of one of `workers` threads; together they keep, rounded up, to the settings. */
-export const shareOf = (settings: Settings, workers: number): Settings => {
+export const workerLimits = (settings: Settings, workers: number): Settings => {
   const share = (limit: number): number => Math.ceil(limit / workers)
   const { traceSampling } = settings
   return {

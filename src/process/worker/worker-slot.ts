@@ -31,7 +31,7 @@ export interface SlotOptions {
   readonly number: number
   /** What the next thread is born with, but for its descriptors' notes. */
   readonly dataFor: () => Omit<WorkerData, "descriptors">
-  readonly pulses: Int32Array
+  readonly heartbeats: Int32Array
   readonly closeDescriptor: (fd: number) => void
   /** Called when a thread has ended, before the next begins. */
   readonly onEnd: () => Effect.Effect<void>
@@ -59,7 +59,7 @@ export class WorkerSlot {
   private readyMs: number | undefined
   private isStopping = false
   /** Why the thread is being ended: what is heard of it then is only that it has. */
-  private verdict: string | undefined
+  private endReason: string | undefined
 
   constructor(options: SlotOptions) {
     this.options = options
@@ -86,7 +86,7 @@ export class WorkerSlot {
     while (!this.isStopping) {
       this.readyMs = undefined
       this.state = "starting"
-      const end = yield* Effect.flip(this.oneThread)
+      const end = yield* Effect.flip(this.runOneThread)
       this.state = "stopped"
       yield* this.options.onEnd()
       if (this.isStopping) return
@@ -123,8 +123,8 @@ export class WorkerSlot {
   }
 
   /** One thread's life; fails with what ended it. */
-  private readonly oneThread: Effect.Effect<never, string> = Effect.suspend(() => {
-    this.verdict = undefined
+  private readonly runOneThread: Effect.Effect<never, string> = Effect.suspend(() => {
+    this.endReason = undefined
     const notes = descriptorMemory()
     const noted = new Descriptors(notes)
     this.noted = noted
@@ -135,16 +135,16 @@ export class WorkerSlot {
       this.thread = new NodeThread(WORKER, { workerData, name: `worker ${this.number}` })
       return this.thread
     }
-    const life = Effect.gen({ self: this }, function* () {
+    const running = Effect.gen({ self: this }, function* () {
       const platform = yield* Worker.WorkerPlatform
       const worker = yield* platform.spawn<FromWorker, ToWorker>(this.number)
       this.sendToThread = (message) => Effect.ignore(worker.send(message))
-      const messages = worker.run((message) => this.hear(message))
-      return yield* Effect.raceFirst(messages, this.watch)
+      const messages = worker.run((message) => this.receive(message))
+      return yield* Effect.raceFirst(messages, this.watchHeartbeat)
     })
-    return life.pipe(
+    return running.pipe(
       Effect.provide(NodeWorker.layer(spawn)),
-      Effect.mapError((error) => this.verdict ?? describe(error)),
+      Effect.mapError((error) => this.endReason ?? describe(error)),
       Effect.catchDefect((defect) => Effect.fail(`it could not be started: ${defect}`)),
       Effect.ensuring(
         Effect.suspend(() => {
@@ -163,7 +163,7 @@ export class WorkerSlot {
     )
   })
 
-  private hear(message: FromWorker): Effect.Effect<void, string> {
+  private receive(message: FromWorker): Effect.Effect<void, string> {
     switch (message.kind) {
       case "ready":
         this.task = message.task
@@ -188,10 +188,10 @@ export class WorkerSlot {
   }
 
   /** Fails when the thread is stuck, after ending it. */
-  private readonly watch: Effect.Effect<never, string> = Effect.suspend(() => {
+  private readonly watchHeartbeat: Effect.Effect<never, string> = Effect.suspend(() => {
     const look = (): Look => ({
       atMs: performance.now(),
-      pulse: Atomics.load(this.options.pulses, this.number - 1),
+      heartbeat: Atomics.load(this.options.heartbeats, this.number - 1),
       lineMs: lineMsOf(this.task)
     })
     let since = look()
@@ -203,10 +203,10 @@ export class WorkerSlot {
       ownMs += Math.max(0, now.atMs - lastMs - 2 * LOOK_MS)
       lastMs = now.atMs
       if (this.state === "ready" && isStuck(since, now, ownMs)) {
-        this.verdict = "its event loop did not turn for seconds"
-        return Effect.fail(this.verdict)
+        this.endReason = "its event loop did not turn for seconds"
+        return Effect.fail(this.endReason)
       }
-      const isWorthNoting = now.pulse !== since.pulse || this.state !== "ready"
+      const isWorthNoting = now.heartbeat !== since.heartbeat || this.state !== "ready"
       if (isWorthNoting) {
         since = now
         ownMs = 0

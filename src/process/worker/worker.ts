@@ -10,10 +10,10 @@ import { Deferred, Effect, Layer, Schedule } from "effect"
 import { WorkerRunner } from "effect/workers"
 import { AnswerCache } from "../../cache/answer-cache.ts"
 import { FailureCache } from "../../cache/failure-cache.ts"
-import { SpeaksOfRedis } from "../../cache/shared/shared-tier.ts"
+import { LogsRedis } from "../../cache/shared/shared-tier.ts"
 import { Configuration, decodeSettings } from "../../config/configuration.ts"
 import { decodeAskedServers, LiveUpstreams } from "../../config/live-upstreams.ts"
-import { Places } from "../../geo/geography.ts"
+import { Locations } from "../../geo/geography.ts"
 import { DescriptorMemory } from "../../io/linux/batched.ts"
 import { Descriptors } from "../../io/linux/descriptors.ts"
 import { InheritedSockets, SharesPorts } from "../../listener/inherited-sockets.ts"
@@ -23,15 +23,23 @@ import { Counters } from "../../telemetry/counters.ts"
 import { Latencies } from "../../telemetry/latencies.ts"
 import { SharedUpstreams } from "../../upstream/health/shared-state.ts"
 import { layerEntries } from "../logging/logging.ts"
-import { GivenPlaces, serverLayer } from "../server.ts"
+import { GivenLocations, serverLayer } from "../server.ts"
 import { layerDatagrams } from "../transports.ts"
-import { type Change, type FromWorker, PULSE_MS, type ToWorker, type WorkerData } from "./protocol.ts"
-import { shareOf } from "./worker-limits.ts"
+import { type Change, type FromWorker, HEARTBEAT_MS, type ToWorker, type WorkerData } from "./protocol.ts"
+import { workerLimits } from "./worker-limits.ts"
 
-const { number, workers, settings: written, places: database, memory, descriptors, sockets } = workerData as WorkerData
+const {
+  number,
+  workers,
+  settings: written,
+  locations: database,
+  memory,
+  descriptors,
+  sockets
+} = workerData as WorkerData
 const whole = decodeSettings(written)
-const settings = shareOf(whole, workers)
-const places = new Places(database)
+const settings = workerLimits(whole, workers)
+const locations = new Locations(database)
 
 const inherited = new Map(sockets)
 const notes = new Descriptors(descriptors)
@@ -44,9 +52,9 @@ const inherit = (name: string): number | undefined => {
 }
 
 /** Tells the supervisor that this thread's event loop turns. */
-const pulse = Effect.repeat(
-  Effect.sync(() => Atomics.add(new Int32Array(memory.pulses), number - 1, 1)),
-  Schedule.spaced(PULSE_MS)
+const heartbeat = Effect.repeat(
+  Effect.sync(() => Atomics.add(new Int32Array(memory.heartbeats), number - 1, 1)),
+  Schedule.spaced(HEARTBEAT_MS)
 )
 
 /** This thread's number for the kernel, as /proc says it; 0 where there is none. */
@@ -57,7 +65,7 @@ const taskNumber = Effect.sync(() => Number(/task\/(\d+)$/.exec(readlinkSync("/p
 const serve = Effect.gen(function* () {
   const platform = yield* WorkerRunner.WorkerRunnerPlatform
   const supervisor = yield* platform.start<FromWorker, ToWorker>()
-  const say = (message: FromWorker): Effect.Effect<void> => supervisor.send(0, message)
+  const send = (message: FromWorker): Effect.Effect<void> => supervisor.send(0, message)
   const stopped = yield* Deferred.make<void>()
   // The same way as all else that is said: what a line tells of has its place among the messages.
   const log = layerEntries(settings, (entry) => supervisor.sendUnsafe(0, { kind: "log", entry }), number)
@@ -74,8 +82,8 @@ const serve = Effect.gen(function* () {
       switch (change.kind) {
         case "adopt-cache":
           return Effect.sync(() => cache.adopt(change.memory))
-        case "adopt-places":
-          return Effect.sync(() => places.adopt(change.memory))
+        case "adopt-locations":
+          return Effect.sync(() => locations.adopt(change.memory))
         case "adopt-upstreams":
           // What failed with the others may not fail with these.
           return Effect.map(upstreams.adopt(decodeAskedServers(change.servers)), () => failures.forgetAll())
@@ -84,15 +92,15 @@ const serve = Effect.gen(function* () {
       }
     }
 
-    const hear = (message: ToWorker): Effect.Effect<void> => {
+    const receive = (message: ToWorker): Effect.Effect<void> => {
       switch (message.kind) {
         case "prepare":
           prepared.set(message.id, commitOf(message.change))
-          return say({ kind: "prepared", id: message.id, refusal: undefined })
+          return send({ kind: "prepared", id: message.id, refusal: undefined })
         case "commit": {
           const commit = prepared.get(message.id) ?? Effect.void
           prepared.delete(message.id)
-          return Effect.andThen(commit, say({ kind: "committed", id: message.id }))
+          return Effect.andThen(commit, send({ kind: "committed", id: message.id }))
         }
         case "abandon":
           return Effect.sync(() => {
@@ -112,10 +120,10 @@ const serve = Effect.gen(function* () {
           return Effect.logError("the supervisor says something that this worker does not know", message)
       }
     }
-    yield* Effect.forkScoped(pulse)
-    yield* Effect.forkScoped(supervisor.run((_port, message) => hear(message)))
+    yield* Effect.forkScoped(heartbeat)
+    yield* Effect.forkScoped(supervisor.run((_port, message) => receive(message)))
     const at = listening.map(({ protocol, endpoint }) => ({ protocol, endpoint }))
-    yield* say({ kind: "ready", listening: at, task: yield* taskNumber })
+    yield* send({ kind: "ready", listening: at, task: yield* taskNumber })
     yield* Deferred.await(stopped)
   })
 
@@ -134,15 +142,15 @@ const serve = Effect.gen(function* () {
       Layer.mergeAll(
         Layer.succeed(InheritedSockets, inherit),
         Layer.succeed(SharesPorts, true),
-        Layer.succeed(GivenPlaces, places),
+        Layer.succeed(GivenLocations, locations),
         Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
-        Layer.succeed(SpeaksOfRedis, number === 1),
+        Layer.succeed(LogsRedis, number === 1),
         Layer.succeed(DescriptorMemory, descriptors)
       )
     )
   )
   yield* Effect.scoped(Effect.provide(running, server)).pipe(
-    Effect.catch((error) => say({ kind: "failed", message: error.message })),
+    Effect.catch((error) => send({ kind: "failed", message: error.message })),
     Effect.provide(log)
   )
 })

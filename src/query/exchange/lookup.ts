@@ -6,7 +6,7 @@ import { Exit } from "effect"
 import type { AnswerCache } from "../../cache/answer-cache.ts"
 import type { FailureCache } from "../../cache/failure-cache.ts"
 import type { Question } from "../../dns/question.ts"
-import { lessAge } from "../../dns/ttl.ts"
+import { subtractAge } from "../../dns/ttl.ts"
 import { copyOf } from "../../dns/wire.ts"
 import type { ResolutionRecord } from "../../telemetry/record.ts"
 import {
@@ -68,7 +68,7 @@ export const findAlive = (cache: AnswerCache["Service"], question: Question): An
   if (found === undefined || found.remainingSeconds <= 0) return undefined
   const { ageSeconds, length, remainingSeconds, scope } = found
   const wire = copyOf(found.wire, 0, length)
-  lessAge(wire, length, ageSeconds)
+  subtractAge(wire, length, ageSeconds)
   return { wire, ttlSeconds: remainingSeconds, continuesAt: undefined, scope }
 }
 

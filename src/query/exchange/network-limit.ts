@@ -13,7 +13,7 @@ import { Effect, Exit } from "effect"
 import { AnswerCache } from "../../cache/answer-cache.ts"
 import { Configuration } from "../../config/configuration.ts"
 import { type Question, questionKey } from "../../dns/question.ts"
-import { type Due, type Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+import { type Timer, type TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import type { ResolutionRecord } from "../../telemetry/record.ts"
 import {
@@ -43,8 +43,8 @@ export const limitNetworks = (
     const queues = new Map<string, NetworkQueue>()
     const tools: Tools = { begin, wheel, deadlineMs, find: (question) => findAlive(cache, question) }
     return (question, record, asker) => {
-      if (question.origin?.subnet === undefined) return begin(question, record, asker)
-      const key = questionKey({ ...question, origin: undefined })
+      if (question.clientContext?.subnet === undefined) return begin(question, record, asker)
+      const key = questionKey({ ...question, clientContext: undefined })
       let queue = queues.get(key)
       if (queue === undefined) {
         queue = new NetworkQueue(() => queues.delete(key))
@@ -117,7 +117,7 @@ class NetworkQueue {
   }
 }
 
-class NetworkExchange implements Asker, Abandonable, Due {
+class NetworkExchange implements Asker, Abandonable, TimerTarget {
   private readonly tools: Tools
   private readonly queue: NetworkQueue
   private readonly question: Question

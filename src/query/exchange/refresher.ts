@@ -6,7 +6,7 @@
  */
 import { Effect, Exit } from "effect"
 import type { Question } from "../../dns/question.ts"
-import type { Turn } from "../../runtime/loop-clock.ts"
+import type { LoopClock } from "../../runtime/loop-clock.ts"
 import type { Outcome } from "../../upstream/answer.ts"
 import type { Admission } from "../admission/admission.ts"
 import { NOT_HELD, type PermitHolder } from "../admission/permit-holders.ts"
@@ -21,7 +21,7 @@ const MAX_REMEMBERED = 10_000
 export class Refresher {
   private readonly admission: Admission
   private readonly coalescer: Coalescer["Service"]
-  private readonly turn: Turn["Service"]
+  private readonly clock: LoopClock["Service"]
   private readonly serveStale: ServeStale
   private readonly deadlineMs: number
   /** When each was begun last, by its hash. */
@@ -30,20 +30,20 @@ export class Refresher {
   constructor(
     admission: Admission,
     coalescer: Coalescer["Service"],
-    turn: Turn["Service"],
+    clock: LoopClock["Service"],
     serveStale: ServeStale,
     deadlineMs: number
   ) {
     this.admission = admission
     this.coalescer = coalescer
-    this.turn = turn
+    this.clock = clock
     this.serveStale = serveStale
     this.deadlineMs = deadlineMs
   }
 
   /** Whether a refresh of the question with this hash would be begun now; notes that it is. */
   claims(hash: number): boolean {
-    const nowMs = this.turn.nowMs()
+    const nowMs = this.clock.nowMs()
     if (nowMs - (this.begun.get(hash) ?? Number.NEGATIVE_INFINITY) < ONCE_IN_MS || this.admission.isBusy()) return false
     if (this.begun.size >= MAX_REMEMBERED) this.begun = new Map()
     this.begun.set(hash, nowMs)

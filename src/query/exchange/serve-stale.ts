@@ -8,7 +8,7 @@ import type { AnswerCache } from "../../cache/answer-cache.ts"
 import type { CachedAnswer } from "../../cache/table/table.ts"
 import type { Configuration } from "../../config/configuration.ts"
 import { type Question, questionKey } from "../../dns/question.ts"
-import type { Turn } from "../../runtime/loop-clock.ts"
+import type { LoopClock } from "../../runtime/loop-clock.ts"
 
 /** A fresh answer is waited for so long where there is a stale one (RFC 8767 §5, client response timer). */
 export const STALE_AFTER_MS = 1_800
@@ -20,14 +20,14 @@ export class ServeStale {
   /** Whether a stale answer is given without waiting for a fresh one. */
   readonly isAtOnce: boolean
   private readonly cache: AnswerCache["Service"]
-  private readonly turn: Turn["Service"]
+  private readonly clock: LoopClock["Service"]
   private readonly staleSeconds: number
   /** Questions for which no fresh answer came, and when that was. */
   private readonly deferred = new Map<string, number>()
 
-  constructor(cache: AnswerCache["Service"], turn: Turn["Service"], config: Configuration["Service"]) {
+  constructor(cache: AnswerCache["Service"], clock: LoopClock["Service"], config: Configuration["Service"]) {
     this.cache = cache
-    this.turn = turn
+    this.clock = clock
     this.staleSeconds = config.cacheStaleSecs
     this.isAtOnce = config.staleAnswer === "at-once"
   }
@@ -46,7 +46,7 @@ export class ServeStale {
   /** Whether it was tried in vain a moment ago; not where an answer has come since, late or to another thread. */
   isDeferred(question: Question): boolean {
     if (this.deferred.size === 0) return false
-    const deferredMs = this.turn.nowMs() - (this.deferred.get(questionKey(question)) ?? Number.NEGATIVE_INFINITY)
+    const deferredMs = this.clock.nowMs() - (this.deferred.get(questionKey(question)) ?? Number.NEGATIVE_INFINITY)
     if (deferredMs >= RECHECK_MS) return false
     const found = this.cache.peekStale(question)
     return found === undefined || found.ageSeconds * 1000 >= deferredMs
@@ -55,7 +55,7 @@ export class ServeStale {
   defer(question: Question): void {
     const key = questionKey(question)
     this.deferred.delete(key)
-    this.deferred.set(key, this.turn.nowMs())
+    this.deferred.set(key, this.clock.nowMs())
     if (this.deferred.size > MAX_DEFERRED) this.deferred.delete(this.deferred.keys().next().value!)
   }
 }

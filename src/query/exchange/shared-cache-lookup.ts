@@ -14,9 +14,9 @@ import { Configuration } from "../../config/configuration.ts"
 import { ttlBoundsOf } from "../../config/ttl-bounds.ts"
 import type { Question } from "../../dns/question.ts"
 import type { TtlBounds } from "../../dns/response.ts"
-import { lessAge } from "../../dns/ttl.ts"
-import { Turn } from "../../runtime/loop-clock.ts"
-import { type Due, type Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+import { subtractAge } from "../../dns/ttl.ts"
+import { LoopClock } from "../../runtime/loop-clock.ts"
+import { type Timer, type TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import type { ResolutionRecord } from "../../telemetry/record.ts"
 import {
@@ -54,7 +54,7 @@ const lookUpFirst = (tier: Tier, askUpstreams: Begin) =>
       cache: yield* AnswerCache,
       counters: yield* Counters,
       wheel: yield* TimerWheel,
-      turn: yield* Turn,
+      clock: yield* LoopClock,
       ttl: ttlBoundsOf(config),
       staleSeconds: config.cacheStaleSecs,
       staleAfterMs: config.staleAnswer === "at-once" ? 0 : STALE_AFTER_MS,
@@ -67,7 +67,7 @@ const lookUpFirst = (tier: Tier, askUpstreams: Begin) =>
     )
     const begin: Begin = (question, record, asker) => {
       // What is one client network's is found by more than a key.
-      if (question.origin?.subnet !== undefined) return askUpstreams(question, record, asker)
+      if (question.clientContext?.subnet !== undefined) return askUpstreams(question, record, asker)
       const lookup = new SharedCacheLookup(tools, question, record, asker)
       lookup.begin()
       return lookup
@@ -81,7 +81,7 @@ interface Tools {
   readonly cache: AnswerCache["Service"]
   readonly counters: Counters["Service"]
   readonly wheel: TimerWheel["Service"]
-  readonly turn: Turn["Service"]
+  readonly clock: LoopClock["Service"]
   readonly ttl: TtlBounds
   readonly staleSeconds: number
   /** Milliseconds that upstreams have where there is an answer past its life. */
@@ -91,7 +91,7 @@ interface Tools {
 }
 
 /** One question's way: the tier, then the upstreams. */
-class SharedCacheLookup implements Asker, Abandonable, Due {
+class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
   private readonly tools: Tools
   private readonly question: Question
   private readonly record: ResolutionRecord
@@ -113,7 +113,7 @@ class SharedCacheLookup implements Asker, Abandonable, Due {
   begin(): void {
     this.tools.tier.find(this.question, (found) => {
       if (this.asker === undefined) return
-      this.tools.turn.refresh()
+      this.tools.clock.refresh()
       try {
         this.onFound(found)
       } catch (defect) {
@@ -196,9 +196,9 @@ class SharedCacheLookup implements Asker, Abandonable, Due {
     }
     counters.add("shared.hits")
     cache.store(question, wire, ttlSeconds, 0, ageSeconds)
-    lessAge(wire, wire.length, ageSeconds)
+    subtractAge(wire, wire.length, ageSeconds)
     record.isShared = true
-    record.endedMs = tools.turn.nowMs()
+    record.endedMs = tools.clock.nowMs()
     this.tell(Exit.succeed({ wire, ttlSeconds: remaining, continuesAt: undefined, scope: 0 }))
   }
 

@@ -150,7 +150,7 @@ export class Exchange implements Requester {
   private optionsAt(level: EdnsLevel): ReadonlyArray<Option> {
     if (level !== EdnsLevel.Options) return noOptions
     const options = this.attempt.upstream.isNear ? this.resolver.options.loopOptions : noOptions
-    const subnet = this.question.origin?.subnet
+    const subnet = this.question.clientContext?.subnet
     const data = subnet === undefined ? undefined : optionOf(subnet)
     return data === undefined ? options : [...options, { code: OPTION_CLIENT_SUBNET, data }]
   }
@@ -168,7 +168,7 @@ export class Exchange implements Requester {
 
   /** Without a word on it an answer is for the network that asked, unless the upstream knows nothing of networks. */
   private scopeOf({ hasSubnet, rcode, scope }: Response): number {
-    const subnet = this.question.origin?.subnet
+    const subnet = this.question.clientContext?.subnet
     if (subnet === undefined) return scope
     if (!this.tellsSubnet) return SCOPE_OF_SOURCE
     const { subnets } = this.attempt.upstream
@@ -194,7 +194,7 @@ export class Exchange implements Requester {
   }
 
   private get nowMs(): number {
-    return this.resolver.options.turn.nowMs()
+    return this.resolver.options.clock.nowMs()
   }
 
   private goByConnection(): void {

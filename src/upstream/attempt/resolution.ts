@@ -11,7 +11,7 @@ import { isOfPolicy } from "../../dns/extended-error.ts"
 import type { Question } from "../../dns/question.ts"
 import type { ErrorReason } from "../../dns/reply.ts"
 import type { Response } from "../../dns/response.ts"
-import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+import type { Timer, TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
 import type { Counters } from "../../telemetry/counters.ts"
 import type { ResolutionRecord } from "../../telemetry/record.ts"
 import {
@@ -55,7 +55,7 @@ export interface ResolutionOptions {
   readonly nextPlan: () => RetryPlan
 }
 
-export class Resolution implements AttemptEvents, History, Due, Abandonable {
+export class Resolution implements AttemptEvents, History, TimerTarget, Abandonable {
   readonly question: Question
   readonly options: ResolutionOptions
   private readonly resolver: Resolver
@@ -98,7 +98,7 @@ export class Resolution implements AttemptEvents, History, Due, Abandonable {
     this.asker = asker
     this.plan = options.nextPlan()
     const nowMs = options.wheel.nowMs()
-    const { order, atOnce } = group.rank(nowMs, question.name, question.origin?.spot)
+    const { order, atOnce } = group.rank(nowMs, question.name, question.clientContext?.coordinates)
     this.ranked = order
     this.areAllBroken = order.every(({ upstream }) => !upstream.breaker.isClosed)
     this.atOnce = this.areAllBroken ? order.length : atOnce

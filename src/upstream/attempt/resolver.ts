@@ -12,7 +12,7 @@ import type { TtlBounds } from "../../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../../io/datagram.ts"
 import { runGuarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
-import type { Turn } from "../../runtime/loop-clock.ts"
+import type { LoopClock } from "../../runtime/loop-clock.ts"
 import type { Counters } from "../../telemetry/counters.ts"
 import { type Attempt, NetworkFailure } from "../requester.ts"
 import type { AddressResolver } from "../transport/address-resolver.ts"
@@ -34,7 +34,7 @@ interface OpenPort {
 
 export interface ResolverOptions {
   readonly ttl: TtlBounds
-  readonly turn: Turn["Service"]
+  readonly clock: LoopClock["Service"]
   readonly counters: Counters["Service"]
   /** Marks queries to upstreams from which they might come back. */
   readonly loopOptions: ReadonlyArray<Option>
@@ -94,7 +94,7 @@ export class Resolver {
       open = this.ports.get(upstream)
     }
     if (open !== undefined) {
-      const isAged = this.options.turn.nowMs() - open.port.openedMs >= PORT_LIFE_MS
+      const isAged = this.options.clock.nowMs() - open.port.openedMs >= PORT_LIFE_MS
       if (!isAged || this.draining.length >= MAX_DRAINING) if (!open.port.isFull) return open.port
     }
     const waiting = this.opening.get(upstream)
@@ -159,14 +159,14 @@ export class Resolver {
 
   /** Opens a socket to the first of the upstream's addresses that one can be opened to. */
   private openAnywhere(upstream: Upstream): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
-    const { ttl, turn, counters, addressResolvers } = this.options
+    const { ttl, clock, counters, addressResolvers } = this.options
     const addresses = addressResolvers.get(upstream)!
     const openAt = (address: string) =>
       UdpPort.open(
         { address, port: upstream.endpoint.port },
         ttl,
-        turn.nowMs(),
-        turn.refresh,
+        clock.nowMs(),
+        clock.refresh,
         () => counters.add("upstream.strangers"),
         isNamed(upstream.address) ? addresses : undefined
       )

@@ -39,6 +39,6 @@ const draw = (schedule: ReturnType<typeof retrySchedule>): Effect.Effect<RetryPl
 /** Gives each query a plan in turn. */
 export const makeRetryPlans = (attemptTimeoutMs: number, retries: number): Effect.Effect<() => RetryPlan> =>
   Effect.map(Effect.replicateEffect(draw(retrySchedule(attemptTimeoutMs, retries)), PLANS), (plans) => {
-    let turn = 0
-    return () => plans[turn++ % PLANS]!
+    let clock = 0
+    return () => plans[clock++ % PLANS]!
   })

@@ -8,7 +8,7 @@ import type { Question } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
 import { runGuarded } from "../../runtime/guard.ts"
 import type { Incidents } from "../../runtime/incidents.ts"
-import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+import type { Timer, TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
 import type { Counters } from "../../telemetry/counters.ts"
 import type { Attempt } from "../requester.ts"
 import type { Upstream } from "../upstream.ts"
@@ -32,7 +32,7 @@ export interface CheckOptions {
   readonly begin: (attempt: Attempt) => { readonly abandon: () => void }
 }
 
-export class HealthCheck implements Due {
+export class HealthCheck implements TimerTarget {
   private readonly upstream: Upstream
   private readonly options: CheckOptions
   private readonly onVerdict: (isWell: boolean) => void

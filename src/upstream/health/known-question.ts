@@ -57,7 +57,7 @@ export const questionFor = (name: Uint8Array, type: number): Question => ({
   dnssecOk: false,
   checkingDisabled: false,
   view: 0,
-  origin: undefined
+  clientContext: undefined
 })
 
 /** A question that any server can answer from its cache: the name servers of the root. */

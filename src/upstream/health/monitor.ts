@@ -10,7 +10,7 @@
  *
  * Driven by the timer wheel: nothing runs while all are well.
  */
-import type { Due, Timer } from "../../runtime/timer-wheel.ts"
+import type { Timer, TimerTarget } from "../../runtime/timer-wheel.ts"
 import type { Upstream } from "../upstream.ts"
 import { BORDER, type CheckOptions, HealthCheck } from "./health-check.ts"
 import { Common } from "./shared-state.ts"
@@ -51,7 +51,7 @@ interface Probed {
   dueMs: number
 }
 
-export class HealthMonitor implements Due {
+export class HealthMonitor implements TimerTarget {
   private readonly options: HealthMonitorOptions
   private readonly probed = new Map<Upstream, Probed>()
   private look: Timer | undefined

@@ -1,7 +1,7 @@
 /** Upstreams that see the same world, and the policy by which one of them is asked first. */
 import { MAX_ATTEMPTS_AT_ONE, type Policy } from "../../config/routes.ts"
 import { formatUpstream } from "../../config/upstream-address.ts"
-import type { Spot } from "../../dns/client-context.ts"
+import type { Coordinates } from "../../dns/client-context.ts"
 import type { Question } from "../../dns/question.ts"
 import { stableHash } from "../../runtime/stable-hash.ts"
 import type { Upstream } from "../upstream.ts"
@@ -12,18 +12,18 @@ export class Member implements Candidate {
   readonly upstream: Upstream
   readonly weight: number
   readonly salt: number
-  private readonly spotOf: () => Spot | undefined
+  private readonly coordinatesOf: () => Coordinates | undefined
 
   /** @param spotOf says where it is */
-  constructor(upstream: Upstream, weight: number, spotOf: () => Spot | undefined = () => undefined) {
+  constructor(upstream: Upstream, weight: number, coordinatesOf: () => Coordinates | undefined = () => undefined) {
     this.upstream = upstream
     this.weight = weight
-    this.spotOf = spotOf
+    this.coordinatesOf = coordinatesOf
     this.salt = stableHash(Buffer.from(formatUpstream(upstream.address)))
   }
 
-  get spot(): Spot | undefined {
-    return this.spotOf()
+  get coordinates(): Coordinates | undefined {
+    return this.coordinatesOf()
   }
 
   get inFlight(): number {
@@ -52,7 +52,7 @@ export class UpstreamGroup {
    * @param name asked for, in lower case
    * @param client where it is, if that is known
    */
-  rank(nowMs: number, name: Uint8Array, client?: Spot): Ranking<Member> {
+  rank(nowMs: number, name: Uint8Array, client?: Coordinates): Ranking<Member> {
     return this.ranker.rank(nowMs, () => stableHash(name), client)
   }
 }

@@ -5,7 +5,7 @@
  * tried out on simulated upstreams.
  */
 import type { Policy } from "../../config/routes.ts"
-import type { Spot } from "../../dns/client-context.ts"
+import type { Coordinates } from "../../dns/client-context.ts"
 import { distanceKm } from "../../geo/location.ts"
 
 /** What a policy looks at. */
@@ -21,7 +21,7 @@ export interface Candidate {
   /** Any number of 32 bits, the same on every start. */
   readonly salt: number
   /** Where it is; undefined where that is not known. */
-  readonly spot: Spot | undefined
+  readonly coordinates: Coordinates | undefined
 }
 
 export interface Ranking<C> {
@@ -79,7 +79,7 @@ export class Ranker<C extends Candidate> {
    * @param nameHash of the name asked for; only `hash` looks at it
    * @param client where it is, if that is known; only `geo` looks at it
    */
-  rank(nowMs: number, nameHash: () => number, client?: Spot): Ranking<C> {
+  rank(nowMs: number, nameHash: () => number, client?: Coordinates): Ranking<C> {
     if (this.candidates.length === 1) return this.asWritten
     switch (this.policy) {
       case "ordered":
@@ -133,8 +133,8 @@ export class Ranker<C extends Candidate> {
   }
 
   /** Those of which no place is known come last. */
-  private nearest(nowMs: number, client: Spot): Ranking<C> {
-    if (this.candidates.every(({ spot }) => spot === undefined)) return this.fastest(nowMs, 1)
+  private nearest(nowMs: number, client: Coordinates): Ranking<C> {
+    if (this.candidates.every(({ coordinates }) => coordinates === undefined)) return this.fastest(nowMs, 1)
     const distances = new Map(this.candidates.map((candidate) => [candidate, distanceTo(client, candidate)]))
     const order = sortedBy(sortedBy([...this.candidates], expected), (candidate) => distances.get(candidate)!)
     return { order, atOnce: 1 }
@@ -151,8 +151,8 @@ export class Ranker<C extends Candidate> {
 }
 
 /** In steps of ten kilometres: databases know no better, and two servers of one town are equally near. */
-const distanceTo = (client: Spot, { spot }: Candidate): number =>
-  spot === undefined ? Number.POSITIVE_INFINITY : Math.round(distanceKm(client, spot) / 10)
+const distanceTo = (client: Coordinates, { coordinates }: Candidate): number =>
+  coordinates === undefined ? Number.POSITIVE_INFINITY : Math.round(distanceKm(client, coordinates) / 10)
 
 const busyness = ({ inFlight, weight }: Candidate): number => (inFlight + 1) / weight
 

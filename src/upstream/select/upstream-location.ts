@@ -1,25 +1,25 @@
 /** Where upstreams are, by their addresses. */
 import { isNamed } from "../../config/upstream-address.ts"
-import type { Spot } from "../../dns/client-context.ts"
+import type { Coordinates } from "../../dns/client-context.ts"
 import type { Geography } from "../../geo/geography.ts"
 import { TextPeer } from "../../io/peer.ts"
 import type { Upstream } from "../upstream.ts"
 
 /** Looked up once in each database. Of one that is known by its name only, nothing can be said. */
-export const spotOfServer = (
+export const coordinatesOfServer = (
   geography: Geography["Service"],
   { address, endpoint }: Upstream
-): (() => Spot | undefined) => {
+): (() => Coordinates | undefined) => {
   if (isNamed(address)) return () => undefined
   const words = new Uint32Array(4)
   const isIPv4 = new TextPeer(endpoint).readWords(words)
   let generation = -1
-  let spot: Spot | undefined
+  let coordinates: Coordinates | undefined
   return () => {
     if (generation !== geography.generation()) {
       generation = geography.generation()
-      spot = geography.placeOf(words, isIPv4).spot
+      coordinates = geography.locationOf(words, isIPv4).coordinates
     }
-    return spot
+    return coordinates
   }
 }

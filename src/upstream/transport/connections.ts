@@ -10,7 +10,7 @@ import type { Option } from "../../dns/question.ts"
 import type { SocketError } from "../../io/datagram.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
 import type { Incidents } from "../../runtime/incidents.ts"
-import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+import type { Timer, TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
 import { NetworkFailure, type Requester } from "../requester.ts"
 import { AnswerOrder, type Order, type SeenOrder } from "./answer-order.ts"
 import { AskedOnce } from "./asked-once.ts"
@@ -71,7 +71,7 @@ interface Member {
   readonly isOver: Deferred.Deferred<void>
 }
 
-export class Connections implements ConnectionEvents, Due {
+export class Connections implements ConnectionEvents, TimerTarget {
   readonly wheel: TimerWheel["Service"]
   readonly incidents: Incidents
   readonly onBatch: () => void
@@ -113,7 +113,7 @@ export class Connections implements ConnectionEvents, Due {
     const request = new PendingRequest(requester, edns, options)
     const before = this.once.find(request)
     if (before === undefined) {
-      this.place(request)
+      this.assign(request)
     } else {
       before.join(request)
       if (before.connection === undefined) requester.onHeld()
@@ -147,7 +147,7 @@ export class Connections implements ConnectionEvents, Due {
   onLost(request: PendingRequest, message: string, wasGood: boolean): void {
     request.connection = undefined
     const isAskedElsewhere = request.twin !== undefined && !request.twin.isOver
-    if (!isAskedElsewhere && request.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH)) this.place(request)
+    if (!isAskedElsewhere && request.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH)) this.assign(request)
     else request.onFailure(new NetworkFailure({ message }))
   }
 
@@ -170,7 +170,7 @@ export class Connections implements ConnectionEvents, Due {
       if (isTwice) request.abandon()
       stays.twin = copy
       copy.twin = stays
-      this.place(copy)
+      this.assign(copy)
     }
   }
 
@@ -221,7 +221,7 @@ export class Connections implements ConnectionEvents, Due {
     return this.order === "kept" ? BUSY_IN_ORDER : BUSY
   }
 
-  private place(request: PendingRequest): void {
+  private assign(request: PendingRequest): void {
     if (this.throttle.isSet && this.throttle.waitMs(this.wheel.nowMs()) >= this.options.patientMs) {
       this.refuse(request)
       return

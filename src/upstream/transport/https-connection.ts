@@ -14,7 +14,7 @@ import type { HttpsAddress } from "../../config/upstream-address.ts"
 import { PADDED_BLOCK, writeQuery } from "../../dns/question.ts"
 import { MAX_UDP_SIZE } from "../../dns/reply.ts"
 import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../../dns/response.ts"
-import { lessAge } from "../../dns/ttl.ts"
+import { subtractAge } from "../../dns/ttl.ts"
 import { MAX_SENT } from "../../io/datagram.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
@@ -258,7 +258,7 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     // Whose answer it is, the stream says; an id of their own is what some servers give it.
     const id = message.length < 2 ? ID : (message[0]! << 8) | message[1]!
     const isReply = matchReply(message, message.length, id, requester.question) !== ReplyMatch.Mismatch
-    if (isReply && ageSeconds > 0) lessAge(message, message.length, ageSeconds)
+    if (isReply && ageSeconds > 0) subtractAge(message, message.length, ageSeconds)
     const response = isReply ? normalise(message, message.length, requester.question, this.options.ttl) : undefined
     if (response === undefined) request.onFailure(new GarbageReceived())
     else request.onResponse(response)

@@ -9,7 +9,7 @@
  *
  * One timer a connection, moved only where it would fire too late.
  */
-import type { Due, Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
+import type { Timer, TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
 
 export interface Monitored {
   /** Questions on it that somebody waits for. */
@@ -58,7 +58,7 @@ export class MonitoredConnection implements Monitored {
 /** After a throw it is looked at again so soon. */
 const THROWN_MS = 1_000
 
-export class LivenessMonitor implements Due {
+export class LivenessMonitor implements TimerTarget {
   private isOver = false
   private silences = 0
   private readonly wheel: TimerWheel["Service"]

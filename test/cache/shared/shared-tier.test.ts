@@ -23,7 +23,7 @@ const question = (changes: Partial<Question> = {}): Question => ({
   dnssecOk: false,
   checkingDisabled: false,
   view: 0,
-  origin: undefined,
+  clientContext: undefined,
   ...changes
 })
 const fingerprint = Buffer.from("12345678")

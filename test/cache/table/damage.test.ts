@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { heatOf } from "../../../src/cache/table/hash-index.ts"
+import { usageAt } from "../../../src/cache/table/hash-index.ts"
 import { type ShardMemory, TableMemory, UNIT } from "../../../src/cache/table/memory.ts"
 import { AnswerTable } from "../../../src/cache/table/table.ts"
 import { seeded } from "../../support/wire/messages.ts"
@@ -45,7 +45,7 @@ describe("a damaged table", () => {
             const at = (words[slotAt]! & 0x3fffff) << 1
             if (slotAt % 16 >= 12 || at === 0) continue
             words[at + random(2) * 4]! ^= 1 << random(16)
-            octets[heatOf(slotAt)] = 3
+            octets[usageAt(slotAt)] = 3
           }
         }
         if (round % 3 === 0) octets.fill(random(256), 8, 8 + random(octets.length - 8))
@@ -148,7 +148,7 @@ class FailingMemory extends TableMemory {
       ...memory,
       words: this.guard(memory.words),
       octets: this.guard(memory.octets),
-      ghosts: this.guard(memory.ghosts)
+      ghostQueue: this.guard(memory.ghostQueue)
     }
   }
 

@@ -31,7 +31,7 @@ export const questionOf = (number: number, type = 1): Question => ({
   dnssecOk: false,
   checkingDisabled: false,
   view: 0,
-  origin: undefined
+  clientContext: undefined
 })
 
 /**

@@ -93,8 +93,8 @@ describe("AnswerTable", () => {
     const table = tableOf(MIB)
     const question = questionOf(1)
     store(table, question, answerTo(question, 90))
-    const turns = Array.from({ length: 130 }, () => find(table, question)!.turn)
-    for (const [i, turn] of turns.entries()) assert.strictEqual(turn, (i + 1) % 64)
+    const rotations = Array.from({ length: 130 }, () => find(table, question)!.rotation)
+    for (const [i, rotation] of rotations.entries()) assert.strictEqual(rotation, (i + 1) % 64)
   })
 
   it("serves what another thread's table stored in the same memory, by the same hash", () => {

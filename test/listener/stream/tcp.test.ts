@@ -5,7 +5,7 @@ import { TextPeer } from "../../../src/io/peer.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../../../src/io/stream-transport.ts"
 import { QueryFibers } from "../../../src/listener/query-fibers.ts"
 import { listenTcp, TcpClients } from "../../../src/listener/stream/tcp.ts"
-import { Turn } from "../../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
 import { settingsOf } from "../../support/servers/settings.ts"
 
@@ -56,7 +56,7 @@ const withListener = (
       yield* use(connect, yield* Counters)
     }).pipe(
       Effect.scoped,
-      Effect.provide(Layer.mergeAll(Configuration.layer(settings), streams, fibers, Counters.layer, Turn.layer))
+      Effect.provide(Layer.mergeAll(Configuration.layer(settings), streams, fibers, Counters.layer, LoopClock.layer))
     )
   })
 

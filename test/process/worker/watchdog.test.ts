@@ -8,10 +8,10 @@ import {
   SUSPICION_MS
 } from "../../../src/process/worker/watchdog.ts"
 
-const born: Look = { atMs: 1000, pulse: 7, lineMs: 50 }
-const later = (ms: number, lineMs: number | undefined, pulse = born.pulse): Look => ({
+const born: Look = { atMs: 1000, heartbeat: 7, lineMs: 50 }
+const later = (ms: number, lineMs: number | undefined, heartbeat = born.heartbeat): Look => ({
   atMs: born.atMs + ms,
-  pulse,
+  heartbeat,
   lineMs: lineMs === undefined ? undefined : 50 + lineMs
 })
 
@@ -21,7 +21,7 @@ describe("the watchdog", () => {
     assert.isTrue(isSuspect(born, later(SUSPICION_MS, 0), 0))
     assert.isTrue(isSuspect(born, later(SUSPICION_MS, undefined), 0))
     assert.isFalse(isSuspect(born, later(60_000, 59_800), 0))
-    assert.isFalse(isSuspect(born, later(SUSPICION_MS, 0, born.pulse + 1), 0))
+    assert.isFalse(isSuspect(born, later(SUSPICION_MS, 0, born.heartbeat + 1), 0))
     assert.isFalse(isSuspect(born, later(SUSPICION_MS, 0), 1))
   })
 
@@ -34,7 +34,7 @@ describe("the watchdog", () => {
   })
 
   it("never calls one stuck whose pulse moves", () => {
-    assert.isFalse(isStuck(born, later(60_000, 0, born.pulse + 1), 0))
+    assert.isFalse(isStuck(born, later(60_000, 0, born.heartbeat + 1), 0))
   })
 
   it("leaves a starved thread alone: one that stood in line for a processor all the while", () => {

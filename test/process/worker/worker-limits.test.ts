@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Settings } from "../../../src/config/schema.ts"
-import { shareOf } from "../../../src/process/worker/worker-limits.ts"
+import { workerLimits } from "../../../src/process/worker/worker-limits.ts"
 import { settingsOf } from "../../support/servers/settings.ts"
 
 const limits = [
@@ -23,12 +23,12 @@ const whole: Settings = settingsOf({
 
 describe("the limits of the whole server", () => {
   it("are one thread's where there is only one", () => {
-    assert.deepStrictEqual(shareOf(whole, 1), whole)
+    assert.deepStrictEqual(workerLimits(whole, 1), whole)
   })
 
   it("are shared out in equal parts, rounded up: all threads together never have less", () => {
     for (let workers = 1; workers <= 9; workers++) {
-      const share = shareOf(whole, workers)
+      const share = workerLimits(whole, workers)
       for (const limit of limits) {
         assert.isAtLeast(share[limit] * workers, whole[limit])
         assert.isBelow(share[limit] * workers, whole[limit] + workers)
@@ -37,20 +37,20 @@ describe("the limits of the whole server", () => {
   })
 
   it("leave each thread room for one, where there is room for any", () => {
-    const share = shareOf(whole, 256)
+    const share = workerLimits(whole, 256)
     assert.strictEqual(share.maxTcpConnectionsPerClient, 1)
     assert.strictEqual(share.maxTcpConnections, 1)
     assert.strictEqual(share.maxQueuedQueries, 0)
   })
 
   it("include the traces a second; a ratio is each thread's own", () => {
-    assert.deepStrictEqual(shareOf(whole, 3).traceSampling, { kind: "rate", perSecond: 34 })
+    assert.deepStrictEqual(workerLimits(whole, 3).traceSampling, { kind: "rate", perSecond: 34 })
     const ratio = settingsOf({ DNS_SERVER_TRACE_SAMPLING: "ratio:0.5" })
-    assert.deepStrictEqual(shareOf(ratio, 3).traceSampling, ratio.traceSampling)
+    assert.deepStrictEqual(workerLimits(ratio, 3).traceSampling, ratio.traceSampling)
   })
 
   it("leave all else as it is", () => {
-    const share = shareOf(whole, 4)
+    const share = workerLimits(whole, 4)
     const others = Object.keys(whole).filter((name) => ![...limits, "traceSampling"].includes(name))
     for (const name of others as ReadonlyArray<keyof Settings>) assert.deepStrictEqual(share[name], whole[name])
   })

@@ -2,21 +2,21 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { type Admission, makeAdmission } from "../../../src/query/admission/admission.ts"
-import { Turn } from "../../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { runThrough } from "../../support/servers/waiting.ts"
 
 const gateTest = (
   name: string,
   permits: number,
-  places: number,
+  locations: number,
   use: (admission: Admission) => Effect.Effect<void, unknown>
 ): void =>
   it.effect(name, () =>
     Effect.gen(function* () {
       const wheel = yield* TimerWheel
-      yield* use(yield* makeAdmission(permits, places, wheel))
-    }).pipe(Effect.provide(Layer.provide(TimerWheel.layer, Turn.layer)))
+      yield* use(yield* makeAdmission(permits, locations, wheel))
+    }).pipe(Effect.provide(Layer.provide(TimerWheel.layer, LoopClock.layer)))
   )
 
 const nothing = (): void => {}

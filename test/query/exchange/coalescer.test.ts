@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Coalescer, Follower } from "../../../src/query/exchange/coalescer.ts"
-import { Turn } from "../../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
 import type { Answer, Asker, Begin, ResolveError } from "../../../src/upstream/answer.ts"
@@ -36,7 +36,7 @@ const withCoalescer = (
       return { abandon: () => abandoned++ }
     }
     const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
-      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer))
+      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, LoopClock.layer), Counters.layer))
     )
     return Effect.gen(function* () {
       const coalescer = yield* Coalescer
@@ -174,7 +174,7 @@ describe("an exchange that throws when it is begun", () => {
       return { abandon: () => {} }
     }
     const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
-      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer))
+      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, LoopClock.layer), Counters.layer))
     )
     return Effect.gen(function* () {
       const coalescer = yield* Coalescer
@@ -194,7 +194,7 @@ describe("an exchange that throws when it is begun", () => {
       return { abandon: () => {} }
     }
     const layer = Coalescer.layer(() => Effect.succeed(beginExchange)).pipe(
-      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, Turn.layer), Counters.layer)),
+      Layer.provideMerge(Layer.mergeAll(Layer.provide(TimerWheel.layer, LoopClock.layer), Counters.layer)),
       Layer.provide(reported.layer)
     )
     class Bad extends Follower {

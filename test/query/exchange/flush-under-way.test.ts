@@ -4,7 +4,7 @@ import { AnswerCache } from "../../../src/cache/answer-cache.ts"
 import { FailureCache } from "../../../src/cache/failure-cache.ts"
 import { Configuration } from "../../../src/config/configuration.ts"
 import { makeCachingExchange } from "../../../src/query/exchange/caching-exchange.ts"
-import { Turn } from "../../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
 import type { Asker, Outcome } from "../../../src/upstream/answer.ts"
@@ -40,7 +40,7 @@ const withExchanges = Effect.gen(function* () {
   const caches = Layer.mergeAll(
     AnswerCache.layer,
     FailureCache.layer,
-    Layer.provide(TimerWheel.layer, Turn.layer)
+    Layer.provide(TimerWheel.layer, LoopClock.layer)
   ).pipe(Layer.provideMerge(Layer.mergeAll(Counters.layer, config)))
   const context = yield* Layer.build(Layer.merge(pool, caches))
   const tools = yield* Effect.all({

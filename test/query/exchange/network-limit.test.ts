@@ -6,7 +6,7 @@ import { Configuration } from "../../../src/config/configuration.ts"
 import type { Question } from "../../../src/dns/question.ts"
 import { type Subnet, subnetOfAddress } from "../../../src/dns/subnet.ts"
 import { limitNetworks } from "../../../src/query/exchange/network-limit.ts"
-import { Turn } from "../../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
 import type { Abandonable, Answer, Asker, Outcome } from "../../../src/upstream/answer.ts"
@@ -17,7 +17,7 @@ const network = (number: number): Subnet =>
   subnetOfAddress(Uint32Array.of(0, 0, 0, (8 << 24) | (number << 8)), true, 24)
 const from = (number: number, name = "www.example.test", options = {}): Question => ({
   ...asked(name, 1, options),
-  origin: { subnet: network(number), spot: undefined }
+  clientContext: { subnet: network(number), coordinates: undefined }
 })
 const answerTo = ({ name }: Question): Answer => ({
   wire: message({ flags: 0x8180, questions: [wireQuestion(name)] }),
@@ -35,7 +35,7 @@ interface Begun {
 const setUp = (throws: (question: Question) => boolean = () => false) =>
   Effect.gen(function* () {
     const context = yield* Layer.build(
-      Layer.mergeAll(AnswerCache.layer, Layer.provide(TimerWheel.layer, Turn.layer)).pipe(
+      Layer.mergeAll(AnswerCache.layer, Layer.provide(TimerWheel.layer, LoopClock.layer)).pipe(
         Layer.provideMerge(Layer.mergeAll(Counters.layer, Configuration.layer(settingsOf({}))))
       )
     )
@@ -86,7 +86,7 @@ describe("exchanges of one question for different client networks", () => {
       begin(from(1, "www.example.test", { dnssecOk: true }))
       begin(from(1, "www.example.test", { cd: true }))
       begin({ ...from(1), view: 3 })
-      for (let i = 0; i < 10; i++) begin({ ...asked("www.example.test"), origin: undefined })
+      for (let i = 0; i < 10; i++) begin({ ...asked("www.example.test"), clientContext: undefined })
       assert.strictEqual(begun.length, 4 + 4 + 10)
     }).pipe(Effect.scoped)
   )
@@ -120,7 +120,7 @@ describe("exchanges of one question for different client networks", () => {
       exchanges[0]!.abandon()
       assert.isTrue(begun[0]!.isAbandoned)
       assert.deepStrictEqual(
-        begun.map(({ question }) => question.origin!.subnet![4]),
+        begun.map(({ question }) => question.clientContext!.subnet![4]),
         [0, 1, 2, 3, 6]
       )
       // What is over says no more.
@@ -145,7 +145,7 @@ describe("exchanges of one question for different client networks", () => {
 
   it.effect("that fail by a throw are told so, and those behind them go on, however many they are", () =>
     Effect.gen(function* () {
-      const { begin, begun, end, told } = yield* setUp((question) => question.origin!.subnet![4]! > 3)
+      const { begin, begun, end, told } = yield* setUp((question) => question.clientContext!.subnet![4]! > 3)
       for (let i = 0; i < 12; i++) begin(from(i))
       assert.strictEqual(told.size, 0)
       end(0)

@@ -29,14 +29,14 @@ class Simulated implements Candidate {
   readonly weight: number
   readonly salt: number
   readonly behaviour: Behaviour
-  readonly spot = undefined
+  readonly coordinates = undefined
   inFlight = 0
   asked = 0
 
-  constructor(place: number, behaviour: Behaviour, weight: number) {
+  constructor(location: number, behaviour: Behaviour, weight: number) {
     this.behaviour = behaviour
     this.weight = weight
-    this.salt = stableHash(Buffer.from(`udp://192.0.2.${place}:53`))
+    this.salt = stableHash(Buffer.from(`udp://192.0.2.${location}:53`))
   }
 
   get costMs(): number {

@@ -104,7 +104,7 @@ export const asked = (name: string, type = 1, flags: { readonly dnssecOk?: boole
     dnssecOk: flags.dnssecOk ?? false,
     checkingDisabled: flags.cd ?? false,
     view: 0,
-    origin: undefined
+    clientContext: undefined
   }) satisfies Question
 
 export const WWW = asked("www.example.com")
@@ -128,7 +128,7 @@ export const answerMessage = (wire: Uint8Array, fields: Partial<AnswerMessage> =
   wire,
   length: wire.length,
   ageSeconds: 0,
-  turn: 0,
+  rotation: 0,
   scope: 0,
   ...fields
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { policies } from "../../../src/config/routes.ts"
-import type { Spot } from "../../../src/dns/client-context.ts"
+import type { Coordinates } from "../../../src/dns/client-context.ts"
 import { stableHash } from "../../../src/runtime/stable-hash.ts"
 import { type Candidate, Ranker } from "../../../src/upstream/select/policy.ts"
 import { losing, quantile, sharesOf, simulate, steady, until } from "../../support/upstreams/simulated-upstreams.ts"
@@ -11,7 +11,7 @@ const candidate = (salt: number, fields: Partial<Candidate> = {}): Candidate => 
   costMs: 10,
   observedMs: 0,
   salt,
-  spot: undefined,
+  coordinates: undefined,
   ...fields
 })
 
@@ -85,15 +85,15 @@ describe("geo", () => {
   const berlin = { latitude: 52.5, longitude: 13.4 }
   const tokyo = { latitude: 35.7, longitude: 139.7 }
   const denver = { latitude: 39.7, longitude: -105 }
-  const order = (ranker: Ranker<Candidate>, client?: Spot): ReadonlyArray<number> =>
+  const order = (ranker: Ranker<Candidate>, client?: Coordinates): ReadonlyArray<number> =>
     ranker.rank(0, () => 0, client).order.map(({ salt }) => salt)
 
   it("asks the nearest first, then the next nearest, those of no known place last", () => {
     const candidates = [
       candidate(0),
-      candidate(1, { spot: tokyo }),
-      candidate(2, { spot: berlin }),
-      candidate(3, { spot: denver })
+      candidate(1, { coordinates: tokyo }),
+      candidate(2, { coordinates: berlin }),
+      candidate(3, { coordinates: denver })
     ]
     const ranker = new Ranker("geo", candidates, 2, chance)
     assert.deepStrictEqual(order(ranker, { latitude: 48.2, longitude: 16.4 }), [2, 3, 1, 0])
@@ -103,16 +103,19 @@ describe("geo", () => {
   })
 
   it("asks the fastest of those that are equally near", () => {
-    const spot = { ...berlin, latitude: 52.501 }
-    const candidates = [candidate(1, { spot: berlin, costMs: 30 }), candidate(2, { spot, costMs: 10 })]
+    const coordinates = { ...berlin, latitude: 52.501 }
+    const candidates = [candidate(1, { coordinates: berlin, costMs: 30 }), candidate(2, { coordinates, costMs: 10 })]
     assert.deepStrictEqual(order(new Ranker("geo", candidates, 2, chance), berlin), [2, 1])
   })
 
   it("asks the fastest where the client is not known to be anywhere, or no upstream is", () => {
-    const slowAndNear = [candidate(1, { spot: berlin, costMs: 900 }), candidate(2, { spot: tokyo, costMs: 5 })]
+    const slowAndNear = [
+      candidate(1, { coordinates: berlin, costMs: 900 }),
+      candidate(2, { coordinates: tokyo, costMs: 5 })
+    ]
     assert.strictEqual(order(new Ranker("geo", slowAndNear, 2, chance))[0], 2)
-    const nowhere = [candidate(1, { costMs: 900 }), candidate(2, { costMs: 5 })]
-    assert.strictEqual(order(new Ranker("geo", nowhere, 2, chance), berlin)[0], 2)
+    const unknownLocation = [candidate(1, { costMs: 900 }), candidate(2, { costMs: 5 })]
+    assert.strictEqual(order(new Ranker("geo", unknownLocation, 2, chance), berlin)[0], 2)
   })
 })
 

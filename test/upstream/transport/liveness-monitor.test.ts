@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Turn } from "../../../src/runtime/loop-clock.ts"
+import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { LivenessMonitor } from "../../../src/upstream/transport/liveness-monitor.ts"
 
@@ -11,7 +11,7 @@ const IDLE_MS = 30_000
 /** A liveness monitor, what it did, and how to let time pass. */
 const probeLease = Effect.gen(function* () {
   const wheel = yield* TimerWheel
-  const turn = yield* Turn
+  const clock = yield* LoopClock
   const did: Array<string> = []
   const monitored = {
     awaited: 0,
@@ -25,12 +25,12 @@ const probeLease = Effect.gen(function* () {
     Effect.gen(function* () {
       // In steps: a sleep that begins after one has ended is not seen by an adjustment that began before.
       for (let left = ms; left > 0; left -= 5) yield* TestClock.adjust(Math.min(5, left))
-      turn.refresh()
+      clock.refresh()
     })
   return { liveness, monitored, did, pass }
 })
 
-const layer = TimerWheel.layer.pipe(Layer.provideMerge(Turn.layer))
+const layer = TimerWheel.layer.pipe(Layer.provideMerge(LoopClock.layer))
 
 describe("LivenessMonitor", () => {
   it.effect("says each time that a connection has been silent for as long again, and ends it when nobody waits", () =>

@@ -7,14 +7,14 @@
 import { Deferred, Effect, Queue, type Scope } from "effect"
 import { formatRedis, type RedisAddress } from "../../../config/redis-address.ts"
 import { type Flush, type FlushLog, type NumberedFlush, readFlush, readNumberedFlush } from "../flush-log.ts"
-import { SpeaksOfRedis } from "../shared-tier.ts"
+import { LogsRedis } from "../shared-tier.ts"
 import type { RedisBreaker } from "./breaker.ts"
 import type { RedisClock } from "./clock.ts"
 import { isClusterNode, throughCluster } from "./cluster.ts"
 import { clientOptions, connect, type RedisConnection, RedisUnreachable, unreachable } from "./connection.ts"
-import { askForCount, enterFlush, FLUSHES, MAX_FLUSH_TEXT, readFlushes, WISHES } from "./flushes.ts"
+import { askForCount, enterFlush, FLUSH_REQUESTS, FLUSHES, MAX_FLUSH_TEXT, readFlushes } from "./flushes.ts"
 
-const BEAT_MS = 1_000
+const HEARTBEAT_MS = 1_000
 /** Between two trials, while queries are kept from it. */
 const TRIAL_MS = 100
 /** A heartbeat that is not answered for so long: the connection is left. */
@@ -28,14 +28,14 @@ const MAX_WAITING = 1_000
 /** Flushes that wait are carried out one by one up to this number; more of them become one flush of everything. */
 const MAX_WALKS = 16
 
-export interface LifeOptions {
+export interface ConnectionOptions {
   readonly address: RedisAddress
   readonly authorities: ReadonlyArray<string>
   readonly breaker: RedisBreaker
   /** Milliseconds in which it has to answer to be used. */
   readonly patienceMs: number
   readonly clock: RedisClock
-  readonly log: FlushLog
+  readonly flushLog: FlushLog
   /** Forgets what this server keeps. */
   readonly forget: (flush: Flush) => Effect.Effect<void>
   /** Told of the connection that there is, undefined where there is none. */
@@ -44,28 +44,28 @@ export interface LifeOptions {
 
 /** Connects for as long as the scope lives; `firstTried` is over when the first connection is in use, or has failed. */
 export const keepConnected = (
-  options: LifeOptions
+  options: ConnectionOptions
 ): Effect.Effect<{ readonly firstTried: Effect.Effect<void> }, never, Scope.Scope> =>
   Effect.gen(function* () {
     const tried = yield* Deferred.make<void>()
-    const life = new Life(options, yield* SpeaksOfRedis, () => Deferred.doneUnsafe(tried, Effect.void))
-    yield* Effect.forkScoped(life.untilClosed)
+    const manager = new ConnectionManager(options, yield* LogsRedis, () => Deferred.doneUnsafe(tried, Effect.void))
+    yield* Effect.forkScoped(manager.untilClosed)
     return { firstTried: Deferred.await(tried) }
   })
 
 /** A flush that was entered, or that some were missed. */
 type News = NumberedFlush | "missed"
 
-class Life {
-  private readonly options: LifeOptions
-  private readonly speaks: boolean
+class ConnectionManager {
+  private readonly options: ConnectionOptions
+  private readonly logs: boolean
   private readonly onTried: () => void
-  private said: "nothing" | "used" | "unreachable" | "slow" = "nothing"
+  private logged: "nothing" | "used" | "unreachable" | "slow" = "nothing"
   private pauseMs = FIRST_PAUSE_MS
 
-  constructor(options: LifeOptions, speaks: boolean, onTried: () => void) {
+  constructor(options: ConnectionOptions, logs: boolean, onTried: () => void) {
     this.options = options
-    this.speaks = speaks
+    this.logs = logs
     this.onTried = onTried
   }
 
@@ -76,7 +76,7 @@ class Life {
         Effect.catchDefect((defect) => Effect.fail(new RedisUnreachable({ message: String(defect) }))),
         Effect.catch((error) =>
           Effect.andThen(
-            this.say("unreachable", `Redis cannot be reached, and is done without: ${error.message}`),
+            this.log("unreachable", `Redis cannot be reached, and is done without: ${error.message}`),
             () => this.pause()
           )
         )
@@ -97,11 +97,11 @@ class Life {
           options.use(undefined)
         })
       )
-      const wishes = yield* Queue.dropping<Flush>(MAX_WAITING)
+      const requests = yield* Queue.dropping<Flush>(MAX_WAITING)
       const news = yield* Queue.dropping<News>(MAX_WAITING)
-      yield* connection.subscribe(WISHES, (text) => {
-        const wish = text.length > MAX_FLUSH_TEXT ? undefined : readFlush(text)
-        if (wish !== undefined) Queue.offerUnsafe(wishes, wish)
+      yield* connection.subscribe(FLUSH_REQUESTS, (text) => {
+        const request = text.length > MAX_FLUSH_TEXT ? undefined : readFlush(text)
+        if (request !== undefined) Queue.offerUnsafe(requests, request)
       })
       yield* connection.subscribe(FLUSHES, (text) => {
         const entered = text.length > MAX_FLUSH_TEXT ? undefined : readNumberedFlush(text)
@@ -110,24 +110,26 @@ class Life {
       yield* this.catchUp(connection)
       options.use(connection)
       const entering = Effect.forever(
-        Effect.flatMap(Queue.take(wishes), (wish) => enterFlush(connection, wish, options.log.generation, true))
+        Effect.flatMap(Queue.take(requests), (request) =>
+          enterFlush(connection, request, options.flushLog.generation, true)
+        )
       )
-      const hearing = Effect.forever(Effect.flatMap(Queue.takeAll(news), (what) => this.hear(connection, what)))
-      return yield* Effect.raceAllFirst([connection.ended, this.beat(connection, news), entering, hearing])
+      const receiving = Effect.forever(Effect.flatMap(Queue.takeAll(news), (what) => this.receive(connection, what)))
+      return yield* Effect.raceAllFirst([connection.ended, this.heartbeat(connection, news), entering, receiving])
     }).pipe(Effect.ensuring(Effect.sync(this.onTried)))
   }
 
   /** Carries out flushes that were entered. Where there are many, or some are missing, it goes by the log. */
-  private hear(connection: RedisConnection, news: ReadonlyArray<News>): Effect.Effect<void, RedisUnreachable> {
-    const { forget, log } = this.options
+  private receive(connection: RedisConnection, news: ReadonlyArray<News>): Effect.Effect<void, RedisUnreachable> {
+    const { forget, flushLog } = this.options
     if (news.length > MAX_WALKS) return this.catchUp(connection)
     return Effect.forEach(
       news,
       (entered) => {
         if (entered === "missed") return this.catchUp(connection)
-        if (entered.number <= log.generation) return Effect.void
+        if (entered.number <= flushLog.generation) return Effect.void
         // What is noted as known has to be done, even if the connection ends meanwhile.
-        return log.add(entered) ? Effect.uninterruptible(forget(entered.flush)) : this.catchUp(connection)
+        return flushLog.add(entered) ? Effect.uninterruptible(forget(entered.flush)) : this.catchUp(connection)
       },
       { discard: true }
     )
@@ -135,11 +137,11 @@ class Life {
 
   /** Reads what was flushed while nobody told. */
   private catchUp(connection: RedisConnection): Effect.Effect<void, RedisUnreachable> {
-    const { forget, log } = this.options
-    return Effect.flatMap(readFlushes(connection, log.generation), (read) =>
+    const { forget, flushLog } = this.options
+    return Effect.flatMap(readFlushes(connection, flushLog.generation), (read) =>
       Effect.uninterruptible(
         Effect.suspend(() => {
-          const missed = log.adopt(read.generation, read.log)
+          const missed = flushLog.adopt(read.generation, read.log)
           const flushes: ReadonlyArray<Flush> = missed.length > MAX_WALKS ? [{ kind: "all" }] : missed
           return Effect.forEach(flushes, forget, { discard: true })
         })
@@ -148,8 +150,8 @@ class Life {
   }
 
   /** Asks again and again whether it is there, in time, and what it knows; fails when it is not there. */
-  private beat(connection: RedisConnection, news: Queue.Enqueue<News>): Effect.Effect<never, RedisUnreachable> {
-    const { breaker, clock, log } = this.options
+  private heartbeat(connection: RedisConnection, news: Queue.Enqueue<News>): Effect.Effect<never, RedisUnreachable> {
+    const { breaker, clock, flushLog } = this.options
     let shutSinceMs = performance.now()
     const once = Effect.gen({ self: this }, function* () {
       breaker.beginTrial()
@@ -171,17 +173,17 @@ class Life {
       const wallMs = Number(seconds) * 1000 + Number(micros) / 1000
       if (!Number.isFinite(wallMs)) return yield* new RedisUnreachable({ message: "it does not tell the time" })
       clock.set(wallMs, sentMs + tookMs)
-      if (Number(count) !== log.generation) Queue.offerUnsafe(news, "missed")
+      if (Number(count) !== flushLog.generation) Queue.offerUnsafe(news, "missed")
       breaker.endTrial(tookMs <= this.options.patienceMs)
       if (breaker.isClosed) {
         shutSinceMs = performance.now()
         this.pauseMs = FIRST_PAUSE_MS
         this.onTried()
-        yield* this.say("used", `answers are shared by way of ${formatRedis(this.options.address)}`)
+        yield* this.log("used", `answers are shared by way of ${formatRedis(this.options.address)}`)
       } else if (performance.now() - shutSinceMs > SLOW_MS) {
-        yield* this.say("slow", `Redis takes ${tookMs.toFixed(1)} ms to answer, and is done without`)
+        yield* this.log("slow", `Redis takes ${tookMs.toFixed(1)} ms to answer, and is done without`)
       }
-      yield* Effect.sleep(breaker.isClosed ? BEAT_MS : TRIAL_MS)
+      yield* Effect.sleep(breaker.isClosed ? HEARTBEAT_MS : TRIAL_MS)
     })
     return Effect.forever(once)
   }
@@ -192,9 +194,9 @@ class Life {
     return Effect.sleep(ms)
   }
 
-  private say(what: "used" | "unreachable" | "slow", text: string): Effect.Effect<void> {
-    if (this.said === what || !this.speaks) return Effect.void
-    this.said = what
+  private log(what: "used" | "unreachable" | "slow", text: string): Effect.Effect<void> {
+    if (this.logged === what || !this.logs) return Effect.void
+    this.logged = what
     return what === "used" ? Effect.logInfo(text) : Effect.logWarning(text)
   }
 }

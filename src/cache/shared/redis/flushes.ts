@@ -17,7 +17,7 @@ import { Effect } from "effect"
 import { type Flush, formatFlush, MAX_FLUSHES, type NumberedFlush, readNumberedFlush } from "../flush-log.ts"
 import { type RedisArgument, type RedisConnection, RedisUnreachable } from "./connection.ts"
 
-export const WISHES = "strand:flush"
+export const FLUSH_REQUESTS = "strand:flush"
 export const FLUSHES = "strand:flushed"
 const COUNT = "strand:{flush}:count"
 const LOG = "strand:{flush}:log"

@@ -29,7 +29,7 @@ export class RedisLookups {
   private readonly counters: Counters["Service"]
   private readonly patienceMs: number
   private readonly refusals: RedisRefusals
-  private open: Turn | undefined
+  private open: LoopClock | undefined
 
   constructor(breaker: RedisBreaker, counters: Counters["Service"], patienceMs: number, refusals: RedisRefusals) {
     this.breaker = breaker
@@ -44,16 +44,16 @@ export class RedisLookups {
     this.open.find(connection, key, take)
   }
 
-  private begin(): Turn {
+  private begin(): LoopClock {
     setImmediate(() => {
       this.open = undefined
     })
-    return new Turn(this.breaker, this.counters, this.patienceMs, this.refusals)
+    return new LoopClock(this.breaker, this.counters, this.patienceMs, this.refusals)
   }
 }
 
 /** The lookups of one turn. */
-class Turn {
+class LoopClock {
   private readonly breaker: RedisBreaker
   private readonly counters: Counters["Service"]
   private readonly refusals: RedisRefusals

@@ -10,7 +10,7 @@ import { FailureCache } from "../../failure-cache.ts"
 import { type Flush, FlushLog } from "../flush-log.ts"
 import { fingerprintsOf } from "../group-fingerprint.ts"
 import { decodeEntry, encodeEntry, encodeSuperseded } from "../shared-entry.ts"
-import { NOTHING, type SharedFind, SpeaksOfRedis, type Tier, UNKNOWN } from "../shared-tier.ts"
+import { LogsRedis, NOTHING, type SharedFind, type Tier, UNKNOWN } from "../shared-tier.ts"
 import { RedisBreaker } from "./breaker.ts"
 import { RedisClock } from "./clock.ts"
 import { type RedisConnection, RedisUnreachable } from "./connection.ts"
@@ -49,16 +49,16 @@ export const makeRedisTier = (
     const patienceMs = yield* RedisPatience
     const breaker = new RedisBreaker()
     const clock = new RedisClock()
-    const log = new FlushLog()
+    const flushLog = new FlushLog()
     let connection: RedisConnection | undefined
     const usable = (): RedisConnection | undefined => (breaker.isClosed ? connection : undefined)
-    const speaks = yield* SpeaksOfRedis
+    const logs = yield* LogsRedis
     const run = yield* FiberSet.makeRuntime<never>()
-    const say = (line: string, isOver: boolean): void => {
-      if (speaks) run(isOver ? Effect.logInfo(line) : Effect.logWarning(line))
+    const log = (line: string, isOver: boolean): void => {
+      if (logs) run(isOver ? Effect.logInfo(line) : Effect.logWarning(line))
     }
-    const lookups = new RedisLookups(breaker, counters, patienceMs, new RedisRefusals("give answers", say))
-    const writes = new RedisWrites(counters, usable, new RedisRefusals("take answers", say))
+    const lookups = new RedisLookups(breaker, counters, patienceMs, new RedisRefusals("give answers", log))
+    const writes = new RedisWrites(counters, usable, new RedisRefusals("take answers", log))
 
     const forgetAnswers = (flush: Flush): Effect.Effect<unknown> => {
       switch (flush.kind) {
@@ -80,7 +80,7 @@ export const makeRedisTier = (
       breaker,
       patienceMs,
       clock,
-      log,
+      flushLog,
       forget,
       use: (made) => {
         connection = made
@@ -96,7 +96,7 @@ export const makeRedisTier = (
     const read = (question: Question, value: Buffer): SharedFind => {
       const entry = decodeEntry(value)
       const ageSeconds = entry === undefined ? 0 : clock.nowSeconds() - entry.storedSeconds
-      if (entry === undefined || ageSeconds < -AHEAD_SECONDS || log.isVoid(entry.generation, question.name)) {
+      if (entry === undefined || ageSeconds < -AHEAD_SECONDS || flushLog.isVoid(entry.generation, question.name)) {
         counters.add("shared.refused")
         return NOTHING
       }
@@ -115,7 +115,7 @@ export const makeRedisTier = (
         }
         lookups.find(open, keyOf(question), (value) => take(Buffer.isBuffer(value) ? read(question, value) : value))
       },
-      generation: () => log.generation,
+      generation: () => flushLog.generation,
       keep: (question, wire, ttlSeconds, generation) => {
         if (!writes.hasRoom()) {
           counters.add("shared.dropped")
@@ -139,7 +139,7 @@ export const makeRedisTier = (
         Effect.suspend(() =>
           connection === undefined
             ? Effect.fail(new RedisUnreachable({ message: "there is no connection to Redis" }))
-            : enterFlush(connection, flush, log.generation, false)
+            : enterFlush(connection, flush, flushLog.generation, false)
         )
     }
   })

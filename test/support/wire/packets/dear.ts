@@ -172,9 +172,9 @@ export const dearMakers: ReadonlyArray<Maker> = [
     const block = Buffer.concat([Buffer.alloc(192, 63), Buffer.alloc(62, 61), Buffer.alloc(64, 0)])
     const blocks = Math.max(1, Math.floor(Math.min(size / 3, 16_000) / block.length))
     growing.add(record(here, TXT, 60, Buffer.concat(Array.from({ length: blocks }, () => block))))
-    const place = (number: number): Uint8Array =>
+    const location = (number: number): Uint8Array =>
       pointer(first + block.length * (Math.floor(number / 62) % blocks) + (number % 62))
-    for (let number = 0; growing.add(record(place(number), NS, 60, place(number + 1))); number += 2) {}
+    for (let number = 0; growing.add(record(location(number), NS, 60, location(number + 1))); number += 2) {}
     return growing.done("labels that overlap")
   },
   (size) =>
