@@ -1,8 +1,8 @@
 /**
  * `node bench/faults.ts`: what clients see when one of two upstreams goes bad. Takes two minutes.
  *
- * 2,000 questions a second for names that nobody has asked for, in fifty zones; the fault begins after a second. Server,
- * client and what is left of the upstreams share one process.
+ * 2,000 questions a second for names that nobody has asked for, in fifty zones; the fault begins after a second.
+ * Server, client and what is left of the upstreams share one process.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect, Fiber, type Scope } from "effect"

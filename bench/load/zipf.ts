@@ -37,7 +37,9 @@ export const zipf = (size: number, exponent: number, seed: number): (() => numbe
   }
 }
 
-/** The share of `asked` that was asked before, in `before` or earlier in `asked`: what a cache without end would hit. */
+/**
+ * The share of `asked` that was asked before, in `before` or earlier in `asked`: what a cache without end would hit.
+ */
 export const hitShare = (before: ReadonlyArray<number>, asked: ReadonlyArray<number>): number => {
   const seen = new Set(before)
   const sizeBefore = seen.size

@@ -1,8 +1,8 @@
 /**
  * Times one function: nanoseconds a call, in steady state.
  *
- * The function is called in a loop until the compiler has seen enough of it, then in samples of equal length; the median
- * of these counts, and how far the middle half of them lies apart says how much to trust it.
+ * The function is called in a loop until the compiler has seen enough of it, then in samples of equal length; the
+ * median of these counts, and how far the middle half of them lies apart says how much to trust it.
  */
 import { percentiles } from "../measure/percentiles.ts"
 

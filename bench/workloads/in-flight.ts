@@ -2,9 +2,9 @@
  * In flight: 10,000 queries wait for an upstream that takes a second to answer, while new ones come at the pace at
  * which old ones are answered.
  *
- * What it costs to let them wait: CPU time and memory, and whether any is lost, refused, or asked upstream twice.
- * Every server is started for it, with room for half as many more, and told that the upstream may take five seconds, where
- * it can be told.
+ * What it costs to let them wait: CPU time and memory, and whether any is lost, refused, or asked upstream twice. Every
+ * server is started for it, with room for half as many more, and told that the upstream may take five seconds, where it
+ * can be told.
  */
 import { Effect, Fiber } from "effect"
 import { Lab } from "../lab.ts"

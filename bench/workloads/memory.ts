@@ -1,8 +1,8 @@
 /**
  * Memory: what a cached name takes, and what so many of them do to latency.
  *
- * A server just started is asked for as many different names; its memory then is set against that of one with room
- * for few names and none in it, so that what is set aside at the start counts too. Then names picked evenly from all are
+ * A server just started is asked for as many different names; its memory then is set against that of one with room for
+ * few names and none in it, so that what is set aside at the start counts too. Then names picked evenly from all are
  * asked for at the fixed rate of the latency workload. At last the upstream is stopped, and some are asked for once
  * more: what is answered now was really kept.
  */

@@ -21,8 +21,8 @@ const MIB = 1024 * 1024
 /** How often time is moved on when no packets come. */
 const REFRESH = Schedule.spaced("100 millis")
 /**
- * A writer that holds a shard is done within microseconds; one that died there is found out within seconds. Until then
- * what is to go from the shard is tried again.
+ * A writer that holds a shard is done within microseconds; one that died there is replaced within seconds. Until then
+ * the removal of an answer is tried again.
  */
 const INSIST = { schedule: Schedule.spaced("10 millis"), times: 1_000, until: (isGone: boolean) => isGone }
 
@@ -45,11 +45,11 @@ export class AnswerCache extends Context.Service<
     /** The answer to the question even if its life is over, as long as nothing needed its place. */
     readonly peekStale: (question: Question) => CachedAnswer | undefined
     /**
-     * Keeps an answer for `ttlSeconds`, of which `ageSeconds` have passed already; 0 keeps nothing. One that is older
-     * than its life is kept as a stale one. One that finds no room supersedes what is there.
+     * Caches an answer for `ttlSeconds`, of which `ageSeconds` have passed already; 0 caches nothing. An answer older
+     * than its TTL is cached as a stale one. One that cannot be stored supersedes the present one.
      *
      * @param scope for how wide a part of the question's network it is good (RFC 7871 §7.3.1)
-     * @param ageSeconds counts only for an answer that is everybody's
+     * @param ageSeconds counts only for an answer that is for all clients
      */
     readonly store: (
       question: Question,
@@ -117,7 +117,7 @@ const make = (
     const counters = yield* Counters
     const clock = yield* Clock.clockWith(Effect.succeed)
     const table = new AnswerTable(memory, writer, clock, () => counters.add("cache.evictions"))
-    // A flush while answers are carried over would miss those that were.
+    // A flush while entries migrate would miss those that migrated already.
     const alone = yield* Semaphore.make(1)
     const refresh = Effect.sync(() => table.refresh())
     yield* Effect.forkScoped(Effect.repeat(refresh, REFRESH))
@@ -199,7 +199,7 @@ const make = (
     })
   })
 
-/** Runs to the end what does its work in slices; between two of them others have their turn. */
+/** Runs a generator to its end; other work is done between two slices. */
 const inSlices = <A>(start: () => Generator<void, A>): Effect.Effect<A> =>
   Effect.suspend(() => {
     const work = start()

@@ -1,11 +1,12 @@
 /**
- * Answers that differ by the client's network, in the table beside all others (RFC 7871 §7.3.1).
+ * ECS answers: answers that depend on the client's network, in the table beside all others (RFC 7871 §7.3.1).
  *
- * An answer is kept under the network that its scope makes of the question's, octet for octet, and looked for under the
- * question's network and every wider one of a scope that was seen; one for everybody is kept as any other answer is.
+ * An answer is stored under the part of the question's network that its scope covers, octet for octet. It is looked up
+ * under the question's network and under every wider one of a scope that was seen. An answer for all clients is stored
+ * like any other answer.
  *
- * An answer that supersedes others, but may not be kept itself, leaves a mark: answers that are older than the mark,
- * for any network within the mark's, are not given any more (RFC 8767 §4).
+ * An answer that supersedes others, but may not be cached itself, leaves a mark: answers older than the mark, for any
+ * network within the mark's, are not given any more (RFC 8767 §4).
  */
 import { isForAll, prefixOf, type Subnet, widen, writeScope } from "../dns/subnet.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"

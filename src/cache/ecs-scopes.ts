@@ -1,8 +1,9 @@
 /**
- * Which scopes the answers to a question came with, as far as this thread has seen: what is worth looking up.
+ * ECS scopes: the scopes with which answers to a question came, as far as this thread has seen, so that only these are
+ * looked up.
  *
- * A table of fixed size by the question's hash. Questions that share a row share its scopes: that costs a lookup in vain,
- * no more. What another thread stored under a scope not seen here is not found: that costs one exchange.
+ * A table of fixed size by the question's hash. Questions that share a row share its scopes: that costs a useless
+ * lookup. What another thread stored under a scope not seen here is not found: that costs one exchange.
  */
 
 const ROWS = 4096

@@ -1,9 +1,9 @@
 /**
- * Questions that failed a moment ago (RFC 9520 §3.2): they fail again at once, so that clients that insist do not
- * hammer upstreams.
+ * Questions that failed a moment ago (RFC 9520 §3.2): they fail again at once, so that clients that insist do not flood
+ * upstreams.
  *
- * Apart from the answers, so that a failure never takes an answer's place. The first failure is kept for five seconds,
- * each that follows twice as long, thirty at most; an answer ends it.
+ * Kept apart from the answers, so that a failure never takes the room of an answer. The first failure is kept for five
+ * seconds, each one that follows twice as long, thirty at most; an answer ends it.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { Configuration } from "../config/configuration.ts"

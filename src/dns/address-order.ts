@@ -10,7 +10,8 @@ const MAX_ROTATIONS = 16
 const rotated = new Uint8Array(MAX_ROTATIONS * 16)
 
 /**
- * Moves the addresses of the answer's first RRset of them by `turn` places, so that each is first in its turn.
+ * Moves the addresses of the answer's first RRset of addresses by `rotation` positions, so that each comes first in its
+ * turn.
  *
  * The records of a set differ in TTL and data only, and an address has a fixed length: the data moves, names stay.
  */

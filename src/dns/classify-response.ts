@@ -1,4 +1,7 @@
-/** The meaning of a reply: an answer, none, or nothing that could be given to a client; and how long it may be kept. */
+/**
+ * Classifies a response: an answer, a negative answer, or nothing that could be given to a client; and how long it may
+ * be cached.
+ */
 import { type Chain, isMadeTooLong } from "./chain.ts"
 import { Rcode, Type } from "./codes.ts"
 import type { NameTable } from "./name-table.ts"
@@ -6,7 +9,7 @@ import { type RecordTable, Section } from "./record-table.ts"
 import { keptIn } from "./scrub.ts"
 import { u32 } from "./wire.ts"
 
-/** What a response says to its question. */
+/** The classes of responses. */
 export type ResponseClass =
   /** There are records of the type asked for, at the name or where its CNAMEs lead. */
   | { readonly kind: "answer" }
@@ -44,7 +47,7 @@ const tooLong: ResponseClass = { kind: "too-long" }
 const notKept: ResponseClass = { kind: "negative", ttlSeconds: 0 }
 export const nothing: ResponseClass = { kind: "nothing" }
 
-/** Reads what a scrubbed response says. */
+/** Classifies a scrubbed response. */
 export const classifyResponse = (
   names: NameTable,
   records: RecordTable,

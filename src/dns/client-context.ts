@@ -1,4 +1,4 @@
-/** Where a question comes from, where that makes a difference. */
+/** What of a question's client its answer depends on. */
 import type { Subnet } from "./subnet.ts"
 
 /** Degrees north and east; `NaN` where they are not known. */

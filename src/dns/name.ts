@@ -11,7 +11,9 @@ export const MAX_NAME_LENGTH = 255
 const POINTER = 0xc0
 const MAX_POINTERS = 127
 
-/** Each octet's lower case, for ASCII letters only (RFC 4343 §2.1). Lengths of labels, all below 64, stay as they are. */
+/**
+ * Each octet's lower case, for ASCII letters only (RFC 4343 §2.1). Lengths of labels, all below 64, stay as they are.
+ */
 export const LOWER: Uint8Array = Uint8Array.from({ length: 256 }, (_, octet) =>
   octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet
 )

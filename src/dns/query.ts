@@ -41,7 +41,9 @@ export class Query {
   /** Where the OPT's options start and end; both 0 where there is none, or its version is not ours. */
   optionsStart = 0
   optionsEnd = 0
-  /** The data of the client's ECS option where its answer depends on it, so that it is told the scope (RFC 7871 §7.2.2). */
+  /**
+   * The data of the client's ECS option where its answer depends on it, so that it is told the scope (RFC 7871 §7.2.2).
+   */
   subnetOption: Uint8Array | undefined = undefined
   /** The scope that the client is told at least. */
   leastScope = 0

@@ -1,8 +1,8 @@
 /**
  * A question as it is asked upstream and kept by: everything on which an answer depends.
  *
- * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9), which upstreams are asked, and the client's
- * network where they are told of it (RFC 7871). Not RD, not AD, not the transport.
+ * Name in lower case, type, class, DO and CD (RFC 4035 §4.7, RFC 6840 §5.9), which upstreams are asked, and the
+ * client's network where they are told of it (RFC 7871). Not RD, not AD, not the transport.
  */
 
 import type { ClientContext } from "./client-context.ts"

@@ -50,7 +50,9 @@ export interface AnswerMessage {
   readonly scope: number
 }
 
-/** Octets that the reply to this query may measure over UDP: the client's size, never more than ours (RFC 6891 §6.2.5). */
+/**
+ * Octets that the reply to this query may measure over UDP: the client's size, never more than ours (RFC 6891 §6.2.5).
+ */
 export const udpLimit = (query: Query): number => Math.min(query.udpSize, MAX_UDP_SIZE)
 
 /** Octets that `writeAnswer` needs at most for this answer. */
@@ -60,8 +62,8 @@ export const replySize = (answer: AnswerMessage): number => answer.length + OPT_
  * Writes the reply to `query` into `out`.
  *
  * TTLs are counted down by the answer's age, never below 0. What does not fit `limit` is left out by whole RRsets from
- * the end: additional ones, and name servers behind an answer, silently (RFC 2181 §9), then the rest with TC set; the OPT
- * stays (RFC 6891 §7).
+ * the end: additional ones, and name servers behind an answer, silently (RFC 2181 §9), then the rest with TC set; the
+ * OPT stays (RFC 6891 §7).
  *
  * @param out at least `min(replySize(answer), limit)` octets, or `replySize(answer)` where `limit` is larger
  * @param limit octets; 65,535 on a stream

@@ -1,8 +1,8 @@
 /**
  * The networks of clients, as EDNS Client Subnet carries them (RFC 7871 §6).
  *
- * A network is 18 octets: family, prefix length, the address filled up with 0 behind its prefix. So two are the same when
- * their octets are, and what is kept for one is compared with another octet by octet.
+ * A network is 18 octets: family, prefix length, the address filled up with 0 behind its prefix. So two are the same
+ * when their octets are, and what is kept for one is compared with another octet by octet.
  */
 import { u8, u16 } from "./wire.ts"
 
@@ -14,8 +14,8 @@ export const OPTION_CLIENT_SUBNET = 8
 export const Family = { None: 0, IPv4: 1, IPv6: 2 } as const
 
 /**
- * Set in the family's octet of a network that is wider than what is usually told of a client: an answer meant for a part
- * of it is good for no other network but this very one (RFC 7871 §7.3.1).
+ * Set in the family's octet of a network that is wider than what is usually told of a client: an answer meant for a
+ * part of it is good for no other network but this very one (RFC 7871 §7.3.1).
  */
 export const ALONE = 0x80
 const FAMILY_MASK = 0x7f

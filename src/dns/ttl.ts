@@ -1,4 +1,4 @@
-/** TTLs of an answer that was kept somewhere on its way to us. */
+/** Counts TTLs down by an answer's age. */
 import { Type } from "./codes.ts"
 import { skipName } from "./name.ts"
 import { HEADER_SIZE, putU32, u16, u32 } from "./wire.ts"

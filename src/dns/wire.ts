@@ -69,7 +69,9 @@ class Slabs {
 }
 
 const momentary = new Slabs(64 << 10)
-/** Small, and without the momentary: a query of some dozen octets that waits would keep the answers of its neighbours. */
+/**
+ * Small, and without the momentary: a query of some dozen octets that waits would keep the answers of its neighbours.
+ */
 const lasting = new Slabs(8 << 10)
 
 /** A copy of `from[start, end)` that lives for a moment. */

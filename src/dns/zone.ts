@@ -3,7 +3,8 @@
 /**
  * A number for the last two labels of a name; names of one zone have the same.
  *
- * Where a zone is cut deeper (`example.co.uk`) its neighbours share the number: that costs fairness between them, no more.
+ * Where a zone is cut deeper (`example.co.uk`) its neighbours share the number: that costs fairness between them, no
+ * more.
  *
  * @param name uncompressed, in lower case
  * @param seed that nobody knows, so that nobody can choose a name that shares the number of another's zone

@@ -1,9 +1,9 @@
 /**
- * A MaxMind database in memory: the place of an address.
+ * A MaxMind database in memory: the location of an address.
  *
  * Reads records as MaxMind writes them (`country.iso_code`, `continent.code`, `location`), and flat ones
- * (`country_code`, `latitude`, `longitude`). What was looked up lately is remembered in a table of fixed size: the
- * database's own way to a record costs microseconds.
+ * (`country_code`, `latitude`, `longitude`). Recent results are remembered in a table of fixed size: the database's own
+ * search for a record costs microseconds.
  */
 import { type CityResponse, Reader } from "maxmind"
 import { type Location, unknownLocation } from "./location.ts"
@@ -20,7 +20,7 @@ interface LocationRecord {
 }
 
 const ROWS = 4096
-/** Places that are held once, however many addresses are there. */
+/** Locations that are held once, however many addresses are there. */
 const MAX_LOCATIONS = 4096
 const MAX_PARTS = 2048
 /** Addresses that a database of the whole world has to say something of. */
@@ -48,7 +48,7 @@ export class GeoDatabase {
     for (const address of WELL_KNOWN) this.reader.get(address)
   }
 
-  /** Whether it says the continents of countries, and where on earth addresses are: told by some well-known ones. */
+  /** Which of countries, continents and coordinates the database has: found out with some well-known addresses. */
   get tells(): { readonly countries: boolean; readonly continents: boolean; readonly coordinates: boolean } {
     const locations = WELL_KNOWN.map((address) => this.lookup(address))
     return {

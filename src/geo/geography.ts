@@ -1,10 +1,10 @@
 /**
  * Where addresses are, by a MaxMind database that is read again when its file changes.
  *
- * The file is looked at every few seconds: that sees a file that was written over and one that another was renamed to,
- * on every file system. A new one is taken when it has stopped changing and can be read; until then the one before
- * serves, and what is wrong is said once. It lies in memory that threads share: one of them follows the file, all look
- * places up.
+ * The file is checked every few seconds: that detects a file that was overwritten and one that another was renamed to,
+ * on every file system. A new database is used when the file has stopped changing and can be read; until then the old
+ * one serves, and the problem is logged once. The database is in memory that threads share: one thread follows the
+ * file, all look locations up.
  */
 import { stat } from "node:fs/promises"
 import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
@@ -21,7 +21,7 @@ export class Geography extends Context.Service<
   Geography,
   {
     /**
-     * The place of an address.
+     * The location of an address.
      *
      * @param words the address as `Peer.readWords` gives it
      */
@@ -31,8 +31,8 @@ export class Geography extends Context.Service<
     /** Looks at the file now. Done by itself every few seconds. */
     readonly look: Effect.Effect<void>
   }
->()("strand/io/Geography") {
-  /** Of nobody: for a server that asks for no place. */
+>()("strand/geo/Geography") {
+  /** For a server that needs no location. */
   static readonly none: Layer.Layer<Geography> = Layer.succeed(Geography, {
     locationOf: () => unknownLocation,
     generation: () => 0,
@@ -40,9 +40,9 @@ export class Geography extends Context.Service<
   })
 
   /**
-   * By the database in the file. Where it cannot be read yet, no place is known until it can.
+   * By the database in the file. While it cannot be read, no location is known.
    *
-   * @param needs what it is asked for: that it does not say so is told
+   * @param needs what the database is needed for: a warning says what it does not have
    */
   static readonly layerOf = (file: string, needs: Needs): Layer.Layer<Geography> =>
     Layer.effect(
@@ -67,7 +67,7 @@ export class Geography extends Context.Service<
     })
 }
 
-/** The places of one thread, by the database that it was given last. */
+/** The locations of one thread, by the database that it was given last. */
 export class Locations {
   /** Counts the databases that were given. */
   generation = 0
@@ -106,7 +106,7 @@ export const followDatabase = (
     return followed.look
   })
 
-/** What places are looked up for. */
+/** What locations are looked up for. */
 export interface Needs {
   readonly continents: boolean
   readonly coordinates: boolean

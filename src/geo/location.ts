@@ -1,4 +1,4 @@
-/** Places on earth, as a database of addresses tells them. */
+/** Locations on earth, as a database of addresses gives them. */
 import type { Coordinates } from "../dns/client-context.ts"
 
 export interface Location {

@@ -74,7 +74,9 @@ export class FrameReader {
     for (let message = this.next(); message !== undefined; message = this.next()) onMessage(message)
   }
 
-  /** Moves what is there to memory of its own with room for `size` octets, and as many again that the message may need. */
+  /**
+   * Moves what is there to memory of its own with room for `size` octets, and as many again that the message may need.
+   */
   private move(size: number): void {
     const held = this.octets!.subarray(this.at, this.end)
     const whole = held.length < PREFIX_SIZE ? LEAST_ROOM : PREFIX_SIZE + u16(held, 0)

@@ -40,7 +40,9 @@ export const refusal = (identity: ServerIdentity, certificate: PeerCertificate):
 export const pinOf = (certificate: Uint8Array | string): string =>
   sha256(new X509Certificate(certificate).publicKey.export({ type: "spki", format: "der" }))
 
-/** The server's certificate and those above it, each having signed the one before: what is only shown does not count. */
+/**
+ * The server's certificate and those above it, each having signed the one before: what is only shown does not count.
+ */
 const chainOf = (certificate: PeerCertificate): ReadonlyArray<Buffer> => {
   const chain = [certificate.raw]
   let below = certificate as { readonly raw: Buffer; readonly issuerCertificate?: PeerCertificate }

@@ -50,7 +50,8 @@ export class StreamTransport extends Context.Service<
     /**
      * Accepts connections at `local`. Closing the scope stops accepting; the connections are their owner's to close.
      *
-     * @param onConnection returns who is told what happens on the connection; undefined where it was refused, and destroyed
+     * @param onConnection returns who is told what happens on the connection; undefined where it was refused, and
+     *   destroyed
      */
     readonly listen: (
       local: BindTarget,

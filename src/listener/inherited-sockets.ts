@@ -1,11 +1,12 @@
 /**
- * Sockets that somebody else has bound for this thread: what waits in them when a thread dies is answered by the next.
+ * Sockets that the supervisor has bound for this thread: what waits in them when the thread dies is answered by the
+ * next one.
  */
 import { Context } from "effect"
 import type { ListenAddress } from "../config/values.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 
-/** Which socket of the configuration it is: the place of its address there, protocol and address. */
+/** The name of a socket: the index of its address in the configuration, protocol and address. */
 export const socketName = (index: number, protocol: "udp" | "tcp", { endpoint }: ListenAddress): string =>
   `${index}/${protocol}://${formatEndpoint(endpoint)}`
 

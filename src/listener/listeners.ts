@@ -24,7 +24,9 @@ type Requirements =
 /** How often the kernel is asked for a port that is free for both UDP and TCP. */
 const MAX_PORT_DRAWS = 16
 
-/** All sockets of one address. A port that the kernel draws (`:0`) for the first protocol is asked for by the next too. */
+/**
+ * All sockets of one address. A port that the kernel draws (`:0`) for the first protocol is asked for by the next too.
+ */
 const open = (
   address: ListenAddress,
   index: number,

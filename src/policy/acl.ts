@@ -1,4 +1,4 @@
-/** Who may ask: networks compiled to numbers, so that a packet's client is checked in a few comparisons. */
+/** An access control list: networks compiled to numbers, so that a client is checked in a few comparisons. */
 import { type IpNetwork, NetAddress } from "effect/net"
 import { type Peer, readIPv6Words, readWord } from "../io/peer.ts"
 
@@ -26,7 +26,7 @@ const holds = (network: Network, words: Uint32Array, from: number): boolean => {
   return true
 }
 
-/** A network of IPv4 addresses in IPv6 clothes is one of IPv4 addresses, as the peers themselves are. */
+/** An IPv4 network written as IPv4-mapped IPv6 is an IPv4 network, as mapped peers are IPv4 peers. */
 const compile = (network: IpNetwork.IpNetwork): { readonly isIPv4: boolean; readonly network: Network } => {
   const words = new Uint32Array(4)
   const { address, prefixLength } = network

@@ -1,8 +1,8 @@
 /**
- * Where a query comes from, as far as its answer depends on it: the network that upstreams are told, and the spot by
- * which the nearest is found.
+ * The client context of a query: the network that upstreams are told (EDNS Client Subnet), and the coordinates by which
+ * the nearest upstream is found.
  *
- * Only rules with `ecs` and groups with the policy `geo` ask for it; without them nothing is done here.
+ * Only rules with `ecs` and groups with the policy `geo` need it; without them nothing is computed here.
  */
 import { Result } from "effect"
 import type { SubnetPrefixes } from "../config/client-subnet.ts"
@@ -26,7 +26,7 @@ import { makeAcl } from "./acl.ts"
 import type { ClientSubnetReader } from "./client-subnet.ts"
 import { COMMON_VIEW } from "./router.ts"
 
-/** Of these addresses nobody elsewhere can tell where they are, and nobody has to know them (RFC 7871 §11.1, RFC 6890). */
+/** Addresses that say nothing to anybody outside, and must not be told (RFC 7871 §11.1, RFC 6890). */
 const NOT_PUBLIC = [
   "0.0.0.0/8",
   "10.0.0.0/8",
@@ -49,7 +49,7 @@ interface Asked {
   readonly wantsCoordinates: boolean
 }
 
-/** What says the origin of a query that goes to the upstreams of a view. */
+/** Makes the function that gives the client context of a query that goes to the upstreams of a view. */
 export const makeClientContext = (
   { groups, rules, upstreamPolicy }: Pick<Settings, "groups" | "rules" | "upstreamPolicy">,
   clientSubnet: ClientSubnetReader
@@ -92,7 +92,7 @@ export const makeClientContext = (
   }
 }
 
-/** An address that is there as numbers. */
+/** A peer whose address is given as numbers. */
 class WordsPeer extends TextPeer {
   isIPv4 = true
   private readonly held: Uint32Array

@@ -1,8 +1,9 @@
 /**
- * For whom a query asks: the network that its EDNS Client Subnet names where it may, else the client itself (RFC 7871).
+ * The network for which a query asks: the one in its EDNS Client Subnet option where that counts, else the client's own
+ * (RFC 7871).
  *
- * Who may speak for others is said by configuration; anybody may speak of a network that holds the own address, and ask
- * not to be told of. What is not well-formed counts as not there.
+ * The configuration says which clients may name other networks. Any client may name a network that contains its own
+ * address, or opt out. An option that is not well-formed is ignored.
  */
 import type { IpNetwork } from "effect/net"
 import { findOption, type Query } from "../dns/query.ts"
@@ -29,14 +30,16 @@ export class ClientSubnetReader {
   private readonly isByLocation: boolean
   private readonly words = new Uint32Array(4)
 
-  /** @param isByPlace whether answers depend on where clients are */
+  /** @param isByLocation whether answers depend on where clients are */
   constructor(trusted: ReadonlyArray<IpNetwork.IpNetwork>, geography: Geography["Service"], isByLocation: boolean) {
     this.isByLocation = isByLocation
     this.mayTell = makeAcl(trusted)
     this.geography = geography
   }
 
-  /** What the query's option says, if it counts; `OPTED_OUT` where it asks not to be told of. */
+  /**
+   * The network in the query's option, if it counts; `OPTED_OUT` where the client asks that upstreams are told nothing.
+   */
   told(query: Query, client: Peer): Subnet | undefined {
     if (query.optionsStart === query.optionsEnd) return undefined
     const at = findOption(query, OPTION_CLIENT_SUBNET)
@@ -48,8 +51,8 @@ export class ClientSubnetReader {
   }
 
   /**
-   * Where answers depend on places, a client that speaks for others is told that this one is for the network that it
-   * named: else whoever forwards for many would give it to all of them (RFC 7871 §7.2.1).
+   * Where answers depend on locations, a client that named a network is told that the answer is for that network only:
+   * otherwise a resolver that forwards for many clients would give it to all of them (RFC 7871 §7.2.1).
    */
   note(query: Query, client: Peer): void {
     if (!this.isByLocation || this.told(query, client) === undefined) return
@@ -57,7 +60,7 @@ export class ClientSubnetReader {
     query.leastScope = SCOPE_OF_SOURCE
   }
 
-  /** The reply will have the client's option, with a scope. */
+  /** Makes the reply carry the client's option, with a scope. */
   tellBack(query: Query): void {
     const at = findOption(query, OPTION_CLIENT_SUBNET)
     query.subnetOption = copyOf(query.wire, at, at + u16(query.wire, at - 2))

@@ -1,13 +1,13 @@
 /**
- * Answers of the server's own, given before any other: by name, and by whom they are for.
+ * Local answers: configured records, given before anything else is looked at.
  *
- * The records of a name that are for the same clients stand together. Of those that are for the client the narrowest are
- * given, as among rules; a type that they do not have has no records then. A client that none is for is answered as if
- * there were none.
+ * The records of a name that are for the same clients form one variant. Of the variants that are for a client the
+ * narrowest is used, as among rules; a type that this variant does not have has no records. A client that no variant is
+ * for is answered as if there were no local answer.
  *
- * A wildcard is for all names below its parent, except names that exist, with records or above names with records, and
- * the names below these (RFC 4592 §2.2). A rule for a longer suffix is like a delegation: names that go by it are not
- * the wildcard's.
+ * A wildcard covers all names below its parent, except names that exist (with records, or above names with records) and
+ * the names below these (RFC 4592 §2.2). A rule for a longer suffix is like a delegation: names that the rule covers
+ * are not the wildcard's.
  *
  * Hot path where there are local answers: one pass over the name and one map lookup a query, or one for each label
  * where there are wildcards; no allocation. Where there are none, it costs nothing.
@@ -38,14 +38,14 @@ interface Node {
   variants: ReadonlyArray<Variant>
   /** Of the wildcard right below. */
   wildcard: ReadonlyArray<Variant>
-  /** It exists for clients of any of these conditions. */
+  /** The name exists for a client that meets any of these conditions. */
   readonly isThereFor: Array<IsFor>
 }
 
-/** What says the server's own answer to a query; undefined where it has none. */
+/** Finds the server's own answer to a query; undefined where it has none. */
 export type FindOwn = (query: Query, client: Peer) => AnswerMessage | undefined
 
-/** What looks among the local answers; undefined where there are none. */
+/** Makes the function that looks among the local answers; undefined where there are none. */
 export const makeLocalAnswers = (
   answers: ReadonlyArray<LocalAnswer>,
   locationOf: LocationOf,
@@ -105,7 +105,7 @@ const isWildcard = (name: Uint8Array): boolean => name[0] === 1 && name[1] === 0
 
 const NONE: ReadonlyArray<Variant> = []
 
-/** All names that there are by the answers: their own and those above. */
+/** All names that exist because of the answers: the names with records and the names above them. */
 const nodesOf = (answers: ReadonlyArray<LocalAnswer>, locationOf: LocationOf): NameMap<Node> => {
   const nodes = new NameMap<Node>()
   const conditions = new Map<Node, Set<string>>()

@@ -1,11 +1,11 @@
 /**
- * Which group of upstreams a query goes to: by its name, by who asks, and from where.
+ * Routes a query to a group of upstreams: by its name, its client, and the client's location.
  *
- * The longest suffix wins; among rules of one suffix the one with the narrowest client network, then those with a
- * country, then those with a continent, those for all clients last. A rule whose exception holds, or whose network or
- * place does not, is passed over as if it were not there.
+ * The longest suffix wins. Among rules of one suffix the one with the narrowest client network wins, then those with a
+ * country, then those with a continent, then those for all clients. A rule whose exception applies, or whose network or
+ * location does not match, is skipped.
  *
- * Hot path where there are rules: no allocation, one pass over the name and a look into a map for each of its labels.
+ * Hot path where there are rules: no allocation, one pass over the name and one map lookup for each of its labels.
  */
 import { asksForPlace, type Conditions } from "../config/conditions.ts"
 import { type Group, type Rule, viewBy } from "../config/routes.ts"
@@ -25,10 +25,10 @@ interface Route {
   readonly view: number
 }
 
-/** The view of the upstreams that have no group. */
+/** The view of the common upstreams, which belong to no group. */
 export const COMMON_VIEW = 0
 
-/** Where those who ask are. */
+/** The location of the client of a query. */
 export type LocationOf = (query: Query, client: Peer) => Location
 
 export interface Router {
@@ -39,12 +39,12 @@ export interface Router {
 }
 
 /**
- * What says where a query goes.
+ * Compiles the rules.
  *
- * A DS record stands in the zone above the name that it is for (RFC 4035 §3.1.4.1): a question for one goes where the
- * name above goes. For the root's there is nothing above.
+ * A DS record stands in the zone above the name that it is for (RFC 4035 §3.1.4.1): a question for one is routed as the
+ * parent name is. The root's has no parent.
  *
- * @param placeOf asked only where a rule's suffix fits that has a country or a continent
+ * @param locationOf called only where a rule's suffix matches that has a country or a continent
  */
 export const makeRouter = (
   groups: ReadonlyArray<Group>,
@@ -92,7 +92,7 @@ export const makeRouter = (
 export const narrowness = ({ client, countries, continents }: Conditions): number =>
   ((client?.prefixLength ?? -1) + 1) * 4 + (countries.length > 0 ? 2 : 0) + (continents.length > 0 ? 1 : 0)
 
-/** A test of whom the conditions mean. */
+/** A test whether the conditions hold for a query. */
 export const makeMatch = (
   conditions: Conditions,
   locationOf: LocationOf

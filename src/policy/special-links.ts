@@ -1,7 +1,8 @@
 /**
  * Special names that CNAMEs of upstreams lead to: answered here, as when a client asks for them.
  *
- * All clients share the links, so the conditions of rules do not count: a link that any rule names is asked for.
+ * One answer with CNAMEs serves many clients, so the conditions of rules do not count here: a target that any rule
+ * names is asked for upstream.
  */
 import type { Settings } from "../config/schema.ts"
 import { Query, readQuery } from "../dns/query.ts"
@@ -16,7 +17,7 @@ const anyClient = new TextPeer({ address: "0.0.0.0", port: 0 })
 /** Room for a question without options. */
 const QUERY_SIZE = 300
 
-/** What says the answer to a link's question; undefined where it has to be asked for. */
+/** Makes the function that answers a CNAME target's question; undefined where it has to be asked for upstream. */
 export const makeSpecialLinks = (
   settings: Pick<Settings, "groups" | "localAnswers" | "rules" | "specialNames">
 ): ((question: Question) => Answer | undefined) => {

@@ -1,15 +1,15 @@
 /**
- * Special names, answered here: questions for them have no answer in the public DNS, and would leak names of the local
- * network to its servers.
+ * Special names are answered here: questions for them have no answer in the public DNS, and would leak names of the
+ * local network to its servers.
  *
- * A rule with a special name, or with a name above it other than the root, comes first: its queries are asked for.
- * Names that rules or local answers are for, and the names above them, exist, whatever else the zone is said to have.
+ * A rule for a special name, or for a name above it other than the root, has precedence: its queries go upstream. Names
+ * of rules and of local answers, and the names above them, exist, whatever else is said of the zone.
  *
- * The DS records of a zone are in its parent zone, and are asked for, so that a validator finds that the zone is not
- * signed (RFC 4035 §3.1.4.1, RFC 8375 §4).
+ * The DS records of a zone are in its parent zone, and are asked for upstream, so that a validator finds out that the
+ * zone is not signed (RFC 4035 §3.1.4.1, RFC 8375 §4).
  *
- * Hot path: names that are not special are known by the last four octets before the root. The rest is one pass over the
- * name and a look into a map for each label, from the last, for as long as any special name ends so.
+ * Hot path: a filter on the last four octets before the root lets nearly all other names pass at once. The rest is one
+ * pass over the name and one map lookup for each label, from the last one, as long as a special name has that ending.
  */
 
 import type { Settings } from "../config/schema.ts"
@@ -34,7 +34,7 @@ interface Zone {
 
 const ABOVE: Zone = { kind: undefined }
 
-/** What answers queries for special names; undefined where none is special. */
+/** Makes the function that answers queries for special names; undefined where no name is special. */
 export const makeSpecialNames = (
   names: ReadonlyArray<SpecialName | typeof NO_SPECIAL_NAMES>,
   { localAnswers, rules }: Pick<Settings, "localAnswers" | "rules">,
@@ -72,7 +72,7 @@ export const makeSpecialNames = (
   }
 }
 
-/** The last four octets of names before the root's, letters in either case: a filter that lets few others through. */
+/** A filter by the last four octets of a name before the root, letters in either case. */
 class Endings {
   private readonly seen = new Uint8Array(256)
 

@@ -1,4 +1,4 @@
-/** Who still has to answer before a change goes on. */
+/** The acknowledgements that a change waits for before it goes on. */
 import { Deferred, Effect } from "effect"
 import type { Acknowledgement } from "./worker/protocol.ts"
 

@@ -1,9 +1,9 @@
 /**
- * Gives memory back after a peak.
+ * Idle GC: gives memory back after a peak.
  *
- * V8 collects when memory is needed, and an idle server needs none: what ten thousand waiting queries took would stay
- * taken for hours. So, when the peak is over and it is quiet, the thread collects once; that takes some milliseconds in
- * which nobody asks anything.
+ * V8 collects garbage when memory is needed, and an idle server needs none: what ten thousand waiting queries took
+ * would stay taken for hours. So, when the peak is over and few queries come, the thread collects once; that takes some
+ * milliseconds.
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"

@@ -38,19 +38,19 @@ const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: ra
 
 const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.provide(layerTracer))
 
-/** Places that another thread gives this one; undefined where it follows the database itself. */
+/** Locations that another thread gives this one; undefined where this one follows the database itself. */
 export const GivenLocations: Context.Reference<Locations | undefined> = Context.Reference<Locations | undefined>(
-  "strand/process/GivenPlaces",
+  "strand/process/GivenLocations",
   { defaultValue: () => undefined }
 )
 
-/** What the configuration asks places for. */
+/** What the configuration needs locations for. */
 export const placesNeeded = ({ groups, localAnswers, rules, upstreamPolicy }: Settings): Needs => ({
   continents: [...rules, ...localAnswers].some((rule) => rule.continents.length > 0),
   coordinates: upstreamPolicy === "geo" || groups.some(({ policy }) => policy === "geo")
 })
 
-/** Places, where the configuration names a database of them. */
+/** Locations, where the configuration names a database. */
 const geography = Layer.unwrap(
   Effect.gen(function* () {
     const config = yield* Configuration
@@ -67,10 +67,10 @@ const counters = Layer.unwrap(
   Effect.map(Configuration, (settings) => Counters.layerOver(counterMemory(1, slotsFor(settings)), 0))
 )
 
-/** What others than queries look at, and change: counters, latencies, what is kept, who is asked. */
+/** The services that are looked at, and changed, from outside: counters, latencies, caches, upstreams in use. */
 export type Shared = Counters | Latencies | AnswerCache | FailureCache | LiveUpstreams
 
-/** What answers: in a thread among several, over what they share, or alone. */
+/** The server in one thread, over services that threads share or that are its own. */
 export const serverLayer: Layer.Layer<
   Listeners | StandIn,
   SocketError,

@@ -160,7 +160,8 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
       commits.exclusively(commits.apply({ kind: "forget-failures" }, flush))
 
-    // Without sockets of the supervisor's, a port that the kernel draws for the first thread is asked for by the others.
+    // Without sockets of the supervisor's, a port that the kernel draws for the first thread is asked for by the
+    // others.
     const [first, ...others] = slots
     const begin = Effect.fnUntraced(function* (begun: ReadonlyArray<WorkerSlot>) {
       for (const slot of begun) yield* Effect.forkScoped(slot.live)

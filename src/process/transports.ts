@@ -1,4 +1,6 @@
-/** Which way datagrams are moved: the batched one where it works, the portable one elsewhere or where it is asked for. */
+/**
+ * Which way datagrams are moved: the batched one where it works, the portable one elsewhere or where it is asked for.
+ */
 import { Effect, Layer } from "effect"
 import type { Settings } from "../config/schema.ts"
 import type { DatagramTransport } from "../io/datagram.ts"

@@ -1,8 +1,8 @@
 /**
- * Carries changes to all worker threads or to none.
+ * Two-phase commit: makes a change in all worker threads, or in none.
  *
- * Every thread that is ready is asked to prepare; when all have, they are told to commit. A thread that is born before a
- * change and ready after it, or that takes the place of one which died in between, hears of it by itself.
+ * Every thread that is ready is asked to prepare; when all have, they are told to commit. A thread that starts before a
+ * change and is ready after it, or that replaces one which died in between, is brought up to date.
  */
 import { Effect, Schema, Semaphore } from "effect"
 import { Acknowledgements } from "./acknowledgements.ts"
@@ -12,7 +12,7 @@ import type { WorkerSlot } from "./worker/worker-slot.ts"
 /** A change was not made, by any thread: why. */
 export class ChangeRefused extends Schema.TaggedError<ChangeRefused>()("ChangeRefused", { message: Schema.String }) {}
 
-/** A thread, and not the one that takes its place. */
+/** Identifies a thread: the one that replaces it is another. */
 interface ThreadId {
   readonly slot: WorkerSlot
   readonly replacements: number
@@ -27,7 +27,7 @@ export class TwoPhaseCommit {
   /** Counts the changes that were committed. */
   private committed = 0
 
-  /** @param currentState what makes a thread that has missed changes like the others */
+  /** @param currentState the changes that bring a thread that missed some up to date */
   constructor(slots: () => ReadonlyArray<WorkerSlot>, currentState: () => ReadonlyArray<Change>) {
     this.slots = slots
     this.currentState = currentState
@@ -77,7 +77,7 @@ export class TwoPhaseCommit {
     })
   }
 
-  /** One that dies now is born again with the change. */
+  /** A thread that dies now is started again with the change. */
   private commit(id: number, asked: ReadonlyArray<ThreadId>, numbers: ReadonlyArray<number>): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       this.committed++

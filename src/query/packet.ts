@@ -3,7 +3,7 @@
  */
 import type { Peer } from "../io/peer.ts"
 
-/** The way back to a client. Used once; it never fails: a client that is gone gets nothing. */
+/** The way back to a client. Used once; it never fails: a reply to a client that is gone is dropped. */
 export interface ReplyPath {
   readonly client: Peer
   readonly transport: "udp" | "tcp"
@@ -15,7 +15,7 @@ export interface ReplyPath {
   readonly drop: () => void
 }
 
-/** All of it is valid until the pipeline suspends or returns: the listener uses it again for the next message. */
+/** All of it is valid until the pipeline suspends or returns: the listener reuses it for the next message. */
 export interface Packet extends ReplyPath {
   /** The message is `wire[0, length)`. */
   readonly wire: Uint8Array

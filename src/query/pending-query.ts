@@ -1,8 +1,8 @@
 /**
- * A query that is not answered from the cache: it waits for a permit, then for its exchange, and is answered.
+ * A query that the cache could not answer: it waits for a permit, then for its exchange, and is answered.
  *
- * One object holds all that the answer needs, and is itself what waits with the exchange: a query that waits costs its
- * memory, and there may be ten thousand.
+ * One object holds all that the answer needs, and is itself the exchange's follower: a waiting query costs memory, and
+ * there may be ten thousand.
  */
 import { Cause, Effect, Exit } from "effect"
 import { Rcode } from "../dns/codes.ts"
@@ -30,7 +30,7 @@ import { sendAnswer, sendError, sendExplainedAnswer, sendStaleAnswer } from "./r
 
 const shed = Exit.fail(new Shed())
 
-/** What all misses work with. */
+/** What all pending queries use. */
 export interface PendingQueryTools {
   readonly admission: Admission
   readonly coalescer: Coalescer["Service"]
@@ -56,13 +56,13 @@ export class PendingQuery extends Follower implements PermitHolder {
   private readonly path: ReplyPath
   private readonly asked: Query
   private readonly isPicked: boolean
-  /** Whether there was an answer past its life. */
+  /** Whether there was a stale answer when the query came. */
   private readonly hasStale: boolean
   private resume: ((outcome: Exit.Exit<Answer, ResolveError | Shed>) => void) | undefined
 
   /**
-   * @param asked a copy of its own
-   * @param hasStale whether there is an answer past its life that may be given
+   * @param asked a copy of the query that lasts
+   * @param hasStale whether there is a stale answer that may be given
    */
   constructor(
     tools: PendingQueryTools,
@@ -86,9 +86,9 @@ export class PendingQuery extends Follower implements PermitHolder {
   }
 
   /**
-   * From a permit to the answer. The permit is what a query holds while it waits for the network.
+   * Takes a permit, waits for the exchange, and answers. A query holds the permit while it waits for the network.
    *
-   * Runs uninterruptible but for the waiting: a query that was begun is answered.
+   * Uninterruptible except while it waits: a query that was begun is answered.
    */
   run(): Effect.Effect<unknown> {
     if (this.hasStale) {
@@ -101,7 +101,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     return Effect.flatMap(this.tools.admission.take, (isFree) => (isFree ? this.awaitExchange() : this.enqueue()))
   }
 
-  /** Answers with what is past its life, else with the failure that is kept for the question. */
+  /** Answers with the stale answer, else with the failure that is cached for the question. */
   failAgain(reason: ErrorReason): void {
     if (this.hasStale && this.answerStale()) return
     this.record.cache = "failure"
@@ -153,7 +153,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     }
   }
 
-  /** What went wrong may have been the sending itself: then there is no answer yet. */
+  /** The defect may have come after the reply was sent: SERVFAIL is sent only where none was. */
   private answerDefect(cause: Cause.Cause<never>): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.record.endedMs === 0) this.fail(ownFault)
@@ -166,7 +166,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     this.record.coalesced = isShared
   }
 
-  /** Sends what there is to send; returns what is left to do then. */
+  /** Sends the reply; returns what is left to do afterwards, such as logging. */
   private answer(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<void> {
     if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
     const { record, tools } = this
@@ -184,13 +184,13 @@ export class PendingQuery extends Follower implements PermitHolder {
     return Effect.void
   }
 
-  /** Milliseconds in all until it gives up waiting: not for long where there is something to give. */
+  /** The query's whole time in milliseconds: short where there is a stale answer to give. */
   private get patienceMs(): number {
     const { deadlineMs } = this.tools
     return this.hasStale ? Math.min(STALE_AFTER_MS, deadlineMs) : deadlineMs
   }
 
-  /** Whether there was still something to give. */
+  /** Gives the stale answer; says whether there still was one. */
   private answerStale(): boolean {
     const { record, tools } = this
     const found = tools.serveStale.find(this.question)
@@ -206,7 +206,7 @@ export class PendingQuery extends Follower implements PermitHolder {
   }
 
   private answerFailure(cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>): Effect.Effect<void> {
-    // One past its life may have come from the shared tier meanwhile.
+    // A stale answer may have come from the shared cache meanwhile.
     if (!Cause.hasDies(cause) && this.answerStale()) {
       this.tools.serveStale.defer(this.question)
       return Effect.void
@@ -231,7 +231,7 @@ export class PendingQuery extends Follower implements PermitHolder {
   }
 }
 
-/** An answer as it came a moment ago; used again from answer to answer. */
+/** A fresh answer's message; reused from answer to answer. */
 const fresh: AnswerMessage & { wire: Uint8Array; length: number; scope: number } = {
   wire: new Uint8Array(0),
   length: 0,

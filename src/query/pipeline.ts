@@ -1,9 +1,10 @@
 /**
- * The steps of a packet, in this order: read; admit; answer from the server's own answers or from the cache; else wait
- * for a permit, share the exchange of an equal question or begin one, answer.
+ * The pipeline: all steps of a packet, in order. Read it; check the client; answer from local answers, special names or
+ * the cache; else make it a pending query, which takes a permit, joins the exchange of an equal question or begins one,
+ * and is answered.
  *
- * Hot path up to the cache hit: nothing there waits, so the packet's fiber is over when it returns. Whatever goes wrong
- * behind it becomes an answer: no failure and no defect leaves a query without one.
+ * Hot path up to the cache hit: nothing there waits, so the packet's fiber is over when it returns. Every failure and
+ * every defect after the question was read becomes a reply: no query is left without one.
  */
 import { Context, Effect, Layer } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
@@ -46,8 +47,8 @@ export class Pipeline extends Context.Service<
   Pipeline,
   {
     /**
-     * Answers the message that the packet holds when the effect runs. Never fails; it is over at once unless the
-     * answer has to be asked for. What it succeeds with means nothing.
+     * Answers the message that the packet holds when the effect runs. Never fails. It completes at once unless the
+     * answer has to be asked for; its result is not used.
      */
     readonly handle: (packet: Packet) => Effect.Effect<unknown>
     /** To be called before the messages of a batch are handled: time has passed. */
@@ -185,7 +186,9 @@ export class Pipeline extends Context.Service<
         return pendingQuery.run()
       }
 
-      /** Asked for at least twice, not about to be fetched anyway, and long-lived enough to be worth it. */
+      /**
+       * Whether a hit is popular, is not being refreshed already, and lives long enough for a prefetch to be worth it.
+       */
       const isWorthPrefetching = (hit: CachedAnswer, hash: number): boolean =>
         config.cachePrefetch &&
         hit.rotation >= MIN_ASKED &&
@@ -217,7 +220,8 @@ export class Pipeline extends Context.Service<
           Effect.catchCause(
             Effect.suspend(() => handle(packet)),
             (cause) => {
-              // Still the packet that was read: what waits has its own copy and its own way to fail.
+              // The message is still the one that was read: a pending query has its own copy and answers its own
+              // failures.
               if (query.wire === packet.wire) sendError(packet, query, Rcode.ServFail, ownFault)
               else packet.drop()
               return log.defect("a packet", cause)
@@ -228,7 +232,7 @@ export class Pipeline extends Context.Service<
   )
 }
 
-/** Parts of an answer's life that have passed, to one that is left, when it is fetched anew: the last tenth. */
+/** An answer is refreshed in the last tenth of its life: nine parts have passed for one that is left. */
 const PREFETCH_SHARE = 9
 const MIN_ASKED = 2
 const MIN_PREFETCH_TTL_SECONDS = 10

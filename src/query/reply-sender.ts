@@ -20,7 +20,7 @@ import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import { prohibited } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 
-/** Octets that a reply may measure on this way. */
+/** The largest reply on this path, in octets. */
 const limitOf = (path: ReplyPath, asked: Query): number =>
   path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
 

@@ -20,6 +20,6 @@ export interface Incidents {
 }
 
 /** Without telemetry, as in a test of one part, they are dropped. */
-export const Incidents: Context.Reference<Incidents> = Context.Reference<Incidents>("strand/io/Incidents", {
+export const Incidents: Context.Reference<Incidents> = Context.Reference<Incidents>("strand/runtime/Incidents", {
   defaultValue: () => ({ onDefect: () => {}, onExhausted: () => {} })
 })

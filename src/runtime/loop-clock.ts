@@ -1,5 +1,5 @@
 /**
- * Turns of the event loop in which packets come in: each begins with a batch, and the clock is read once for all that
+ * The loop clock: a turn of the event loop begins with a batch of packets, and the clock is read once for all that
  * happens in it.
  */
 import { Clock, Context, Effect, Layer } from "effect"
@@ -20,7 +20,7 @@ export class LoopClock extends Context.Service<
     /** Milliseconds since 1970 of a time on that clock. */
     readonly wallMs: (ms: number) => number
   }
->()("strand/io/Turn") {
+>()("strand/runtime/LoopClock") {
   static readonly layer: Layer.Layer<LoopClock> = Layer.effect(
     LoopClock,
     Effect.map(Clock.clockWith(Effect.succeed), (clock) => {

@@ -21,5 +21,7 @@ export const randomPort = (): number => randomInt(FIRST_UNPRIVILEGED_PORT, 65_53
 /** A port drawn at random may be taken: so often another is drawn before the kernel may choose. */
 export const MAX_PORT_DRAWS = 16
 
-/** For hashes whose values nobody outside may know: another at each start, the same for all of this thread. */
+/**
+ * The key of hashes that must not be predictable from outside: another at each start, the same for all of this thread.
+ */
 export const SEED = randomInt(2 ** 32)

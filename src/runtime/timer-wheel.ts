@@ -7,8 +7,8 @@
  *
  * An exception of one timer's callback is reported, and the other timers fire all the same.
  *
- * A thread that was held up finds much overdue at once, though what it waits for may be there and not read yet. It reads
- * that first.
+ * A thread that was held up finds much overdue at once, though what it waits for may be there and not read yet. It
+ * reads that first.
  */
 import { Context, Effect, Latch, Layer } from "effect"
 import { runGuarded } from "./guard.ts"
@@ -25,7 +25,7 @@ const READING_TURNS = 3
 /** Who calls, as the log says it. */
 const BORDER = "a timer"
 
-/** What is told that its time has come. An object rather than a function: those that wait by the thousand are one already. */
+/** The target of a timer. An object rather than a function: what waits by the thousand is an object already. */
 export interface TimerTarget {
   fire(): void
   /** Ends what `fire` left undone when it threw, and reports the exception. */
@@ -54,7 +54,7 @@ export class TimerWheel extends Context.Service<
     /** When this turn began, in milliseconds; only differences mean something. */
     readonly nowMs: () => number
   }
->()("strand/io/TimerWheel") {
+>()("strand/runtime/TimerWheel") {
   static readonly layer: Layer.Layer<TimerWheel, never, LoopClock> = Layer.effect(
     TimerWheel,
     Effect.gen(function* () {

@@ -1,6 +1,4 @@
-/**
- * What happened, counted: cells that are added to with plain arithmetic and read when somebody asks.
- */
+/** Counters, in memory that threads share: each thread adds to its own with plain arithmetic; a reader sums them up. */
 import { Context, Layer } from "effect"
 import { type UpstreamCounts, UpstreamCountsTable, upstreamCountsOctets } from "./upstream-counts.ts"
 

@@ -1,8 +1,9 @@
 /**
- * What is noted of a query on its way: a few times and numbers, no spans.
+ * What is recorded of a query on its way: a few times and numbers, no spans.
  *
- * Written for every miss; when the query is over, the sampler decides whether a trace is built from it. Times are
- * milliseconds of the turn's clock (`io/turn.ts`): exact for what is picked to be traced, else when the turn began.
+ * Written for every pending query; when it is over, the sampler decides whether a trace is built from it. Times are
+ * milliseconds of the loop clock (`runtime/loop-clock.ts`): exact for a query that is picked to be traced, else when
+ * the turn began.
  */
 
 import type { Question } from "../dns/question.ts"

@@ -182,7 +182,8 @@ const buildTrace = (tracer: Tracer.Tracer, clock: LoopClock["Service"], record: 
   }
   if (resolution !== undefined) {
     const endedMs = resolution.endedMs === 0 ? record.endedMs : resolution.endedMs
-    // An exchange that was joined began before; and its times are those of turns, which begin before what happens in them.
+    // An exchange that was joined began before; and its times are those of turns, which begin before what happens in
+    // them.
     const startMs = Math.max(resolution.startedMs, record.lookedUpMs, record.admittedMs)
     const coalesced = { "strand.coalesced": record.coalesced }
     const attributes = { ...coalesced, "strand.attempts": resolution.attempts.length }

@@ -1,11 +1,11 @@
 /**
- * Outcomes of the attempts at each upstream, counted: cells in shared memory, a row a thread, summed when they are
- * read.
+ * Outcomes of the attempts at each upstream, counted: numbers in shared memory, a row for each thread, summed when they
+ * are read.
  *
  * The outcomes are few and fixed, and so are the upstreams once they are registered: no packet of a client or an
- * upstream makes a new cell. The name of an upstream stands in the memory beside its cells.
+ * upstream makes a new counter. The name of an upstream is in the memory beside its counters.
  *
- * Hot path of a miss: counting is an addition to one cell, and one to the total.
+ * Hot path of a query that is asked upstream: counting is one addition here, and one to the total.
  */
 import { Rcode } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
@@ -58,7 +58,7 @@ export class UpstreamCountsTable {
   private readonly upstreams: number
   private readonly row: number
 
-  /** @param start of `tallyOctets` in the memory; `row` is this thread's */
+  /** @param start of `upstreamCountsOctets` in the memory; `row` is this thread's */
   constructor(memory: SharedArrayBuffer, start: number, threads: number, upstreams: number, row: number) {
     this.names = new Uint8Array(memory, start, upstreams * NAME_OCTETS)
     this.cells = new Float64Array(memory, start + upstreams * NAME_OCTETS, upstreams * threads * CELLS)
@@ -68,7 +68,7 @@ export class UpstreamCountsTable {
   }
 
   /**
-   * Registers the upstream at a place, the same in every thread; past the last place only the totals are counted.
+   * Registers the upstream at a slot, the same in every thread; past the last slot only the totals are counted.
    *
    * @param addTotal counts for all upstreams together
    */

@@ -12,11 +12,17 @@ export interface Answer {
   readonly wire: Uint8Array
   /** Seconds that it may be kept; 0 for not at all. */
   readonly ttlSeconds: number
-  /** The name at which its CNAMEs end without a word of what is there; undefined where it is whole. */
+  /**
+   * The name at which its CNAMEs end where the message says nothing of that name; undefined where the answer is
+   * complete.
+   */
   readonly continuesAt: Uint8Array | undefined
   /** Bits of the client's network for which it is good (RFC 7871 §7.3.1); 0 for everybody. */
   readonly scope: number
-  /** Without the signatures that were asked for: it is for who waits, and says nothing of what is kept with them. */
+  /**
+   * Without the signatures that were asked for: it serves the queries that wait, and does not supersede a cached answer
+   * that has them.
+   */
   readonly isUnsigned?: boolean | undefined
   /** What a trusted upstream says of why the answer is as it is (RFC 8914); not kept. */
   readonly extendedError?: ErrorReason | undefined
@@ -36,12 +42,15 @@ export class UpstreamsFailed extends Schema.TaggedError<UpstreamsFailed>()("Upst
 export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("DeadlinePassed", {}) {}
 
 /**
- * No upstream answered this question before the deadline, and one that was asked answered others well meanwhile: its own
- * failure, which may be kept (RFC 9520 §3.2). Answered as one whose deadline passed.
+ * No upstream answered this question before the deadline, and one that was asked answered others well meanwhile: its
+ * own failure, which may be kept (RFC 9520 §3.2). Answered as one whose deadline passed.
  */
 export class QuestionUnanswered extends Schema.TaggedError<QuestionUnanswered>()("QuestionUnanswered", {}) {}
 
-/** All upstreams are broken, or have all the questions they may have: none was asked. Never kept, or the first that returns is not seen. */
+/**
+ * All upstreams are broken, or have as many questions as they may: none was asked. Never cached: it would hide the
+ * first upstream that returns.
+ */
 export class NoUpstreamAvailable extends Schema.TaggedError<NoUpstreamAvailable>()("NoUpstreamAvailable", {}) {}
 
 export type ResolveError = UpstreamsFailed | DeadlinePassed | QuestionUnanswered | NoUpstreamAvailable
@@ -50,26 +59,29 @@ export type Outcome = Exit.Exit<Answer, ResolveError>
 
 export const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 
-/** Who is told what came of a question: once, unless the exchange is abandoned before. */
+/**
+ * The one that asks a question, at every border between a query and an upstream: it is told of the outcome once, unless
+ * it abandons the exchange before.
+ */
 export interface Asker {
   readonly onOutcome: (outcome: Outcome) => void
 }
 
-/** What is under way, and can be given up: nobody is told of it then. */
+/** An exchange under way. After `abandon` its asker is told nothing. */
 export interface Abandonable {
   readonly abandon: () => void
 }
 
 /**
- * Begins a question's exchange. It lives on its own, with a deadline of its own, whoever asked for it; the taker may be
- * told before this returns.
+ * Begins a question's exchange, which has a life and a deadline of its own. The asker may be told of the outcome before
+ * this returns.
  */
 export type Begin = (question: Question, record: ResolutionRecord, asker: Asker) => Abandonable
 
 /**
- * The answer that a response is; undefined where it is none and another upstream is to be asked.
+ * The answer that a response contains; undefined where it contains none and another upstream is to be asked.
  *
- * @param failsOver whether another upstream is asked on this rcode; one that is no error in itself never
+ * @param failsOver whether another upstream is asked on this rcode; never true for one that is no error in itself
  */
 export const answerOf = (
   response: Response,
@@ -77,7 +89,7 @@ export const answerOf = (
   failsOver: (rcode: number) => boolean
 ): Answer | undefined => {
   const { isUnsigned, responseClass, rcode, scope, ttlSeconds, wire } = response
-  // Over TCP too it did not fit: nobody could have the rest.
+  // It did not fit even over TCP: no client could get the rest.
   if (response.truncated) return undefined
   if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
   switch (responseClass.kind) {

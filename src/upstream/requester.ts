@@ -1,4 +1,4 @@
-/** One attempt at one upstream: what is asked, and who is told how it ends. */
+/** The contract between an attempt and the transports: what is asked, and what the one that asks is told. */
 import { Schema } from "effect"
 import type { Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
@@ -17,20 +17,23 @@ export class GarbageReceived extends Schema.TaggedError<GarbageReceived>()("Garb
 
 export type AttemptFailure = NetworkFailure | GarbageReceived
 
-/** A question on its way over one transport. Of `onResponse` and `onFailure` one is called, once, or none. */
+/**
+ * The one that asks a question over a transport. Of `onResponse` and `onFailure` one is called, once; neither after it
+ * is abandoned.
+ */
 export interface Requester {
   readonly question: Question
   readonly onResponse: (response: Response) => void
   readonly onFailure: (failure: AttemptFailure) => void
   /** An ICMP error came: it can be forged (RFC 5927), so the exchange goes on. */
   readonly onTrouble: (message: string) => void
-  /** It was not sent yet: the upstream wants to be asked less. Its silence says nothing. */
+  /** The question was not sent yet: the upstream wants to be asked less. Its silence says nothing. */
   readonly onHeld: () => void
 }
 
-/** An exchange with an upstream, whatever the transports it takes; its own record. */
+/** One attempt at one upstream, over whatever transports it takes; it is its own record for telemetry. */
 export interface Attempt extends Requester, AttemptRecord {
   readonly upstream: Upstream
-  /** Attempts for the same question that this upstream has not answered, or by an error. */
+  /** Earlier attempts for the same question that this upstream has not answered, or answered by an error. */
   readonly failures: number
 }

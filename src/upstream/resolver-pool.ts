@@ -1,9 +1,10 @@
 /**
- * Hands out resolvers to cache misses.
+ * Hands out resolvers to pending queries.
  *
- * Effect's `Pool` keeps the resolvers' lives: it acquires them, and replaces one that is invalidated. Each seat holds
- * one lease; which seat takes a question, round-robin or least-busy, is decided here, for `Pool` itself always lends
- * the one returned last. The misses of one batch sit together, so that they leave in one batch.
+ * Effect's `Pool` owns the resolvers: it acquires them, and replaces one that is invalidated. The pool has slots, each
+ * with one lease of a resolver; which slot takes a question, round-robin or least-busy, is decided here, for `Pool`
+ * itself always lends the one returned last. The questions of one batch go to one slot, so that they leave in one
+ * batch.
  */
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
@@ -25,11 +26,13 @@ import { HealthMonitor } from "./health/monitor.ts"
 import { commonState, SharedUpstreams, slotsFor, upstreamMemory } from "./health/shared-state.ts"
 import { makeTopology } from "./topology.ts"
 
-/** Questions in a row that one resolver takes of a batch at most. */
+/** The most questions of one batch that one resolver takes. */
 const MAX_RUN = 32
-/** So long before the deadline of the query that began it an exchange ends, so that its record is whole by then. */
+/**
+ * An exchange ends this long before the deadline of the query that began it, so that its record is complete by then.
+ */
 export const ENDS_BEFORE_MS = 20
-/** What is above cannot be passed on in a header of four bits (RFC 6891 §6.1.3). */
+/** Larger rcodes do not fit the four bits of a header (RFC 6891 §6.1.3). */
 const MAX_PLAIN_RCODE = 15
 
 interface Slot {
@@ -37,7 +40,7 @@ interface Slot {
   lease: Scope.Closeable
 }
 
-/** What marks the queries that this server sends, so that one that comes back round is known. */
+/** The EDNS option that marks this server's own queries, so that one that comes back in a loop is recognised. */
 export class LoopMark extends Context.Service<LoopMark, Option>()("strand/upstream/LoopMark") {}
 
 export class ResolverPool extends Context.Service<
@@ -80,7 +83,7 @@ export class ResolverPool extends Context.Service<
       })
       const slots: Array<Slot> = yield* Effect.replicateEffect(take, config.actorPoolSize)
 
-      /** A resolver that failed gives its seat to a new one. Its lease is over when its last exchange is. */
+      /** Puts a new resolver into the slot of one that failed. The old lease is over when its last exchange is. */
       const replace = Effect.fnUntraced(function* (slot: Slot) {
         const { resolver, lease } = slot
         resolver.isBroken = false
@@ -97,7 +100,7 @@ export class ResolverPool extends Context.Service<
       let latest = 0
       let run = 0
       let slotBatch = -1
-      /** What comes in one batch goes to one resolver, up to a number: it leaves in one batch too. */
+      /** The slot for the next question: that of the batch, up to `MAX_RUN` questions. */
       const choose = (): Slot => {
         if (slotBatch === clock.count() && ++run < MAX_RUN && !slot.resolver.isBroken) return slot
         slotBatch = clock.count()

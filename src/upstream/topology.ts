@@ -1,9 +1,9 @@
 /**
- * The upstreams of the configuration, each once however many groups it is in, with the ways to it, and the groups that
- * questions go to.
+ * The upstreams of the configuration, each once however many groups it is in, with the connections to it, and the
+ * groups that questions go to.
  *
- * The group of questions that no rule is for changes when the system's resolvers do. An upstream that is in no group
- * any more is let go when what it was asked is over.
+ * The common group, for questions that no rule covers, changes when the system's resolvers do. An upstream that is in
+ * no group any more is closed when all that it was asked is over.
  */
 import type { SecureContext } from "node:tls"
 import { Effect, Exit, FiberSet, Scope } from "effect"
@@ -28,18 +28,19 @@ import { connectionsTo } from "./transport/dialer.ts"
 import { Upstream } from "./upstream.ts"
 
 /**
- * A connection on which nothing came in for so long is left at last: before the next attempt, which then has another.
+ * The part of the attempt's timeout after which a silent connection is given up: before the next attempt starts, which
+ * then gets another connection.
  */
 const SILENCE_SHARE = 0.75
-/** Later than this behind a query's deadline nothing is under way of what was asked. */
+/** After a query's deadline and this time, nothing of what an upstream was asked is under way. */
 const LET_GO_AFTER_MS = 1_000
 
 export interface Topology {
-  /** All that may be asked now: not those that are let go. */
+  /** The upstreams of all groups, without those that are being closed. */
   readonly upstreams: () => ReadonlyArray<Upstream>
   readonly connections: ReadonlyMap<Upstream, Connections>
   readonly addressResolvers: ReadonlyMap<Upstream, AddressResolver>
-  /** Where questions of the view go. */
+  /** The group for questions of the view. */
   readonly groupOf: (view: number) => UpstreamGroup
 }
 
@@ -137,7 +138,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
     const isMember = (upstream: Upstream): boolean =>
       [common, ...groups.values()].some(({ members }) => members.some((member) => member.upstream === upstream))
 
-    /** Those that are in no group any more, unless they have come back meanwhile. */
+    /** Closes upstreams that are in no group any more, unless they have come back meanwhile. */
     const letGo = Effect.suspend(() =>
       Effect.forEach(
         [...known].filter(([, { upstream }]) => !isMember(upstream)),

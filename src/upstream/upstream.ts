@@ -1,4 +1,4 @@
-/** A server that queries are forwarded to: its address, and what all resolvers of all threads know of it together. */
+/** An upstream: a server that queries are forwarded to. Its address, and all that is known of it. */
 import { nameUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
 import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
 import { Breaker, type OnTransition } from "./health/breaker.ts"
@@ -20,11 +20,11 @@ export class Upstream {
   readonly isTrusted: boolean
   /** At an address on loopback or a private network: only from there a query can come back round to us. */
   readonly isNear: boolean
-  /** What all threads know of it. */
+  /** The part that all threads share. */
   readonly state: UpstreamState
   readonly breaker: Breaker
   readonly latency: Latency
-  /** Who checks it, where it has to be checked. */
+  /** Which thread checks its health. */
   readonly probeLease: ProbeLease
   /** A question that it has answered, for probes. */
   readonly known: KnownQuestion
@@ -32,18 +32,18 @@ export class Upstream {
   readonly edns = new EdnsSupport()
   /** Whether it takes account of clients' networks. */
   readonly subnets = new SubnetSupport()
-  /** Questions that are sent to it though its breaker is not closed. */
+  /** Which questions may be sent to it though its breaker is not closed. */
   readonly trials = new Trials()
   /** Counts and logs the attempts at it. */
   readonly observer: UpstreamObserver
   /** Exchanges under way in this thread. */
   inFlight = 0
-  /** Those of them that are silent for their questions' own sake: it answers others meanwhile. */
+  /** Those of them that wait in vain because of their questions: the upstream answers others meanwhile. */
   unanswerable = 0
 
   /**
-   * @param cells what is known of it
-   * @param worker this thread's number among those that know it together
+   * @param state what threads know of it together
+   * @param worker this thread's number, from 1
    */
   constructor(
     address: UpstreamAddress,
@@ -69,12 +69,15 @@ export class Upstream {
     this.isNear = isLocal || isPrivate(host)
   }
 
-  /** What the first message goes by. */
+  /** The transport of the first message. */
   get transport(): "udp" | "tcp" {
     return this.address.protocol === "udp" ? "udp" : "tcp"
   }
 
-  /** Exchanges that say how busy it is: a zone that nobody can resolve has a thousand under way and tells nothing. */
+  /**
+   * The exchanges that show how busy it is. Unanswerable ones do not: a zone that nobody can resolve may have a
+   * thousand.
+   */
   get busyWith(): number {
     return this.inFlight - this.unanswerable
   }

@@ -3,8 +3,8 @@
  * set of records, TTLs aside.
  *
  * Where a rule of ours says otherwise than the other forwarder does, the difference is counted under that rule's name.
- * A truncated reply holds whatever fits: that both are truncated is compared, not what they kept. What a failure carries
- * besides (Unbound sends the beginning of a chain that broke) is of no use to anyone.
+ * A truncated reply holds whatever fits: that both are truncated is compared, not what they kept. What a failure
+ * carries besides (Unbound sends the beginning of a chain that broke) is of no use to anyone.
  */
 
 import type { Asked } from "../support/wire/questions.ts"

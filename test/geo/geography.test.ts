@@ -10,7 +10,9 @@ import { city, geoDatabase } from "../support/wire/mmdb.ts"
 const inCountry = (country: string): Buffer =>
   geoDatabase({ "192.0.2.0/24": city(country, "EU", 50, 10), "8.0.0.0/8": city("US", "NA", 38, -97) })
 
-/** Gives the country of one address, what was logged, and a look at the file; one look sees a change, the next takes it. */
+/**
+ * Gives the country of one address, what was logged, and a look at the file; one look sees a change, the next takes it.
+ */
 const following = <A>(
   use: (tools: {
     readonly file: string

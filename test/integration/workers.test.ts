@@ -138,7 +138,8 @@ describe("two threads", () => {
           yield* server.cause(worker, "throw")
           yield* server.awaitReplacements(died + 1)
         }
-        // None of the two that began is left: whoever answers is a successor. Until one listens, a client is turned away
+        // None of the two that began is left: whoever answers is a successor. Until one listens, a client is turned
+        // away
         // where the threads bind their sockets themselves.
         const message = encodeQuestion({ name: "www.example.test" }, 1)
         while ((yield* askPipelined(server.port, [message])).length === 0) yield* Effect.sleep(50)

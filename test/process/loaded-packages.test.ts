@@ -1,4 +1,7 @@
-/** Each thread that starts loads its own modules: what nobody asked for would be paid for with every start, and every worker. */
+/**
+ * Each thread that starts loads its own modules: what nobody asked for would be paid for with every start, and every
+ * worker.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { startListening } from "../support/servers/process.ts"

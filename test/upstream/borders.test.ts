@@ -1,4 +1,7 @@
-/** Where the network, the event loop or a timer calls in: what throws there is reported, and nobody waits in vain for it. */
+/**
+ * Where the network, the event loop or a timer calls in: what throws there is reported, and nobody waits in vain for
+ * it.
+ */
 import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2"
 import { type AddressInfo, connect, type Socket } from "node:net"
 import { Duplex } from "node:stream"

@@ -1,11 +1,12 @@
 /**
- * Which entries of the shared tier are void because somebody has flushed them since.
+ * Which entries of the shared cache are void because they were flushed.
  *
- * Flushes are numbered, by Redis. An entry carries the number of the last flush that its writer had heard of when it began
- * to ask for it, its generation: a flush voids entries of its names whose generation is below its number. So nothing has
- * to be found and deleted, no clocks are compared, and what a server writes that has not heard of a flush yet is void.
+ * Flushes are numbered, by Redis. An entry carries the number of the last flush that its writer knew when it began to
+ * ask for the answer, its generation: a flush voids entries of its names whose generation is below its number. So
+ * nothing has to be found and deleted, no clocks are compared, and what a server writes that has not heard of a flush
+ * yet is void.
  *
- * Pure: what it knows of the log in Redis is told it.
+ * Pure: it is told what Redis has.
  */
 import { formatName, parseName } from "../../dns/name.ts"
 import { isAtOrBelow, isName, type NameTest } from "../table/flush.ts"

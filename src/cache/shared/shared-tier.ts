@@ -1,8 +1,8 @@
 /**
  * The second tier: answers in Redis, shared by many servers.
  *
- * It may be slow, full, restarting or gone: that costs hits, never an answer, and no query more than a few milliseconds.
- * What is found there is as good as what an upstream says: whoever asks checks it the same way.
+ * It may be slow, full, restarting or gone: that costs hits, never an answer, and no query more than a few
+ * milliseconds. What is found there is as good as what an upstream says: whoever asks checks it the same way.
  */
 import { Context, type Effect, type Option } from "effect"
 import type { Question } from "../../dns/question.ts"
@@ -38,12 +38,14 @@ export interface Tier {
   readonly supersede: (question: Question, generation: number) => void
   /** Deletes what is there, if anything is. */
   readonly forget: (question: Question) => void
-  /** Has all servers forget, this one and the tier included. Done when Redis knows of it; the servers hear of it then. */
+  /**
+   * Has all servers forget, this one and the tier included. Done when Redis knows of it; the servers hear of it then.
+   */
   readonly flush: (flush: Flush) => Effect.Effect<void, RedisUnreachable>
 }
 
-/** Whether this thread says how Redis is, for others of the process have their own connections to it. */
-export const LogsRedis: Context.Reference<boolean> = Context.Reference("strand/cache/SpeaksOfRedis", {
+/** Whether this thread logs how Redis is: each thread of the process has a connection of its own, one of them logs. */
+export const LogsRedis: Context.Reference<boolean> = Context.Reference("strand/cache/LogsRedis", {
   defaultValue: () => true
 })
 

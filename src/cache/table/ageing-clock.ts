@@ -1,11 +1,11 @@
 /**
- * Time by which answers grow old.
+ * The clock by which answers age.
  *
- * The monotonic clock may stand still while the machine sleeps, the wall clock may be set back: an answer is as old as
- * the faster of the two says, so that sleep counts and a clock set back does not lengthen a life.
+ * The monotonic clock may stand still while the machine sleeps, and the wall clock may be set back: an answer is as old
+ * as the faster of the two says. So sleep counts, and a clock that is set back does not lengthen a life.
  *
- * Time goes with the monotonic clock. Where the wall clock runs ahead of it by a jump, the jump is added. Steps smaller
- * than that are the wall clock's grain (it tells milliseconds) and its slewing: added up, they would make time run fast.
+ * Time follows the monotonic clock. Where the wall clock runs ahead of it by a jump, the jump is added. Smaller steps
+ * are the wall clock's resolution (milliseconds) and its slewing: added up, they would make time run fast.
  */
 import type { Clock } from "effect"
 
@@ -20,7 +20,9 @@ export class AgeingClock {
   private readonly clock: Clock.Clock
   private readonly cells: Float64Array
 
-  /** @param cells three numbers that hold the clock's state; a clock that goes on where these are is made by giving them */
+  /**
+   * @param cells three numbers that hold the clock's state; a clock that goes on where these are is made by giving them
+   */
   constructor(clock: Clock.Clock, cells: Float64Array = AgeingClock.started(clock, new Float64Array(3))) {
     this.clock = clock
     this.cells = cells

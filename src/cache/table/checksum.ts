@@ -2,9 +2,9 @@
  * Copies an entry and takes its checksum in the same pass, so that what was checked is what was copied.
  *
  * Readers take no lock: what they copy may be half old and half new, or something else altogether by now. The checksum
- * decides. It is keyed, so that no answer from outside can hold octets that pass for an entry, and keyed with the count of
- * flushes, so that a flush voids all there is. Every step is a bijection of the word and of the sum before it: two entries
- * of one length that differ in one word never have the same sum, others by a chance of one in 2^32.
+ * decides. It is keyed, so that no answer from outside can hold octets that pass for an entry, and keyed with the count
+ * of flushes, so that a flush voids all there is. Every step is a bijection of the word and of the sum before it: two
+ * entries of one length that differ in one word never have the same sum, others by a chance of one in 2^32.
  *
  * Hot path: two chains, one of odd and one of even words, for a multiplication takes three cycles; 0.6 ns a word.
  */

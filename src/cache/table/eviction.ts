@@ -3,17 +3,17 @@
  * eviction", SOSP 2023).
  *
  * A new entry goes into the small ring, a tenth of the room. One that was asked for while there moves to the main ring
- * when its place is needed; the others leave, and a ghost of each stays for a while: an entry that is stored again so soon
- * goes straight to the main ring. At the end of the main ring what was asked for gets another round, once for each time,
- * three times at most. So a scan passes through the small ring and leaves the main one alone. As long as the main ring has
- * never been full, everything goes there.
+ * when its place is needed; the others leave, and a ghost of each stays for a while: an entry that is stored again so
+ * soon goes straight to the main ring. At the end of the main ring what was asked for gets another round, once for each
+ * time, three times at most. So a scan passes through the small ring and leaves the main one alone. As long as the main
+ * ring has never been full, everything goes there.
  *
  * An entry whose life is over gets no other round. As long as no upstream answers nothing is stored, so nothing leaves:
  * what may have to be served stale stays.
  *
- * Work is bounded: as many entries leave as there is room needed, and few get another round. All of this is for the holder
- * of the shard's lock, and its writes are in an order that leaves the shard whole wherever they stop: a slot is emptied
- * before its entry leaves the ring, and an entry that moves is copied and taken in before its slot leads there.
+ * Work is bounded: as many entries leave as there is room needed, and few get another round. All of this is for the
+ * holder of the shard's lock, and its writes are in an order that leaves the shard whole wherever they stop: a slot is
+ * emptied before its entry leaves the ring, and an entry that moves is copied and taken in before its slot leads there.
  */
 
 import type { Checksum } from "./checksum.ts"
@@ -26,7 +26,7 @@ import type { Ring } from "./ring.ts"
 
 /** Times that an entry must have been asked for in the small ring to be worth the main one. */
 const WORTH_KEEPING = 1
-/** Entries of the main ring that one store gives another round; after that they go, however hot. */
+/** Entries of the main ring that one store gives another round; after that they leave, however often they were used. */
 const MAX_SECOND_CHANCES = 16
 
 export class Eviction {
@@ -108,7 +108,7 @@ export class Eviction {
     if (slotAt === 0) return
     const usage = this.index.usage(slotAt)
     const isHot = frequencyOf(usage) > 0 && this.secondChances-- > 0 && !this.isExpired(unit)
-    // At the ring's seam there may be no place for it: then it goes, however hot.
+    // At the ring's seam there may be no room for it: then it leaves, however often it was used.
     const place = isHot ? this.main.place(units) : 0
     if (place !== 0) this.moveToMain(slotAt, unit, place, decremented(usage))
     else this.leave(slotAt)

@@ -1,8 +1,9 @@
 /**
  * Forgetting by name: every answer to a name, or to it and all below, whatever type, flags or view.
  *
- * An entry is found by the hash of all of its key, so the whole index is gone through, in slices: a bucket's entries stay
- * in their bucket, wherever they move in the rings meanwhile. What is stored behind the slices is newer than the flush.
+ * An entry is found by the hash of all of its key, so the whole index is gone through, in slices: a bucket's entries
+ * stay in their bucket, wherever they move in the rings meanwhile. What is stored behind the slices is newer than the
+ * flush.
  */
 import { NAME_WORD, nameLengthOf, SHAPE } from "./entry.ts"
 import { unitOf } from "./hash-index.ts"

@@ -1,8 +1,9 @@
 /**
- * Fingerprints of entries that left the small ring unasked: one that is stored again so soon is worth the main ring.
+ * The ghost queue of S3-FIFO: fingerprints of entries that left the small ring without being asked for. An entry that
+ * is stored again so soon goes to the main ring.
  *
- * Sixteen bits for each, in the cell that its hash says. A newer one takes the place of an older one: each stays for
- * about as long as as many others leave as there are cells.
+ * Sixteen bits for each, in a cell that its hash chooses. A newer one overwrites an older one: each stays for about as
+ * long as it takes as many others to leave as there are cells.
  */
 export class GhostQueue {
   private readonly cells: Uint16Array
@@ -25,7 +26,7 @@ export class GhostQueue {
     return true
   }
 
-  /** The bits that chose the shard are the same for all: multiplied, every bit has a say. */
+  /** The bits that chose the shard are the same for all: the multiplication makes every bit count. */
   private cellOf(hash: number): number {
     return ((Math.imul(hash, 0x9e3779b1) >>> 0) * this.cellsPerHash) | 0
   }

@@ -1,16 +1,17 @@
 /**
- * The index of a shard: where in its rings the entry of a hash is.
+ * The hash index of a shard: where in its rings the entry of a hash is.
  *
  * A slot is one word: ten bits of the hash, 22 of the entry's position in units; 0 is empty. So a slot is never half
- * written. Twelve slots and an octet of heat for each make a line (64 octets), two lines a bucket. An entry is in either
- * line of its bucket, first of all in the one that its hash names: the other serves when that is full.
+ * written. Twelve slots and a usage octet for each make a line (64 octets), two lines a bucket. An entry is in either
+ * line of its bucket, preferably in the one that its hash names; the other serves when that is full.
  *
- * Heat is what readers write: how often the entry was asked for since it was last looked at (2 bits), and whose turn among
- * its addresses it is (6 bits). It stands here and not in the entry, for a reader may come late: then it warms another
- * slot, and would otherwise write into the middle of another entry.
+ * The usage octet is what readers write: how often the entry was asked for since it was last looked at (the frequency
+ * of S3-FIFO, 2 bits), and which of its addresses comes first (the rotation, 6 bits). It is here and not in the entry
+ * because a reader may be late: then it changes the octet of another slot, and would otherwise write into the middle of
+ * another entry.
  *
- * A slot may be stale: a writer died, or the table was flushed, and it points to where another entry is by now or none.
- * Readers see that by the checksum, writers by `isLive`.
+ * A slot may be stale: a writer died, or the table was flushed, and it points to another entry or to none. Readers see
+ * that by the checksum, writers by `isLive`.
  */
 import { HASH } from "./entry.ts"
 import { LINE_SLOTS, LINE_WORDS, ShardHeader, type ShardMemory } from "./memory.ts"
@@ -23,7 +24,7 @@ const USAGE_IN_LINE = LINE_SLOTS * 4
 
 export const MAX_FREQUENCY = 3
 const ONE_ROTATION = 4
-/** Heat of an entry that is new: its first answer went out before it was kept. */
+/** The usage of a new entry: its first answer was sent before it was stored. */
 export const NEW_USAGE = ONE_ROTATION
 
 export const tagOf = (hash: number): number => hash << OFFSET_BITS
@@ -33,10 +34,10 @@ export const rotationOf = (usage: number): number => usage >>> 2
 export const incremented = (usage: number): number => (frequencyOf(usage) < MAX_FREQUENCY ? usage + 1 : usage)
 export const withoutFrequency = (usage: number): number => usage & ~MAX_FREQUENCY
 export const decremented = (usage: number): number => usage - 1
-/** One turn further, and asked for once more. Past the last turn the octet wraps. */
+/** The usage after a hit: one rotation further, and asked for once more. Past the last rotation the octet wraps. */
 export const afterHit = (usage: number): number => incremented(usage) + ONE_ROTATION
 
-/** Where the heat of the slot at this word stands, in octets of the shard. */
+/** Where the usage octet of the slot at this word is, in octets of the shard. */
 export const usageAt = (slotAt: number): number => {
   const inLine = slotAt & (LINE_WORDS - 1)
   return ((slotAt - inLine) << 2) + USAGE_IN_LINE + inLine
@@ -91,10 +92,10 @@ export class HashIndex {
   }
 
   /**
-   * A slot for a new entry of this hash: an empty one, a stale one, else that of the coolest entry; of equally cool ones
-   * one of the small ring, so that a scan does not wear the main ring away.
+   * A slot for a new entry of this hash: an empty one, a stale one, else that of the least used entry; of equally used
+   * ones one of the small ring, so that a scan does not wear the main ring away.
    *
-   * It is looked for from a place that the hash says, so that no place is always the first to go.
+   * The search starts at a slot that the hash chooses, so that no slot is always the first to lose its entry.
    */
   forNew(hash: number): number {
     const empty = this.emptyFor(hash)

@@ -1,8 +1,8 @@
 /**
  * A lock in shared memory: 0, or the number of the writer that holds it.
  *
- * Nobody waits for it for long: a cache may forget. A writer that finds its own number there left the work unfinished (it
- * was thrown out of it) and goes on: whatever it left is consistent, as it is when a thread dies.
+ * Nobody waits for it for long: a cache may forget. A writer that finds its own number there left the work unfinished
+ * (it was thrown out of it) and goes on: whatever it left is consistent, as it is when a thread dies.
  */
 
 /** Times that a writer looks before it gives up; a store holds a lock for about a microsecond. */

@@ -9,8 +9,8 @@
  * ```
  *
  * A shard holds the answers whose hash starts with its number. Positions in a shard count in units of 8 octets from its
- * start; 22 bits of a slot hold one, so a shard is 32 MiB at most. For every 2,048 octets of rings there is a bucket (128
- * octets) and 16 ghosts (32 octets): 7.2 % of the memory, whatever is stored.
+ * start; 22 bits of a slot hold one, so a shard is 32 MiB at most. For every 2,048 octets of rings there is a bucket
+ * (128 octets) and 16 ghosts (32 octets): 7.2 % of the memory, whatever is stored.
  *
  * Nothing is written before it is used, so that the process grows with what is kept: the rings fill from their start.
  */
@@ -24,7 +24,7 @@ export const MAX_WRITERS = 272
 export const MIN_OCTETS = 256 * 1024
 
 export const UNIT = 8
-/** Octets of a slot's line: 12 slots and their heat. */
+/** A line of the index: 12 slots and their usage octets. */
 export const LINE_WORDS = 16
 export const LINE_SLOTS = 12
 const BUCKET_OCTETS = 128
@@ -171,7 +171,9 @@ const shardsOf = (octets: number): number => {
   return shards
 }
 
-/** A tenth of the rings is the small one (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023). */
+/**
+ * A tenth of the rings is the small one (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023).
+ */
 const layoutOf = (shardOctets: number): ShardLayout => {
   const room = shardOctets - SHARD_HEADER_OCTETS
   const buckets = Math.floor(room / (BUCKET_OCTETS + GHOSTS_PER_BUCKET * 2 + RING_OCTETS_PER_BUCKET))

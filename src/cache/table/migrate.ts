@@ -1,8 +1,8 @@
 /**
- * Entries of one table carried over to another: how a table gets another size while it is in use.
+ * Migrates the entries of one table to another: how a table gets another size while it is in use.
  *
- * What is worth most goes first, so that what finds no room is worth least: what was asked for most often, at the end what
- * is past its life. What is stored into the old table behind the slices is lost, no more.
+ * The most valuable entries go first, so that those that find no room are the least valuable: the most often used ones
+ * at first, the expired ones at the end. What is stored into the old table behind the slices is lost.
  */
 import { EXPIRES } from "./entry.ts"
 import { frequencyOf, MAX_FREQUENCY, unitOf } from "./hash-index.ts"

@@ -1,5 +1,6 @@
 /**
- * How many entries a shard has, and how many units they take: two words of its header, written under its lock.
+ * The occupancy of a shard: how many entries it has, and how many units they take, in two words of its header, written
+ * under its lock.
  *
  * A writer that dies between an entry's slot and its count leaves them wrong by one, until the next flush.
  */

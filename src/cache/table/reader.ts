@@ -2,9 +2,9 @@
  * Finds entries without a lock.
  *
  * A slot leads to an entry that may be overwritten at that very moment. So the entry is copied to memory of this thread
- * and its checksum taken in the same pass; only the copy is looked at after that. On a machine that orders memory weakly
- * (ARM) a slot may be seen before what it leads to: that is the same case. What does not check is read again a few times,
- * for whoever writes there is done in a fraction of a microsecond, and is then as good as absent.
+ * and its checksum taken in the same pass; only the copy is looked at after that. On a machine that orders memory
+ * weakly (ARM) a slot may be seen before what it leads to: that is the same case. What does not check is read again a
+ * few times, for whoever writes there is done in a fraction of a microsecond, and is then as good as absent.
  *
  * Hot path: no allocation.
  */

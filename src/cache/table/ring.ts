@@ -1,10 +1,10 @@
 /**
  * A ring of entries of any size, the newest at its head, the oldest at its tail.
  *
- * An entry is one piece: where it does not fit before the ring's end, a gap is written there and it goes to the start. One
- * unit always stays free, so that head and tail meet only when the ring is empty. Only the holder of the shard's lock
- * calls this. The order of the writes keeps the ring whole wherever they stop: what lies between head and tail is in no
- * entry, so it is written first and the position moved after.
+ * An entry is one piece: where it does not fit before the ring's end, a gap is written there and it goes to the start.
+ * One unit always stays free, so that head and tail meet only when the ring is empty. Only the holder of the shard's
+ * lock calls this. The order of the writes keeps the ring whole wherever they stop: what lies between head and tail is
+ * in no entry, so it is written first and the position moved after.
  */
 import { nameLengthOf, SHAPE, sizeOf } from "./entry.ts"
 

@@ -1,10 +1,10 @@
 /**
  * A shard of the table: what a writer does there, under the shard's lock.
  *
- * A writer may die between any two writes. Their order makes sure that the shard is whole then: an entry is written where
- * no slot leads and the ring does not reach, then the ring takes it in, then its slot is set, in one write. What can be
- * left is a slot that leads to nothing (its checksum is wrong, its place is not live), an entry without a slot (it leaves
- * with the ring), and an entry that was being overwritten in place (its checksum is wrong, its size is not).
+ * A writer may die between any two writes. Their order makes sure that the shard is whole then: an entry is written
+ * where no slot leads and the ring does not reach, then the ring takes it in, then its slot is set, in one write. What
+ * can be left is a slot that leads to nothing (its checksum is wrong, its place is not live), an entry without a slot
+ * (it leaves with the ring), and an entry that was being overwritten in place (its checksum is wrong, its size is not).
  */
 
 import type { Checksum } from "./checksum.ts"
@@ -82,7 +82,7 @@ export class Shard {
     return true
   }
 
-  /** Takes in an entry of another table with its heat, as long as nothing has to leave for it. */
+  /** Takes an entry of another table, with its usage, as long as no entry has to leave for it. */
   restore(entry: Entry, usage: number): boolean {
     if (!this.lock.take()) return false
     if (this.isFlushed) this.begin()
@@ -172,8 +172,8 @@ export class Shard {
   /**
    * Writes the entry over the one that it replaces, if it takes about as much room.
    *
-   * Most answers that are stored again are as long as before: so they leave no dead octets behind. That it is stored again
-   * says that it was asked for.
+   * Most answers that are stored again are as long as before: so they leave no dead octets behind. That it is stored
+   * again says that it was asked for.
    */
   private overwrite(slotAt: number, entry: Entry): boolean {
     const at = unitOf(this.words[slotAt]!) << 1

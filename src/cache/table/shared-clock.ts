@@ -1,8 +1,8 @@
 /**
  * One clock for all threads, in ticks of a tenth of a second, in the table's memory.
  *
- * Looking up reads the time from there and asks no clock. Each thread moves it on: `tick` once for each batch of packets,
- * `refresh` by a timer for when none come. Ticks wrap after thirteen years; they are compared by difference.
+ * Looking up reads the time from there and asks no clock. Each thread moves it on: `tick` once for each batch of
+ * packets, `refresh` by a timer for when none come. Ticks wrap after thirteen years; they are compared by difference.
  */
 import type { Clock } from "effect"
 import { AgeingClock } from "./ageing-clock.ts"

@@ -1,10 +1,10 @@
 /**
- * What a table did, counted in its memory: each writer adds to cells of its own, with plain arithmetic, and whoever wants
- * to know sums them up.
+ * Statistics of a table, in its memory: each writer adds to counters of its own with plain arithmetic; a reader sums
+ * them up.
  */
 import { COUNTERS_PER_WRITER, type TableMemory } from "./memory.ts"
 
-/** Cells of a writer. */
+/** The counters of a writer. */
 export const TableStat = { Hits: 0, Misses: 1, Stores: 2, Unstored: 3, Evictions: 4 } as const
 
 export interface TableCounts {

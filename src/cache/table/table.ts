@@ -1,8 +1,9 @@
 /**
  * The table of answers that all threads share, as one of them sees it.
  *
- * Everything that is shared is in its `TableMemory`; what is here is this thread's way in: views, keys and memory for one
- * entry that comes and one that goes. How readers and writers get along is said in docs/decisions/0007-shared-table.md.
+ * Everything that is shared is in its `TableMemory`; what is here is this thread's way in: views, keys and memory for
+ * one entry that comes and one that goes. How readers and writers get along is said in
+ * docs/decisions/0007-shared-table.md.
  */
 import type { Clock } from "effect"
 import type { AnswerMessage } from "../../dns/reply.ts"

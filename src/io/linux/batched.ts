@@ -25,10 +25,10 @@ export const DescriptorMemory: Context.Reference<SharedArrayBuffer | undefined> 
 >("strand/io/DescriptorMemory", { defaultValue: () => undefined })
 
 /**
- * What is sent to ourselves on loopback must come back: receiving, sending and the bell are all in it.
+ * What is sent to ourselves on loopback must come back: that tests receiving, sending and the wakeup.
  *
- * @returns whether two datagrams of one length arrived as two: a kernel that does not know UDP_SEGMENT, and does not say
- *   so, makes one of them
+ * @returns whether two datagrams of one length arrived as two: a kernel that does not know UDP_SEGMENT, and does not
+ *   say so, makes one of them
  */
 const trial = (transport: DatagramTransport["Service"]): Effect.Effect<boolean, SocketError | BatchedUnavailable> =>
   Effect.scoped(

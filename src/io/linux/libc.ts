@@ -1,9 +1,9 @@
 /**
  * The system calls that Node does not offer, called in the C library by koffi.
  *
- * For 64-bit little-endian Linux, where the layouts of `receive-arena.ts` and `send-arena.ts` hold with glibc and musl alike. Memory is
- * passed as addresses: of an `ArrayBuffer` they stay the same for as long as it lives, and a number is the cheapest
- * argument (a call of `recvmmsg` on an empty socket takes 0.2 µs, the kernel's part included).
+ * For 64-bit little-endian Linux, where the layouts of `receive-arena.ts` and `send-arena.ts` hold with glibc and musl
+ * alike. Memory is passed as addresses: of an `ArrayBuffer` they stay the same for as long as it lives, and a number is
+ * the cheapest argument (a call of `recvmmsg` on an empty socket takes 0.2 µs, the kernel's part included).
  */
 import { createRequire } from "node:module"
 import { endianness } from "node:os"

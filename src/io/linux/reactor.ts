@@ -1,12 +1,12 @@
 /**
- * Drains all batched sockets of a thread, and sends what each turn has to send.
+ * Drains all batched sockets of a thread, and sends what each turn of the event loop has to send.
  *
- * Idle, it waits for the bell. After a turn that brought something it polls again in the next turn of the event loop,
- * the bell muted, until two turns in a row were empty. When datagrams come so fast that a short pause gathers many
- * more of them for the next calls, it pauses first: until a batch is full at that rate, within bounds, and never below
- * the rate at which the pause pays. Timers, TCP and fibers run between the turns.
+ * Idle, it waits for the wakeup. After a turn that brought something it polls again in the next turn, the wakeup muted,
+ * until two turns in a row were empty. When datagrams come so fast that a short pause gathers many more of them for the
+ * next calls, it pauses first: until a batch is full at that rate, within bounds, and never below the rate at which the
+ * pause pays. Timers, TCP and fibers run between the turns.
  *
- * An exception of one socket's callback is reported, and the other sockets have their turn all the same.
+ * An exception of one socket's callback is reported; the other sockets are served all the same.
  */
 import { runGuarded } from "../../runtime/guard.ts"
 import type { Incidents } from "../../runtime/incidents.ts"
@@ -96,7 +96,7 @@ export class Reactor {
     queueMicrotask(this.flushScheduled)
   }
 
-  /** The numbers of the bell's descriptors may be others' by the next turn: there is none. */
+  /** The wakeup's descriptors may be another's by the next turn: there is none. */
   close(): void {
     this.isClosed = true
     this.wakeup.close()

@@ -48,7 +48,8 @@ export class ReceiveArena {
     const pointers = new BigUint64Array(this.memory)
     const pointer = (offset: number): bigint => BigInt(this.base + offset)
     for (let slot = 0; slot < RECEIVE_BATCH; slot++) {
-      // struct msghdr: name, name length, vectors, their number, control, its length, flags; then the datagram's length.
+      // struct msghdr: name, name length, vectors, their number, control, its length, flags; then the datagram's
+      // length.
       const header = (slot * HEADER_SIZE) / 8
       pointers[header] = pointer(ADDRESSES + slot * ADDRESS_ROOM)
       pointers[header + 2] = pointer(VECTORS + slot * VECTORS_PER_SLOT * VECTOR_SIZE)

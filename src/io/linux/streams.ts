@@ -1,4 +1,6 @@
-/** Clients' connections on sockets of our own (`linux/stream-socket.ts`), over what the thread's datagrams share too. */
+/**
+ * Clients' connections on sockets of our own (`linux/stream-socket.ts`), over what the thread's datagrams share too.
+ */
 import { Effect } from "effect"
 import type { BindTarget } from "../datagram.ts"
 import { BACKLOG } from "../stream.ts"

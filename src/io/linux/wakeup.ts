@@ -1,10 +1,10 @@
 /**
- * Wakes the event loop when a descriptor of ours becomes readable.
+ * Wakes the event loop when one of our descriptors becomes readable.
  *
- * Node watches only what it can read itself, and it must not read our sockets: what it reads it reads one by one, and
- * without the address that was asked. So all our sockets stand in one epoll instance, and Node is given that instance
- * in the place of a UDP socket: it sees it readable, tries to read a datagram, is told ENOTSOCK, and says so. That
- * error is the bell (docs/decisions/0008-batched-datagrams.md).
+ * Node can only watch what it reads itself, and it must not read our sockets: it would read datagrams one by one, and
+ * without the address that was asked. So all our sockets are in one epoll instance, and Node is given that instance in
+ * the place of a UDP socket: it sees it readable, tries to read a datagram, gets ENOTSOCK, and reports the error. That
+ * error is the wakeup (docs/decisions/0008-batched-datagrams.md).
  */
 import { createSocket, type Socket } from "node:dgram"
 import type { Descriptors } from "./descriptors.ts"
@@ -85,7 +85,7 @@ export class Wakeup {
     this.control(this.watched, EPOLL_CTL_MOD, this.sockets, 0)
   }
 
-  /** Rings at once if something came in the meantime. */
+  /** Wakes at once if something came in the meantime. */
   unmute(): void {
     this.control(this.watched, EPOLL_CTL_MOD, this.sockets, EPOLLIN)
   }

@@ -1,7 +1,7 @@
 /**
- * Room for answers on their way to TCP clients, each with its length before it.
+ * The reply buffer: answers on their way to TCP clients, each with its length before it.
  *
- * Hot path: answers that are ready one after the other lie one behind the other, and leave as one piece.
+ * Hot path: answers that are ready one after the other are written one behind the other, and leave as one piece.
  */
 
 import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"

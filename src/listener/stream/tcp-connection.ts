@@ -9,7 +9,7 @@ import type { Peer } from "../../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../../io/stream-transport.ts"
 import type { Packet } from "../../query/packet.ts"
 import { type Frames, frameOf, octetsOf } from "./reply-buffer.ts"
-import { type Asker, TcpPacket } from "./tcp-packet.ts"
+import { type PacketConnection, TcpPacket } from "./tcp-packet.ts"
 
 /** Queries of one connection under way at once; past that no more are begun. */
 const MAX_UNDER_WAY = 512
@@ -48,7 +48,7 @@ export interface TcpClientOptions {
   readonly onDefect: (thrown: unknown) => void
 }
 
-export class TcpClient implements Asker {
+export class TcpClient implements PacketConnection {
   readonly handler: StreamHandler
   /** When it last sent a well-formed query, or was sent an answer to one. Nothing else keeps it from being idle. */
   activeMs: number

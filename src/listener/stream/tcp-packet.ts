@@ -5,7 +5,7 @@ import type { Packet, ReplyPath } from "../../query/packet.ts"
 import { reserveMessage } from "./reply-buffer.ts"
 
 /** The connection that a message came by. */
-export interface Asker {
+export interface PacketConnection {
   /** A message that came is a query, well-formed and of a client that may ask. */
   readonly noteQuery: () => void
   /**
@@ -27,9 +27,9 @@ export class TcpPacket implements Packet {
   readonly client: Peer
   private isWellFormed = false
   private isOver = false
-  private readonly connection: Asker
+  private readonly connection: PacketConnection
 
-  constructor(message: Uint8Array, client: Peer, connection: Asker) {
+  constructor(message: Uint8Array, client: Peer, connection: PacketConnection) {
     this.wire = message
     this.length = message.length
     this.client = client

@@ -36,8 +36,8 @@ export const sayChanged = (changed: ReadonlyArray<SettingName>, fresh: AllGiven)
 
 /**
  * Looks at the system's resolvers for as long as it runs, and has what changed used. The configuration is loaded as a
- * whole: resolvers that cannot be used, such as this server itself, change nothing, and are said. A change that fails for
- * another reason, as when a worker ends in the middle of it, is tried again.
+ * whole: resolvers that cannot be used, such as this server itself, change nothing, and are said. A change that fails
+ * for another reason, as when a worker ends in the middle of it, is tried again.
  */
 export const followResolvers = (
   file: string | undefined,

@@ -3,8 +3,8 @@
  * low.
  *
  * Where descriptors run out, clients' TCP connections must not take the last ones: without sockets to upstreams no
- * query could be answered. So fewer connections are allowed then, where even that is not enough, fewer resolvers, and at
- * last fewer threads.
+ * query could be answered. So fewer connections are allowed then, where even that is not enough, fewer resolvers, and
+ * at last fewer threads.
  */
 import { readdirSync } from "node:fs"
 import type { Loaded } from "../../config/configuration.ts"

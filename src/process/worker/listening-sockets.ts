@@ -1,6 +1,6 @@
 /**
- * The sockets at which clients ask, bound once for each worker and owned by the supervisor: a worker gets duplicates, so
- * that what waits in a socket outlives the worker.
+ * The sockets at which clients ask, bound once for each worker and owned by the supervisor: a worker gets duplicates,
+ * so that what waits in a socket outlives the worker.
  */
 import { Effect, type Scope } from "effect"
 import type { ListenAddress } from "../../config/values.ts"

@@ -1,7 +1,7 @@
 /**
- * What the supervisor and its worker threads say to each other, and what a thread is born with.
+ * The messages between the supervisor and its worker threads, and the data that a thread starts with.
  *
- * A change is made in two steps, so that all threads make it or none does: every thread is asked to prepare it; when
+ * A change is made in two phases, so that all threads make it or none does: every thread is asked to prepare it; when
  * all have, they are told to commit, and when one refuses, to abandon it.
  */
 import type { Written } from "../../config/decode.ts"
@@ -12,7 +12,7 @@ import type { WrittenServers } from "../reload/system-resolvers.ts"
 export type Change =
   /** The answers' table has moved. */
   | { readonly kind: "adopt-cache"; readonly memory: SharedArrayBuffer }
-  /** The database of places has been written anew. */
+  /** The database of locations is another one. */
   | { readonly kind: "adopt-locations"; readonly memory: SharedArrayBuffer }
   /** Other servers are asked than before. */
   | { readonly kind: "adopt-upstreams"; readonly servers: WrittenServers }
@@ -71,7 +71,7 @@ export interface WorkerData {
    * to a thread.
    */
   readonly settings: Written
-  /** The database of places; undefined where there is none, or none that can be read yet. */
+  /** The database of locations; undefined where there is none, or none that can be read yet. */
   readonly locations: SharedArrayBuffer | undefined
   readonly memory: SharedMemory
   /** Where this thread notes its descriptors. */

@@ -1,17 +1,17 @@
 /**
- * Tells a worker that hangs from one that gets no processor.
+ * Tells a worker that hangs from one that gets no processor time.
  *
- * A worker whose pulse stands still is stuck when it had its chance: time in which it ran (a loop without end) or waited
- * for nothing that a processor could give it (a call that does not return). Time in which it stood in line for a
- * processor is not held against it: a starved thread is left alone.
+ * A worker whose heartbeat stands still is stuck if it could have run: time in which it ran (an endless loop), or
+ * waited for something other than a processor (a call that does not return). Time in which it waited for a processor
+ * does not count: a starved thread is left alone.
  */
 import { readSystemFile } from "../../io/linux/system-file.ts"
 
-/** A pulse may stand still for so long, the time in line not counted. */
+/** How long a heartbeat may stand still, without the time spent waiting for a processor. */
 export const PATIENCE_MS = 3_000
 /** After so long another worker reads its sockets. */
 export const SUSPICION_MS = 500
-/** Where nothing is known of the time in line. */
+/** The same where the time spent waiting for a processor is not known. */
 export const BLIND_PATIENCE_MS = 10_000
 
 export interface Look {
@@ -31,8 +31,8 @@ export const lineMsOf = (task: number): number | undefined => {
 /**
  * Whether a thread is stuck.
  *
- * @param since the look at which its pulse was last seen to move
- * @param ownMs for how long the watcher itself was kept from looking: time in which it knows nothing of anybody
+ * @param since the look at which its heartbeat was last seen to move
+ * @param ownMs for how long the watchdog itself was kept from looking: of that time it knows nothing
  */
 export const isStuck = (since: Look, now: Look, ownMs: number): boolean => {
   const isBlind = since.lineMs === undefined || now.lineMs === undefined
@@ -42,7 +42,7 @@ export const isStuck = (since: Look, now: Look, ownMs: number): boolean => {
 /** Whether the thread may be stuck: where it is not, nothing is lost by treating it so. */
 export const isSuspect = (since: Look, now: Look, ownMs: number): boolean => stillMs(since, now, ownMs) >= SUSPICION_MS
 
-/** For how long a pulse has stood still, the time in line not counted where it is known. */
+/** For how long a heartbeat has stood still, without the time spent waiting for a processor where that is known. */
 const stillMs = (since: Look, now: Look, ownMs: number): number => {
   if (now.heartbeat !== since.heartbeat) return 0
   const inLineMs = since.lineMs === undefined || now.lineMs === undefined ? 0 : now.lineMs - since.lineMs

@@ -1,7 +1,7 @@
-/** Limits of the whole server, shared out among its threads. */
+/** Worker limits: the limits of the whole server, shared out among its threads. */
 import type { Settings } from "../../config/schema.ts"
 
-/** The settings of one of `workers` threads; together they keep, rounded up, to the settings. */
+/** The settings of one of `workers` threads; together, rounded up, they keep to the server's settings. */
 export const workerLimits = (settings: Settings, workers: number): Settings => {
   const share = (limit: number): number => Math.ceil(limit / workers)
   const { traceSampling } = settings

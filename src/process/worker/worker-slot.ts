@@ -16,7 +16,7 @@ import { isStuck, isSuspect, type Look, lineMsOf } from "./watchdog.ts"
 
 /** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
 const WORKER = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
-/** Between two looks at the pulse. */
+/** The time between two looks at the heartbeat. */
 const LOOK_MS = 250
 /** A thread that ends sooner than this after it was ready, or before, is not replaced at once. */
 const SHORT_LIFE_MS = 1_000
@@ -58,7 +58,7 @@ export class WorkerSlot {
   /** When the thread became ready; undefined before. */
   private readyMs: number | undefined
   private isStopping = false
-  /** Why the thread is being ended: what is heard of it then is only that it has. */
+  /** Why the supervisor ends the thread: what the thread itself reports then says less. */
   private endReason: string | undefined
 
   constructor(options: SlotOptions) {
@@ -130,7 +130,7 @@ export class WorkerSlot {
     this.noted = noted
     const spawn = (): NodeThread => {
       const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
-      // Nobody's until the thread takes them.
+      // These descriptors belong to no thread until the new one takes them.
       for (const [, fd] of workerData.sockets) noted.opened(fd)
       this.thread = new NodeThread(WORKER, { workerData, name: `worker ${this.number}` })
       return this.thread

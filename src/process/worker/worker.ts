@@ -1,7 +1,8 @@
 /**
- * A worker thread: the server over sockets and memory that the supervisor owns, and the supervisor's ear.
+ * A worker thread: the server over sockets and memory that the supervisor owns. It carries out what the supervisor
+ * tells it.
  *
- * The composition root of its thread, as `main.ts` is of the process.
+ * The composition root of its thread, as `program.ts` is of the process.
  */
 import { readlinkSync } from "node:fs"
 import { workerData } from "node:worker_threads"
@@ -51,7 +52,7 @@ const inherit = (name: string): number | undefined => {
   return fd
 }
 
-/** Tells the supervisor that this thread's event loop turns. */
+/** The heartbeat: shows the supervisor that this thread's event loop runs. */
 const heartbeat = Effect.repeat(
   Effect.sync(() => Atomics.add(new Int32Array(memory.heartbeats), number - 1, 1)),
   Schedule.spaced(HEARTBEAT_MS)
@@ -67,7 +68,7 @@ const serve = Effect.gen(function* () {
   const supervisor = yield* platform.start<FromWorker, ToWorker>()
   const send = (message: FromWorker): Effect.Effect<void> => supervisor.send(0, message)
   const stopped = yield* Deferred.make<void>()
-  // The same way as all else that is said: what a line tells of has its place among the messages.
+  // Sent the same way as all other messages, so that log lines keep their order among them.
   const log = layerEntries(settings, (entry) => supervisor.sendUnsafe(0, { kind: "log", entry }), number)
 
   const running = Effect.gen(function* () {
@@ -85,7 +86,7 @@ const serve = Effect.gen(function* () {
         case "adopt-locations":
           return Effect.sync(() => locations.adopt(change.memory))
         case "adopt-upstreams":
-          // What failed with the others may not fail with these.
+          // Questions that failed with the old servers may not fail with the new ones.
           return Effect.map(upstreams.adopt(decodeAskedServers(change.servers)), () => failures.forgetAll())
         case "forget-failures":
           return Effect.sync(() => failures.forgetAll())
@@ -116,7 +117,7 @@ const serve = Effect.gen(function* () {
         case "stop":
           return Effect.asVoid(Deferred.succeed(stopped, undefined))
         default:
-          // The files of another version lie where this one's were when it was started.
+          // The files were replaced by another version's while the server ran.
           return Effect.logError("the supervisor says something that this worker does not know", message)
       }
     }

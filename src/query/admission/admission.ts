@@ -1,9 +1,10 @@
 /**
- * Lets so many queries wait for the network at once; a bounded line stands behind them, the rest are shed.
+ * Admission: a bounded number of queries wait for the network at once, a bounded queue waits for their permits, and
+ * queries beyond that are shed.
  *
- * A `Semaphore` holds the permits. The line is ours: a query that is over hands its permit straight to the next in line,
- * while `Semaphore` would wake all who wait (docs/decisions/0003-gate.md). When the room is full, the client or
- * zone that holds most of it is shed first.
+ * A `Semaphore` holds the permits. The queue is our own: a query that is over hands its permit to the next one in the
+ * queue, while `Semaphore` would wake all that wait (docs/decisions/0003-gate.md). When all permits are taken, the
+ * client or zone that holds most of them is shed first.
  */
 import { Effect, Schema, Semaphore } from "effect"
 import { zoneOf } from "../../dns/zone.ts"
@@ -16,10 +17,10 @@ import { type PermitHolder, PermitHolders } from "./permit-holders.ts"
 /** Too many queries wait. Answered with SERVFAIL at once. */
 export class Shed extends Schema.TaggedError<Shed>()("Shed", {}) {}
 
-/** The query's deadline passed before its turn came. */
+/** The query's deadline passed while it was in the queue. */
 export class WaitedTooLong extends Schema.TaggedError<WaitedTooLong>()("WaitedTooLong", {}) {}
 
-/** Who stands in line looks so often whether somebody has come to hold too much for too long. */
+/** How often a queued query checks whether a client or zone has come to hold too many permits for too long. */
 const TRY_AGAIN_MS = 250
 
 const shed = Effect.fail(new Shed())
@@ -32,16 +33,13 @@ export interface Admission {
   readonly take: Effect.Effect<boolean>
   /** Notes who holds a permit. */
   readonly hold: (holder: PermitHolder) => void
-  /** Gives a permit back: to the next in line, if anybody stands there. */
+  /** Gives a permit back: to the next query in the queue, if there is one. */
   readonly release: (holder: PermitHolder) => Effect.Effect<unknown>
-  /**
-   * Stands in line until there is a permit to hold, for so many milliseconds at most. Interruptible: who leaves is no
-   * longer in line.
-   */
+  /** Waits in the queue for a permit, for `deadlineMs` at most. An interrupted query leaves the queue. */
   readonly enqueue: (holder: PermitHolder, deadlineMs: number) => Effect.Effect<void, Shed | WaitedTooLong>
-  /** How many stand in line. */
+  /** How many queries are in the queue. */
   readonly waiting: () => number
-  /** Whether so many wait that nothing should be begun that nobody waits for. */
+  /** Whether the load is so high that no refresh should begin: nobody waits for a refresh. */
   readonly isBusy: () => boolean
 }
 
@@ -67,12 +65,12 @@ export const makeAdmission = (
         queue.push(waiter, zone, client)
         return Effect.suspend(() => {
           wheel.cancel(waiter.timer!)
-          // Interrupted between being handed the permit and taking it: it goes on to the next.
+          // Interrupted after the permit was handed over and before it was taken: the permit goes to the next query.
           return queue.remove(waiter) ? Effect.void : handOn
         })
       })
 
-    /** Takes over the permit of one that holds too much, if there is one; says whether. */
+    /** Takes the permit of a query whose client or zone holds too many; says whether there was one. */
     const takeOver = (zone: number, client: number): boolean => {
       const holder = holders.victimFor(zone, client, wheel.nowMs())
       if (holder === undefined) return false
@@ -81,7 +79,7 @@ export const makeAdmission = (
       return true
     }
 
-    /** Whether there is a place in line, made by shedding another where need be. */
+    /** Whether the queue has room, made by shedding another query where needed. */
     const hasPlace = (zone: number, client: number): boolean => {
       if (queue.length < maxQueued) return true
       const victim = queue.victimFor(zone, client)
@@ -132,7 +130,7 @@ class QueuedQuery extends Waiter {
     this.arm()
   }
 
-  /** It is no longer in line: it has a permit, or must go. */
+  /** Ends the wait, with a permit or with a failure. */
   end(effect: Effect.Effect<void, Shed | WaitedTooLong>): void {
     this.wheel.cancel(this.timer!)
     this.resume(effect)

@@ -1,13 +1,13 @@
-/** Whom a query is counted to, of those who ask, where room is short. */
+/** The key by which fairness counts a client: its IPv4 address, or its IPv6 /64. */
 import type { Peer } from "../../io/peer.ts"
 import { SEED } from "../../runtime/random.ts"
 
-/** The client of what nobody asked for: answers that are fetched anew. */
+/** The key of refreshes, which no client asked for. */
 const NO_CLIENT = 0
 
 const words = new Uint32Array(4)
 
-/** A number for an IPv4 address, or for the 64 bits that an IPv6 network has in common. */
+/** A keyed hash, so that a client cannot choose addresses that share a key. */
 export const clientKeyOf = (peer: Peer | undefined): number => {
   if (peer === undefined) return NO_CLIENT
   if (peer.readWords(words)) return mixed(SEED, words[3]!)

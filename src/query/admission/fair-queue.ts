@@ -1,11 +1,13 @@
 /**
- * A line in which clients and zones take turns.
+ * A queue that is fair between flows.
  *
- * Who comes stands with the others of its client, or of its zone, whichever has more in line by then: a client that asks
- * for names all over, and a zone that is asked for from everywhere, are one party each, whatever they hold. Parties take
- * turns; within a client's its zones do, within a zone's its clients; and there it is first come, first served.
+ * A query joins the flow of its client, or of its zone, whichever has more queries in the queue at that moment. So a
+ * client that asks for many different names is one flow, and a zone that many clients ask for is one flow, however many
+ * queries they have. The flows are served in turn; within a client's flow its zones are served in turn, within a zone's
+ * flow its clients; each of these subqueues is first come, first served.
  *
- * So nobody whose queries come by the thousand stands in the way of the others. Anyone may leave from the middle.
+ * So a flood from one client, or for one zone, does not delay the others. A query can leave from the middle of the
+ * queue.
  */
 import { OpenTable } from "../../runtime/open-table.ts"
 import { enter, largestOf, leave, type RingMember } from "./ring.ts"
@@ -15,11 +17,11 @@ export class Waiter {
   previous: Waiter | undefined
   zone = 0
   client = 0
-  /** Where it stands. */
+  /** The subqueue that it is in. */
   subqueue: Subqueue | undefined
 }
 
-/** Those of one client and one zone; a queue with nobody in it is not kept. */
+/** The queries of one client for one zone. An empty subqueue is removed. */
 class Subqueue implements RingMember<Subqueue> {
   readonly flow: Flow
   readonly key: number
@@ -37,7 +39,7 @@ class Subqueue implements RingMember<Subqueue> {
   }
 }
 
-/** A client or a zone, and its queues. */
+/** A client or a zone, with its subqueues. */
 class Flow implements RingMember<Flow> {
   readonly key: number
   length = 0
@@ -53,7 +55,7 @@ class Flow implements RingMember<Flow> {
   }
 }
 
-/** Cells for counts: so many that it is rare to share one with somebody who has much. */
+/** Buckets of the counts: so many that two large flows rarely share one. */
 const BUCKETS = 65_536
 
 export class FairQueue<W extends Waiter> {
@@ -68,7 +70,7 @@ export class FairQueue<W extends Waiter> {
     hashOf,
     (subqueue, { flow, key }) => subqueue.flow === flow && subqueue.key === key
   )
-  /** Who stands in line, by zone and by client: a table of fixed size, however many of them there are. */
+  /** Queries in the queue by zone and by client, in tables of fixed size. */
   private readonly ofZones = new Uint32Array(BUCKETS)
   private readonly ofClients = new Uint32Array(BUCKETS)
 
@@ -103,7 +105,7 @@ export class FairQueue<W extends Waiter> {
     return waiter
   }
 
-  /** Returns whether it stood in line. */
+  /** Returns whether it was in the queue. */
   remove(waiter: W): boolean {
     const { subqueue } = waiter
     if (subqueue === undefined) return false
@@ -130,8 +132,8 @@ export class FairQueue<W extends Waiter> {
   }
 
   /**
-   * Who makes room for one of this zone and client: the one who came last of those who have the most in line, if they
-   * have more than it would have with one more.
+   * The query that makes room for a new one of this zone and client: the last of the longest flow, if that flow is
+   * longer than the new query's flow would become.
    */
   victimFor(zone: number, client: number): W | undefined {
     if (this.cursor === undefined) return undefined
@@ -172,10 +174,10 @@ export class FairQueue<W extends Waiter> {
 
 const bucketOf = (number: number): number => (number ^ (number >>> 16)) & (BUCKETS - 1)
 
-/** A client is no zone, whatever their numbers. */
+/** Keeps the keys of clients apart from those of zones. */
 const clientKey = (client: number): number => ~client
 
 const hashOf = ({ flow, key }: Pick<Subqueue, "flow" | "key">): number => Math.imul(flow.key, 31) ^ key
 
-/** Used again from search to search. */
+/** Reused for each search, so that nothing is allocated. */
 const sought = { flow: new Flow(0), key: 0 }

@@ -1,8 +1,9 @@
 /**
- * Those who hold a permit, oldest first, and who of them goes when the room is full.
+ * The queries that hold a permit, oldest first, and which of them is shed when no permit is left.
  *
- * Nobody is counted while there is room. When there is none, and the oldest has waited so long that it is hardly going to
- * be answered, a zone or a client that holds more than half of the room gives it up query by query to those of others.
+ * Nothing is counted while permits are free. When none is left, and the oldest holder has waited so long that it will
+ * hardly be answered, a zone or a client that holds more than half of the permits loses them, one by one, to queries of
+ * others.
  */
 import { zoneOf } from "../../dns/zone.ts"
 import type { Peer } from "../../io/peer.ts"
@@ -11,26 +12,28 @@ import { clientKeyOf } from "./client-key.ts"
 
 /** A query that has waited so long for the network may be shed for another. */
 const LONG_WAIT_MS = 500
-/** For so long those who were found to hold most are taken to be still the ones. */
+/** How long the result of a search for the majority is reused. */
 const MAJORITY_FOR_MS = 50
-/** Who holds fewer does not hold most of a room, however small it is: one slow query is no crowd. */
+/**
+ * A zone or client with fewer permits is never a majority, however few permits there are: one slow query is no flood.
+ */
 const MIN_MAJORITY = 4
 
 export const NOT_HELD = -1
 
 export interface PermitHolder {
   readonly question: { readonly name: Uint8Array }
-  /** Who asked; undefined where nobody did. */
+  /** The client that asked; undefined for a refresh. */
   readonly client: Peer | undefined
   /** When it got its permit; below 0 while it has none. */
   heldSinceMs: number
   newer: PermitHolder | undefined
   older: PermitHolder | undefined
-  /** Its permit has gone to another: it ends now. */
+  /** The permit was given to another query: this one ends now. */
   shed(): void
 }
 
-/** What a holder is counted to. */
+/** The key by which holders are counted: zone or client. */
 type KeyOf = (holder: PermitHolder) => number
 
 const zoneOfHolder: KeyOf = ({ question }) => zoneOf(question.name, SEED)
@@ -68,8 +71,8 @@ export class PermitHolders {
   }
 
   /**
-   * Who is to be shed for a query of this zone and client; undefined where nobody has waited long, or no other zone and no
-   * other client holds too much.
+   * The holder to shed for a query of this zone and client; undefined where no holder has waited long, or no other zone
+   * and no other client has the majority.
    */
   victimFor(zone: number, client: number, nowMs: number): PermitHolder | undefined {
     if (this.oldest === undefined || nowMs - this.oldest.heldSinceMs < LONG_WAIT_MS) return undefined
@@ -89,7 +92,7 @@ export class PermitHolders {
     return undefined
   }
 
-  /** The zone, or client, of more than half of them (Boyer and Moore's majority vote, then counted). */
+  /** The zone, or client, of more than half of the holders (Boyer and Moore's majority vote, then counted). */
   private findMajority(keyOf: KeyOf): number | undefined {
     let candidate = 0
     let lead = 0

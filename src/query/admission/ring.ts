@@ -1,4 +1,4 @@
-/** A ring of those who take turns: who comes gets its turn after all who are there. */
+/** A ring that is served in turn: a new member is served after all present ones. */
 
 export interface RingMember<T> {
   readonly length: number
@@ -6,7 +6,7 @@ export interface RingMember<T> {
   previous: T
 }
 
-/** Puts one that is alone into the ring; returns whose turn is next. */
+/** Adds a member that is in no ring; returns the cursor, which is the member to be served next. */
 export const enter = <T extends RingMember<T>>(cursor: T | undefined, added: T): T => {
   if (cursor === undefined) return added
   added.next = cursor
@@ -16,7 +16,7 @@ export const enter = <T extends RingMember<T>>(cursor: T | undefined, added: T):
   return cursor
 }
 
-/** Takes one out; returns whose turn is next, if anybody is left. */
+/** Removes a member; returns the cursor, undefined where the ring is empty. */
 export const leave = <T extends RingMember<T>>(cursor: T | undefined, removed: T): T | undefined => {
   const { next } = removed
   next.previous = removed.previous
@@ -25,7 +25,7 @@ export const leave = <T extends RingMember<T>>(cursor: T | undefined, removed: T
   return next === removed ? undefined : next
 }
 
-/** The one with the most in it, the last in turn among equals. */
+/** The longest member, the last in turn among equals. */
 export const largestOf = <T extends RingMember<T>>(cursor: T): T => {
   let largest = cursor
   for (let other = cursor.next; other !== cursor; other = other.next)

@@ -1,10 +1,10 @@
 /**
- * A question's way through the resolver pool, and what is kept of the outcome.
+ * An exchange with the upstreams, and what of its outcome is cached.
  *
- * An answer that is whole but may not be kept supersedes the one that is kept (RFC 8767 §4). An answer that was asked
- * for before a flush is not kept after it.
+ * A complete answer that may not be cached supersedes the cached one (RFC 8767 §4). An answer whose question was asked
+ * before a flush is not cached after it.
  *
- * An answer that stops at a CNAME without records of its target is completed before (`aliases.ts`).
+ * An answer that stops at a CNAME without records of its target is completed first (`cname-chain.ts`).
  */
 import { Effect, Exit } from "effect"
 import { AnswerCache } from "../../cache/answer-cache.ts"
@@ -24,9 +24,9 @@ import type { Join } from "./coalescer.ts"
 import { Lookup } from "./lookup.ts"
 
 /**
- * Answers go to the cache; of failures only those that are the question's own (RFC 9520 §3.2).
+ * Caches answers; of failures only those that belong to the question itself (RFC 9520 §3.2).
  *
- * @param join how the links of an answer's CNAMEs are asked for
+ * @param join how the targets of an answer's CNAMEs are asked for
  */
 export const makeCachingExchange = (join: Join) =>
   Effect.gen(function* () {
@@ -72,13 +72,13 @@ export const makeCachingExchange = (join: Join) =>
 interface Tools {
   readonly begin: Begin
   readonly cnameChains: CnameChains
-  /** Flushes that have begun: to be taken before asking, for `keep`. */
+  /** The number of flushes that have begun: to be read before asking, for `keep`. */
   readonly flushes: () => number
   /** @param outcome of the question, or of all its legs */
   readonly keep: (question: Question, outcome: Outcome, flushes: number) => void
 }
 
-/** Stands between an exchange and who is told of it. */
+/** One exchange: it caches the outcome before the asker is told of it. */
 class CachingExchange implements Asker, Abandonable {
   private readonly tools: Tools
   private readonly question: Question
@@ -131,9 +131,9 @@ class CachingExchange implements Asker, Abandonable {
 }
 
 /**
- * Whether the message is a whole answer, so that no older one may be given any more: NOERROR, NXDOMAIN (RFC 8767 §4),
- * or YXDOMAIN for a DNAME that makes the name too long (RFC 6672 §2.2). Other rcodes, even those that are passed on to
- * clients, are not; nor is an answer without the signatures that were asked for, where what is kept has them.
+ * Whether the message is a final answer, so that no older one may be given any more: NOERROR, NXDOMAIN (RFC 8767 §4),
+ * or YXDOMAIN for a DNAME that makes the name too long (RFC 6672 §2.2). Other rcodes are not, even those that are
+ * passed on to clients; nor is an answer without the signatures that were asked for.
  */
 export const isFinal = ({ isUnsigned, wire }: Answer): boolean => {
   if (isUnsigned === true) return false

@@ -2,8 +2,8 @@
  * Completes answers that stop at a CNAME without records of its target: the target is asked for, and its records follow
  * the CNAMEs (RFC 1034 §5.3.3 step 4c).
  *
- * Each link is a question like any other: answered from the cache, or by an exchange that equal questions share, within
- * the time of the question that it is for.
+ * Each target is a question like any other: answered from the cache, or by an exchange that equal questions share. It
+ * has what is left of the time of the question that it completes.
  */
 import { Exit } from "effect"
 import { sameName } from "../../dns/name.ts"
@@ -14,13 +14,13 @@ import type { ResolutionRecord } from "../../telemetry/record.ts"
 import { type Abandonable, type Answer, type Asker, type Outcome, UpstreamsFailed } from "../../upstream/answer.ts"
 import type { Lookup, PendingLookup } from "./lookup.ts"
 
-/** Names that are asked for one after the other to complete one answer. */
+/** CNAME targets that are asked for, one after the other, to complete one answer. */
 const MAX_LINKS = 8
 
 const message = "its CNAMEs do not come to an end"
-/** Of the question that all the links were asked for: it may be kept. */
+/** The outcome of the question at the start of the chain: this failure may be cached. */
 const endless: Outcome = Exit.fail(new UpstreamsFailed({ isOfQuestion: true, message }))
-/** Of a link: from there on there may be an end. */
+/** The outcome of a target in the middle of the chain: asked for by itself it may well have an end. */
 const tooFar = new UpstreamsFailed({ isOfQuestion: false, message })
 const linkTooFar: Outcome = Exit.fail(tooFar)
 
@@ -30,7 +30,7 @@ export class CnameChains {
   private readonly nowMs: () => number
   /** What each question that is not complete yet waits for. */
   private readonly waiting = new Map<Question, PendingLookup>()
-  /** How many links lead to a question that is asked for as one. */
+  /** How many CNAMEs lead to a target that is being asked for. */
   private readonly depths = new WeakMap<Question, number>()
 
   /** @param deadlineMs milliseconds that a question may take with all its links */
@@ -81,7 +81,7 @@ export class CnameChains {
     }
   }
 
-  /** Whether what the question waits for waits for the question. */
+  /** Whether the exchange that the question waits for waits, in turn, for the question. */
   private waitsForItself(question: Question): boolean {
     let at = this.waiting.get(question)?.waitsWith
     for (let links = 0; at !== undefined && links <= this.waiting.size; links++) {

@@ -1,9 +1,9 @@
 /**
- * Equal questions in flight share one exchange.
+ * Equal questions that are asked at the same time share one exchange.
  *
- * The exchange lives on its own, with a deadline of its own: whoever asked first may go away without hurting those who
- * wait with it, and each of them keeps its own deadline. Many who wait are woken in slices, so that one popular name
- * does not hold up a turn of the event loop.
+ * The exchange has its own life and its own deadline: the query that began it may end without hurting the others that
+ * wait for it (its followers), and each follower has its own deadline. Many followers are told in slices, so that one
+ * popular name does not block the event loop.
  */
 import { Context, Effect, Exit, Layer, type Scope } from "effect"
 import { type Question, sameQuestion } from "../../dns/question.ts"
@@ -19,8 +19,8 @@ const MAX_FOLLOWERS = 10_000
 const WAKE_SLICE = 64
 
 /**
- * Lets the follower wait for its question's exchange, the one under way or a new one, for so long at most. The follower
- * may be told of the outcome before this returns.
+ * Lets the follower wait for the exchange of its question, a present one or a new one, for `deadlineMs` at most. The
+ * follower may be told of the outcome before this returns.
  */
 export type Join = (follower: Follower, deadlineMs: number) => void
 
@@ -74,7 +74,7 @@ class CoalescedExchange implements Asker {
   private readonly exchanges: CoalescedExchanges
   private readonly incidents: Incidents
   private underWay: Abandonable | undefined
-  /** In the order in which they came, in a ring: who leaves takes only itself out. */
+  /** The followers in the order in which they came, in a ring, so that one can leave from the middle. */
   private first: Follower | undefined
   private count = 0
 
@@ -110,7 +110,7 @@ class CoalescedExchange implements Asker {
     this.tellFollowers(outcome)
   }
 
-  /** Ends the exchange; who still waits is told by its own deadline. */
+  /** Ends the exchange without an outcome; followers are told by their own deadlines. */
   abandon(): void {
     this.exchanges.delete(this)
     this.underWay?.abandon()
@@ -147,7 +147,7 @@ class CoalescedExchange implements Asker {
     follower.previous = undefined
   }
 
-  /** Tells all who wait; a slice of them in this turn, the others in later ones. */
+  /** Tells the followers: one slice in this turn of the event loop, the others in later turns. */
   private tellFollowers(outcome: Outcome): void {
     for (let told = 0; this.first !== undefined; told++) {
       if (told === WAKE_SLICE) {
@@ -165,10 +165,10 @@ class CoalescedExchange implements Asker {
   }
 }
 
-/** Who waits for an exchange: what the outcome is given to, once, unless it leaves before. */
+/** A question that waits for an exchange. It is told of the outcome once, unless it leaves before. */
 export abstract class Follower {
   abstract readonly question: Question
-  /** The question's, by a key that nobody knows. */
+  /** Keyed hash of the question, so that a client cannot choose colliding questions. */
   abstract readonly hash: number
   next: Follower | undefined
   previous: Follower | undefined

@@ -1,6 +1,6 @@
 /**
- * The way to an answer that no client waits for by itself, such as a link of a chain of CNAMEs: a special name, a kept
- * answer, the exchange that is under way for the same question, else a new one.
+ * Looks up the answer to a question that no client asked itself, such as the target of a CNAME: a special name, a
+ * cached answer, the exchange that is under way for the same question, else a new exchange.
  */
 import { Exit } from "effect"
 import type { AnswerCache } from "../../cache/answer-cache.ts"
@@ -39,7 +39,7 @@ export class Lookup {
   }
 
   /**
-   * Asks, and waits for so long at most. The taker may be told before this returns.
+   * Asks, and waits for `deadlineMs` at most. The asker may be told before this returns.
    *
    * The query behind it has a permit already: none is taken here.
    */
@@ -62,7 +62,7 @@ export class Lookup {
   }
 }
 
-/** The answer that is kept and alive, as one that came a moment ago. */
+/** The cached answer if it has not expired, as an answer that came just now. */
 export const findAlive = (cache: AnswerCache["Service"], question: Question): Answer | undefined => {
   const found = cache.peekStale(question)
   if (found === undefined || found.remainingSeconds <= 0) return undefined
@@ -72,7 +72,7 @@ export const findAlive = (cache: AnswerCache["Service"], question: Question): An
   return { wire, ttlSeconds: remainingSeconds, continuesAt: undefined, scope }
 }
 
-/** A question, and the taker of its outcome. */
+/** A question under way, and its asker. */
 export class PendingLookup extends Follower implements Abandonable {
   readonly question: Question
   readonly hash: number

@@ -1,13 +1,13 @@
 /**
- * Few exchanges at once of one question for different client networks; the others wait in a queue.
+ * Limits the exchanges of one question for different client networks at the same time; the others wait in a queue.
  *
- * A forger has a chance with each exchange of a question that is under way (RFC 5452 §5, the birthday attack). Equal
- * questions share one exchange, but with EDNS Client Subnet each network has its own, and clients choose how many
- * networks there are (RFC 7871 §11.2). An exchange whose turn comes looks into the cache first: an answer of a wide
- * scope serves all clients in it.
+ * Each exchange of the same question gives a forger another chance (RFC 5452 §5, the birthday attack). Equal questions
+ * share one exchange, but with EDNS Client Subnet each network has its own, and clients choose how many networks there
+ * are (RFC 7871 §11.2). An exchange that leaves the queue looks into the cache first: an answer of a wide scope serves
+ * all clients in it.
  *
- * The queue is bounded by the permits: each exchange in it has one. An exchange that waits for a query's whole time
- * fails with the deadline.
+ * The queue is bounded by the permits, for each exchange in it has one. An exchange that waits in it for a query's
+ * whole time fails with the deadline.
  */
 import { Effect, Exit } from "effect"
 import { AnswerCache } from "../../cache/answer-cache.ts"
@@ -28,10 +28,10 @@ import { findAlive } from "./lookup.ts"
 
 /** Networks for which one question is asked at the same time, by one thread. */
 const MAX_AT_ONCE = 4
-/** Turns taken at once; what else there is to do comes between. */
+/** Exchanges begun in one turn of the event loop; other work is done between two turns. */
 const SLICE = 16
 
-/** The same way upstream, with few networks at once. Questions without a client network pass. */
+/** Wraps `begin` with the limit. Questions without a client network pass unlimited. */
 export const limitNetworks = (
   begin: Begin
 ): Effect.Effect<Begin, never, AnswerCache | Configuration | Counters | TimerWheel> =>
@@ -75,7 +75,7 @@ class NetworkQueue {
     this.onEmpty = onEmpty
   }
 
-  /** Whether the exchange may begin at once; else it stands in line. */
+  /** Whether the exchange may begin at once; else it is queued. */
   take(exchange: NetworkExchange): boolean {
     if (this.underWay < MAX_AT_ONCE && this.waiting.size === 0) {
       this.underWay++
@@ -91,13 +91,13 @@ class NetworkQueue {
     this.beginNext()
   }
 
-  /** It does not stand in line any more. */
+  /** The exchange leaves the queue unasked. */
   leave(exchange: NetworkExchange): void {
     this.waiting.delete(exchange)
     this.beginNext()
   }
 
-  /** Begins those whose turn it is; one that is over at once makes room for the next within the same loop. */
+  /** Begins the next exchanges; one that is over at once makes room for the next within the same loop. */
   private beginNext(): void {
     if (this.isBeginning) return
     this.isBeginning = true
@@ -136,7 +136,7 @@ class NetworkExchange implements Asker, Abandonable, TimerTarget {
     this.timer = tools.wheel.after(tools.deadlineMs, this)
   }
 
-  /** There is room. A throw is told like any other outcome: those behind it in line have nothing to do with it. */
+  /** Begins the exchange. An exception becomes its outcome: the exchanges behind it in the queue are not affected. */
   begin(): void {
     this.state = "under-way"
     this.tools.wheel.cancel(this.timer)
@@ -147,7 +147,7 @@ class NetworkExchange implements Asker, Abandonable, TimerTarget {
     }
   }
 
-  /** Its turn has come: it is over at once where there is an answer by now. */
+  /** It leaves the queue: where the answer is cached by now, it is over at once. */
   beginOrFind(): void {
     this.state = "under-way"
     const found = this.tools.find(this.question)
@@ -165,12 +165,12 @@ class NetworkExchange implements Asker, Abandonable, TimerTarget {
     if (state === "under-way") this.exchange?.abandon()
   }
 
-  /** It stood in line for as long as a query may take. */
+  /** It was in the queue for as long as a query may take. */
   fire(): void {
     if (this.state === "waiting") this.onOutcome(deadlinePassed)
   }
 
-  /** Makes room; whether it was not over before. */
+  /** Frees its place; says whether it was still under way or queued. */
   private end(): boolean {
     const { queue, state } = this
     if (state === "over") return false

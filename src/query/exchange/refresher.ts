@@ -1,8 +1,9 @@
 /**
- * Fetches answers anew that nobody waits for: popular ones before they expire, stale ones that were given at once.
+ * Refreshes cached answers without a client waiting: popular ones before they expire, and stale ones that were just
+ * given.
  *
- * A refresh takes a permit as a query does, and is not begun while many wait. One that was begun is not begun again for a
- * while, whatever becomes of it.
+ * A refresh takes a permit like a query, and is not begun under load. A question is not refreshed again for a while,
+ * whatever came of the last time.
  */
 import { Effect, Exit } from "effect"
 import type { Question } from "../../dns/question.ts"
@@ -13,7 +14,7 @@ import { NOT_HELD, type PermitHolder } from "../admission/permit-holders.ts"
 import { type Coalescer, Follower } from "./coalescer.ts"
 import type { ServeStale } from "./serve-stale.ts"
 
-/** A question is refreshed once in so long at most. */
+/** The shortest time between two refreshes of one question. */
 const ONCE_IN_MS = 2_000
 /** Questions that are remembered to have been refreshed; past this, all are forgotten. */
 const MAX_REMEMBERED = 10_000
@@ -50,7 +51,7 @@ export class Refresher {
     return true
   }
 
-  /** Begins the refresh, if a permit is free; it is over at once, the exchange is a fiber of its own. */
+  /** Begins the refresh if a permit is free. Returns at once: the exchange goes on by itself. */
   refresh(question: Question, hash: number): Effect.Effect<void> {
     return Effect.flatMap(this.admission.take, (isFree) =>
       isFree ? Effect.sync(() => this.begin(question, hash)) : Effect.void

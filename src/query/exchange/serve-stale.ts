@@ -1,8 +1,8 @@
 /**
- * Answers past their life, and when they may be given (RFC 8767 §5).
+ * Serve-stale: expired answers, and when they may be given (RFC 8767 §5).
  *
- * Only when no fresh one came, or none within 1.8 seconds; and when that was so, it is tried again after half a minute at
- * the earliest: until then the stale answer goes out at once.
+ * They are given only when no fresh answer came, or none within 1.8 seconds. After that the question is deferred: for
+ * half a minute the stale answer is given at once, without asking.
  */
 import type { AnswerCache } from "../../cache/answer-cache.ts"
 import type { CachedAnswer } from "../../cache/table/table.ts"
@@ -10,7 +10,7 @@ import type { Configuration } from "../../config/configuration.ts"
 import { type Question, questionKey } from "../../dns/question.ts"
 import type { LoopClock } from "../../runtime/loop-clock.ts"
 
-/** A fresh answer is waited for so long where there is a stale one (RFC 8767 §5, client response timer). */
+/** How long a query waits for a fresh answer where there is a stale one (RFC 8767 §5, client response timer). */
 export const STALE_AFTER_MS = 1_800
 /** RFC 8767 §5, failure recheck timer. */
 const RECHECK_MS = 30_000
@@ -32,7 +32,7 @@ export class ServeStale {
     this.isAtOnce = config.staleAnswer === "at-once"
   }
 
-  /** Whether what was found past its life may be given if nothing better comes. */
+  /** Whether a cached answer may be given if no fresh one comes: it has not expired for too long. */
   isUsable(found: CachedAnswer | undefined): boolean {
     return found !== undefined && found.remainingSeconds > -this.staleSeconds
   }
@@ -43,7 +43,7 @@ export class ServeStale {
     return this.isUsable(found) ? found : undefined
   }
 
-  /** Whether it was tried in vain a moment ago; not where an answer has come since, late or to another thread. */
+  /** Whether the question was asked in vain a moment ago, and no answer has come since, late or to another thread. */
   isDeferred(question: Question): boolean {
     if (this.deferred.size === 0) return false
     const deferredMs = this.clock.nowMs() - (this.deferred.get(questionKey(question)) ?? Number.NEGATIVE_INFINITY)

@@ -7,12 +7,12 @@ import { type Answer, answerOf } from "../../upstream/answer.ts"
 const ID = 0
 
 /**
- * The answer that a kept message is to the question, with the life that it had when it was stored.
+ * The answer that a stored message is to the question, with the TTLs that it had when it was stored.
  *
- * Its AD bit is what a server has found that asks the same upstreams and believes the same of them: the fingerprint in the
- * key says so.
+ * Its AD bit was set by a server that asks the same upstreams and trusts them in the same way: the fingerprint in the
+ * key makes sure of that.
  *
- * @returns undefined where it is not whole, answers another question, or says nothing that a server would have kept
+ * @returns undefined where it is not whole, answers another question, or is nothing that a server would have stored
  */
 export const readShared = (wire: Uint8Array, question: Question, ttl: TtlBounds): Answer | undefined => {
   if (matchReply(wire, wire.length, ID, question) !== ReplyMatch.Reply) return undefined

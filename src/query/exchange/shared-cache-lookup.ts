@@ -1,11 +1,11 @@
 /**
- * A question's way through the shared tier: asked before the upstreams are, and given what they say.
+ * An exchange that looks into the shared cache first, and stores there what the upstreams answer.
  *
- * What comes from there is checked as what comes from an upstream. An answer that lives is kept here for the rest of its
- * life. One past its life is kept as such, the upstreams are asked, and if they fail, or take longer than a client ought
- * to wait, it is there to be given (RFC 8767 §5). An answer that may not be kept supersedes the one in the tier: other
- * servers find a note of that, and forget the answer that they have. A server that has the question's answer already
- * wants a newer one: it takes the tier's only if another server has asked for it anew.
+ * An answer from the shared cache is checked like one from an upstream. A live one is cached here for the rest of its
+ * life. An expired one is cached as such and the upstreams are asked; if they fail, or take longer than a client should
+ * wait, it is given (RFC 8767 §5). An answer that may not be cached supersedes the one in the shared cache: other
+ * servers find a note of that and forget theirs. A server that has a live answer already, and asks to refresh it, takes
+ * the shared one only if another server has refreshed it meanwhile.
  */
 import { Effect, Exit, Option } from "effect"
 import { AnswerCache } from "../../cache/answer-cache.ts"
@@ -33,10 +33,13 @@ import { limitNetworks } from "./network-limit.ts"
 import { STALE_AFTER_MS } from "./serve-stale.ts"
 import { readShared } from "./shared-answer.ts"
 
-/** Exchanges that no client waits for any more, at most: they hold no permit. Past this they are given up. */
+/**
+ * Detached exchanges: their clients were given a stale answer, so they hold no permit. Past this number they are
+ * abandoned.
+ */
 const MAX_DETACHED = 1_000
 
-/** The way by the upstreams alone where there is no shared tier. */
+/** Without a shared cache, the exchange with the upstreams alone. */
 export const makeSharedCacheLookup = (join: Join) =>
   Effect.gen(function* () {
     const askUpstreams = yield* limitNetworks(yield* makeCachingExchange(join))
@@ -66,7 +69,7 @@ const lookUpFirst = (tier: Tier, askUpstreams: Begin) =>
       })
     )
     const begin: Begin = (question, record, asker) => {
-      // What is one client network's is found by more than a key.
+      // An answer for one client network is found by more than a key: it is not shared.
       if (question.clientContext?.subnet !== undefined) return askUpstreams(question, record, asker)
       const lookup = new SharedCacheLookup(tools, question, record, asker)
       lookup.begin()
@@ -84,18 +87,18 @@ interface Tools {
   readonly clock: LoopClock["Service"]
   readonly ttl: TtlBounds
   readonly staleSeconds: number
-  /** Milliseconds that upstreams have where there is an answer past its life. */
+  /** Milliseconds that upstreams have to answer where there is a stale answer. */
   readonly staleAfterMs: number
-  /** Those for which upstreams are still asked though nobody waits. */
+  /** Exchanges that go on though no client waits. */
   readonly detached: Set<SharedCacheLookup>
 }
 
-/** One question's way: the tier, then the upstreams. */
+/** One exchange: the shared cache, then the upstreams. */
 class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
   private readonly tools: Tools
   private readonly question: Question
   private readonly record: ResolutionRecord
-  /** Undefined once it has been told, or does not want to be any more. */
+  /** Undefined once the asker was told, or has abandoned the exchange. */
   private asker: Asker | undefined
   private exchange: Abandonable | undefined
   /** What the tier has. */
@@ -141,7 +144,7 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
     this.tell(outcome)
   }
 
-  /** A client waits no longer where there is something to give; what the upstreams say then is kept. */
+  /** There is a stale answer to give: the client waits no longer. What the upstreams answer later is still cached. */
   fire(): void {
     const { detached } = this.tools
     if (detached.size < MAX_DETACHED) detached.add(this)
@@ -149,7 +152,7 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
     this.tell(deadlinePassed)
   }
 
-  /** What is older goes: there, and in the tier. */
+  /** Stores the answer in the shared cache, or removes what is older there. */
   private keep(answer: Answer): void {
     const { wire, ttlSeconds } = answer
     const { found, generation, question, tools } = this
@@ -189,7 +192,7 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
       else this.askUpstreams()
       return
     }
-    // What is asked for again before it has expired: half of a life is a new one's.
+    // A refresh wants an answer newer than its own: one that has lived less than half of its life counts as new.
     if (here > 0 && (remaining <= here || ageSeconds > remaining)) {
       this.askUpstreams()
       return

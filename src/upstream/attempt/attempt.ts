@@ -1,4 +1,4 @@
-/** One attempt of a resolution, its own record: what is told of it goes to its owner. */
+/** An attempt of a resolution. It is its own record, and passes what it is told to the resolution. */
 import type { Question } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
 import type { AttemptOutcome } from "../../telemetry/record.ts"
@@ -6,7 +6,7 @@ import type { Attempt, AttemptFailure } from "../requester.ts"
 import type { Upstream } from "../upstream.ts"
 import type { Exchange } from "./exchange.ts"
 
-/** Whoever makes attempts. */
+/** What an attempt tells the resolution that made it. */
 export interface AttemptEvents {
   readonly question: Question
   readonly nowMs: number
@@ -26,9 +26,9 @@ export class UpstreamAttempt implements Attempt {
   rcode = -1
   exchange: Exchange | undefined
   isTroubled = false
-  /** Whether its silence was counted already, or is not to be counted. */
+  /** Whether its silence was counted against the upstream already, or must not be. */
   isBlamed = false
-  /** Whether its silence is its question's own, as it seems. */
+  /** Whether it seems to wait in vain because of its question. */
   private isUnanswerable = false
   /** Milliseconds after which it is overdue. */
   readonly patienceMs: number
@@ -66,7 +66,10 @@ export class UpstreamAttempt implements Attempt {
     return this.outcome === "waiting"
   }
 
-  /** Where its upstream has answered others since it is waited for, and it is overdue: it says nothing of the upstream. */
+  /**
+   * Notes an overdue attempt whose upstream has answered other questions meanwhile: its silence says nothing of the
+   * upstream.
+   */
   noteUnanswerable(): void {
     const { breaker } = this.upstream
     if (this.isUnanswerable || !this.isPending || !this.isOverdue || !breaker.hasAnsweredSince(this.startedMs)) return
@@ -75,8 +78,8 @@ export class UpstreamAttempt implements Attempt {
   }
 
   /**
-   * Whether it seems to have failed because of its question: the reply was of no use (RFC 9520 §2), or the upstream was
-   * silent, or the connection to it broke, while it answered others.
+   * Whether it seems to have failed because of its question, not its upstream: the reply was useless (RFC 9520 §2), or
+   * the upstream was silent, or broke the connection, while it answered other questions.
    */
   get isItsQuestions(): boolean {
     const { breaker } = this.upstream

@@ -13,7 +13,7 @@ export const timesAsked = (attempts: Attempts, upstream: Upstream): number => {
   return times
 }
 
-/** How many of them may have failed for their EDNS: silence and errors. A reply that cannot be read says nothing of it. */
+/** How many attempts may have failed because of EDNS: silence and errors. An unreadable reply says nothing of EDNS. */
 export const failuresOf = (attempts: Attempts, upstream: Upstream): number => {
   let failures = 0
   for (const attempt of attempts) {
@@ -22,15 +22,15 @@ export const failuresOf = (attempts: Attempts, upstream: Upstream): number => {
   return failures
 }
 
-/** Whether it has answered the question by an error, or by what is of no use. */
+/** Whether the upstream has answered the question by an error, or uselessly. */
 export const hasFailed = (attempts: Attempts, upstream: Upstream): boolean =>
   attempts.some((attempt) => attempt.upstream === upstream && !attempt.isPending)
 
-/** Whether an answer may still come of which nothing bad is known. */
+/** Whether an attempt is pending and nothing bad is known of it. */
 export const isAnyPromising = (attempts: Attempts): boolean =>
   attempts.some((attempt) => attempt.isPending && !attempt.isTroubled)
 
-/** When the silence of one of them will have lasted so long that it counts; infinite where it has, or none is silent. */
+/** When the next silence will have lasted so long that it is counted; infinite where none will. */
 export const silenceDueMs = (attempts: Attempts, longestWaitMs: number): number => {
   let dueMs = Number.POSITIVE_INFINITY
   for (const { isPending, isBlamed, startedMs } of attempts) {
@@ -39,7 +39,10 @@ export const silenceDueMs = (attempts: Attempts, longestWaitMs: number): number 
   return dueMs
 }
 
-/** Silence as long as any attempt may take counts at once: the question may go on for seconds. */
+/**
+ * Counts silence that has lasted as long as any attempt may take, without waiting for the end of the question, which
+ * may be seconds away.
+ */
 export const blameSilent = (attempts: Attempts, longestWaitMs: number, nowMs: number, health: HealthMonitor): void => {
   for (const attempt of attempts) {
     attempt.noteUnanswerable()
@@ -50,9 +53,9 @@ export const blameSilent = (attempts: Attempts, longestWaitMs: number, nowMs: nu
 }
 
 /**
- * The question is over: what each of them says of its upstream, and the end of those that are pending.
+ * Ends the question: records the outcome of each attempt for its upstream, and abandons those that are pending.
  *
- * @param winner who answered well; undefined where nobody did
+ * @param winner the upstream that answered well; undefined where none did
  */
 export const endAll = (
   attempts: Attempts,

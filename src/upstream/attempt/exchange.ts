@@ -1,7 +1,7 @@
 /**
- * One attempt's way over the transports: UDP, or a connection of whatever protocol; TCP where the reply came truncated,
- * without options or without EDNS where the upstream refuses them, without the client's network where it refuses that
- * (RFC 7766 §5, RFC 6891 §7, RFC 7871 §7.3).
+ * The exchange of one attempt, over one transport or several: UDP, or a connection of whatever protocol; TCP where the
+ * reply came truncated; without options, or without EDNS, where the upstream refuses them; without the client's network
+ * where it refuses that (RFC 7766 §5, RFC 6891 §7, RFC 7871 §7.3).
  */
 import { Rcode, rcodeName } from "../../dns/codes.ts"
 import type { Option, Question } from "../../dns/question.ts"
@@ -23,12 +23,12 @@ export class Exchange implements Requester {
   id = 0
   private readonly resolver: Resolver
   private level: EdnsLevel
-  /** How the levels above this one failed for this question. */
+  /** How the higher EDNS levels failed for this question. */
   private higher: HigherLevel
   private port: UdpPort | undefined
   private request: PendingRequest | undefined
   private isOver = false
-  /** Addresses that were left for the next while it waited. */
+  /** How often it was moved to the upstream's next address. */
   private moves = 0
 
   constructor(resolver: Resolver, attempt: Attempt) {
@@ -60,7 +60,7 @@ export class Exchange implements Requester {
     port.ask(this, this.hasEdns, this.options)
   }
 
-  /** Nobody waits for it any more. */
+  /** Ends it without telling the attempt. */
   abandon(): void {
     if (this.isOver) return
     this.end()
@@ -71,7 +71,8 @@ export class Exchange implements Requester {
   onResponse(response: Response): void {
     if (this.isOver) return
     if (refusesEdns(response)) {
-      // What repeats a question goes through this once: three levels of three attempts would be nine messages.
+      // Only a question's first attempt at the upstream tries lower levels: three levels in three attempts would be
+      // nine messages.
       const lower = this.attempt.failures > 0 ? undefined : this.lowerLevel(response)
       if (lower !== undefined) {
         this.attempt.upstream.observer.note?.("less of EDNS is tried", { rcode: rcodeName(response.rcode) })
@@ -81,7 +82,7 @@ export class Exchange implements Requester {
         return
       }
     } else if (this.tellsOfEdns(response)) {
-      // Where the address was another then, its silence was no refusal.
+      // The silence at the higher level may have been that of another address.
       const isMoved = this.higher === "silent" && this.addressResolver.hasMovedLately
       const higher = isMoved ? "not-tried" : this.higher
       this.attempt.upstream.edns.onAnswer(this.level, higher, this.nowMs)
@@ -117,7 +118,7 @@ export class Exchange implements Requester {
     if (!this.isOver) this.move()
   }
 
-  /** Goes to the upstream's next address, each once at most; says whether there is one. */
+  /** Sends the question to the upstream's next address, to each once at most; says whether there was one. */
   private move(): boolean {
     if (this.port === undefined || this.moves >= this.addressResolver.others) return false
     this.moves++
@@ -127,12 +128,12 @@ export class Exchange implements Requester {
     return true
   }
 
-  /** Whether the query was understood: an error with an OPT may be meant for the options. */
+  /** Whether the reply shows that the query was understood: an error with an OPT may be caused by the options. */
   private tellsOfEdns({ rcode, hasOpt }: Response): boolean {
     return rcode === Rcode.NoError || rcode === Rcode.NXDomain || (hasOpt && this.options.length === 0)
   }
 
-  /** Where to ask after a refusal; undefined where it is not for EDNS that it was refused. */
+  /** The level to ask at after a refusal; undefined where EDNS was not the reason. */
   private lowerLevel(response: Response): EdnsLevel | undefined {
     const hasOptions = this.options.length > 0
     const isOfEdns = response.rcode === Rcode.BadVers
@@ -146,7 +147,10 @@ export class Exchange implements Requester {
     this.start()
   }
 
-  /** Our mark where a query might come back round, and the client's network where it is to be told. */
+  /**
+   * The options of the query: the loop mark for upstreams from which a query could come back, and the client's network
+   * where it is to be told.
+   */
   private optionsAt(level: EdnsLevel): ReadonlyArray<Option> {
     if (level !== EdnsLevel.Options) return noOptions
     const options = this.attempt.upstream.isNear ? this.resolver.options.loopOptions : noOptions
@@ -155,18 +159,21 @@ export class Exchange implements Requester {
     return data === undefined ? options : [...options, { code: OPTION_CLIENT_SUBNET, data }]
   }
 
-  /** What was not asked as it was meant to be is good for less than it says. */
+  /** Limits the use of an answer to a question that was not asked as it was meant to be. */
   private asAsked(response: Response): Response {
     const { edns } = this.attempt.upstream
     const scope = this.scopeOf(response)
-    // Signatures were asked for, and this question alone was asked without: the next one may be answered with them.
+    // Signatures were wanted, and only this message asked without: the next question may be answered with them.
     const isUsual = edns.level(this.nowMs) === EdnsLevel.None && edns.isConfirmed
     const isUnsigned = this.question.dnssecOk && !this.hasEdns && !isUsual
     if (isUnsigned) return { ...response, scope, ttlSeconds: 0, isUnsigned }
     return scope === response.scope ? response : { ...response, scope }
   }
 
-  /** Without a word on it an answer is for the network that asked, unless the upstream knows nothing of networks. */
+  /**
+   * Without the option in the reply an answer is for the network that asked, unless the upstream is known not to
+   * support the option.
+   */
   private scopeOf({ hasSubnet, rcode, scope }: Response): number {
     const subnet = this.question.clientContext?.subnet
     if (subnet === undefined) return scope

@@ -1,19 +1,19 @@
 /**
- * What an attempt says of its upstream, when its question is over.
+ * Records the outcome of an attempt for its upstream, when the question is over.
  *
- * An error, or being slow, counts only where another upstream answered that question well: else it is the question's own,
- * and one zone that nobody can resolve would break every upstream.
+ * An error, or slowness, counts against the upstream only where another upstream answered the same question well.
+ * Otherwise the question itself may be the reason: one zone that nobody can resolve would break every upstream.
  */
 import { SILENCE } from "../health/breaker.ts"
 import type { Upstream } from "../upstream.ts"
 import type { UpstreamAttempt } from "./attempt.ts"
 
 /**
- * Tells the upstream's breaker and its latency. Network errors and garbage were told when they came.
+ * Tells the upstream's breaker and its latency estimate. Network errors and garbage were recorded when they came.
  *
- * @param winner who answered well; undefined where nobody did
- * @param attemptTimeoutMs from here on silence counts whatever the others did
- * @returns whether the upstream ought to be checked
+ * @param winner the upstream that answered well; undefined where none did
+ * @param attemptTimeoutMs silence that lasts this long counts whatever the others did
+ * @returns whether the upstream should be checked
  */
 export const recordOutcome = (
   attempt: UpstreamAttempt,
@@ -35,7 +35,7 @@ const recordSilence = (
   if (winner !== undefined) upstream.latency.onSilence(waitedMs, nowMs)
   if (attempt.isBlamed) return false
   const limitMs = winner === undefined ? attemptTimeoutMs : attempt.patienceMs
-  // Where its own answer to another attempt came, a datagram was lost.
+  // If the same upstream answered another attempt, only a datagram was lost.
   if (winner !== upstream && (attempt.isTroubled || waitedMs >= limitMs)) {
     return upstream.breaker.onFailure(nowMs, SILENCE)
   }

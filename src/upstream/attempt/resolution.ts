@@ -1,9 +1,9 @@
 /**
- * From a question to its answer: attempts at upstreams until one is good.
+ * The resolution of a question: attempts at upstreams until one gives a good answer.
  *
- * An attempt that is overdue, by what its upstream usually takes, is followed by the next one; it is not ended: the first
- * good answer wins, from whomever. Upstreams not yet asked come first, none is asked more than three times (RFC 9520
- * §3.1). One state machine a question, driven by what its attempts are told and by one timer.
+ * An attempt that is overdue, by what its upstream usually takes, is followed by the next one and goes on: the first
+ * good answer wins. Upstreams that were not asked yet come first, none is asked more than three times (RFC 9520 §3.1).
+ * One state machine a question, driven by what its attempts tell it and by one timer.
  */
 import { Exit } from "effect"
 import { Rcode } from "../../dns/codes.ts"
@@ -39,7 +39,10 @@ import type { RetryPlan } from "./retry-schedule.ts"
 const noUpstreamAvailable: Outcome = Exit.fail(new NoUpstreamAvailable())
 const questionUnanswered: Outcome = Exit.fail(new QuestionUnanswered())
 
-/** A retry that the budget withholds is thought of again after so long, then twice as long: answers may have come. */
+/**
+ * A retry that the budget withholds is tried again after this time, then after twice the time: answers may have filled
+ * the budget.
+ */
 const WITHHELD_MS = 50
 
 export interface ResolutionOptions {
@@ -66,16 +69,19 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
   private readonly plan: RetryPlan
   private readonly endMs: number
   private attempts: Array<UpstreamAttempt> = none
-  /** All were broken at the start: silence from one trial of each is answer enough. */
+  /** Whether all upstreams were broken at the start: then the silence of one trial each is enough to fail. */
   private readonly areAllBroken: boolean
   private timer: Timer | undefined
   /** When the last attempt is overdue. */
   private overdueMs = Number.POSITIVE_INFINITY
-  /** Attempts that followed because the one before was late, and those that followed an error: each as many as `retries`. */
+  /**
+   * Attempts after a late one (`retries`), and after an error (`failovers`): each as many as the setting `retries`
+   * allows.
+   */
   private retries = 0
   private failovers = 0
   private withheldMs = WITHHELD_MS
-  /** When the next retry is due without adaptation: then it needs no room in the budget. */
+  /** When the retry schedule alone would start the next retry: from then on it needs no token of the budget. */
   private latestMs: number
   private mayHedge: boolean
   private lastError = ""
@@ -127,7 +133,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     this.armForNext()
   }
 
-  /** Nobody waits any more. */
+  /** Ends the attempts without telling the asker. */
   abandon(): void {
     if (!this.isOver) this.close(undefined)
   }
@@ -160,7 +166,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     this.goOn(failure._tag === "NetworkFailure" && failure.isUnsent === true)
   }
 
-  /** An ICMP error: the next attempt starts at once, this one is still listened to. */
+  /** An ICMP error: the next attempt starts at once, and this one still counts if an answer comes. */
   onTrouble(attempt: UpstreamAttempt, message: string): void {
     if (this.isOver || attempt.isTroubled) return
     this.lastError = message
@@ -186,7 +192,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     else this.arm(this.overdueMs)
   }
 
-  /** The first attempt is later than usual: another upstream is asked too, if the budget has room for it. */
+  /** A hedge: the first attempt is later than usual, so another upstream is asked too, if the budget allows it. */
   private hedge(): void {
     this.mayHedge = false
     const other = this.ranked.find(
@@ -211,7 +217,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     if (upstream === undefined) {
       this.arm(Number.POSITIVE_INFINITY)
     } else if (this.nowMs < this.latestMs && upstream.transport === "tcp" && this.timesAsked(upstream) > 0) {
-      // Over a stream nothing is lost: the same server has the question already.
+      // A stream loses nothing: this server has the question already.
       this.arm(this.latestMs)
     } else if (this.nowMs >= this.latestMs || this.options.budget.takeRetry(this.question.name)) {
       this.retries++
@@ -230,9 +236,9 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
   }
 
   /**
-   * An attempt failed: another follows where one may, else what is pending decides, else it is over.
+   * After a failed attempt: another follows if one may, else pending attempts decide, else the question fails.
    *
-   * @param isUnsent nobody was asked by it: however few attempts may be made, another upstream is
+   * @param isUnsent the failed attempt asked nobody: another upstream is asked however few attempts are allowed
    */
   private goOn(isUnsent = false): void {
     const upstream = this.next()
@@ -248,13 +254,16 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion, message, extendedError })))
   }
 
-  /** Whether it fails for its own sake, and not for its upstreams': then the failure may be kept (RFC 9520 §3.2). */
+  /**
+   * Whether the question itself seems to be the reason, and not its upstreams: then the failure may be cached (RFC 9520
+   * §3.2).
+   */
   private get isItsOwnFailure(): boolean {
     return this.attempts.some((attempt) => attempt.isItsQuestions)
   }
 
   private mayFailOver(upstream: Upstream, isUnsent: boolean): boolean {
-    // One that was not asked yet is no repetition: it needs no room in the budget.
+    // Asking an upstream for the first time is no repetition: it needs no token of the budget.
     if (this.timesAsked(upstream) === 0) return isUnsent || this.failovers < this.options.retries
     return this.failovers < this.options.retries && this.options.budget.takeRetry(this.question.name)
   }
@@ -306,12 +315,12 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     if (this.timer !== undefined) wheel.cancel(this.timer)
     const { nowMs } = this
     const lastMs = nowMs < this.latestMs ? Math.min(this.latestMs, this.endMs) : this.endMs
-    // However early the retries went: silence is to be known when it has lasted.
+    // However early the retries were sent, the timer also fires when a silence has lasted long enough to be counted.
     const soonestMs = Math.min(dueMs, lastMs, silenceDueMs(this.attempts, this.longestWaitMs))
     this.timer = wheel.after(soonestMs - nowMs, this)
   }
 
-  /** @param winner who answered well */
+  /** @param winner the upstream that answered well */
   private finish(outcome: Outcome, winner?: Upstream): void {
     this.close(winner)
     this.asker.onOutcome(outcome)
@@ -329,7 +338,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
   }
 }
 
-/** What an array of attempts is before the first: arrays that grow from nothing take room for many. */
+/** The shared empty start: an array that grows from nothing takes memory for many. */
 const none: Array<UpstreamAttempt> = []
 
 /** What a trusted upstream says of an answer is passed on where the answer is an error, or a policy's. */

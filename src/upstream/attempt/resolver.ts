@@ -1,9 +1,9 @@
 /**
- * A resolver: an actor with sockets of its own that carries many exchanges at once.
+ * A resolver: it has sockets of its own and carries many exchanges at once.
  *
  * It has one UDP socket for each upstream, replaced about once a second while in use, so that source ports stay
- * unpredictable (RFC 5452 §9.2): twenty resolvers show an upstream over a thousand ports a minute. A socket that was
- * replaced lives until its exchanges are over.
+ * unpredictable (RFC 5452 §9.2): twenty resolvers show an upstream over a thousand ports a minute. A replaced socket
+ * lives until its exchanges are over.
  */
 import { Effect, Exit, FiberSet, Scope } from "effect"
 import { isNamed } from "../../config/upstream-address.ts"
@@ -36,22 +36,22 @@ export interface ResolverOptions {
   readonly ttl: TtlBounds
   readonly clock: LoopClock["Service"]
   readonly counters: Counters["Service"]
-  /** Marks queries to upstreams from which they might come back. */
+  /** The loop mark, for upstreams from which a query could come back. */
   readonly loopOptions: ReadonlyArray<Option>
   readonly connections: ReadonlyMap<Upstream, Connections>
   readonly addressResolvers: ReadonlyMap<Upstream, AddressResolver>
-  /** An address that has answered nothing for so long is left for another, where there is one. */
+  /** An address that has been silent for so long is left for the next one, where there is one. */
   readonly silenceMs: number
 }
 
 export class Resolver {
   /** Exchanges under way. */
   inFlight = 0
-  /** Set when a defect was met in it: its place in the pool is given to a new one. */
+  /** Set after a defect: its slot in the pool gets a new resolver. */
   isBroken = false
   readonly options: ResolverOptions
   private readonly ports = new Map<Upstream, OpenPort>()
-  /** Sockets that are being opened, and what waits for them where there is none yet. */
+  /** Sockets that are being opened, with the exchanges that wait for them. */
   private readonly opening = new Map<Upstream, Array<Exchange>>()
   private readonly draining: Array<OpenPort> = []
   private readonly scope: Scope.Scope
@@ -74,10 +74,11 @@ export class Resolver {
   }
 
   /**
-   * Begins one attempt: the question goes to the upstream over its protocol, by TCP again if the reply is truncated,
-   * without EDNS again if the upstream does not know it. It is told whatever the upstream answers, errors included.
+   * Begins one attempt: the question goes to the upstream over its protocol, over TCP again if the reply is truncated,
+   * without EDNS again if the upstream does not know it. The attempt is told of whatever the upstream answers, errors
+   * included.
    *
-   * @returns how to give it up
+   * @returns the exchange, which can be abandoned
    */
   begin(attempt: Attempt): Exchange {
     const exchange = new Exchange(this, attempt)
@@ -87,7 +88,7 @@ export class Resolver {
     return exchange
   }
 
-  /** The socket to ask this upstream from; where none is open yet, `errand` is sent as soon as one is. */
+  /** The socket for this upstream; where none is open yet, the exchange is sent as soon as one is. */
   portFor(upstream: Upstream, exchange: Exchange): UdpPort | undefined {
     let open = this.ports.get(upstream)
     if (open?.port.addressResolver !== undefined && this.isLeft(open, upstream, exchange.attempt.failures > 0)) {
@@ -109,7 +110,10 @@ export class Resolver {
     return opened?.port
   }
 
-  /** Opens a socket for the upstream; returns the errands that are sent, or told why not, when it is open. */
+  /**
+   * Opens a socket for the upstream; returns the list of exchanges that are sent when it is open, or told why it could
+   * not be opened.
+   */
   private openPort(upstream: Upstream): Array<Exchange> {
     const waiting: Array<Exchange> = []
     this.opening.set(upstream, waiting)
@@ -128,7 +132,7 @@ export class Resolver {
     const failed = (message: string) =>
       Effect.map(Incidents, (incidents) => {
         this.opening.delete(upstream)
-        // In a later turn: the errand that caused the opening may still have to be put in line.
+        // In a later microtask: the exchange that caused the opening may not be in the list yet.
         queueMicrotask(() => {
           for (const exchange of waiting) {
             runGuarded(incidents, BORDER, () => exchange.onFailure(new NetworkFailure({ message, isUnsent: true })))
@@ -137,7 +141,7 @@ export class Resolver {
       })
     this.run(
       open.pipe(
-        // Trouble on the way to this upstream alone: the sockets to the others go on.
+        // Only the way to this upstream failed: the sockets to the others go on.
         Effect.catch(({ message }) => failed(message)),
         Effect.catchDefect((defect) => {
           this.isBroken = true
@@ -178,8 +182,8 @@ export class Resolver {
   }
 
   /**
-   * Whether a socket is to an address that is no longer used, because it is silent or another thread has found it so.
-   * The questions that wait there are sent to the next address.
+   * Whether the socket's address is not used any more, because it is silent or another thread has found it so. The
+   * exchanges that wait there are moved to the next address.
    *
    * @param isLate whether a question has just been left unanswered
    */

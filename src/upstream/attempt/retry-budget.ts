@@ -1,13 +1,13 @@
 /**
- * What may be sent beyond the first attempt of each question.
+ * The budget of messages beyond the first attempt of each question.
  *
- * An attempt that follows because the one before is overdue takes a token, and every good answer brings one back. So while
- * upstreams answer, lost datagrams are repaired however many there are; when they do not, no more than the burst is sent
- * on top of the questions themselves. A hedge, sent before the first attempt is overdue, takes from a purse of its own
- * that a tenth of the questions fill.
+ * A retry, sent because the attempt before is overdue, takes a token; every good answer brings one back. So while
+ * upstreams answer, every lost datagram is repaired; when they do not, no more than the burst is sent on top of the
+ * questions themselves. A hedge, sent before the first attempt is overdue, takes from a separate budget that a tenth of
+ * the questions fill.
  *
- * No zone has more than half of the burst before its own answers bring it back: one that nobody can resolve would take what
- * repairs the others' losses.
+ * No zone may take more than half of the burst before its own answers bring tokens back: a zone that nobody can resolve
+ * would take the tokens of all others.
  */
 import { zoneOf } from "../../dns/zone.ts"
 import { SEED } from "../../runtime/random.ts"
@@ -16,7 +16,7 @@ const BURST = 500
 const BURST_OF_ZONE = 250
 const HEDGE_BURST = 100
 const HEDGES_PER_QUESTION = 0.1
-/** Zones share a cell by chance: then they share the burst. */
+/** Zones that fall into one bucket share its part of the burst. */
 const BUCKETS = 1024
 
 export class RetryBudget {
@@ -27,7 +27,7 @@ export class RetryBudget {
   private owedInAll = 0
   private readonly seed: number
 
-  /** @param seed by which zones share cells; nobody outside may know it */
+  /** @param seed keys the buckets; secret, so that an attacker cannot choose zones that share one */
   constructor(seed = SEED) {
     this.seed = seed
   }

@@ -1,9 +1,9 @@
 /**
- * How long each attempt is waited for before the next one starts, drawn from a `Schedule`.
+ * The retry schedule: how long each attempt is waited for before the next one starts, drawn from an Effect `Schedule`.
  *
  * Delays grow by half from attempt to attempt and are spread upwards, so that queries that failed together are not
- * retried together, and none is retried early. They are drawn for many queries ahead: most queries are answered before
- * the first delay is over.
+ * retried together, and none is retried early. They are drawn in advance for many queries: most queries are answered
+ * before the first delay is over.
  */
 import { Duration, Effect, Pull, Random, Schedule } from "effect"
 
@@ -36,7 +36,7 @@ const draw = (schedule: ReturnType<typeof retrySchedule>): Effect.Effect<RetryPl
     }
   })
 
-/** Gives each query a plan in turn. */
+/** Gives each question one of the plans, in turn. */
 export const makeRetryPlans = (attemptTimeoutMs: number, retries: number): Effect.Effect<() => RetryPlan> =>
   Effect.map(Effect.replicateEffect(draw(retrySchedule(attemptTimeoutMs, retries)), PLANS), (plans) => {
     let clock = 0

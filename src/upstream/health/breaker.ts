@@ -1,13 +1,14 @@
 /**
  * A circuit breaker: keeps queries from an upstream that does not answer.
  *
- * Closed: all pass. Failures in a row make it suspect, no more: they may be the questions' own, of one zone that nobody
- * can resolve. Whoever told it of the failure has the upstream checked then (`health.ts`), and says what came of it.
- * Open: none passes. HalfOpen: one question is under way as a trial; its answer closes the breaker.
+ * Closed: all questions pass. Several failures in a row only make the upstream suspect, for one zone that nobody can
+ * resolve may be the reason. The caller that reported the failure then has the upstream checked (`monitor.ts`), and
+ * reports the result. Open: no question passes. HalfOpen: one question is under way as a trial; its answer closes the
+ * breaker.
  *
- * It is the same for all threads of a process: its state is one word in memory that they share, each transition one
- * atomic operation on it, and who made it is told so, nobody else. A thread that dies leaves a state that the others go
- * on from: a trial whose end nobody tells of is over after a time.
+ * All threads of a process share it: its state is one word in shared memory, each transition one atomic operation on
+ * it, and only the thread that made a transition is told so. A thread that dies leaves a state that the others can go
+ * on from: a trial whose end nobody reports is over after a time.
  *
  * Pure: it is told the time.
  */
@@ -15,15 +16,15 @@ import { ownState, SILENCE, Time, type UpstreamState, Word } from "./shared-stat
 
 export { SILENCE } from "./shared-state.ts"
 
-/** Failures in a row that make it suspect. */
+/** Failures in a row after which the upstream is suspect. */
 const THRESHOLD = 5
-/** An upstream that answered well so short a time ago is not down. */
+/** An upstream that answered well within this time is not suspect. */
 const RECENT_MS = 500
-/** Between two trials of one that answers with errors. */
+/** The time between two trials of an upstream that answers with errors. */
 const BETWEEN_TRIALS_MS = 1_500
-/** A trial that nobody told the end of: whoever began it is gone, or waits for very long. */
+/** After this time a trial is over though nobody reported its end: its thread is gone, or waits for very long. */
 const TRIAL_MS = 5_000
-/** Good answers are noted so often at most: threads that write to one place hold each other up. */
+/** The shortest time between two notes of a good answer: threads that write to one place slow each other down. */
 const GRAIN_MS = 10
 
 export type BreakerState = "Closed" | "Open" | "HalfOpen"
@@ -51,12 +52,12 @@ export class Breaker {
     return STATES[Atomics.load(this.words, Word.State)]!
   }
 
-  /** On every miss's way: a plain read, which may be a moment behind. */
+  /** Read for every question asked upstream: a plain read, which may be a moment behind. */
   get isClosed(): boolean {
     return this.words[Word.State] === CLOSED
   }
 
-  /** What it is suspected, or open, for: an rcode or `SILENCE`; as the thread saw it that was the last to see a failure. */
+  /** The reason why it is suspect or open: an rcode or `SILENCE`, of the last failure that any thread noted. */
   get fault(): number {
     return this.words[Word.Fault]!
   }
@@ -67,10 +68,10 @@ export class Breaker {
   }
 
   /**
-   * Whether a trial would be let through now that others could be asked too.
+   * Whether a trial may be sent now although other upstreams could be asked.
    *
-   * One that answers, if only with errors, costs next to nothing to try: a question is tried every now and then. One that
-   * is silent is left to the probes.
+   * An upstream that answers, if only with errors, costs next to nothing to try, so a question is tried from time to
+   * time. A silent one is left to the health check.
    */
   mayTry(nowMs: number): boolean {
     const state = Atomics.load(this.words, Word.State)
@@ -91,7 +92,7 @@ export class Breaker {
     if (Atomics.exchange(this.words, Word.State, CLOSED) !== CLOSED) this.onTransition("Closed")
   }
 
-  /** An error that says nothing of the upstream but that it is there. */
+  /** The upstream answered with an error that shows only that it is there. */
   onError(nowMs: number): void {
     if (this.isClosed) {
       if (this.fault === SILENCE) this.forgetFailures()
@@ -103,9 +104,9 @@ export class Breaker {
   }
 
   /**
-   * It failed a question, `fault` being how.
+   * A question failed; `fault` says how.
    *
-   * @returns whether it has become suspect and ought to be checked
+   * @returns whether the upstream has become suspect and should be checked
    */
   onFailure(nowMs: number, fault: number): boolean {
     if (!this.isClosed) {
@@ -116,19 +117,19 @@ export class Breaker {
     return Atomics.add(this.words, Word.Failures, 1) + 1 >= THRESHOLD && nowMs - this.times[Time.LastGood]! > RECENT_MS
   }
 
-  /** A trial ended without telling anything. */
+  /** A trial ended without a result. */
   onUndecided(): void {
     if (!this.isClosed) Atomics.compareExchange(this.words, Word.State, HALF_OPEN, OPEN)
   }
 
-  /** It was checked, and is broken. */
+  /** The check found it broken. */
   open(nowMs: number): void {
     this.times[Time.Broken] = nowMs
     this.forgetFailures()
     if (Atomics.exchange(this.words, Word.State, OPEN) === CLOSED) this.onTransition("Open")
   }
 
-  /** It was found broken once more; one that was closed meanwhile stays so. */
+  /** Another check found it broken; a breaker that was closed meanwhile stays closed. */
   remainOpen(nowMs: number): void {
     this.times[Time.Broken] = nowMs
     this.onUndecided()

@@ -1,8 +1,8 @@
 /**
- * One check of one upstream. It is asked in turn a question that it has answered before, and one that any server can
- * answer: the name servers of the root.
+ * One health check of one upstream: it is asked, in turn, a question that it has answered before, and one that any
+ * server can answer, the name servers of the root.
  *
- * It tells a broken upstream from a zone that nobody can resolve.
+ * A check tells a broken upstream from a zone that nobody can resolve.
  */
 import type { Question } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
@@ -15,12 +15,12 @@ import type { Upstream } from "../upstream.ts"
 import { SILENCE } from "./breaker.ts"
 import { rootServers } from "./known-question.ts"
 
-/** An answer gets so long at least. */
+/** The shortest time that an answer is waited for. */
 const MIN_TIMEOUT_MS = 250
 
 /** Who calls, as the log says it. */
 export const BORDER = "the check of an upstream"
-/** Where nothing was ever answered, EDNS may be why: the levels of it are tried in turn. */
+/** EDNS may be the reason why nothing is answered: its levels are tried in turn. */
 const LEVELS = 3
 
 export interface CheckOptions {
@@ -28,7 +28,7 @@ export interface CheckOptions {
   readonly incidents: Incidents
   readonly counters: Counters["Service"]
   readonly attemptTimeoutMs: number
-  /** Sends an attempt's question; returns how to give it up. */
+  /** Sends the question of an attempt. */
   readonly begin: (attempt: Attempt) => { readonly abandon: () => void }
 }
 
@@ -45,8 +45,8 @@ export class HealthCheck implements TimerTarget {
   private isOver = false
 
   /**
-   * @param times that a question is sent at most: one lost datagram does not open a breaker
-   * @param turn how many questions it was checked by before
+   * @param times how often a question is sent at most: one lost datagram must not open a breaker
+   * @param round how many questions the upstream was checked by before
    */
   constructor(
     upstream: Upstream,
@@ -92,13 +92,16 @@ export class HealthCheck implements TimerTarget {
     else this.end(false)
   }
 
-  /** It is over without a word on the upstream: what it was taken for it remains. */
+  /** A defect ends the check without a result: the upstream stays what it was taken for. */
   onDefect(thrown: unknown): void {
     this.options.incidents.onDefect(BORDER, thrown)
     runGuarded(this.options.incidents, BORDER, () => this.end(this.upstream.breaker.isClosed))
   }
 
-  /** Suspected of silence, any word clears it; of an error, one that is not this error. */
+  /**
+   * An upstream suspected of silence is cleared by any response; one suspected of an error, by a response that is not
+   * this error.
+   */
   onResponse(rcode: number): void {
     const { fault } = this.upstream.breaker
     this.end(fault === SILENCE || rcode !== fault)
@@ -108,7 +111,7 @@ export class HealthCheck implements TimerTarget {
     if (--this.pending === 0) this.end(false)
   }
 
-  /** It has said a moment ago that it is asked too much: it is there. */
+  /** The upstream said a moment ago that it is asked too much: so it is there. */
   onHeld(): void {
     this.end(true)
   }
@@ -137,7 +140,7 @@ class Probe implements Attempt {
   constructor(upstream: Upstream, check: HealthCheck, question: Question, failures: number, startedMs: number) {
     this.upstream = upstream
     this.check = check
-    // An object of its own: each probe is sent, whatever the one before waits for (`asked-once.ts`).
+    // A question object of its own makes sure that each probe is sent (`asked-once.ts`).
     this.question = { ...question }
     this.failures = failures
     this.startedMs = startedMs

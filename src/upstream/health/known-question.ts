@@ -14,7 +14,7 @@ import { copyOctets, copyOf, putU16, putU32, u8, u16, u32 } from "../../dns/wire
 import { stableHash } from "../../runtime/stable-hash.ts"
 import { Time, type UpstreamState } from "./shared-state.ts"
 
-/** One question in so long is noted at most: threads that write to one place hold each other up. */
+/** The shortest time between two notes: threads that write to one place slow each other down. */
 const NOTED_EVERY_MS = 1_000
 const TYPE_AT = 4
 const LENGTH_AT = 6

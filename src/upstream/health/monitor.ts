@@ -1,50 +1,54 @@
 /**
- * Checks upstreams of which nothing can be learnt from traffic: those that are suspect, and those that are broken.
+ * The health monitor checks upstreams of which queries show too little: suspect ones and broken ones.
  *
- * One that is broken is checked again and again, less and less often while others answer, or nobody asks; several times
- * a second, all together, while queries find nobody to ask. So the first that returns is found within a second.
+ * A broken upstream is checked again and again: less and less often while others answer or nobody asks; several times a
+ * second, all of them together, while queries find no upstream to ask. So the first one that returns is found within a
+ * second.
  *
- * Of all threads of the process one at a time watches an upstream (`watch.ts`). What it finds is in the upstream's
- * breaker, which all have in common. That queries of any thread find nobody to ask, and how many checks there is room
- * for, stands in memory that they share.
+ * One thread of the process at a time checks an upstream: the one that holds its probe lease (`probe-lease.ts`). The
+ * result is in the upstream's breaker, which all threads share. That queries of any thread find no upstream, and how
+ * many checks may still be sent, is in shared memory too.
  *
- * Driven by the timer wheel: nothing runs while all are well.
+ * Driven by the timer wheel: nothing runs while all upstreams are well.
  */
 import type { Timer, TimerTarget } from "../../runtime/timer-wheel.ts"
 import type { Upstream } from "../upstream.ts"
 import { BORDER, type CheckOptions, HealthCheck } from "./health-check.ts"
 import { Common } from "./shared-state.ts"
 
-/** A check that finds no room is put off by so long. */
+/** How long a check is put off when too many were sent. */
 const PUT_OFF_MS = 100
-/** Between two checks of a broken upstream: while queries find nobody to ask, and otherwise, growing by half. */
+/**
+ * The time between two checks of a broken upstream: this while queries find no upstream to ask; otherwise the pauses
+ * below, growing.
+ */
 const URGENT_MS = 600
 const SPREAD = 0.2
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 10_000
 const PAUSE_GROWTH = 1.5
-/** A query that found nobody to ask makes it urgent for so long. */
+/** For this long after a query found no upstream to ask, checks are urgent. */
 const DEMAND_MS = 2_000
-/** Whoever finds nobody to ask so soon after another has nothing new to say. */
+/** At most one note in 50 ms that a query found no upstream: more would say nothing new. */
 const DEMAND_GRAIN_MS = 50
-/** Between two looks at what other threads have found and want, while this one watches anything. */
+/** How often a thread that checks anything looks at what other threads have found. */
 const LOOK_MS = 100
-/** Questions a second by which upstreams are checked, all together. */
+/** Check questions a second, for all upstreams and threads together. */
 const CHECKS_PER_SECOND = 5
 
 export interface HealthMonitorOptions extends CheckOptions {
   readonly random: () => number
-  /** Whatever may be asked. */
+  /** All upstreams that may be asked. */
   readonly upstreams: () => ReadonlyArray<Upstream>
-  /** What all threads know together: `Common`. */
+  /** Shared by all threads: `Common`. */
   readonly common: Float64Array
 }
 
-/** An upstream that is suspect or broken, and this thread's to watch. */
+/** A suspect or broken upstream whose probe lease this thread holds. */
 interface Probed {
   readonly upstream: Upstream
   wasOpened: boolean
-  /** Questions that it was checked by. */
+  /** How many questions it was checked by. */
   probes: number
   pauseMs: number
   timer: Timer | undefined
@@ -58,18 +62,18 @@ export class HealthMonitor implements TimerTarget {
 
   constructor(options: HealthMonitorOptions) {
     this.options = options
-    // What a thread of the same number left when it died, or what nobody watches any more.
+    // Upstreams whose leases a dead thread of the same number left, or that no thread checks any more.
     this.claimUnprobed()
   }
 
-  /** The upstream failed often enough to be looked at. */
+  /** The upstream has become suspect: it is checked. */
   suspect(upstream: Upstream): void {
     if (this.probed.has(upstream) || !upstream.probeLease.claim(this.nowMs)) return
     upstream.observer.note?.("suspect: it is checked")
     this.checkNow(this.begin(upstream, false))
   }
 
-  /** A query found nobody to ask. */
+  /** A query found no upstream to ask. */
   onDemand(): void {
     const { nowMs } = this
     const { common, upstreams } = this.options
@@ -79,7 +83,9 @@ export class HealthMonitor implements TimerTarget {
     this.hurry()
   }
 
-  /** Looks at what other threads have done: at an upstream that is well again, at a watch lost, at queries in need. */
+  /**
+   * Looks at what other threads have done: an upstream may be well again, a lease lost, a query without an upstream.
+   */
   fire(): void {
     this.look = undefined
     try {
@@ -94,7 +100,7 @@ export class HealthMonitor implements TimerTarget {
     }
   }
 
-  /** Watches what is broken and has nobody who watches it. */
+  /** Takes the leases of broken upstreams that no thread checks. */
   private claimUnprobed(): void {
     for (const upstream of this.options.upstreams()) {
       if (this.probed.has(upstream)) continue
@@ -113,7 +119,7 @@ export class HealthMonitor implements TimerTarget {
     return probed
   }
 
-  /** Checks that are far off come sooner. */
+  /** Moves checks that are far off to now. */
   private hurry(): void {
     const { nowMs } = this
     for (const probed of this.probed.values()) {
@@ -129,7 +135,7 @@ export class HealthMonitor implements TimerTarget {
   private check(probed: Probed): void {
     const { upstream } = probed
     probed.timer = undefined
-    // A question of a client's was tried meanwhile, and answered; or nobody asks it any more.
+    // A trial was answered meanwhile, or the upstream is in no group any more.
     if ((probed.wasOpened && upstream.breaker.isClosed) || !this.options.upstreams().includes(upstream)) {
       this.forget(probed)
       return
@@ -143,11 +149,11 @@ export class HealthMonitor implements TimerTarget {
     const onVerdict = (isWell: boolean) => this.goOn(probed, () => this.onVerdict(probed, isWell, nowMs))
     new HealthCheck(upstream, this.options, times, probed.probes, onVerdict).start()
     probed.probes += times
-    // The next one does not wait for this one's verdict: an upstream may be far away.
+    // The next check does not wait for the result of this one: an upstream may be far away.
     if (probed.wasOpened) this.scheduleNext(probed)
   }
 
-  /** Whatever throws here: the upstream is checked again. */
+  /** Runs the action; after an exception the upstream is checked again. */
   private goOn(probed: Probed, action: () => void): void {
     try {
       action()
@@ -206,7 +212,9 @@ export class HealthMonitor implements TimerTarget {
     if (this.look === undefined && this.probed.size > 0) this.look = this.options.wheel.after(LOOK_MS, this)
   }
 
-  /** Two threads at the same instant may take the same room: one check more. */
+  /**
+   * Takes one check from the rate limit. Two threads at the same instant may take the same one: that is one check more.
+   */
   private takeRoom(): boolean {
     const { nowMs } = this
     const { common } = this.options

@@ -1,14 +1,14 @@
 /**
- * Which thread watches an upstream: one of a process at a time, and another one when it dies.
+ * The probe lease of an upstream: the one thread of the process that checks it.
  *
- * A thread has the watch by its number, and shows every now and then that it lives. When it has not for a while, whoever
- * wants the watch takes it. A thread that takes the place of a dead one has its number, and so its watches.
+ * The holder is known by its number, and renews the lease from time to time. When it has not renewed it for a while,
+ * any other thread may take it. A thread that replaces a dead one has the same number, and so its leases.
  *
  * Pure: it is told the time.
  */
 import { Time, type UpstreamState, Word } from "./shared-state.ts"
 
-/** Who has shown no sign of life for so long has lost the watch. */
+/** A lease that was not renewed for so long is lost. */
 export const LEASE_MS = 1_000
 
 const NO_HOLDER = 0
@@ -29,17 +29,20 @@ export class ProbeLease {
     return Atomics.load(this.words, Word.LeaseHolder) === this.worker
   }
 
-  /** Takes the watch if nobody has it who lives; says whether this thread has it now. Of several only one gets it. */
+  /**
+   * Takes the lease if no living thread holds it; says whether this thread holds it now. Of several threads only one
+   * gets it.
+   */
   claim(nowMs: number): boolean {
     const holder = Atomics.load(this.words, Word.LeaseHolder)
     const isAlive = nowMs - this.times[Time.LeaseRenewed]! < LEASE_MS
     if (holder !== NO_HOLDER && holder !== this.worker && isAlive) return false
-    // The sign of life first: who sees the new number must not see an old sign with it.
+    // Renewed before it is taken: a thread that sees the new holder must not see an old time with it.
     this.times[Time.LeaseRenewed] = nowMs
     return Atomics.compareExchange(this.words, Word.LeaseHolder, holder, this.worker) === holder
   }
 
-  /** A sign of life; says whether the watch is still this thread's. */
+  /** Renews the lease; says whether this thread still holds it. */
   renew(nowMs: number): boolean {
     if (!this.isOurs) return false
     this.times[Time.LeaseRenewed] = nowMs

@@ -1,25 +1,24 @@
 /**
- * What all threads of a process know together of the upstreams: one `SharedArrayBuffer`, cut up.
+ * What all threads of a process know together of the upstreams, in one `SharedArrayBuffer`:
  *
  * ```
- *   common      when somebody found nobody to ask, and the room that is left for probes
- *   upstream 0  a cache line: breaker, probing thread │ a cache line: latency │ a question that it has answered
+ *   common      when a query found no upstream to ask, and how many health checks may still be sent
+ *   upstream 0  a cache line: breaker, probe lease │ a cache line: latency │ a question that it has answered
  *   upstream 1  …
  * ```
  *
- * The place of an upstream is found by a hash of its key: the first thread that knows the upstream takes a free place,
- * the others find it there. What threads decide by is a word, changed by an atomic operation. Times and estimates are
- * doubles of 8 octets in their places, which a processor of 64 bits writes in one piece; where two threads write at
- * once one of them is lost, and what follows is as if its answer had not been seen
- * (docs/decisions/0016-shared-breakers.md).
+ * The slot of an upstream is found by a hash of its key: the first thread that knows the upstream takes a free slot,
+ * the others find it there. What decides anything is a word, changed by an atomic operation. Times and estimates are
+ * doubles at multiples of 8 octets, which a 64-bit processor writes in one piece. Where two threads write at once one
+ * value is lost, as if that answer had not been seen (docs/decisions/0016-shared-breakers.md).
  *
- * Times are those of the monotonic clock that all threads of a process have in common.
+ * Times are those of the monotonic clock, which all threads of a process share.
  */
 import { Context } from "effect"
 import type { Settings } from "../../config/schema.ts"
 import { stableHash } from "../../runtime/stable-hash.ts"
 
-/** How an attempt failed that no answer came to; otherwise the rcode that it was answered with. */
+/** The fault of an attempt that no answer came to; otherwise the fault is the rcode of the answer. */
 export const SILENCE = -1
 
 const LINE_OCTETS = 64
@@ -66,7 +65,7 @@ export const upstreamMemory = (upstreams: number): SharedArrayBuffer => {
   return memory
 }
 
-/** Places for resolvers of the system's that come to be asked later. */
+/** Slots for system resolvers that come into use later. */
 const SPARE_SLOTS = 128
 
 /** Upstreams that a configuration has at most; those in several groups are counted more than once. */
@@ -75,7 +74,7 @@ export const slotsFor = ({ upstreams, groups }: Pick<Settings, "upstreams" | "gr
 
 export const commonState = (memory: SharedArrayBuffer): Float64Array => new Float64Array(memory, 0, COMMON)
 
-/** @param place of the upstream, from 0 */
+/** @param slot of the upstream, from 0 */
 export const upstreamStateAt = (memory: SharedArrayBuffer, slot: number): UpstreamState => {
   const start = LINE_OCTETS + slot * OCTETS_PER_UPSTREAM
   return {
@@ -87,9 +86,10 @@ export const upstreamStateAt = (memory: SharedArrayBuffer, slot: number): Upstre
 }
 
 /**
- * The cells of the upstream with this key, the same for all threads. Where no place is left they are this thread's own.
+ * The slot of the upstream with this key, the same for all threads. Where no slot is left the state is this thread's
+ * own.
  *
- * @param taken places that this thread has for other upstreams
+ * @param taken slots that this thread uses for other upstreams
  */
 export const claimSlot = (
   memory: SharedArrayBuffer,
@@ -106,16 +106,16 @@ export const claimSlot = (
   return { slot: slots, state: ownState() }
 }
 
-/** Cells that no other thread sees. */
+/** State that no other thread sees. */
 export const ownState = (): UpstreamState => upstreamStateAt(upstreamMemory(1), 0)
 
-/** The memory in which this thread finds what the others know, and its number among them, from 1. */
+/** The shared memory, and this thread's number, from 1. */
 export interface SharedUpstreams {
   readonly memory: SharedArrayBuffer
   readonly worker: number
 }
 
-/** Undefined for a server of one thread, which knows for itself alone. */
+/** Undefined for a server of one thread. */
 export const SharedUpstreams: Context.Reference<SharedUpstreams | undefined> = Context.Reference<
   SharedUpstreams | undefined
 >("strand/upstream/SharedUpstreams", { defaultValue: () => undefined })

@@ -1,4 +1,4 @@
-/** Upstreams that see the same world, and the policy by which one of them is asked first. */
+/** A group of upstreams that give the same answers, and the policy that ranks them. */
 import { MAX_ATTEMPTS_AT_ONE, type Policy } from "../../config/routes.ts"
 import { formatUpstream } from "../../config/upstream-address.ts"
 import type { Coordinates } from "../../dns/client-context.ts"
@@ -14,7 +14,7 @@ export class Member implements Candidate {
   readonly salt: number
   private readonly coordinatesOf: () => Coordinates | undefined
 
-  /** @param spotOf says where it is */
+  /** @param coordinatesOf says where it is */
   constructor(upstream: Upstream, weight: number, coordinatesOf: () => Coordinates | undefined = () => undefined) {
     this.upstream = upstream
     this.weight = weight

@@ -1,12 +1,12 @@
 /**
  * How long an upstream takes, as seen.
  *
- * Two estimates from the same observations. One says how long to wait before the next attempt starts: mean and variation
- * of the answers alone, as RFC 6298 §2 takes them. The other says what it costs to ask this upstream first: there silence
- * and errors count too, so that one that loses questions is dearer than one that is slow.
+ * Two estimates from the same observations. One says how long to wait before the next attempt starts: mean and
+ * variation of the answers alone, as RFC 6298 §2 takes them. The other says what it costs to ask this upstream first:
+ * there silence and errors count too, so that one that loses questions is dearer than one that is slow.
  *
- * All threads of a process add what they see to one pair of estimates. It is added without a lock: of two answers at the
- * same instant one may be lost.
+ * All threads of a process add what they see to one pair of estimates. It is added without a lock: of two answers at
+ * the same instant one may be lost.
  *
  * Pure: it is told the time.
  */
@@ -89,8 +89,9 @@ export class Latency {
   }
 
   /**
-   * Milliseconds without a word on a connection on which questions wait, after which it may be dead: a quarter of a second
-   * at least, `limitMs` at most, and where nothing is known. Long beside what an answer takes: one slow answer, or a segment sent again, is no silence.
+   * Milliseconds of silence on a connection on which questions wait, after which it may be dead: a quarter of a second
+   * at least; `limitMs` at most, and where nothing is known. Long beside what an answer takes: one slow answer, or a
+   * segment that is sent again, is no silence.
    */
   silenceMs(limitMs: number): number {
     return Math.max(MIN_SILENCE_MS, Math.min(limitMs, SILENCE_PATIENCES * this.patienceMs(limitMs)))

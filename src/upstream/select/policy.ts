@@ -49,7 +49,7 @@ const EXPLORED_FOR_MS = 100
  * | `fastest` | the lower expected cost of two: the one that won last and another at random |
  * | `parallel` | the same, and the next ones at the same time |
  * | `hash` | the same for the same name, by weight (rendezvous hashing) |
- * | `geo` | the nearest to the client, of equally near ones the fastest; where the client is not known to be anywhere, the fastest |
+ * | `geo` | the nearest to the client, of equally near ones the fastest; without coordinates of the client, the fastest |
  *
  * The others follow in an order in which they make sense as second choice.
  */
@@ -102,7 +102,7 @@ export class Ranker<C extends Candidate> {
     }
   }
 
-  /** Smooth weighted round-robin: each gains its weight, the richest goes and pays what all gained. */
+  /** Smooth weighted round-robin: each candidate gains its weight, the richest is chosen and pays what all gained. */
   private nextInTurn(): number {
     let richest = 0
     for (let i = 0; i < this.credits.length; i++) {
@@ -116,8 +116,8 @@ export class Ranker<C extends Candidate> {
   /**
    * The winner of two, one of them remembered: with a few candidates two at random would often both be slow ones.
    *
-   * Now and then another one is asked at the same time, so that one that has become faster is found, and nobody waits for
-   * one that has not.
+   * Now and then another one is asked at the same time, so that one that has become faster is found, and nobody waits
+   * for one that has not.
    */
   private fastest(nowMs: number, atOnce: number): Ranking<C> {
     const { candidates } = this
@@ -132,7 +132,7 @@ export class Ranker<C extends Candidate> {
     return { order, atOnce: Math.max(2, atOnce) }
   }
 
-  /** Those of which no place is known come last. */
+  /** Candidates without coordinates come last. */
   private nearest(nowMs: number, client: Coordinates): Ranking<C> {
     if (this.candidates.every(({ coordinates }) => coordinates === undefined)) return this.fastest(nowMs, 1)
     const distances = new Map(this.candidates.map((candidate) => [candidate, distanceTo(client, candidate)]))
@@ -157,8 +157,8 @@ const distanceTo = (client: Coordinates, { coordinates }: Candidate): number =>
 const busyness = ({ inFlight, weight }: Candidate): number => (inFlight + 1) / weight
 
 /**
- * What is under way counts: it tells of a stall before any answer could. One that nothing is known of is tried, but by no
- * more than a few questions at a time.
+ * Questions under way count: they show a stall before any answer could. An upstream that nothing is known of is tried,
+ * with a few questions at a time.
  */
 const expected = ({ costMs, inFlight, weight }: Candidate): number =>
   (costMs === UNKNOWN_COST ? inFlight + 1 : costMs * (1 + inFlight / BUSY)) / weight

@@ -5,7 +5,7 @@ import type { Geography } from "../../geo/geography.ts"
 import { TextPeer } from "../../io/peer.ts"
 import type { Upstream } from "../upstream.ts"
 
-/** Looked up once in each database. Of one that is known by its name only, nothing can be said. */
+/** Looked up once in each version of the database. Unknown for an upstream that is configured by name. */
 export const coordinatesOfServer = (
   geography: Geography["Service"],
   { address, endpoint }: Upstream

@@ -1,12 +1,13 @@
 /**
- * Where an upstream is that is known by a name: its addresses, asked of the bootstrap servers and kept.
+ * The address resolver: the addresses of an upstream that is configured by name, asked of the bootstrap servers and
+ * kept.
  *
- * They are asked again in the background as their TTLs run out. The last good ones are kept for as long as no others
- * are to be had. A name that is not known yet is asked for at growing pauses; the server runs meanwhile, and its other
- * upstreams answer.
+ * They are asked again in the background as their TTLs run out; the last good ones are kept until there are others. A
+ * name that is not resolved yet is asked again after growing pauses, while the server runs and its other upstreams
+ * answer.
  *
- * The first of them is asked. One that does not answer, or cannot be reached, makes room for the next: for all
- * resolvers of the thread, and, by a word in shared memory, for those of all threads.
+ * The first address is used. One that does not answer, or cannot be reached, is demoted to the end: for all resolvers
+ * of the thread, and, by a word in shared memory, for those of all threads.
  */
 import { promises as dns } from "node:dns"
 import { Deferred, Effect, type Scope } from "effect"
@@ -22,7 +23,7 @@ export interface Found {
   readonly ttlSeconds: number
 }
 
-/** Asks where a name is. */
+/** Resolves a name. */
 export type FindName = (name: string) => Effect.Effect<Found, LookupFailed>
 
 export class LookupFailed {
@@ -40,23 +41,19 @@ const MIN_REFRESH_SECONDS = 30
 const MAX_REFRESH_SECONDS = 3_600
 const FIRST_PAUSE_MS = 500
 const MAX_PAUSE_MS = 60_000
-/** A question that is asked again sooner was not waited for. */
+/** A question that is asked again sooner than this did not wait for its answer. */
 const LATE_MS = 40
-/** Silence so short a time after an address was left was that address's. */
+/** For this long after the address changed, silence may have been the old address's. */
 const LATELY_MS = 10_000
 
-/** What those that look after addresses share. */
+/** What all address resolvers of a thread use. */
 export interface AddressContext {
   readonly nowMs: () => number
   /** What all threads know of the upstream: in `Word.Address`, the hash of the address that is asked. */
   readonly words: Int32Array
 }
 
-/**
- * Asks these servers, A and AAAA (RFC 3596), by Node's own resolver; one of the two is enough.
- *
- * @param servers those of the moment
- */
+/** @param servers gives the servers in use now */
 export const findBy = (servers: () => ReadonlyArray<Endpoint>): FindName => {
   return (name) =>
     Effect.promise(() => {
@@ -85,9 +82,9 @@ export class AddressResolver {
   private readonly context: AddressContext
   /** What the shared word was when it was looked at last. */
   private seenWord = 0
-  /** Those that have answered since they were left last. */
+  /** Addresses that have answered since they were demoted last. */
   private readonly proven = new Set<string>()
-  /** Since when the first owes an answer; undefined where it owes none. */
+  /** Since when the first address has not answered what it was asked; undefined where it has. */
   private owesSinceMs: number | undefined
   private movedMs = Number.NEGATIVE_INFINITY
 
@@ -96,7 +93,7 @@ export class AddressResolver {
     this.context = context
   }
 
-  /** Of an upstream that has an address of its own. */
+  /** For an upstream that is configured by address. */
   static fixed(remote: Endpoint, context: AddressContext): AddressResolver {
     const addressResolver = new AddressResolver(remote, context)
     addressResolver.addresses = [remote.address]
@@ -104,7 +101,7 @@ export class AddressResolver {
     return addressResolver
   }
 
-  /** Of an upstream with a name, which is asked for as long as the scope lives. */
+  /** For an upstream that is configured by name, which is resolved again and again as long as the scope lives. */
   static followed(
     remote: Endpoint,
     context: AddressContext,
@@ -140,7 +137,7 @@ export class AddressResolver {
     return this.addresses[0]
   }
 
-  /** Whether an address was left a moment ago. */
+  /** Whether the address changed a moment ago. */
   get hasMovedLately(): boolean {
     return this.context.nowMs() - this.movedMs < LATELY_MS
   }
@@ -157,10 +154,10 @@ export class AddressResolver {
   }
 
   /**
-   * Whether the first has been silent for so long that another is to be asked: one that has never answered need only be
-   * late for one question.
+   * Whether the first address has been silent for so long that another should be used. One that has never answered need
+   * only leave one question unanswered.
    *
-   * @param limitMs for one that has answered before
+   * @param limitMs for an address that has answered before
    * @param isLate whether it has just left a question unanswered
    */
   isSilent(limitMs: number, isLate: boolean): boolean {
@@ -197,7 +194,7 @@ export class AddressResolver {
     this.movedMs = this.context.nowMs()
   }
 
-  /** Goes where another thread has gone. */
+  /** Follows another thread to the address that it uses. */
   private followOthers(): void {
     const word = this.context.words[Word.Address]!
     if (word === this.seenWord) return

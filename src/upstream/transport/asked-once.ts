@@ -1,13 +1,13 @@
 /**
- * Questions that later attempts of the same query do not send again, because that would do harm. A question that keeps
- * a server busy that answers in order would hold up another connection; one that waits because the upstream is
- * throttled would wait twice. The later attempt gets the answer of the first. All attempts of a query share one
- * question object.
+ * Questions that later attempts of the same query do not send again, because that would do harm: a question that keeps
+ * a server busy which answers in order would hold up another connection too; one that waits for a throttled upstream
+ * would wait twice. The later attempt gets the answer to the first. All attempts of a query share one question object,
+ * by which it is found.
  */
 import type { Question } from "../../dns/question.ts"
 import type { PendingRequest } from "./connection.ts"
 
-/** So many are kept before those that are over are looked for. */
+/** The number of entries at which those that are over are removed. */
 const FEW = 64
 
 export class AskedOnce {
@@ -21,7 +21,7 @@ export class AskedOnce {
     this.most = Math.max(FEW, 2 * this.requests.size)
   }
 
-  /** The call that asks the same already and is to answer this one too. */
+  /** The request that asks the same already, whose answer is this one's too. */
   find(request: PendingRequest): PendingRequest | undefined {
     if (this.requests.size === 0) return undefined
     const { question } = request.requester

@@ -1,4 +1,6 @@
-/** What connections of all protocols have in common: what waits on one, and what its owner is told. */
+/**
+ * What connections of all protocols share: a pending request, and the events that the pool of connections is told of.
+ */
 import type { Option } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
 import type { Incidents } from "../../runtime/incidents.ts"
@@ -6,25 +8,25 @@ import type { TimerWheel } from "../../runtime/timer-wheel.ts"
 import { type AttemptFailure, GarbageReceived, type Requester } from "../requester.ts"
 import type { Order, SeenOrder } from "./answer-order.ts"
 
-/** A question on its way over a connection, or in line for one. */
+/** A question that waits for a connection, or for its answer on one. */
 export class PendingRequest {
   readonly requester: Requester
   readonly edns: boolean
   readonly options: ReadonlyArray<Option>
   /** Of the message, or the stream, that carries it. */
   id = 0
-  /** Its number among those that were asked on its connection. */
+  /** Its position among all requests of its connection. */
   position = 0
-  /** Connections that ended under it. */
+  /** How many connections ended while it waited on them. */
   losses = 0
   /** It was answered, has failed or was given up. */
   isOver = false
   connection: Connection | undefined
   /** The same question on another connection: the first answer of either counts, and the last failure. */
   twin: PendingRequest | undefined
-  /** How often it was asked elsewhere because it stood behind others: 0 for what the exchange itself asked for. */
+  /** How often it was copied to another connection because it waited behind others; 0 for the original. */
   moves = 0
-  /** The same question of a later attempt, which is not sent: its answer is this one's. */
+  /** The request of a later attempt for the same question, which is not sent: it gets this one's answer. */
   private follower: PendingRequest | undefined
 
   constructor(requester: Requester, edns: boolean, options: ReadonlyArray<Option>) {
@@ -46,7 +48,7 @@ export class PendingRequest {
     if (this.follower?.isOver === false) this.follower.onFailure(failure)
   }
 
-  /** Whoever was told of it threw: what was not told yet is told that it failed. */
+  /** The code that was told of the answer threw: everything that was not told yet is told of a failure. */
   onDefect(): void {
     this.isOver = true
     this.twin?.abandon()
@@ -56,7 +58,7 @@ export class PendingRequest {
     }
   }
 
-  /** Whether what is sent for the other is the same, or would be. */
+  /** Whether both send the same message, or would. */
   isLike({ edns, options }: PendingRequest): boolean {
     const isSent = this.connection !== undefined
     return !isSent || (this.edns === edns && this.options.length === options.length)
@@ -85,11 +87,11 @@ export interface Connection {
   /** Questions that wait on it, those that were given up among them. */
   readonly waiting: number
   readonly ask: (request: PendingRequest) => void
-  /** The call was given up. */
+  /** The request was abandoned. */
   readonly forget: (request: PendingRequest) => void
 }
 
-/** Whom a connection belongs to. */
+/** What a connection tells the `Connections` that it belongs to, and asks of them. */
 export interface ConnectionEvents {
   readonly wheel: TimerWheel["Service"]
   readonly incidents: Incidents
@@ -117,9 +119,9 @@ export interface ConnectionEvents {
    * @param waitMs milliseconds until it wants to be asked again; undefined where it did not say
    */
   readonly onBusy: (request: PendingRequest, waitMs: number | undefined, message: string) => void
-  /** Questions were answered, as they were meant to be. */
+  /** A question was answered as it should be. */
   readonly onAnswered: () => void
-  /** An answer came that nobody waits for. */
+  /** A message came that answers no question. */
   readonly onMismatch: () => void
   /** What the server's answers show of its order. */
   readonly onOrder: (order: SeenOrder) => void
@@ -128,5 +130,5 @@ export interface ConnectionEvents {
   readonly silenceMs: () => number
 }
 
-/** So long a connection is kept with nothing to do: longer than servers of today keep it. */
+/** How long an idle connection is kept: longer than servers of today keep it. */
 export const IDLE_MS = 30_000

@@ -1,9 +1,9 @@
 /**
- * The connections to one upstream: few, kept, and shared by all who ask.
+ * The connections to one upstream: few, kept open, and shared by all resolvers of the thread.
  *
  * Each lives in a fiber of its own, from its opening to its end (docs/decisions/0011-encrypted-upstreams.md says why
- * not in a `Pool`). A question takes the first connection that is not busy; where all are, another is opened, up to a
- * number. Where none has room, questions stand in line.
+ * not in a `Pool`). A question takes the first connection that is not busy; where all are busy, another is opened, up
+ * to a number. Where none has room, questions wait in a queue.
  */
 import { Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { Option } from "../../dns/question.ts"
@@ -19,9 +19,9 @@ import { Lifetime } from "./lifetime.ts"
 import { RequestQueue } from "./request-queue.ts"
 import { Throttle } from "./throttle.ts"
 
-/** Open and not to be left. Suspect ones that are still listened to are besides. */
+/** Usable connections at most. Suspect ones, on which answers may still come, are not counted. */
 const MAX_OPEN = 4
-/** Where one connection carries few questions well: they wait for each other, or it is closed after a few. */
+/** The same where one connection serves few questions well: its answers come in order, or it is closed after a few. */
 const MAX_OPEN_OF_POOR = 8
 const MAX_ALIVE = 12
 /** Questions that wait on a connection before another is opened. */
@@ -29,22 +29,22 @@ const BUSY = 64
 /** The same where they wait for each other. */
 const BUSY_IN_ORDER = 1
 /**
- * Connections that may end under one question until it counts as the upstream's failure, where they had answered: a
- * server that closes after each answer is asked on, each time for fewer.
+ * How many connections may end while a question waits on them until the question fails, where they had answered before:
+ * a server that closes after each answer goes on being asked.
  */
 const MAX_LOSSES = 16
-/** And where they had not: an upstream that is broken is left soon. */
+/** The same where they had not answered: a broken upstream is left soon. */
 const MAX_LOSSES_OF_FRESH = 1
-/** So many it takes at most while others are being opened. */
+/** Questions on such a connection at most while others are being opened. */
 const SHARE_IN_ORDER = 8
-/** Connections on which a question may find itself behind a slow one, and go to the next. */
+/** How often a question that waits behind a slow one is copied to another connection. */
 const MAX_MOVES = 4
 /** Who calls, as the log says it. */
 const BORDER = "the connections to an upstream"
-/** So long after a failure no connection is opened beside others that work. */
+/** For this long after a failure to connect, no connection is opened beside others that work. */
 const NO_MORE_MS = 1_000
 
-/** Opens a connection; its owner is told what becomes of it. It takes so many questions in all as `lifetime` says. */
+/** Opens a connection, which reports to `events`. `lifetime` is the number of questions that it may take in all. */
 export type OpenConnection = (
   events: ConnectionEvents,
   lifetime: number
@@ -56,10 +56,10 @@ export interface ConnectionsOptions {
   readonly wheel: TimerWheel["Service"]
   readonly onBatch: () => void
   readonly silenceMs: () => number
-  /** A question that would have to wait for so long until it may be asked is not kept. */
+  /** A question that would have to wait this long before it may be sent fails at once. */
   readonly patientMs: number
   readonly onMismatch: () => void
-  /** A question has to wait, for the upstream is asked too much. */
+  /** A question has to wait because the upstream is asked too much. */
   readonly onHeld: () => void
   /** Told why a connection could not be opened. */
   readonly onRefused: (error: SocketError) => Effect.Effect<void>
@@ -165,7 +165,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
       if (request.isOver || request.moves >= MAX_MOVES || (isTwice && request.moves === 0)) continue
       const copy = new PendingRequest(request.requester, request.edns, request.options)
       copy.moves = request.moves + 1
-      // On two connections at most: the copy that stands behind a slow one goes, what the exchange asked for stays.
+      // A question is on two connections at most: the copy that waits behind a slow one is dropped, the original stays.
       const stays = isTwice ? request.twin! : request
       if (isTwice) request.abandon()
       stays.twin = copy
@@ -238,7 +238,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
     }
   }
 
-  /** It waits until the upstream may be asked more. */
+  /** Queues the request until the upstream may be asked more. */
   private hold(request: PendingRequest, hasWaited = false): void {
     if (hasWaited) this.queue.addFirst(request)
     else this.queue.add(request)
@@ -248,7 +248,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
     this.goOnLater()
   }
 
-  /** In a later turn: the caller must not be told of a failure while it is still in `ask`. */
+  /** In a later microtask: the caller must not be told of a failure while it is still in `ask`. */
   private refuse(request: PendingRequest): void {
     queueMicrotask(
       guarded(this.incidents, BORDER, () => {
@@ -276,7 +276,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
     return least
   }
 
-  /** Opens connections where those that are there, or are being opened, will not do. */
+  /** Opens connections where the present ones, and those being opened, are not enough. */
   private grow(): void {
     const { busy } = this
     const nowMs = this.wheel.nowMs()
@@ -316,7 +316,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
       this.onRoom()
       return Effect.andThen(this.options.onOpened, Deferred.await(member.isOver))
     })
-    // In a later turn: whoever asked is not told of a failure before the asking is over.
+    // In a later turn: a requester must not be told of a failure while it is still in `ask`.
     return Effect.andThen(Effect.yieldNow, Effect.scoped(life)).pipe(
       Effect.catch((error) => {
         opened()
@@ -330,9 +330,9 @@ export class Connections implements ConnectionEvents, TimerTarget {
 
   private onRefused({ message }: SocketError): void {
     this.refusedMs = this.wheel.nowMs()
-    // Where others are open or on their way, those in line wait for them.
+    // Where other connections are open or being opened, queued requests wait for them.
     if (this.opening > 0 || this.members.some(({ connection }) => connection.isUsable)) return
-    // Those who come back at once wait for the next connection.
+    // Requests that come back at once wait for the next connection.
     for (const request of this.queue.takeAll()) {
       runGuarded(this.incidents, BORDER, () => request.onFailure(new NetworkFailure({ message, isUnsent: true })))
     }

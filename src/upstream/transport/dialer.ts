@@ -19,7 +19,7 @@ import { StreamConnection } from "./stream-connection.ts"
 const OPEN_TIMEOUT_MS = 3_000
 /** For connection and handshake, where there is another address to try. */
 const ONE_TIMEOUT_MS = 1_000
-/** A refusal is said again after a minute, and at once where its reason is another. */
+/** A failure is logged again after a minute, and at once where its reason is another. */
 const SAID_FOR_MS = 60_000
 
 export interface DialOptions {
@@ -30,7 +30,7 @@ export interface DialOptions {
   readonly patientMs: number
   readonly onMismatch: () => void
   readonly onHeld: () => void
-  /** Whom to believe; made only where somebody has to prove who he is. */
+  /** The trusted certificate authorities; loaded only where a server has to prove its identity. */
   readonly trust: () => SecureContext
   readonly addressResolver: AddressResolver
 }
@@ -89,8 +89,8 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
 }
 
 /**
- * Connects to the first address that answers. The addresses are tried in turn until one accepts (RFC 8305). Where the
- * handshake there fails or hangs, the other addresses are tried once more, and are tried first from then on.
+ * Connects to the first address that works. The addresses are tried in turn until one accepts (RFC 8305). Where the
+ * handshake there fails or hangs, that address is demoted and the others are tried once more.
  */
 const dialAnywhere = (
   remote: Endpoint,
@@ -112,7 +112,7 @@ const dialAnywhere = (
 const refused = (remote: Endpoint, message: string): Effect.Effect<never, SocketError> =>
   Effect.fail(new SocketError({ endpoint: formatEndpoint(remote), message }))
 
-/** Says why an upstream cannot be reached, and that it can be again; not at every attempt. */
+/** Logs why an upstream cannot be reached, and that it can be again; not at every attempt. */
 class Refusals {
   private readonly upstream: string
   private readonly nowMs: () => number

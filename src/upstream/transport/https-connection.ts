@@ -26,7 +26,7 @@ import { LivenessMonitor, MonitoredConnection } from "./liveness-monitor.ts"
 /** Requests at once, where the server allows more, or has not yet said how many (RFC 9113 §6.5.2). */
 const MAX_STREAMS = 256
 const UNTIL_TOLD = 100
-/** An answer so short a time ago says that the server works. */
+/** A server that answered within this time works. */
 const LATELY_MS = 10_000
 /** The same message makes the same request, for caches on its way (RFC 8484 §4.1). */
 const ID = 0
@@ -48,7 +48,7 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
   private asked = 0
   private answered = 0
   private messageMs = Number.NEGATIVE_INFINITY
-  /** Streams that were refused for their body, as it seems. */
+  /** Streams that were refused, it seems because of their body. */
   private refusals = 0
   /** Questions below this number were asked before the server had said that it takes fewer at once. */
   private tooMany = 0
@@ -91,7 +91,7 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     )
   }
 
-  /** All that waits on it is awaited: a stream that is given up is closed. */
+  /** All requests on it are awaited: the stream of an abandoned one is closed. */
   get awaited(): number {
     return this.waiting
   }
@@ -116,7 +116,10 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     return Math.min(this.session.remoteSettings.maxConcurrentStreams ?? UNTIL_TOLD, MAX_STREAMS)
   }
 
-  /** The server may allow more at once than before, or fewer: then it refuses the others for that alone. */
+  /**
+   * The server may allow more requests at once than before, or fewer: then it refuses the surplus, and only for that
+   * reason.
+   */
   private onSettings(): void {
     if (this.waiting > this.allowed) this.tooMany = this.asked
     this.options.events.onRoom()
@@ -255,7 +258,7 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     const { events } = this.options
     this.messageMs = events.wheel.nowMs()
     events.onAnswered()
-    // Whose answer it is, the stream says; an id of their own is what some servers give it.
+    // The stream says which question is answered; some servers put an id of their own into the message.
     const id = message.length < 2 ? ID : (message[0]! << 8) | message[1]!
     const isReply = matchReply(message, message.length, id, requester.question) !== ReplyMatch.Mismatch
     if (isReply && ageSeconds > 0) subtractAge(message, message.length, ageSeconds)
@@ -264,7 +267,7 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     else request.onResponse(response)
   }
 
-  /** A server that answers others is not out of order. */
+  /** A server that has answered others lately is not out of order. */
   private get hasAnsweredLately(): boolean {
     return this.options.events.wheel.nowMs() - this.messageMs < LATELY_MS
   }

@@ -31,8 +31,8 @@ export type Outcome =
   | { readonly kind: "message"; readonly message: Uint8Array; readonly ageSeconds: number }
   | { readonly kind: "failure"; readonly failure: AttemptFailure }
   /**
-   * It is asked too much, and wants to be asked again after so long, if it says so; where it is not certain, it may be out of
-   * order instead.
+   * The server is asked too much, and may say when it wants to be asked again. Where it is not certain, the server may
+   * be out of order instead.
    */
   | {
       readonly kind: "busy"

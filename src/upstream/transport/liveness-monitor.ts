@@ -1,21 +1,21 @@
 /**
- * Watches a connection for silence and for idleness.
+ * The liveness monitor of a connection: it detects silence and idleness.
  *
- * A connection can die without a word: a router forgets it, a server hangs, and the kernel goes on sending for a
- * quarter of an hour (Node has no TCP_USER_TIMEOUT). So one on which questions wait and nothing comes in is suspect
- * after a time: no more is asked on it, and it is told of the silence each time that it has lasted as long again. The
- * server may answer in order and be busy with a slow question: so the questions that wait are asked on another
- * connection (`stream-connection.ts`), and this one is closed when none waits on it any more.
+ * A connection can die without notice: a router forgets it, a server hangs, and the kernel goes on sending for a
+ * quarter of an hour (Node has no TCP_USER_TIMEOUT). So a connection on which questions wait and nothing comes in
+ * becomes suspect after a time: no more is asked on it, and it is told of the silence each time that it has lasted as
+ * long again. The server may also answer in order and be busy with a slow question: so the waiting questions are asked
+ * on another connection (`stream-connection.ts`), and this one is closed when no question waits on it any more.
  *
  * One timer a connection, moved only where it would fire too late.
  */
 import type { Timer, TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
 
 export interface Monitored {
-  /** Questions on it that somebody waits for. */
+  /** Questions on it that are not abandoned. */
   readonly awaited: number
   readonly silenceMs: () => number
-  /** It has been silent for so many times as long as it may be. */
+  /** It has been silent for `times` times as long as it may be. */
   readonly onSilence: (times: number) => void
   readonly onDead: () => void
   readonly onIdle: () => void
@@ -28,7 +28,7 @@ interface Closable {
   readonly break: (message: string) => void
 }
 
-/** A connection as it is watched, whatever it speaks. */
+/** Makes a connection of any protocol one that can be monitored. */
 export class MonitoredConnection implements Monitored {
   readonly silenceMs: () => number
   private readonly connection: Closable
@@ -55,7 +55,7 @@ export class MonitoredConnection implements Monitored {
   }
 }
 
-/** After a throw it is looked at again so soon. */
+/** After an exception it is checked again after this time. */
 const THROWN_MS = 1_000
 
 export class LivenessMonitor implements TimerTarget {
@@ -67,7 +67,7 @@ export class LivenessMonitor implements TimerTarget {
   private timer: Timer
   private dueMs: number
   private activeMs: number
-  /** Since when it owes us a word; undefined where it owes none. */
+  /** Since when an answer is due; undefined where none is. */
   private owesSinceMs: number | undefined
 
   constructor(wheel: TimerWheel["Service"], monitored: Monitored, idleMs: number) {
@@ -79,7 +79,7 @@ export class LivenessMonitor implements TimerTarget {
     this.timer = wheel.after(idleMs, this)
   }
 
-  /** It owes us a word for longer than it may. */
+  /** Whether an answer has been due for longer than it may. */
   get isSuspect(): boolean {
     return this.silences > 0
   }
@@ -116,7 +116,7 @@ export class LivenessMonitor implements TimerTarget {
       if (this.owesSinceMs === undefined) this.lookIdle(nowMs)
       else this.lookSilent(nowMs, this.owesSinceMs)
     } catch (thrown) {
-      // It is watched on all the same.
+      // Monitoring goes on.
       if (!this.isOver && this.timer === timer) this.arm(THROWN_MS)
       throw thrown
     }

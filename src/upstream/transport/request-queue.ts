@@ -1,12 +1,12 @@
 /** Questions that wait for a connection. */
 import type { PendingRequest } from "./connection.ts"
 
-/** First come, first served; those who are over are passed over. */
+/** First come, first served; requests that are over are skipped. */
 export class RequestQueue {
   private requests: Array<PendingRequest> = []
   private head = 0
 
-  /** With those who are over. */
+  /** The length, with requests that are over. */
   get size(): number {
     return this.requests.length - this.head
   }
@@ -23,7 +23,7 @@ export class RequestQueue {
     this.requests.push(request)
   }
 
-  /** Before the others, as far as there is room: it has waited already. */
+  /** Puts a request first, because it has waited already, where there is room before the others. */
   addFirst(request: PendingRequest): void {
     if (this.head > 0) this.requests[--this.head] = request
     else this.requests.push(request)

@@ -1,8 +1,9 @@
 /**
- * One TCP or TLS connection to an upstream: many questions wait on it at once, answers come in any order
- * (RFC 7766 §6.2.1.1, RFC 7858 §3.3).
+ * One TCP or TLS connection to an upstream: many questions wait on it at once, answers come in any order (RFC 7766
+ * §6.2.1.1, RFC 7858 §3.3).
  *
- * Hot: what is asked in one turn of the event loop leaves in one write, what arrives in one read is handled in one turn.
+ * Hot: what is asked in one turn of the event loop leaves in one write, what arrives in one read is handled in one
+ * turn.
  */
 import type { Socket } from "node:net"
 import { Flag } from "../../dns/codes.ts"
@@ -24,11 +25,14 @@ import { RecentIds } from "./recent-ids.ts"
 const MAX_WAITING = 2048
 /** Questions that were given up and never answered: past that another connection serves better. */
 const MAX_UNANSWERED = 256
-/** Answers to no question: after the first no more is asked here, after so many the connection is closed. */
+/** Answers to no question after which the connection is closed; after the first one no more is asked on it. */
 const MAX_MISMATCHES = 8
-/** Answers that come again, for each that was awaited. */
+/** Repeated answers that are tolerated, for each answer. */
 const MAX_REPEATS = 2
-/** A connection that is closed so long after its last answer was closed for being idle, not for its answers' number. */
+/**
+ * A connection that the server closes later than this after its last answer was closed for being idle, not because of a
+ * limit on answers.
+ */
 const CLOSED_AFTER_ANSWER_MS = 2_000
 /** Who calls, as the log says it. */
 const BORDER = "a connection to an upstream"
@@ -54,7 +58,7 @@ export class StreamConnection implements Connection {
   private asked = 0
   private answered = 0
   private answeredMs = Number.NEGATIVE_INFINITY
-  /** The turn of the latest that was answered. */
+  /** The position of the latest question that was answered. */
   private latest = -1
   private probed: PendingRequest | undefined
   private mismatches = 0
@@ -76,7 +80,7 @@ export class StreamConnection implements Connection {
     this.socket = socket
     this.options = options
     const { events } = options
-    /** What throws ends the connection: what waits on it is asked elsewhere. */
+    /** An exception ends the connection: its questions are asked on another one. */
     const guard = <Arguments extends ReadonlyArray<unknown>>(callback: (...args: Arguments) => void) =>
       guarded(events.incidents, BORDER, callback, () => this.break("internal error"))
     this.writer = new QuestionWriter(socket, options.isEncrypted ? PADDED_BLOCK : 1, guard)
@@ -120,17 +124,19 @@ export class StreamConnection implements Connection {
 
   forget(request: PendingRequest): void {
     this.unanswered++
-    // It waited for its whole time here, on another connection too, and nothing came: the server was busy with it.
+    // The oldest question waited here for its whole time, on another connection too, and nothing came: the server was
+    // busy with it.
     if (this.liveness.isSuspect && request.twin?.isOver === false && request === this.first)
       this.options.events.onOrder("kept")
     this.leaveWhenDone()
   }
 
   /**
-   * Nothing comes in: it is dead, or the first question on it is slow and the server answers in order.
+   * Nothing comes in: the connection is dead, or its first question is slow and the server answers in order.
    *
-   * It is asked a question that any server can answer at once. Where that is answered, the others are slow for a reason
-   * of their own. Else those behind the first are asked on another connection, and then the first too.
+   * First the server is asked a question that it can answer at once (a probe). If that is answered, the other questions
+   * are slow for reasons of their own. Else the questions behind the first are asked on another connection, and then
+   * the first too.
    */
   onSilence(times: number): void {
     const { events } = this.options
@@ -143,7 +149,7 @@ export class StreamConnection implements Connection {
     if (step === 3) events.onSilent(this.requests.values())
   }
 
-  /** Ends it, whatever waits on it. */
+  /** Ends the connection, whatever waits on it. */
   break(message: string): void {
     if (this.isOver) return
     this.isOver = true
@@ -238,9 +244,9 @@ export class StreamConnection implements Connection {
   }
 
   /**
-   * An answer that comes again is ignored. After one to no question, a question, or a message too short to be either, no
-   * more is asked here: the questions that wait may still be answered, else they are asked on another connection. Any
-   * other message is of another protocol, or its beginning was missed: it ends the connection at once.
+   * An answer that comes again is ignored. After one to no question, a question, or a message too short to be either,
+   * no more is asked here: the questions that wait may still be answered, else they are asked on another connection.
+   * Any other message is of another protocol, or its beginning was missed: it ends the connection at once.
    */
   private onMismatch(message: Uint8Array, id: number): void {
     this.options.events.onMismatch()

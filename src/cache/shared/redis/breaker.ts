@@ -1,8 +1,8 @@
 /**
  * Keeps queries from a Redis that answers late or not at all.
  *
- * Closed: queries ask it. A few in a row that it did not answer in time open it: none waits for it any more. HalfOpen: it
- * is tried off the queries' way; only an answer in time closes it again.
+ * Closed: queries ask it. A few in a row that it did not answer in time open it: none waits for it any more. HalfOpen:
+ * it is tried off the queries' way; only an answer in time closes it again.
  *
  * Pure.
  */

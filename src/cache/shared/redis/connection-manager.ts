@@ -1,7 +1,8 @@
 /**
- * Keeps a connection to Redis: makes one, catches up on flushes, watches it, and makes the next when it has ended.
+ * The connection manager: it keeps a connection to Redis. It makes one, catches up on flushes, checks it by heartbeats,
+ * and makes the next one when it has ended.
  *
- * All of it is off the queries' way. What changes is said once: that Redis is used, that it cannot be reached, that it is
+ * No query waits for any of it. Each change is logged once: that Redis is used, that it cannot be reached, that it is
  * too slow to be used.
  */
 import { Deferred, Effect, Queue, type Scope } from "effect"
@@ -15,11 +16,11 @@ import { clientOptions, connect, type RedisConnection, RedisUnreachable, unreach
 import { askForCount, enterFlush, FLUSH_REQUESTS, FLUSHES, MAX_FLUSH_TEXT, readFlushes } from "./flushes.ts"
 
 const HEARTBEAT_MS = 1_000
-/** Between two trials, while queries are kept from it. */
+/** The time between two trials, while queries do not ask Redis. */
 const TRIAL_MS = 100
 /** A heartbeat that is not answered for so long: the connection is left. */
 const DEAD_MS = 3_000
-/** Queries are kept from it for so long before that is said. */
+/** How long queries have not asked Redis before that is logged. */
 const SLOW_MS = 5_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
@@ -53,7 +54,7 @@ export const keepConnected = (
     return { firstTried: Deferred.await(tried) }
   })
 
-/** A flush that was entered, or that some were missed. */
+/** A flush that was numbered, or the news that some were missed. */
 type News = NumberedFlush | "missed"
 
 class ConnectionManager {
@@ -135,7 +136,7 @@ class ConnectionManager {
     )
   }
 
-  /** Reads what was flushed while nobody told. */
+  /** Reads the log of flushes, for those that this server missed. */
   private catchUp(connection: RedisConnection): Effect.Effect<void, RedisUnreachable> {
     const { forget, flushLog } = this.options
     return Effect.flatMap(readFlushes(connection, flushLog.generation), (read) =>
@@ -149,7 +150,10 @@ class ConnectionManager {
     )
   }
 
-  /** Asks again and again whether it is there, in time, and what it knows; fails when it is not there. */
+  /**
+   * Asks in regular intervals whether Redis answers in time, and for its clock and its count of flushes; fails when it
+   * does not answer.
+   */
   private heartbeat(connection: RedisConnection, news: Queue.Enqueue<News>): Effect.Effect<never, RedisUnreachable> {
     const { breaker, clock, flushLog } = this.options
     let shutSinceMs = performance.now()

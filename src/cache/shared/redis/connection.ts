@@ -2,8 +2,8 @@
  * One connection to Redis, from when it is made until something is wrong with it; the next one is a new one.
  *
  * Effect's client keeps commands for later while it has no connection, tries to get it back by itself and waits for
- * answers when it is closed, however long: none of it serves here. So a connection that fails is over, commands without one
- * fail at once, and one that is not needed any more is destroyed.
+ * answers when it is closed, however long: none of it serves here. So a connection that fails is over, commands without
+ * one fail at once, and one that is not needed any more is destroyed.
  */
 import { getCACertificates } from "node:tls"
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
@@ -32,7 +32,7 @@ export interface RedisConnection {
   /** The same for what is not on a query's way. */
   readonly ask: (args: ReadonlyArray<RedisArgument>) => Effect.Effect<unknown, RedisUnreachable>
   readonly subscribe: (channel: string, onMessage: (text: string) => void) => Effect.Effect<void, RedisUnreachable>
-  /** Asks those for an answer who would not hear of commands without a key. */
+  /** Pings every node: nodes that hold no key of a command would not be heard otherwise. */
   readonly ping: () => Promise<void>
   /** Fails when the connection has ended. */
   readonly ended: Effect.Effect<never, RedisUnreachable>
@@ -104,8 +104,8 @@ export const connect = (options: RedisClientOptions): Effect.Effect<RedisConnect
 /**
  * The client, connected.
  *
- * To close one that has sent its first words and got no answer takes for ever: nobody waits for that. Its socket goes with
- * the silence.
+ * To close one that has sent its first words and got no answer takes for ever: nobody waits for that. Its socket goes
+ * with the silence.
  */
 const built = (
   options: RedisClientOptions,

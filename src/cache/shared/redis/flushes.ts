@@ -10,8 +10,8 @@
  *
  * All of it is read no further than it can be what it should: others can write there.
  *
- * A wish reaches all servers, and each has it entered: the first one does, for the others find it done. What is entered is
- * published with its number. A server that was away reads the log when it comes back.
+ * A wish reaches all servers, and each has it entered: the first one does, for the others find it done. What is entered
+ * is published with its number. A server that was away reads the log when it comes back.
  */
 import { Effect } from "effect"
 import { type Flush, formatFlush, MAX_FLUSHES, type NumberedFlush, readNumberedFlush } from "../flush-log.ts"
@@ -42,8 +42,8 @@ local number = string.match(text, '^%d+$') and tonumber(text) or 0
 if number > ${MAX_COUNT} then number = 0 end`
 
 /**
- * The count may be lost, with all that is in Redis: it never falls behind what a server knows of. A Redis that is full takes
- * it nevertheless (`allow-oom`).
+ * The count may be lost, with all that is in Redis: it never falls behind what a server knows of. A Redis that is full
+ * takes it nevertheless (`allow-oom`).
  */
 const ENTER = `#!lua flags=allow-oom
 if ARGV[3] ~= '0' and not redis.call('SET', KEYS[3], '', 'NX', 'PX', ARGV[3]) then return 0 end

@@ -29,7 +29,7 @@ export class RedisLookups {
   private readonly counters: Counters["Service"]
   private readonly patienceMs: number
   private readonly refusals: RedisRefusals
-  private open: LoopClock | undefined
+  private batch: LookupBatch | undefined
 
   constructor(breaker: RedisBreaker, counters: Counters["Service"], patienceMs: number, refusals: RedisRefusals) {
     this.breaker = breaker
@@ -40,20 +40,20 @@ export class RedisLookups {
 
   /** @param take called once, in a later turn */
   find(connection: RedisConnection, key: Buffer, take: Take): void {
-    this.open ??= this.begin()
-    this.open.find(connection, key, take)
+    this.batch ??= this.begin()
+    this.batch.find(connection, key, take)
   }
 
-  private begin(): LoopClock {
+  private begin(): LookupBatch {
     setImmediate(() => {
-      this.open = undefined
+      this.batch = undefined
     })
-    return new LoopClock(this.breaker, this.counters, this.patienceMs, this.refusals)
+    return new LookupBatch(this.breaker, this.counters, this.patienceMs, this.refusals)
   }
 }
 
-/** The lookups of one turn. */
-class LoopClock {
+/** The lookups of one turn of the event loop. */
+class LookupBatch {
   private readonly breaker: RedisBreaker
   private readonly counters: Counters["Service"]
   private readonly refusals: RedisRefusals
@@ -110,7 +110,9 @@ class LoopClock {
     return true
   }
 
-  /** Where this thread itself was late, answers are there already and have not been read: they are, before it is said. */
+  /**
+   * Where this thread itself was late, answers are there already and have not been read: they are, before it is said.
+   */
   private looksLate(): void {
     setImmediate(() => {
       if (this.waiting.size === 0) return

@@ -1,8 +1,8 @@
 /**
  * Gives answers to Redis behind the queries' backs: gathered for some milliseconds, a batch at a time, bounded.
  *
- * A batch is sent when the one before it was answered. What finds no room, or no Redis, is dropped and counted: it costs
- * a later query a hit. Where Redis refuses an answer, being full, what stands there is deleted: it is older.
+ * A batch is sent when the one before it was answered. What finds no room, or no Redis, is dropped and counted: it
+ * costs a later query a hit. Where Redis refuses an answer, being full, what stands there is deleted: it is older.
  */
 import { Effect, Latch } from "effect"
 import type { Counters } from "../../../telemetry/counters.ts"
