@@ -65,7 +65,7 @@ export const listenUdp = (
 
 class UdpPacket implements Packet {
   readonly transport = "udp"
-  datagram: Datagram = nothing
+  datagram: Datagram = emptyDatagram
   private readonly socket: DatagramSocket
 
   constructor(socket: DatagramSocket) {
@@ -129,7 +129,7 @@ class UdpReplyPath implements ReplyPath {
 const unknownLocation: Peer = { address: "", port: 0, readWords: () => false }
 
 /** What a packet holds before its first datagram. */
-const nothing: Datagram = {
+const emptyDatagram: Datagram = {
   payload: new Uint8Array(0),
   length: 0,
   isTruncated: false,

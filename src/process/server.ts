@@ -45,7 +45,7 @@ export const GivenLocations: Context.Reference<Locations | undefined> = Context.
 )
 
 /** What the configuration needs locations for. */
-export const placesNeeded = ({ groups, localAnswers, rules, upstreamPolicy }: Settings): Needs => ({
+export const locationsNeeded = ({ groups, localAnswers, rules, upstreamPolicy }: Settings): Needs => ({
   continents: [...rules, ...localAnswers].some((rule) => rule.continents.length > 0),
   coordinates: upstreamPolicy === "geo" || groups.some(({ policy }) => policy === "geo")
 })
@@ -57,7 +57,7 @@ const geography = Layer.unwrap(
     const given = yield* GivenLocations
     if (config.geoDatabase === undefined) return Geography.none
     return given === undefined
-      ? Geography.layerOf(config.geoDatabase, placesNeeded(config))
+      ? Geography.layerOf(config.geoDatabase, locationsNeeded(config))
       : Geography.layerGiven(given)
   })
 )

@@ -17,7 +17,7 @@ import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
 import { slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
 import { LogOutput } from "./logging/logging.ts"
 import type { WrittenServers } from "./reload/system-resolvers.ts"
-import { placesNeeded } from "./server.ts"
+import { locationsNeeded } from "./server.ts"
 import { type ChangeRefused, TwoPhaseCommit } from "./two-phase-commit.ts"
 import { bindListeningSockets } from "./worker/listening-sockets.ts"
 import type { ListeningAt, SharedMemory, WorkerData } from "./worker/protocol.ts"
@@ -146,7 +146,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       slots.push(slot)
     }
     if (settings.geoDatabase !== undefined) {
-      yield* followDatabase(settings.geoDatabase, placesNeeded(settings), (read) =>
+      yield* followDatabase(settings.geoDatabase, locationsNeeded(settings), (read) =>
         commits.exclusively(
           commits.apply(
             { kind: "adopt-locations", memory: read },

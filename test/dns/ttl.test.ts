@@ -27,7 +27,7 @@ const aged = (wire: Buffer, seconds: number) => {
   return packet.decode(wire)
 }
 
-describe("lessAge", () => {
+describe("subtractAge", () => {
   it("takes the age off every TTL, down to 0 (RFC 8484 §5.1)", () => {
     const { answers } = aged(answer([300, 100, 0]), 100)
     assert.deepStrictEqual(

@@ -175,10 +175,10 @@ describe("a question that failed", () => {
   )
 })
 
-describe("the gate", () => {
+describe("admission", () => {
   const oneAtATime = { DNS_SERVER_MAX_CONCURRENT_QUERIES: "1", DNS_SERVER_MAX_QUEUED_QUERIES: "2" }
 
-  it.effect("lets those in line pass in the order in which they came, and sheds who finds it full", () =>
+  it.effect("lets those in the queue pass in the order in which they came, and sheds who finds it full", () =>
     Effect.gen(function* () {
       const network = new MemoryNetwork()
       const upstream = yield* upstreamAt(network, 1)
@@ -199,7 +199,7 @@ describe("the gate", () => {
     })
   )
 
-  it.effect("gives up who has stood in line until its deadline, and the others move up", () =>
+  it.effect("gives up who has waited in the queue until its deadline, and the others move up", () =>
     Effect.gen(function* () {
       const network = new MemoryNetwork()
       const upstream = yield* upstreamAt(network, 1)

@@ -60,7 +60,7 @@ describe("what is counted by upstream", () => {
     })
   )
 
-  it.effect("is in the totals alone where there is no room, and hurts no other cell", () =>
+  it.effect("is in the totals alone where there is no room, and changes no other counter", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 1), 0)
       counters.countsFor(0, "udp://192.0.2.1:53").ended(ended("answered", 0))

@@ -118,16 +118,16 @@ describe("a connection over TCP or TLS", () => {
     assert.isTrue(connection.isOver)
   })
 
-  it("goes on where an answer's taker throws: that question fails, the others are answered", async () => {
+  it("goes on where an answer's requester throws: that question fails, the others are answered", async () => {
     const { reported, told, server, connection } = stream()
-    const first = new PendingRequest(requesterOf("a", told, { onResponse: fail("taker") }), true, [])
+    const first = new PendingRequest(requesterOf("a", told, { onResponse: fail("requester") }), true, [])
     first.join(new PendingRequest(requesterOf("c", told), true, []))
     connection.ask(first)
     connection.ask(new PendingRequest(requesterOf("b", told), true, []))
     await aTurn()
     server.answer()
     await aTurn()
-    assert.deepStrictEqual(reported.defects, ["a connection to an upstream: taker"])
+    assert.deepStrictEqual(reported.defects, ["a connection to an upstream: requester"])
     assert.deepStrictEqual(told, ["a GarbageReceived", "c GarbageReceived", "b answered"])
     assert.isFalse(connection.isOver)
     connection.break("the end")
@@ -196,13 +196,13 @@ const until = (condition: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() => (condition() ? Effect.void : Effect.delay(until(condition), 5)))
 
 describe("a connection over HTTPS", () => {
-  it.live("goes on where an answer's taker throws: that question fails, the others are answered", () =>
+  it.live("goes on where an answer's requester throws: that question fails, the others are answered", () =>
     Effect.gen(function* () {
       const { reported, told, connection } = yield* https()
-      connection.ask(new PendingRequest(requesterOf("a", told, { onResponse: fail("taker") }), true, []))
+      connection.ask(new PendingRequest(requesterOf("a", told, { onResponse: fail("requester") }), true, []))
       connection.ask(new PendingRequest(requesterOf("b", told), true, []))
       yield* until(() => told.length === 2)
-      assert.deepStrictEqual(reported.defects, ["a connection to an upstream: taker"])
+      assert.deepStrictEqual(reported.defects, ["a connection to an upstream: requester"])
       assert.deepStrictEqual(told.toSorted(), ["a GarbageReceived", "b answered"])
       assert.isFalse(connection.isOver)
     }).pipe(Effect.scoped)
@@ -450,7 +450,7 @@ describe("a check of an upstream that throws", () => {
 })
 
 describe("a liveness monitor whose connection throws", () => {
-  inTime("watches on", (reported) =>
+  inTime("goes on", (reported) =>
     Effect.gen(function* () {
       const wheel = yield* TimerWheel
       const did: Array<string> = []

@@ -51,7 +51,7 @@ export class CnameChains {
     const isCircle = target.length === question.name.length && sameName(target, 0, question.name, 0, target.length)
     if (isCircle || depth >= MAX_LINKS) {
       asker.onOutcome(depth === 0 || isCircle ? endless : linkTooFar)
-      return nothing
+      return noOp
     }
     const link = { ...question, name: target }
     this.depths.set(link, depth + 1)
@@ -66,7 +66,7 @@ export class CnameChains {
     }
     const leftMs = this.deadlineMs - (this.nowMs() - record.startedMs)
     const pending = this.lookup.ask(link, leftMs, { onOutcome })
-    if (isOver) return nothing
+    if (isOver) return noOp
     first = { ...head, wire: lastingCopyOf(head.wire, 0, head.wire.length) }
     this.waiting.set(question, pending)
     if (this.waitsForItself(question)) {
@@ -92,7 +92,7 @@ export class CnameChains {
   }
 }
 
-const nothing: Abandonable = { abandon: () => {} }
+const noOp: Abandonable = { abandon: () => {} }
 
 const joined = (question: Question, head: Answer, outcome: Outcome, depth: number): Outcome => {
   if (Exit.isFailure(outcome)) {

@@ -37,9 +37,9 @@ describe("a damaged table", () => {
       for (let i = 0; i < 300; i++) put(i)
       for (let shard = 0; shard < memory.shards; shard++) {
         const { octets, words } = memory.shardMemory(shard)
-        // Behind the lock and the count of flushes: positions, slots, heat, ghosts, entries.
+        // Behind the lock and the count of flushes: positions, slots, usage, ghost queue, entries.
         for (let i = 0; i < 300; i++) octets[8 + random(octets.length - 8)] = random(256)
-        // Every entry's size and length, and the heat that lets it move.
+        // Every entry's size and length, and the usage that lets it move.
         if (round % 3 === 1) {
           for (let slotAt = 32; slotAt < 32 * memory.layout.buckets; slotAt++) {
             const at = (words[slotAt]! & 0x3fffff) << 1

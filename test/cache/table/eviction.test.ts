@@ -66,7 +66,7 @@ describe("the table's eviction", () => {
     for (const question of dead) find(table, question)
     advance(2_000)
     table.refresh()
-    // As many rounds through the main ring as their heat would have earned them.
+    // As many rounds through the main ring as their frequency would have earned them.
     for (let round = 0; round < 2; round++) {
       for (let i = 0; i < 30_000; i++) {
         const question = questionOf(1_000 + (i % 15_000))

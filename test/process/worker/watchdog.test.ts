@@ -25,19 +25,19 @@ describe("the watchdog", () => {
     assert.isFalse(isSuspect(born, later(SUSPICION_MS, 0), 1))
   })
 
-  it("calls a thread stuck whose pulse stands still while it runs or waits for nothing", () => {
+  it("calls a thread stuck whose heartbeat stands still while it runs or waits for nothing", () => {
     assert.isTrue(isStuck(born, later(PATIENCE_MS, 0), 0))
   })
 
-  it("has patience with one whose pulse has not stood still for long", () => {
+  it("has patience with one whose heartbeat has not stood still for long", () => {
     assert.isFalse(isStuck(born, later(PATIENCE_MS - 1, 0), 0))
   })
 
-  it("never calls one stuck whose pulse moves", () => {
+  it("never calls one stuck whose heartbeat moves", () => {
     assert.isFalse(isStuck(born, later(60_000, 0, born.heartbeat + 1), 0))
   })
 
-  it("leaves a starved thread alone: one that stood in line for a processor all the while", () => {
+  it("leaves a starved thread alone: one that waited for a processor all the while", () => {
     assert.isFalse(isStuck(born, later(60_000, 59_000), 0))
     assert.isFalse(isStuck(born, later(4_000, 2_000), 0))
   })
@@ -52,7 +52,7 @@ describe("the watchdog", () => {
     assert.isTrue(isStuck(born, later(60_000, 0), 57_000))
   })
 
-  it("waits longer where nothing is known of the time in line", () => {
+  it("waits longer where the time spent waiting for a processor is not known", () => {
     assert.isFalse(isStuck(born, later(BLIND_PATIENCE_MS - 1, undefined), 0))
     assert.isTrue(isStuck(born, later(BLIND_PATIENCE_MS, undefined), 0))
     assert.isFalse(isStuck({ ...born, lineMs: undefined }, later(BLIND_PATIENCE_MS - 1, 0), 0))

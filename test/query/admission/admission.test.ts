@@ -6,7 +6,7 @@ import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { runThrough } from "../../support/servers/waiting.ts"
 
-const gateTest = (
+const admissionTest = (
   name: string,
   permits: number,
   locations: number,
@@ -29,8 +29,8 @@ const holdFor = (admission: Admission, client: string, name: string, ms: number,
   runThrough(admission, Effect.sleep(ms), 60_000, onAdmitted, name, client)
 const begin = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
-describe("Gate", () => {
-  gateTest("runs at once while there are permits, and does not call it admitted", 2, 0, (admission) =>
+describe("Admission", () => {
+  admissionTest("runs at once while there are permits, and does not call it admitted", 2, 0, (admission) =>
     Effect.gen(function* () {
       let admitted = 0
       assert.strictEqual(yield* runThrough(admission, Effect.succeed(7), 10, () => admitted++), 7)
@@ -38,7 +38,7 @@ describe("Gate", () => {
     })
   )
 
-  gateTest("hands permits on in the order of arrival", 1, 10, (admission) =>
+  admissionTest("hands permits on in the order of arrival", 1, 10, (admission) =>
     Effect.gen(function* () {
       const order: Array<number> = []
       yield* begin(hold(admission, 100))
@@ -55,7 +55,7 @@ describe("Gate", () => {
     })
   )
 
-  gateTest("sheds who finds the line full", 1, 1, (admission) =>
+  admissionTest("sheds who finds the line full", 1, 1, (admission) =>
     Effect.gen(function* () {
       yield* begin(hold(admission, 100))
       yield* begin(hold(admission, 100))
@@ -65,7 +65,7 @@ describe("Gate", () => {
     })
   )
 
-  gateTest("lets nobody stand in line longer than the deadline", 1, 10, (admission) =>
+  admissionTest("lets nobody wait in the queue longer than the deadline", 1, 10, (admission) =>
     Effect.gen(function* () {
       yield* begin(hold(admission, 1_000))
       const late = yield* begin(Effect.flip(hold(admission, 1, 50)))
@@ -77,7 +77,7 @@ describe("Gate", () => {
     })
   )
 
-  gateTest("hands the permit on when what ran fails, dies or is interrupted", 1, 0, (admission) =>
+  admissionTest("hands the permit on when what ran fails, dies or is interrupted", 1, 0, (admission) =>
     Effect.gen(function* () {
       yield* Effect.exit(runThrough(admission, Effect.fail("failed"), 10, nothing))
       yield* Effect.exit(runThrough(admission, Effect.die("died"), 10, nothing))
@@ -87,7 +87,7 @@ describe("Gate", () => {
     })
   )
 
-  gateTest("loses no permit and gains none when those in line are interrupted", 2, 100, (admission) =>
+  admissionTest("loses no permit and gains none when those in the queue are interrupted", 2, 100, (admission) =>
     Effect.gen(function* () {
       const fibers = yield* Effect.forEach(
         Array.from({ length: 50 }, (_, i) => i),
@@ -108,8 +108,8 @@ describe("Gate", () => {
     })
   )
 
-  gateTest(
-    "lets the zones in line take turns: one that came by the dozen does not stand in the others' way",
+  admissionTest(
+    "lets the zones in the queue take turns: one that came by the dozen does not stand in the others' way",
     1,
     100,
     (admission) =>
@@ -124,22 +124,26 @@ describe("Gate", () => {
       })
   )
 
-  gateTest("sheds the latest of the zone that holds most of a full line, for one of another zone", 1, 3, (admission) =>
-    Effect.gen(function* () {
-      yield* begin(holdOf(admission, "a.big.test", 100))
-      const [, , last] = yield* Effect.forEach(["b", "c", "d"], (host) =>
-        begin(Effect.exit(holdOf(admission, `${host}.big.test`, 1)))
-      )
-      assert.strictEqual((yield* Effect.flip(holdOf(admission, "e.big.test", 1)))._tag, "Shed")
-      const other = yield* begin(Effect.exit(holdOf(admission, "x.small.test", 1)))
-      assert.strictEqual((yield* Fiber.join(last!))._tag, "Failure")
-      assert.strictEqual(admission.waiting(), 3)
-      for (let i = 0; i < 6; i++) yield* TestClock.adjust(100)
-      assert.strictEqual((yield* Fiber.join(other))._tag, "Success")
-    })
+  admissionTest(
+    "sheds the latest of the zone that holds most of a full line, for one of another zone",
+    1,
+    3,
+    (admission) =>
+      Effect.gen(function* () {
+        yield* begin(holdOf(admission, "a.big.test", 100))
+        const [, , last] = yield* Effect.forEach(["b", "c", "d"], (host) =>
+          begin(Effect.exit(holdOf(admission, `${host}.big.test`, 1)))
+        )
+        assert.strictEqual((yield* Effect.flip(holdOf(admission, "e.big.test", 1)))._tag, "Shed")
+        const other = yield* begin(Effect.exit(holdOf(admission, "x.small.test", 1)))
+        assert.strictEqual((yield* Fiber.join(last!))._tag, "Failure")
+        assert.strictEqual(admission.waiting(), 3)
+        for (let i = 0; i < 6; i++) yield* TestClock.adjust(100)
+        assert.strictEqual((yield* Fiber.join(other))._tag, "Success")
+      })
   )
 
-  gateTest(
+  admissionTest(
     "takes a permit from a zone that holds most of them and has waited long, for one of another zone",
     4,
     4,
@@ -163,7 +167,7 @@ describe("Gate", () => {
       })
   )
 
-  /** Ten queries of one party are in line when one of another comes, and is second. */
+  /** Ten queries of one flow are in the queue when one of another comes, and is second. */
   const takesTurns = (
     admission: Admission,
     many: ReadonlyArray<readonly [client: string, name: string]>,
@@ -181,7 +185,7 @@ describe("Gate", () => {
     })
   const ten = Array.from({ length: 10 }, (_, i) => i)
 
-  gateTest("lets a client that asks for names all over take one turn among the others", 1, 100, (admission) =>
+  admissionTest("lets a client that asks for names all over take one turn among the others", 1, 100, (admission) =>
     takesTurns(
       admission,
       ten.map((i) => ["192.0.2.1", `n.z${i}.test`]),
@@ -189,7 +193,7 @@ describe("Gate", () => {
     )
   )
 
-  gateTest("lets a zone that is asked for from everywhere take one turn among the others", 1, 100, (admission) =>
+  admissionTest("lets a zone that is asked for from everywhere take one turn among the others", 1, 100, (admission) =>
     takesTurns(
       admission,
       ten.map((i) => [`198.51.100.${i}`, `n${i}.big.test`]),
@@ -197,7 +201,7 @@ describe("Gate", () => {
     )
   )
 
-  gateTest("takes all addresses of an IPv6 network of 64 bits for one client", 1, 100, (admission) =>
+  admissionTest("takes all addresses of an IPv6 network of 64 bits for one client", 1, 100, (admission) =>
     takesTurns(
       admission,
       ten.map((i) => [`2001:db8::${i}`, `n.z${i}.test`]),
@@ -205,7 +209,7 @@ describe("Gate", () => {
     )
   )
 
-  gateTest(
+  admissionTest(
     "sheds the latest of the client that holds most of a full line, for one of another client",
     1,
     3,
@@ -222,7 +226,7 @@ describe("Gate", () => {
       })
   )
 
-  gateTest(
+  admissionTest(
     "takes a permit from a client that holds most of them and has waited long, for another client",
     4,
     4,
@@ -235,24 +239,28 @@ describe("Gate", () => {
         yield* TestClock.adjust(499)
         assert.isUndefined(other.pollUnsafe())
         for (let i = 0; i < 60; i++) yield* TestClock.adjust(5)
-        assert.isDefined(other.pollUnsafe(), "who stands in line need not wait for somebody else to come")
+        assert.isDefined(other.pollUnsafe(), "who waits in the queue need not wait for somebody else to come")
         assert.strictEqual((yield* Fiber.join(flood[0]!))._tag, "Failure")
         assert.isUndefined(flood[1]!.pollUnsafe())
       })
   )
 
-  gateTest("takes no permit from anybody where there are only a few: one slow query is no crowd", 2, 4, (admission) =>
-    Effect.gen(function* () {
-      const slow = yield* Effect.forEach([1, 2], (i) =>
-        begin(Effect.exit(holdFor(admission, "192.0.2.1", `n${i}.slow.test`, 2_000)))
-      )
-      const other = yield* begin(holdFor(admission, "192.0.2.2", "www.example.test", 1))
-      yield* TestClock.adjust(1_900)
-      assert.isUndefined(other.pollUnsafe())
-      yield* TestClock.adjust(200)
-      for (const fiber of slow) assert.strictEqual((yield* Fiber.join(fiber))._tag, "Success")
-      yield* TestClock.adjust(10)
-      assert.isDefined(other.pollUnsafe())
-    })
+  admissionTest(
+    "takes no permit from anybody where there are only a few: one slow query is no crowd",
+    2,
+    4,
+    (admission) =>
+      Effect.gen(function* () {
+        const slow = yield* Effect.forEach([1, 2], (i) =>
+          begin(Effect.exit(holdFor(admission, "192.0.2.1", `n${i}.slow.test`, 2_000)))
+        )
+        const other = yield* begin(holdFor(admission, "192.0.2.2", "www.example.test", 1))
+        yield* TestClock.adjust(1_900)
+        assert.isUndefined(other.pollUnsafe())
+        yield* TestClock.adjust(200)
+        for (const fiber of slow) assert.strictEqual((yield* Fiber.join(fiber))._tag, "Success")
+        yield* TestClock.adjust(10)
+        assert.isDefined(other.pollUnsafe())
+      })
   )
 })

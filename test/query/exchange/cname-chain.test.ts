@@ -138,7 +138,7 @@ describe("a question with many links", () => {
   )
 })
 
-describe("aliases that lead in a circle", () => {
+describe("CNAMEs that lead in a circle", () => {
   it.effect("fail at once, from whichever end they are asked for, all at the same time too", () =>
     Effect.gen(function* () {
       const names = ["a", "b", "c", "d"].map((label) => `${label}.example.test`)

@@ -130,7 +130,7 @@ describe("exchanges of one question for different client networks", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("stand in line for as long as a query may take, and are told then", () =>
+  it.effect("wait in the queue for as long as a query may take, and are told then", () =>
     Effect.gen(function* () {
       const { begin, begun, told } = yield* setUp()
       for (let i = 0; i < 6; i++) begin(from(i))

@@ -30,7 +30,7 @@ const breakAll = (one: MemoryServer) =>
     yield* one.pass(6_000)
   })
 
-/** Two threads and an upstream that is silent; the one that has found it out, and watches it, has died. */
+/** Two threads and an upstream that is silent; the one that has found it out, and holds its probe lease, has died. */
 const widowed = Effect.gen(function* () {
   const only = upstream(silent)
   const thread = threads([only])

@@ -98,7 +98,7 @@ describe("RetryBudget", () => {
   })
 
   it("gives a zone that is never answered no more than half of it, and the others what they lose", () => {
-    // With this seed none of the others shares its cell.
+    // With this seed none of the others shares its bucket.
     const budget = new RetryBudget(1)
     let ofBogus = 0
     let withheld = 0

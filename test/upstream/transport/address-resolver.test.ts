@@ -31,7 +31,7 @@ class Servers {
 
 const found = (ttlSeconds: number, ...addresses: ReadonlyArray<string>): Found => ({ addresses, ttlSeconds })
 
-describe("Whereabouts", () => {
+describe("AddressResolver", () => {
   it.effect("are asked for again when their TTL has run out", () =>
     Effect.gen(function* () {
       const servers = new Servers()

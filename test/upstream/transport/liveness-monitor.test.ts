@@ -51,7 +51,7 @@ describe("LivenessMonitor", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("trusts it again when anything comes in, and watches on while questions wait", () =>
+  it.effect("trusts it again when anything comes in, and goes on while questions wait", () =>
     Effect.gen(function* () {
       const { liveness, monitored, did, pass } = yield* probeLease
       monitored.awaited = 1

@@ -3,15 +3,15 @@
  *
  * | in Redis | what |
  * | --- | --- |
- * | channel `strand:flush` | a flush that somebody wishes, as text: `tree example.com` (`flush-log.ts`) |
+ * | channel `strand:flush` | a request for a flush, as text: `tree example.com` (`flush-log.ts`) |
  * | channel `strand:flushed` | a flush with its number: `17 tree example.com` |
  * | key `strand:{flush}:count` | the number of the last one |
  * | list `strand:{flush}:log` | the last ones, newest first |
  *
- * All of it is read no further than it can be what it should: others can write there.
+ * Nothing of it is read further than it can be what it should be, for others can write there.
  *
- * A wish reaches all servers, and each has it entered: the first one does, for the others find it done. What is entered
- * is published with its number. A server that was away reads the log when it comes back.
+ * A request reaches all servers, and each has it numbered: the first one does, the others find it done. What is
+ * numbered is published with its number. A server that was away reads the log when it comes back.
  */
 import { Effect } from "effect"
 import { type Flush, formatFlush, MAX_FLUSHES, type NumberedFlush, readNumberedFlush } from "../flush-log.ts"
@@ -23,7 +23,7 @@ const COUNT = "strand:{flush}:count"
 const LOG = "strand:{flush}:log"
 const ONCE = "strand:{flush}:once:"
 
-/** The same wish within so long is one. A server that hears of it later has it entered again, which does no harm. */
+/** The same request within this time is one. A server that gets it later has it numbered again, which does no harm. */
 const ONCE_MS = 200
 
 /** Digits of the count that are looked at, and the highest one that counts: it has to fit an entry's stamp. */
@@ -71,16 +71,16 @@ return { number, log }`
  * Numbers the flush and publishes it.
  *
  * @param known the number of the last flush that this server knows of
- * @param isWish whether other servers have it entered too
+ * @param isRequest whether other servers have it numbered too
  */
 export const enterFlush = (
   connection: RedisConnection,
   flush: Flush,
   known: number,
-  isWish: boolean
+  isRequest: boolean
 ): Effect.Effect<void, RedisUnreachable> => {
   const text = formatFlush(flush)
-  const once = isWish ? ONCE_MS : 0
+  const once = isRequest ? ONCE_MS : 0
   return Effect.asVoid(connection.ask(["EVAL", ENTER, "3", COUNT, LOG, ONCE + text, String(known), text, String(once)]))
 }
 

@@ -1,16 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { AnswerCache } from "../../src/cache/answer-cache.ts"
-import { FailureCache } from "../../src/cache/failure-cache.ts"
-import { SharedTier, type Tier } from "../../src/cache/shared/shared-tier.ts"
-import { Configuration } from "../../src/config/configuration.ts"
-import { makeSharedCacheLookup } from "../../src/query/exchange/shared-cache-lookup.ts"
-import { LoopClock } from "../../src/runtime/loop-clock.ts"
-import { TimerWheel } from "../../src/runtime/timer-wheel.ts"
-import { Counters } from "../../src/telemetry/counters.ts"
-import { ResolverPool } from "../../src/upstream/resolver-pool.ts"
-import { settingsOf } from "../support/servers/settings.ts"
-import { asked, message, record, wireName, question as wireQuestion } from "../support/wire/messages.ts"
+import { AnswerCache } from "../../../src/cache/answer-cache.ts"
+import { FailureCache } from "../../../src/cache/failure-cache.ts"
+import { SharedTier, type Tier } from "../../../src/cache/shared/shared-tier.ts"
+import { Configuration } from "../../../src/config/configuration.ts"
+import { makeSharedCacheLookup } from "../../../src/query/exchange/shared-cache-lookup.ts"
+import { LoopClock } from "../../../src/runtime/loop-clock.ts"
+import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
+import { Counters } from "../../../src/telemetry/counters.ts"
+import { ResolverPool } from "../../../src/upstream/resolver-pool.ts"
+import { settingsOf } from "../../support/servers/settings.ts"
+import { asked, message, record, wireName, question as wireQuestion } from "../../support/wire/messages.ts"
 
 /** It has an answer to everything, past its life. */
 const tier: Tier = {
@@ -27,7 +27,7 @@ const tier: Tier = {
 }
 
 describe("exchanges for which nobody waits any more, a stale answer being there", () => {
-  it.effect("go on behind, a thousand of them; those that are more are given up", () =>
+  it.effect("go on detached, a thousand of them; those that are more are given up", () =>
     Effect.gen(function* () {
       let begun = 0
       let abandoned = 0
