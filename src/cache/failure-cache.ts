@@ -1,6 +1,6 @@
 /**
- * Questions that failed a moment ago (RFC 9520 §3.2): they fail again at once, so that clients that insist do not flood
- * upstreams.
+ * The failure cache: questions that failed a moment ago (RFC 9520 §3.2) fail again at once, so that clients that insist
+ * do not flood upstreams.
  *
  * Kept apart from the answers, so that a failure never takes the room of an answer. The first failure is kept for five
  * seconds, each one that follows twice as long, thirty at most; an answer ends it.

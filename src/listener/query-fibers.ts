@@ -53,7 +53,7 @@ export class QueryFibers extends Context.Service<
 
 const uninterruptible = { uninterruptible: true }
 
-/** One dispatcher for all fibers of queries: a thousand that wake in one turn share one `setImmediate`. */
+/** One dispatcher for the fibers of all queries: a thousand that wake in one turn share one `setImmediate`. */
 class SharedDispatcher implements Scheduler.Scheduler {
   readonly executionMode: "sync" | "async"
   private readonly scheduler: Scheduler.Scheduler

@@ -1,9 +1,9 @@
 /**
- * Uncaught exceptions on the main thread: an error in a callback, a promise that was rejected.
+ * Uncaught exceptions on the main thread: an error in a callback, a rejected promise.
  *
  * A worker thread that has one is replaced (`worker-slot.ts`). The main thread cannot be replaced, and Node would end
- * the process, for all clients at once. So it is logged and the server goes on: queries have guards of their own, and
- * an exception that is uncaught here belongs to none of them.
+ * the process, for all clients at once. So the exception is logged and the server goes on: queries have guards of their
+ * own, and one that is uncaught here belongs to no query.
  */
 import { Effect, type Scope } from "effect"
 import { Counters } from "../telemetry/counters.ts"

@@ -1,7 +1,7 @@
 /**
- * Owns what the worker threads share and what outlives them: the sockets at which clients ask, the cache, the
- * counters, what is known of the upstreams.
- * Keeps as many threads alive as are configured, and carries changes to all of them or to none.
+ * The supervisor owns what the worker threads share and what outlives them: the sockets at which clients ask, the
+ * cache, the counters, what is known of the upstreams. It keeps as many threads alive as are configured, and makes
+ * changes in all of them or in none.
  */
 import { Clock, Context, Deferred, Effect, Layer, Schema } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
@@ -93,7 +93,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
         ? undefined
         : yield* bindListeningSockets(libc, settings.listen, settings.workers)
     let written = loaded.written
-    /** What all threads have adopted; in the middle of a change the supervisor's own cache is ahead of it. */
+    /** The table that all threads use; in the middle of a change the supervisor's own cache is ahead of it. */
     let answers = memory.answers
     let locations: SharedArrayBuffer | undefined
     let servers: WrittenServers | undefined
@@ -160,7 +160,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
       commits.exclusively(commits.apply({ kind: "forget-failures" }, flush))
 
-    // Without sockets of the supervisor's, a port that the kernel draws for the first thread is asked for by the
+    // Where the supervisor binds no sockets, a port that the kernel chooses for the first thread is used by the others.
     // others.
     const [first, ...others] = slots
     const begin = Effect.fnUntraced(function* (begun: ReadonlyArray<WorkerSlot>) {

@@ -33,13 +33,13 @@ const totals = {
 
 export type OutcomeName = keyof typeof totals
 export const outcomeNames = Object.keys(totals) as ReadonlyArray<OutcomeName>
-const cellOf = Object.fromEntries(outcomeNames.map((name, cell) => [name, cell])) as Record<OutcomeName, number>
+const counterOf = Object.fromEntries(outcomeNames.map((name, cell) => [name, cell])) as Record<OutcomeName, number>
 
 const NAME_OCTETS = 128
-const CELLS = outcomeNames.length
+const COUNTERS = outcomeNames.length
 
 export const upstreamCountsOctets = (threads: number, upstreams: number): number =>
-  upstreams * (NAME_OCTETS + threads * CELLS * Float64Array.BYTES_PER_ELEMENT)
+  upstreams * (NAME_OCTETS + threads * COUNTERS * Float64Array.BYTES_PER_ELEMENT)
 
 export interface EndedAttempt extends Omit<AttemptRecord, "upstream"> {
   readonly question: Question
@@ -53,7 +53,7 @@ export interface UpstreamCounts {
 
 export class UpstreamCountsTable {
   private readonly names: Uint8Array
-  private readonly cells: Float64Array
+  private readonly counts: Float64Array
   private readonly threads: number
   private readonly upstreams: number
   private readonly row: number
@@ -61,7 +61,7 @@ export class UpstreamCountsTable {
   /** @param start of `upstreamCountsOctets` in the memory; `row` is this thread's */
   constructor(memory: SharedArrayBuffer, start: number, threads: number, upstreams: number, row: number) {
     this.names = new Uint8Array(memory, start, upstreams * NAME_OCTETS)
-    this.cells = new Float64Array(memory, start + upstreams * NAME_OCTETS, upstreams * threads * CELLS)
+    this.counts = new Float64Array(memory, start + upstreams * NAME_OCTETS, upstreams * threads * COUNTERS)
     this.threads = threads
     this.upstreams = upstreams
     this.row = row
@@ -79,7 +79,7 @@ export class UpstreamCountsTable {
     }
     const own = this.ownRow(slot)
     const add = (outcome: OutcomeName): void => {
-      own[cellOf[outcome]]! += 1
+      own[counterOf[outcome]]! += 1
       addTotal(totals[outcome])
     }
     return {
@@ -104,7 +104,8 @@ export class UpstreamCountsTable {
 
   private sumOf(slot: number, name: OutcomeName): number {
     let sum = 0
-    for (let row = 0; row < this.threads; row++) sum += this.cells[(slot * this.threads + row) * CELLS + cellOf[name]]!
+    for (let row = 0; row < this.threads; row++)
+      sum += this.counts[(slot * this.threads + row) * COUNTERS + counterOf[name]]!
     return sum
   }
 
@@ -114,9 +115,9 @@ export class UpstreamCountsTable {
   }
 
   private ownRow(slot: number): Float64Array {
-    if (slot >= this.upstreams) return new Float64Array(CELLS)
-    const start = (slot * this.threads + this.row) * CELLS
-    return this.cells.subarray(start, start + CELLS)
+    if (slot >= this.upstreams) return new Float64Array(COUNTERS)
+    const start = (slot * this.threads + this.row) * COUNTERS
+    return this.counts.subarray(start, start + COUNTERS)
   }
 }
 

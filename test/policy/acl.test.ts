@@ -9,7 +9,7 @@ const allowing = (...networks: ReadonlyArray<string>) => {
   return (address: string): boolean => mayAsk(new TextPeer({ address, port: 53 }))
 }
 
-describe("makeAccess", () => {
+describe("makeAcl", () => {
   it("allows what lies inside a network and nothing beside it", () => {
     const mayAsk = allowing("192.0.2.0/24", "2001:db8::/32", "198.51.100.7")
     const verdicts = [

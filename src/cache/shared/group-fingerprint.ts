@@ -1,11 +1,11 @@
 /**
- * What tells a group's answers from those of other groups, in all servers: two that ask the same upstreams share what
- * they say, two that ask others never do.
+ * The fingerprint of a group of upstreams, by which servers know whether they may share its answers: two groups that
+ * ask the same upstreams share them, two that ask others never do.
  *
- * Counted in is all on which an answer may depend: which upstreams there are, how each is spoken to and has to prove
- * who it is, whether their AD bit is believed, and the shortest life that an answer is given, for it is written into
- * the answer. Not what decides only who of them is asked first (policy, weights, order) and not the longest life:
- * whoever reads an answer bounds it again.
+ * It covers everything on which an answer may depend: which upstreams there are, over which protocol each is asked and
+ * how it proves its identity, whether its AD bit is believed, and the shortest TTL, for it is written into the answer.
+ * It does not cover what only decides which upstream is asked first (policy, weights, order), nor the longest TTL: a
+ * server that reads an answer bounds it again.
  */
 import { createHash } from "node:crypto"
 import { type Rule, viewBy, type WeightedUpstream } from "../../config/routes.ts"

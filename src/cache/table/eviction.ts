@@ -1,18 +1,18 @@
 /**
- * Who leaves a shard when a new entry needs room: S3-FIFO (Yang et al., "FIFO queues are all you need for cache
- * eviction", SOSP 2023).
+ * Eviction: which entries leave a shard when a new one needs room, by S3-FIFO (Yang et al., "FIFO queues are all you
+ * need for cache eviction", SOSP 2023).
  *
- * A new entry goes into the small ring, a tenth of the room. One that was asked for while there moves to the main ring
- * when its place is needed; the others leave, and a ghost of each stays for a while: an entry that is stored again so
- * soon goes straight to the main ring. At the end of the main ring what was asked for gets another round, once for each
- * time, three times at most. So a scan passes through the small ring and leaves the main one alone. As long as the main
- * ring has never been full, everything goes there.
+ * A new entry goes into the small ring, a tenth of the room. If it was asked for while there, it moves to the main ring
+ * when its place is needed; otherwise it leaves, and the ghost queue remembers it for a while: an entry that is stored
+ * again so soon goes straight to the main ring. At the end of the main ring an entry that was asked for gets another
+ * round, once for each time, three times at most. So a scan passes through the small ring and leaves the main one
+ * alone. As long as the main ring has never been full, everything goes there.
  *
- * An entry whose life is over gets no other round. As long as no upstream answers nothing is stored, so nothing leaves:
- * what may have to be served stale stays.
+ * An expired entry gets no other round. While no upstream answers nothing is stored, so nothing leaves: what may have
+ * to be served stale stays.
  *
- * Work is bounded: as many entries leave as there is room needed, and few get another round. All of this is for the
- * holder of the shard's lock, and its writes are in an order that leaves the shard whole wherever they stop: a slot is
+ * The work is bounded: as many entries leave as room is needed, and few get another round. All of this is for the
+ * holder of the shard's lock, and the writes are in an order that leaves the shard whole wherever they stop: a slot is
  * emptied before its entry leaves the ring, and an entry that moves is copied and taken in before its slot leads there.
  */
 

@@ -1,7 +1,7 @@
 /**
- * Forgetting by name: every answer to a name, or to it and all below, whatever type, flags or view.
+ * Flushes by name: every answer to a name, or to it and all below it, of whatever type, flags or view, is forgotten.
  *
- * An entry is found by the hash of all of its key, so the whole index is gone through, in slices: a bucket's entries
+ * An entry is found by the hash of its whole key, so the whole index is gone through, in slices: a bucket's entries
  * stay in their bucket, wherever they move in the rings meanwhile. What is stored behind the slices is newer than the
  * flush.
  */

@@ -1,6 +1,6 @@
 /**
- * Which descriptors a thread has open that Node knows nothing of, in memory that others can read: when the thread is
- * ended in the middle of something, nobody else would close them.
+ * Notes which descriptors, unknown to Node, a thread has open, in shared memory: when the thread is ended in the middle
+ * of something, the supervisor closes them.
  */
 
 /** Descriptors above this are not noted. */

@@ -1,5 +1,5 @@
 /**
- * Chooses the worker that answers for one that is away: ended, starting again, or stuck.
+ * Stand-ins: for a worker that is away (ended, starting again, or stuck), another one is chosen to answer.
  *
  * The kernel goes on giving the sockets of a worker their share of the clients, whether they are read or not. So
  * another worker reads duplicates of them until the worker is back; where no worker is ready, queries wait in the
@@ -23,7 +23,7 @@ export class StandIns {
     this.options = options
   }
 
-  /** A worker reads its sockets no longer, nor those that it reads for others. */
+  /** The worker does not read its sockets any more, nor those that it reads for others. */
   leave(worker: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       for (const [absent, standIn] of this.away) if (standIn?.number === worker) this.away.set(absent, undefined)
@@ -32,11 +32,11 @@ export class StandIns {
     })
   }
 
-  /** A worker reads its sockets, and can read others'. */
+  /** The worker reads its sockets again, and can read those of others. */
   return(worker: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       const hasBeenAway = this.away.delete(worker)
-      // One that hung may still read for it when it goes on: it hears of it as well.
+      // A worker that hung may still stand in for this one when it goes on: it is told too.
       const told = hasBeenAway ? this.options.slots() : []
       return Effect.andThen(
         Effect.forEach(told, (slot) => slot.send({ kind: "stand-down", worker }), { discard: true }),

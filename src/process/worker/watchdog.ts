@@ -18,11 +18,11 @@ export interface Look {
   readonly atMs: number
   readonly heartbeat: number
   /** Milliseconds for which the thread was ready to run and did not, since it began; undefined where not known. */
-  readonly lineMs: number | undefined
+  readonly cpuWaitMs: number | undefined
 }
 
 /** What the kernel says of a thread: /proc/[pid]/task/[tid]/schedstat, in nanoseconds (proc(5)). */
-export const lineMsOf = (task: number): number | undefined => {
+export const cpuWaitMsOf = (task: number): number | undefined => {
   if (task === 0) return undefined
   const line = readSystemFile(`/proc/self/task/${task}/schedstat`)?.split(" ")[1]
   return line === undefined ? undefined : Number(line) / 1e6
@@ -35,7 +35,7 @@ export const lineMsOf = (task: number): number | undefined => {
  * @param ownMs for how long the watchdog itself was kept from looking: of that time it knows nothing
  */
 export const isStuck = (since: Look, now: Look, ownMs: number): boolean => {
-  const isBlind = since.lineMs === undefined || now.lineMs === undefined
+  const isBlind = since.cpuWaitMs === undefined || now.cpuWaitMs === undefined
   return stillMs(since, now, ownMs) >= (isBlind ? BLIND_PATIENCE_MS : PATIENCE_MS)
 }
 
@@ -45,6 +45,6 @@ export const isSuspect = (since: Look, now: Look, ownMs: number): boolean => sti
 /** For how long a heartbeat has stood still, without the time spent waiting for a processor where that is known. */
 const stillMs = (since: Look, now: Look, ownMs: number): number => {
   if (now.heartbeat !== since.heartbeat) return 0
-  const inLineMs = since.lineMs === undefined || now.lineMs === undefined ? 0 : now.lineMs - since.lineMs
-  return now.atMs - since.atMs - ownMs - inLineMs
+  const waitedMs = since.cpuWaitMs === undefined || now.cpuWaitMs === undefined ? 0 : now.cpuWaitMs - since.cpuWaitMs
+  return now.atMs - since.atMs - ownMs - waitedMs
 }

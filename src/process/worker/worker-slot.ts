@@ -12,7 +12,7 @@ import { Worker, type WorkerError } from "effect/workers"
 import { Descriptors, descriptorMemory } from "../../io/linux/descriptors.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
 import type { Acknowledgement, FromWorker, ListeningAt, ToWorker, WorkerData } from "./protocol.ts"
-import { isStuck, isSuspect, type Look, lineMsOf } from "./watchdog.ts"
+import { cpuWaitMsOf, isStuck, isSuspect, type Look } from "./watchdog.ts"
 
 /** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
 const WORKER = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
@@ -128,7 +128,7 @@ export class WorkerSlot {
     const notes = descriptorMemory()
     const noted = new Descriptors(notes)
     this.noted = noted
-    const spawn = (): NodeThread => {
+    const startThread = (): NodeThread => {
       const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
       // These descriptors belong to no thread until the new one takes them.
       for (const [, fd] of workerData.sockets) noted.opened(fd)
@@ -143,7 +143,7 @@ export class WorkerSlot {
       return yield* Effect.raceFirst(messages, this.watchHeartbeat)
     })
     return running.pipe(
-      Effect.provide(NodeWorker.layer(spawn)),
+      Effect.provide(NodeWorker.layer(startThread)),
       Effect.mapError((error) => this.endReason ?? describe(error)),
       Effect.catchDefect((defect) => Effect.fail(`it could not be started: ${defect}`)),
       Effect.ensuring(
@@ -192,7 +192,7 @@ export class WorkerSlot {
     const look = (): Look => ({
       atMs: performance.now(),
       heartbeat: Atomics.load(this.options.heartbeats, this.number - 1),
-      lineMs: lineMsOf(this.task)
+      cpuWaitMs: cpuWaitMsOf(this.task)
     })
     let since = look()
     let ownMs = 0

@@ -80,7 +80,7 @@ export const makeAdmission = (
     }
 
     /** Whether the queue has room, made by shedding another query where needed. */
-    const hasPlace = (zone: number, client: number): boolean => {
+    const hasRoom = (zone: number, client: number): boolean => {
       if (queue.length < maxQueued) return true
       const victim = queue.victimFor(zone, client)
       if (victim === undefined) return false
@@ -101,7 +101,7 @@ export const makeAdmission = (
           const zone = zoneOf(holder.question.name, SEED)
           const client = clientKeyOf(holder.client)
           if (takeOver(zone, client)) return Effect.void
-          return hasPlace(zone, client) ? Effect.interruptible(wait(zone, client, deadlineMs)) : shed
+          return hasRoom(zone, client) ? Effect.interruptible(wait(zone, client, deadlineMs)) : shed
         })
     }
   })

@@ -176,7 +176,10 @@ export abstract class Follower {
   private exchange: CoalescedExchange | undefined
   private wheel: TimerWheel["Service"] | undefined
 
-  /** Told of the exchange: its record, whether another query began it, for which question object. */
+  /**
+   * Told of the exchange that it waits for: its record, whether another query began it, and the question object that it
+   * was begun for.
+   */
   abstract joined(record: ResolutionRecord, isShared: boolean, exchanged: Question): void
 
   /** The outcome; the failure of a deadline is this follower's alone. */

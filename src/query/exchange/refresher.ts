@@ -42,7 +42,7 @@ export class Refresher {
     this.deadlineMs = deadlineMs
   }
 
-  /** Whether a refresh of the question with this hash would be begun now; notes that it is. */
+  /** Whether a refresh of the question with this hash may begin now; notes that it does. */
   claims(hash: number): boolean {
     const nowMs = this.clock.nowMs()
     if (nowMs - (this.begun.get(hash) ?? Number.NEGATIVE_INFINITY) < ONCE_IN_MS || this.admission.isBusy()) return false

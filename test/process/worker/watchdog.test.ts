@@ -8,11 +8,11 @@ import {
   SUSPICION_MS
 } from "../../../src/process/worker/watchdog.ts"
 
-const born: Look = { atMs: 1000, heartbeat: 7, lineMs: 50 }
-const later = (ms: number, lineMs: number | undefined, heartbeat = born.heartbeat): Look => ({
+const born: Look = { atMs: 1000, heartbeat: 7, cpuWaitMs: 50 }
+const later = (ms: number, cpuWaitMs: number | undefined, heartbeat = born.heartbeat): Look => ({
   atMs: born.atMs + ms,
   heartbeat,
-  lineMs: lineMs === undefined ? undefined : 50 + lineMs
+  cpuWaitMs: cpuWaitMs === undefined ? undefined : 50 + cpuWaitMs
 })
 
 describe("the watchdog", () => {
@@ -55,6 +55,6 @@ describe("the watchdog", () => {
   it("waits longer where the time spent waiting for a processor is not known", () => {
     assert.isFalse(isStuck(born, later(BLIND_PATIENCE_MS - 1, undefined), 0))
     assert.isTrue(isStuck(born, later(BLIND_PATIENCE_MS, undefined), 0))
-    assert.isFalse(isStuck({ ...born, lineMs: undefined }, later(BLIND_PATIENCE_MS - 1, 0), 0))
+    assert.isFalse(isStuck({ ...born, cpuWaitMs: undefined }, later(BLIND_PATIENCE_MS - 1, 0), 0))
   })
 })
