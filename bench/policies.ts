@@ -2,7 +2,7 @@
  * The table of docs/upstream-policies.md: every policy over the same simulated upstreams, 20,000 questions each, a
  * thousand a second. No network, no clock: the same figures on every machine. `node bench/policies.ts`
  */
-import { policies } from "../src/config/routes.ts"
+import { policies } from "../src/config/codec/policy.ts"
 import {
   type Behaviour,
   losing,

@@ -1,8 +1,9 @@
 /** What is looked at before the cache: answers of the server's own and special names, and which way a query goes. */
 import { Result } from "effect"
-import { readLocalAnswer } from "../../src/config/local-answers.ts"
-import { readGroup, readRule } from "../../src/config/routes.ts"
-import { DEFAULT_SPECIAL_NAMES } from "../../src/config/special-names.ts"
+import { readGroup } from "../../src/config/codec/group.ts"
+import { readLocalAnswer } from "../../src/config/codec/local-answer.ts"
+import { readRule } from "../../src/config/codec/rule.ts"
+import { DEFAULT_SPECIAL_NAMES } from "../../src/config/schema/special-names.ts"
 import { Query, readQuery } from "../../src/dns/query.ts"
 import { unknownLocation } from "../../src/geo/location.ts"
 import { TextPeer } from "../../src/io/peer.ts"

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { Console, Effect } from "effect"
 import { type Loaded, load, shown } from "../config/configuration.ts"
-import { fileKey, settingInfo, settingNames, variableName } from "../config/schema.ts"
+import { fileKey, settingInfo, settingNames, variableName } from "../config/schema/settings.ts"
 import { messageOf } from "../runtime/error-text.ts"
 
 export type Command =

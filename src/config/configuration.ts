@@ -2,15 +2,16 @@
  * The configuration that the server runs by, and how it is loaded: all sources, all mistakes at once.
  */
 import { ConfigProvider, Context, Effect, Layer, Schema } from "effect"
-import { contradictions } from "./contradictions.ts"
-import { decodeAll, type Written } from "./decode.ts"
+import { contradictions } from "./checks/contradictions.ts"
+import { suspicions } from "./checks/suspicions.ts"
+import { decodeAll } from "./decode.ts"
 import { formatMistake, type Mistake } from "./mistakes.ts"
-import { type SettingName, Settings } from "./schema.ts"
-import { type Given, gather } from "./sources.ts"
-import { suspicions } from "./suspicions.ts"
+import { type SettingName, Settings } from "./schema/settings.ts"
+import type { Written } from "./snapshot.ts"
+import { type Given, gather } from "./sources/gather.ts"
 
-export { decodeSettings } from "./decode.ts"
 export { shown } from "./shown.ts"
+export { decodeSettings, differences, encodeSettings } from "./snapshot.ts"
 
 export class Configuration extends Context.Service<Configuration, Settings>()("strand/config/Configuration") {
   static readonly layer = (settings: Settings): Layer.Layer<Configuration> => Layer.succeed(Configuration, settings)

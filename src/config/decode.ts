@@ -2,18 +2,13 @@
  * Decodes settings as they were written, each for itself, so that one mistake hides no other.
  */
 import { Effect, Exit, Schema, SchemaIssue } from "effect"
-import { type Authorities, readAuthorities } from "./authorities.ts"
+import { readAuthorities } from "./authorities.ts"
 import type { Mistake } from "./mistakes.ts"
-import { fileKey, type SettingName, Settings, settingInfo, settingNames } from "./schema.ts"
+import { fileKey, type SettingName, Settings, settingInfo, settingNames } from "./schema/settings.ts"
 import { shownWrong } from "./shown.ts"
-import { type Gathered, type Given, SYSTEM } from "./sources.ts"
-import { RESOLV_CONF } from "./system-resolvers.ts"
-
-/** Settings as data that another thread can be sent, what was read from files included. */
-export type Written = { readonly [Name in SettingName]?: string | ReadonlyArray<string> | Authorities | undefined }
-
-/** Settings that were found to be right, read again from what was written: in another thread. */
-export const decodeSettings: (written: Written) => Settings = Schema.decodeUnknownSync(Settings)
+import type { Written } from "./snapshot.ts"
+import { type Gathered, type Given, SYSTEM } from "./sources/gather.ts"
+import { RESOLV_CONF } from "./sources/resolv-conf.ts"
 
 export interface Decoded {
   readonly written: Written

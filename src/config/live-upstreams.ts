@@ -4,8 +4,8 @@
  */
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import { Configuration } from "./configuration.ts"
-import type { Written } from "./decode.ts"
-import { Settings } from "./schema.ts"
+import { Settings } from "./schema/settings.ts"
+import type { Written } from "./snapshot.ts"
 
 export type AskedServers = Pick<Settings, "upstreams" | "bootstrap">
 

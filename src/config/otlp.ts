@@ -4,7 +4,7 @@
  * What is wrong in them is warned of and never stops the server: they stand in the environment for many programs at
  * once, and DNS does not depend on them. In a file of the server's own it is a mistake like any other.
  */
-import type { SettingName, Settings } from "./schema.ts"
+import type { SettingName, Settings } from "./schema/settings.ts"
 
 const protocols = ["http/protobuf", "http/json"] as const
 const TRACES_PATH = "/v1/traces"

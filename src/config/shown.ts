@@ -1,6 +1,7 @@
 /** Values of settings as people may see them: short, in one line, without what is secret. */
-import { type SettingName, settingInfo } from "./schema.ts"
-import { shownWords } from "./secrets.ts"
+
+import { shownWords } from "./codec/secrets.ts"
+import { type SettingName, settingInfo } from "./schema/settings.ts"
 
 /** Characters that are shown of a value at most. */
 const LONGEST = 300

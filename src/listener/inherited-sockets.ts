@@ -3,7 +3,7 @@
  * next one.
  */
 import { Context } from "effect"
-import type { ListenAddress } from "../config/values.ts"
+import type { ListenAddress } from "../config/codec/listen-address.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 
 /** The name of a socket: the index of its address in the configuration, protocol and address. */

@@ -1,7 +1,7 @@
 /** All sockets that clients may ask at, from the configuration. */
 import { Context, Effect, Exit, Layer, Scope } from "effect"
+import type { ListenAddress } from "../config/codec/listen-address.ts"
 import { Configuration } from "../config/configuration.ts"
-import type { ListenAddress } from "../config/values.ts"
 import type { BindTarget, DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
 import type { LoopClock } from "../runtime/loop-clock.ts"

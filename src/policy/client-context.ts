@@ -5,10 +5,10 @@
  * Only rules with `ecs` and groups with the policy `geo` need it; without them nothing is computed here.
  */
 import { Result } from "effect"
-import type { SubnetPrefixes } from "../config/client-subnet.ts"
-import { viewBy } from "../config/routes.ts"
-import type { Settings } from "../config/schema.ts"
-import { readNetwork } from "../config/values.ts"
+import { readNetwork } from "../config/codec/network.ts"
+import { viewBy } from "../config/codec/rule.ts"
+import type { SubnetPrefixes } from "../config/codec/subnet-prefixes.ts"
+import type { Settings } from "../config/schema/settings.ts"
 import type { ClientContext } from "../dns/client-context.ts"
 import type { Query } from "../dns/query.ts"
 import {

@@ -12,8 +12,8 @@
  * Hot path where there are local answers: one pass over the name and one map lookup a query, or one for each label
  * where there are wildcards; no allocation. Where there are none, it costs nothing.
  */
-import { asksForPlace, conditionsKey } from "../config/conditions.ts"
-import type { LocalAnswer } from "../config/local-answers.ts"
+import { asksForPlace, conditionsKey } from "../config/codec/conditions.ts"
+import type { LocalAnswer } from "../config/codec/local-answer.ts"
 import { Rcode, Type } from "../dns/codes.ts"
 import { MAX_RECORDS_SIZE, OwnAnswer, type OwnRecords, ownRecords, sizeOf } from "../dns/own-answer.ts"
 import type { Query } from "../dns/query.ts"

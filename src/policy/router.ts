@@ -7,8 +7,9 @@
  *
  * Hot path where there are rules: no allocation, one pass over the name and one map lookup for each of its labels.
  */
-import { asksForPlace, type Conditions } from "../config/conditions.ts"
-import { type Group, type Rule, viewBy } from "../config/routes.ts"
+import { asksForPlace, type Conditions } from "../config/codec/conditions.ts"
+import type { Group } from "../config/codec/group.ts"
+import { type Rule, viewBy } from "../config/codec/rule.ts"
 import { Type } from "../dns/codes.ts"
 import { sameName } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"

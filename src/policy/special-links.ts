@@ -4,7 +4,7 @@
  * One answer with CNAMEs serves many clients, so the conditions of rules do not count here: a target that any rule
  * names is asked for upstream.
  */
-import type { Settings } from "../config/schema.ts"
+import type { Settings } from "../config/schema/settings.ts"
 import { Query, readQuery } from "../dns/query.ts"
 import { type Question, writeQuery } from "../dns/question.ts"
 import { copyOf } from "../dns/wire.ts"

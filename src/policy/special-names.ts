@@ -12,8 +12,13 @@
  * pass over the name and one map lookup for each label, from the last one, as long as a special name has that ending.
  */
 
-import type { Settings } from "../config/schema.ts"
-import { type NO_SPECIAL_NAMES, type SpecialKind, type SpecialName, specialZones } from "../config/special-names.ts"
+import type { Settings } from "../config/schema/settings.ts"
+import {
+  type NO_SPECIAL_NAMES,
+  type SpecialKind,
+  type SpecialName,
+  specialZones
+} from "../config/schema/special-names.ts"
 import { Rcode, Type } from "../dns/codes.ts"
 import { parseName, sameName } from "../dns/name.ts"
 import { OwnAnswer, ownRecords } from "../dns/own-answer.ts"

@@ -2,7 +2,7 @@
  * Which way datagrams are moved: the batched one where it works, the portable one elsewhere or where it is asked for.
  */
 import { Effect, Layer } from "effect"
-import type { Settings } from "../config/schema.ts"
+import type { Settings } from "../config/schema/settings.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import * as Batched from "../io/linux/batched.ts"
 import * as PortableDatagrams from "../io/portable/datagrams.ts"

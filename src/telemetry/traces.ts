@@ -5,9 +5,9 @@
  * `dns.query` → `cache.lookup`, `queue.wait`, `upstream.resolve` → `upstream.attempt`, one each try.
  */
 import { Cause, Context, Effect, Exit, Layer, Option, Tracer } from "effect"
+import type { Sampling } from "../config/codec/sampling.ts"
 import { Configuration } from "../config/configuration.ts"
 import { otlpOf } from "../config/otlp.ts"
-import type { Sampling } from "../config/values.ts"
 import { rcodeName, typeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
 import { formatQuestion } from "../dns/question.ts"

@@ -1,5 +1,5 @@
 /** An upstream: a server that queries are forwarded to. Its address, and all that is known of it. */
-import { nameUpstream, type UpstreamAddress } from "../config/upstream-address.ts"
+import { nameUpstream, type UpstreamAddress } from "../config/codec/upstream-address.ts"
 import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
 import { Breaker, type OnTransition } from "./health/breaker.ts"
 import { KnownQuestion } from "./health/known-question.ts"

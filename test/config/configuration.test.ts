@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { shown } from "../../src/config/configuration.ts"
-import { systemResolvers } from "../../src/config/system-resolvers.ts"
+import { systemResolvers } from "../../src/config/sources/resolv-conf.ts"
 import { fileWith } from "../support/machine/files.ts"
 import { loaded, mistakesIn, UPSTREAM } from "../support/servers/loading.ts"
 

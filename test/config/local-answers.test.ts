@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Result } from "effect"
+import { ConfigProvider, Effect, Result, Schema } from "effect"
+import { type LocalAnswer, readLocalAnswer } from "../../src/config/codec/local-answer.ts"
+import { readWords, splitList, unescaped } from "../../src/config/codec/words.ts"
 import { load } from "../../src/config/configuration.ts"
-import { type LocalAnswer, localAnswerTexts, readLocalAnswer } from "../../src/config/local-answers.ts"
-import { DEFAULT_SPECIAL_NAMES } from "../../src/config/special-names.ts"
-import { readWords, splitList, unescaped } from "../../src/config/words.ts"
+import { localAnswerMap } from "../../src/config/maps/local-answer-map.ts"
+import { DEFAULT_SPECIAL_NAMES } from "../../src/config/schema/special-names.ts"
 import { formatName } from "../../src/dns/name.ts"
 import { fileWith } from "../support/machine/files.ts"
 import { seeded, wireName } from "../support/wire/messages.ts"
@@ -69,22 +70,24 @@ describe("readLocalAnswer", () => {
   })
 })
 
-describe("localAnswerTexts", () => {
-  it("takes maps of a file: addresses, text, or a type and its data", () => {
+const readMap = (map: unknown) =>
+  Schema.decodeUnknownResult(localAnswerMap)(map, { errors: "all", onExcessProperty: "error" })
+const mapped = (map: unknown): ReadonlyArray<LocalAnswer> => Result.getOrThrow(readMap(map))
+
+describe("a map of the file", () => {
+  it("has addresses, text, or a type and its data", () => {
     const answers = [
       { name: "nas.home", data: "192.0.2.1" },
-      { name: "nas.home", ttl: 60, addresses: ["192.0.2.2", "fd00::7"], country: ["DE", "AT"] },
-      { name: "home", type: "mx", data: "10 mail.home", client: "10.0.0.0/8" },
-      "printer.home A 192.0.2.9"
-    ].flatMap((answer) => localAnswerTexts(answer)!.map(right))
+      { name: "nas.home", ttl: "60", addresses: ["192.0.2.2", "fd00::7"], country: ["DE", "AT"] },
+      { name: "home", type: "mx", data: "10 mail.home", client: "10.0.0.0/8" }
+    ].flatMap(mapped)
     assert.deepStrictEqual(
       answers.map(({ name, type, ttlSeconds }) => [formatName(name), type, ttlSeconds]),
       [
         ["nas.home", 1, 300],
         ["nas.home", 1, 60],
         ["nas.home", 28, 60],
-        ["home", 15, 300],
-        ["printer.home", 1, 300]
+        ["home", 15, 300]
       ]
     )
     assert.deepStrictEqual(answers[2]!.countries, ["DE", "AT"])
@@ -105,21 +108,21 @@ describe("localAnswerTexts", () => {
     for (const text of texts) {
       const expected = [Buffer.from(text, "utf8").toString("latin1")]
       for (const map of [{ text }, { type: "TXT", data: text }, { text: [text], type: "txt" }]) {
-        const [read] = localAnswerTexts({ name: "t.home", ...map, continent: "EU" })!.map(right)
+        const [read] = mapped({ name: "t.home", ...map, continent: "EU" })
         assert.deepStrictEqual(strings(read!), expected, JSON.stringify(map))
         assert.deepStrictEqual([read!.client, read!.countries, read!.continents], [undefined, [], ["EU"]])
       }
     }
-    const [several] = localAnswerTexts({ name: "t.home", text: ["v=1; ", "p=2"] })!.map(right)
+    const [several] = mapped({ name: "t.home", text: ["v=1; ", "p=2"] })
     assert.deepStrictEqual(strings(several!), ["v=1; ", "p=2"])
     // Data copied from a zone's file.
-    const [copied] = localAnswerTexts({ name: "t.home", type: "TXT", data: '"v=1; " "p=2"' })!.map(right)
+    const [copied] = mapped({ name: "t.home", type: "TXT", data: '"v=1; " "p=2"' })
     assert.deepStrictEqual(strings(copied!), ["v=1; ", "p=2"])
   })
 
   it("reads nothing of a map's data as a condition", () => {
-    const [text] = localAnswerTexts({ name: "nas.home", data: "192.0.2.1 country:DE" })!
-    assert.include(wrong(text!), "an IPv4 address behind A")
+    const read = readMap({ name: "nas.home", data: "192.0.2.1 country:DE" })
+    assert.include(String(Result.getOrThrow(Result.flip(read))), "an IPv4 address behind A")
   })
 
   it("refuses maps that say too little, too much or something else", () => {
@@ -134,7 +137,7 @@ describe("localAnswerTexts", () => {
       { data: "192.0.2.1" },
       ["nas.home"]
     ]) {
-      assert.isUndefined(localAnswerTexts(map), JSON.stringify(map))
+      assert.isTrue(Result.isFailure(readMap(map)), JSON.stringify(map))
     }
   })
 })

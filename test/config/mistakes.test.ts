@@ -51,22 +51,22 @@ local_answers:
           "FILE:4:5: upstreams",
           "FILE:5:5: upstreams",
           "FILE:6:5: upstreams",
-          "FILE:8:3: groups.corp",
-          "FILE:8:33: groups.corp.upstreams",
+          "FILE:8:62: groups.corp.upstreams.weight",
           "FILE:8:67: groups.corp.upstreams",
+          "FILE:8:85: groups.corp.policy",
           "FILE:9:8: groups.lab",
-          "FILE:11:5: rules",
+          "FILE:11:15: rules.suffix",
           "FILE:12:7: rules.sufix",
           "FILE:13:28: rules.client",
           "FILE:14:5: rules",
           "FILE:15:5: rules",
-          "FILE:18:5: local_answers",
+          "FILE:18:7: local_answers.nmae",
           "FILE:19:5: local_answers"
         ]
       )
       const of = (place: string): string => lines.find((line) => line.startsWith(place)) ?? ""
       assert.include(of("FILE:3:27"), "did you mean weight?")
-      assert.include(of("FILE:8:3"), "did you mean ordered?")
+      assert.include(of("FILE:8:85"), "did you mean ordered?")
       assert.include(of("FILE:12:7"), "did you mean suffix?")
       assert.include(of("FILE:14:5"), "there are corp, lab: did you mean corp?")
     })
@@ -96,8 +96,8 @@ local_answers:
         mistakes.map(({ place, value }) => [place, value]),
         [
           ["DNS_SERVER_LISTEN", "nowhere"],
-          ["DNS_SERVER_GROUPS", "corp=10.0.0.x"],
           ["DNS_SERVER_RETRIES", "many"],
+          ["DNS_SERVER_GROUPS", "corp=10.0.0.x"],
           ["DNS_SERVER_CACHE_MIN_TTL_SECS", "90"],
           ["DNS_SERVER_LISTEN", "tcp://127.0.0.1:5300"],
           ["DNS_SERVER_RULES", "kid"]

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
+import { shownUrl } from "../../src/config/codec/secrets.ts"
 import { load } from "../../src/config/configuration.ts"
 import { otlpOf } from "../../src/config/otlp.ts"
-import { shownUrl } from "../../src/config/secrets.ts"
 import { fileWith } from "../support/machine/files.ts"
 import { loadedOf, settingsOf } from "../support/servers/settings.ts"
 

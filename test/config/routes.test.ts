@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { readGroup, readRule, readWeightedUpstream, viewBy } from "../../src/config/routes.ts"
+import { readGroup } from "../../src/config/codec/group.ts"
+import { readRule, viewBy } from "../../src/config/codec/rule.ts"
+import { readWeightedUpstream } from "../../src/config/codec/weighted-upstream.ts"
 
 const rule = (text: string) => Result.getOrThrow(readRule(text))
 const wrong = (text: string): string => Result.getOrThrow(Result.flip(readRule(text)))

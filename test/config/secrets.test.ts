@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { readUpstreamAddress } from "../../src/config/codec/upstream.ts"
+import { formatUpstream, nameUpstream } from "../../src/config/codec/upstream-address.ts"
 import { shown } from "../../src/config/configuration.ts"
-import { readUpstreamAddress } from "../../src/config/read-upstream.ts"
-import { formatUpstream, nameUpstream } from "../../src/config/upstream-address.ts"
 import { linesOf, loaded, mistakesIn, UPSTREAM } from "../support/servers/loading.ts"
 import { stampOf } from "../support/wire/stamps.ts"
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Queue } from "effect"
-import { followSystemResolvers, parseResolvConf, systemResolvers } from "../../src/config/system-resolvers.ts"
+import { followSystemResolvers, parseResolvConf, systemResolvers } from "../../src/config/sources/resolv-conf.ts"
 import { fileWith } from "../support/machine/files.ts"
 
 const folder = Effect.acquireRelease(

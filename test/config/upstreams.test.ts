@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { readUpstreamAddress } from "../../src/config/read-upstream.ts"
-import { formatUpstream, isNamed, type UpstreamAddress } from "../../src/config/upstream-address.ts"
+import { readUpstreamAddress } from "../../src/config/codec/upstream.ts"
+import { formatUpstream, isNamed, type UpstreamAddress } from "../../src/config/codec/upstream-address.ts"
 import { stampOf } from "../support/wire/stamps.ts"
 
 const PIN = "xOD2TEjbxeC4ILPR5IiJS2jKv1fCp6TOW5CDoNYHcrM="

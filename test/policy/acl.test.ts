@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { readNetwork } from "../../src/config/values.ts"
+import { readNetwork } from "../../src/config/codec/network.ts"
 import { TextPeer } from "../../src/io/peer.ts"
 import { makeAcl } from "../../src/policy/acl.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket, type Question } from "dns-packet"
 import { Effect, Result } from "effect"
-import { namesWithTooMuch, readLocalAnswer } from "../../src/config/local-answers.ts"
+import { namesWithTooMuch, readLocalAnswer } from "../../src/config/codec/local-answer.ts"
 import { continentOf, countryOf, geoLiteFile, publicAddress } from "../support/external/geolite.ts"
 import { addressesOf, rcodeOf, startServer } from "../support/servers/server.ts"
 import { address, type MemoryServer, memoryServer } from "../support/servers/timed-server.ts"

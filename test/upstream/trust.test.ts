@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { readUpstreamAddress } from "../../src/config/read-upstream.ts"
+import { readUpstreamAddress } from "../../src/config/codec/upstream.ts"
 import { Upstream } from "../../src/upstream/upstream.ts"
 
 const upstream = (text: string): Upstream => new Upstream(Result.getOrThrow(readUpstreamAddress(text)), false)

@@ -8,9 +8,10 @@
  * server that reads an answer bounds it again.
  */
 import { createHash } from "node:crypto"
-import { type Rule, viewBy, type WeightedUpstream } from "../../config/routes.ts"
-import type { Settings } from "../../config/schema.ts"
-import { formatUpstream } from "../../config/upstream-address.ts"
+import { type Rule, viewBy } from "../../config/codec/rule.ts"
+import { formatUpstream } from "../../config/codec/upstream-address.ts"
+import type { WeightedUpstream } from "../../config/codec/weighted-upstream.ts"
+import type { Settings } from "../../config/schema/settings.ts"
 
 /** 64 bits of SHA-256. */
 const OCTETS = 8

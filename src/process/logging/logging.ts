@@ -3,7 +3,7 @@
  * machines, in the order of their times.
  */
 import { Context, Effect, Layer, Logger, References } from "effect"
-import type { Settings } from "../../config/schema.ts"
+import type { Settings } from "../../config/schema/settings.ts"
 import { LineWriter, writeToStandardOutput } from "./line-writer.ts"
 import { entryOf, formatJson, formatPretty, type LogEntry } from "./log-entry.ts"
 

@@ -8,7 +8,7 @@
  */
 import { Cause, Effect, Queue, type Scope, Semaphore } from "effect"
 import { type Loaded, runningSettings } from "../../config/configuration.ts"
-import { fileKey, type SettingName, settingNames } from "../../config/schema.ts"
+import { fileKey, type SettingName, settingNames } from "../../config/schema/settings.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 import { endGracefully, isTerminalGone } from "../start/started-by.ts"
 import { type LoadedApart, loadApart } from "./load-apart.ts"

@@ -3,10 +3,10 @@
  * used at once, as when a machine comes to another network.
  */
 import { Effect } from "effect"
-import type { Written } from "../../config/decode.ts"
-import { fileKey, type SettingName } from "../../config/schema.ts"
-import { type Given, SYSTEM } from "../../config/sources.ts"
-import { followSystemResolvers } from "../../config/system-resolvers.ts"
+import { fileKey, type SettingName } from "../../config/schema/settings.ts"
+import type { Written } from "../../config/snapshot.ts"
+import { type Given, SYSTEM } from "../../config/sources/gather.ts"
+import { followSystemResolvers } from "../../config/sources/resolv-conf.ts"
 import { type LoadedApart, loadApart } from "./load-apart.ts"
 
 /** The settings that the system's resolvers may be. */

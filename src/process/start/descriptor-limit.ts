@@ -8,7 +8,7 @@
  */
 import { readdirSync } from "node:fs"
 import type { Loaded } from "../../config/configuration.ts"
-import type { SettingName, Settings } from "../../config/schema.ts"
+import type { SettingName, Settings } from "../../config/schema/settings.ts"
 import { readSystemFile } from "../../io/linux/system-file.ts"
 
 /** Descriptors of a thread's own: its event loop, its timers, what wakes it. */

@@ -3,7 +3,7 @@
  * so that what waits in a socket outlives the worker.
  */
 import { Effect, type Scope } from "effect"
-import type { ListenAddress } from "../../config/values.ts"
+import type { ListenAddress } from "../../config/codec/listen-address.ts"
 import type { SocketError } from "../../io/datagram.ts"
 import { type Libc, SO_REUSEPORT, SOL_SOCKET } from "../../io/linux/libc.ts"
 import { Arguments, openDatagramSocket, openStreamListener } from "../../io/linux/socket.ts"

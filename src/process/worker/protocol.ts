@@ -4,7 +4,7 @@
  * A change is made in two phases, so that all threads make it or none does: every thread is asked to prepare it; when
  * all have, they are told to commit, and when one refuses, to abandon it.
  */
-import type { Written } from "../../config/decode.ts"
+import type { Written } from "../../config/snapshot.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
 import type { WrittenServers } from "../reload/system-resolvers.ts"

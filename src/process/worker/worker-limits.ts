@@ -1,5 +1,5 @@
 /** Worker limits: the limits of the whole server, shared out among its threads. */
-import type { Settings } from "../../config/schema.ts"
+import type { Settings } from "../../config/schema/settings.ts"
 
 /** The settings of one of `workers` threads; together, rounded up, they keep to the server's settings. */
 export const workerLimits = (settings: Settings, workers: number): Settings => {

@@ -6,7 +6,7 @@
  * lives until its exchanges are over.
  */
 import { Effect, Exit, FiberSet, Scope } from "effect"
-import { isNamed } from "../../config/upstream-address.ts"
+import { isNamed } from "../../config/codec/upstream-address.ts"
 import type { Option } from "../../dns/question.ts"
 import type { TtlBounds } from "../../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../../io/datagram.ts"

@@ -15,7 +15,7 @@
  * Times are those of the monotonic clock, which all threads of a process share.
  */
 import { Context } from "effect"
-import type { Settings } from "../../config/schema.ts"
+import type { Settings } from "../../config/schema/settings.ts"
 import { stableHash } from "../../runtime/stable-hash.ts"
 
 /** The fault of an attempt that no answer came to; otherwise the fault is the rcode of the answer. */

@@ -1,6 +1,8 @@
 /** A group of upstreams that give the same answers, and the policy that ranks them. */
-import { MAX_ATTEMPTS_AT_ONE, type Policy } from "../../config/routes.ts"
-import { formatUpstream } from "../../config/upstream-address.ts"
+
+import type { Policy } from "../../config/codec/policy.ts"
+import { formatUpstream } from "../../config/codec/upstream-address.ts"
+import { MAX_ATTEMPTS_AT_ONE } from "../../config/codec/weighted-upstream.ts"
 import type { Coordinates } from "../../dns/client-context.ts"
 import type { Question } from "../../dns/question.ts"
 import { stableHash } from "../../runtime/stable-hash.ts"

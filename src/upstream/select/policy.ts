@@ -4,7 +4,7 @@
  * Over numbers alone: weights, questions under way, expected costs. Chance is handed in, so that everything here can be
  * tried out on simulated upstreams.
  */
-import type { Policy } from "../../config/routes.ts"
+import type { Policy } from "../../config/codec/policy.ts"
 import type { Coordinates } from "../../dns/client-context.ts"
 import { distanceKm } from "../../geo/location.ts"
 

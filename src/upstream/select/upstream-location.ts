@@ -1,5 +1,5 @@
 /** Where upstreams are, by their addresses. */
-import { isNamed } from "../../config/upstream-address.ts"
+import { isNamed } from "../../config/codec/upstream-address.ts"
 import type { Coordinates } from "../../dns/client-context.ts"
 import type { Geography } from "../../geo/geography.ts"
 import { TextPeer } from "../../io/peer.ts"

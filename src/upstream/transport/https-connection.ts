@@ -10,7 +10,7 @@ import {
   type OutgoingHttpHeaders
 } from "node:http2"
 import type { Socket } from "node:net"
-import type { HttpsAddress } from "../../config/upstream-address.ts"
+import type { HttpsAddress } from "../../config/codec/upstream-address.ts"
 import { PADDED_BLOCK, writeQuery } from "../../dns/question.ts"
 import { MAX_UDP_SIZE } from "../../dns/reply.ts"
 import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../../dns/response.ts"

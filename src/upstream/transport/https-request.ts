@@ -1,6 +1,6 @@
 /** One question's request over HTTPS, and what the response to it is (RFC 8484). */
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from "node:http2"
-import type { HttpsAddress } from "../../config/upstream-address.ts"
+import type { HttpsAddress } from "../../config/codec/upstream-address.ts"
 import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
 import { type AttemptFailure, GarbageReceived, NetworkFailure } from "../requester.ts"
 import type { PendingRequest } from "./connection.ts"

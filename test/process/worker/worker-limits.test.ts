@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Settings } from "../../../src/config/schema.ts"
+import type { Settings } from "../../../src/config/schema/settings.ts"
 import { workerLimits } from "../../../src/process/worker/worker-limits.ts"
 import { settingsOf } from "../../support/servers/settings.ts"
 

@@ -1,7 +1,7 @@
 /** Settings as the environment would give them, an upstream that nobody asks included. */
 import { ConfigProvider, Effect } from "effect"
 import { type Loaded, load } from "../../../src/config/configuration.ts"
-import type { Settings } from "../../../src/config/schema.ts"
+import type { Settings } from "../../../src/config/schema/settings.ts"
 
 export const loadedOf = (environment: Record<string, string>): Loaded =>
   Effect.runSync(

@@ -1,5 +1,5 @@
 /** Upstreams that are nothing but numbers, asked in simulated time: for policies over many thousand questions. */
-import type { Policy } from "../../../src/config/routes.ts"
+import type { Policy } from "../../../src/config/codec/policy.ts"
 import { stableHash } from "../../../src/runtime/stable-hash.ts"
 import { Latency } from "../../../src/upstream/select/latency.ts"
 import { type Candidate, Ranker } from "../../../src/upstream/select/policy.ts"

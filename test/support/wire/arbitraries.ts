@@ -17,10 +17,10 @@ import {
 export const upTo = (maximum: number): Arbitrary.Arbitrary<number> =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum })))
 
-const oneOf = <A>(...choices: ReadonlyArray<Arbitrary.Arbitrary<A>>): Arbitrary.Arbitrary<A> =>
+export const oneOf = <A>(...choices: ReadonlyArray<Arbitrary.Arbitrary<A>>): Arbitrary.Arbitrary<A> =>
   Arbitrary.flatMap(upTo(choices.length - 1), (choice) => choices[choice]!)
 
-const constantOf = <A>(...values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
+export const constantOf = <A>(...values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
   Arbitrary.map(upTo(values.length - 1), (index) => values[index]!)
 
 export const octetsUpTo = (maxLength: number, minLength = 0): Arbitrary.Arbitrary<Uint8Array> =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { policies } from "../../../src/config/routes.ts"
+import { policies } from "../../../src/config/codec/policy.ts"
 import type { Coordinates } from "../../../src/dns/client-context.ts"
 import { stableHash } from "../../../src/runtime/stable-hash.ts"
 import { type Candidate, Ranker } from "../../../src/upstream/select/policy.ts"

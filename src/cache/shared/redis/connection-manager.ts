@@ -6,7 +6,7 @@
  * too slow to be used.
  */
 import { Deferred, Effect, Queue, type Scope } from "effect"
-import { formatRedis, type RedisAddress } from "../../../config/redis-address.ts"
+import { formatRedis, type RedisAddress } from "../../../config/codec/redis-address.ts"
 import { type Flush, type FlushLog, type NumberedFlush, readFlush, readNumberedFlush } from "../flush-log.ts"
 import { LogsRedis } from "../shared-tier.ts"
 import type { RedisBreaker } from "./breaker.ts"

@@ -10,7 +10,7 @@ import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Schema, Scope } from "effect"
 import type { Redis } from "effect/persistence"
 import { ErrorReply, RESP_TYPES, type RedisClientOptions } from "redis"
-import type { RedisAddress } from "../../../config/redis-address.ts"
+import type { RedisAddress } from "../../../config/codec/redis-address.ts"
 import { ReplyLimit } from "./reply-limit.ts"
 
 const CONNECT_TIMEOUT_MS = 2_000

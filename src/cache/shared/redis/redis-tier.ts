@@ -1,8 +1,8 @@
 /** The shared tier over Redis, put together from its parts. */
 import { Effect, FiberSet, type Scope } from "effect"
+import type { RedisAddress } from "../../../config/codec/redis-address.ts"
 import { Configuration } from "../../../config/configuration.ts"
 import { LiveUpstreams } from "../../../config/live-upstreams.ts"
-import type { RedisAddress } from "../../../config/redis-address.ts"
 import type { Question } from "../../../dns/question.ts"
 import { Counters } from "../../../telemetry/counters.ts"
 import { AnswerCache } from "../../answer-cache.ts"

@@ -1,0 +1,47 @@
+/** Where clients ask, and who may. */
+import { listenAddress } from "../codec/listen-address.ts"
+import { network } from "../codec/network.ts"
+import { ADDRESS_PATTERN, NETWORK_PATTERN } from "./patterns.ts"
+import { fromText, list, section, word } from "./setting.ts"
+
+const PRIVATE_NETWORKS = [
+  "127.0.0.0/8",
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "169.254.0.0/16",
+  "::1/128",
+  "fc00::/7",
+  "fe80::/10"
+].join(",")
+
+export const clients = section("Clients", {
+  listen: {
+    schema: list(
+      fromText(listenAddress, {
+        kind: "text",
+        pattern: `^((udp|tcp)://)?${ADDRESS_PATTERN}$`,
+        examples: ["127.0.0.1:53", "[::1]:53", "tcp://0.0.0.0:53"]
+      })
+    ),
+    default: "127.0.0.1:1053",
+    touches: ["listener"],
+    isList: true,
+    meaning: "addresses to listen on: host:port is UDP and TCP; udp://host:port, tcp://host:port"
+  },
+  allow: {
+    schema: list(
+      fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$`, examples: ["10.0.0.0/8", "fd00::/8"] })
+    ),
+    default: PRIVATE_NETWORKS,
+    touches: ["query"],
+    isList: true,
+    meaning: "networks that may ask"
+  },
+  denyAction: {
+    schema: word("refuse", "drop"),
+    default: "refuse",
+    touches: ["query"],
+    meaning: "what all others get: refuse (REFUSED) or drop (nothing)"
+  }
+})

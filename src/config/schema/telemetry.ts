@@ -1,0 +1,108 @@
+/** Traces and logs. */
+import { sampling } from "../codec/sampling.ts"
+import { shownUrl } from "../codec/secrets.ts"
+import { fromText, number, optional, section, text, textLike, word } from "./setting.ts"
+
+const HTTP_URL = "^[Hh][Tt][Tt][Pp][Ss]?://"
+
+// What those of OpenTelemetry mean is read in `otlp.ts`: nothing in them stops the server.
+export const telemetry = section("Traces and logs", {
+  traceSampling: {
+    schema: fromText(sampling, {
+      kind: "text",
+      pattern: "^(always|never|ratio:[\\d.]+|rate:[\\d.]+)$",
+      examples: ["always", "never", "ratio:0.01", "rate:200"]
+    }),
+    default: "rate:200",
+    touches: ["telemetry"],
+    meaning: "queries that are traced: always, never, ratio:0.01, rate:N a second"
+  },
+  slowQueryMs: {
+    schema: number({ min: 1, max: 60_000, unit: "milliseconds" }),
+    default: "1000",
+    touches: ["telemetry"],
+    meaning: "milliseconds from which a query counts as slow and is traced"
+  },
+  logLevel: {
+    schema: word("trace", "debug", "info", "warn", "error", "fatal", "none"),
+    default: "info",
+    touches: ["telemetry"],
+    meaning: "trace, debug, info, warn, error, fatal, none"
+  },
+  logFormat: {
+    schema: word("pretty", "json"),
+    default: undefined,
+    otherwise: "pretty on a terminal, else json",
+    touches: ["telemetry"],
+    meaning: "pretty or json; by default pretty on a terminal"
+  },
+  otelSdkDisabled: {
+    schema: textLike({ pattern: "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$" }),
+    default: "false",
+    touches: ["telemetry"],
+    variable: "OTEL_SDK_DISABLED",
+    meaning: "true: no trace leaves the server, whatever else is set"
+  },
+  otelTracesExporter: {
+    schema: textLike({ examples: ["otlp", "none"] }),
+    default: "otlp",
+    touches: ["telemetry"],
+    variable: "OTEL_TRACES_EXPORTER",
+    meaning: "otlp, or none for no traces"
+  },
+  otelEndpoint: {
+    schema: optional(textLike({ pattern: HTTP_URL, examples: ["http://localhost:4318"] })),
+    default: undefined,
+    touches: ["telemetry"],
+    variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    shown: shownUrl,
+    meaning: "where traces go by OTLP over HTTP, such as http://localhost:4318; nowhere by default"
+  },
+  otelTracesEndpoint: {
+    schema: optional(textLike({ pattern: HTTP_URL, examples: ["http://localhost:4318/v1/traces"] })),
+    default: undefined,
+    touches: ["telemetry"],
+    variable: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    shown: shownUrl,
+    meaning: "the same for traces alone, used as it is: http://localhost:4318/v1/traces"
+  },
+  otelProtocol: {
+    schema: textLike({ examples: ["http/protobuf", "http/json"] }),
+    default: "http/protobuf",
+    touches: ["telemetry"],
+    variable: "OTEL_EXPORTER_OTLP_PROTOCOL",
+    meaning: "http/protobuf or http/json"
+  },
+  otelTracesProtocol: {
+    schema: optional(textLike({ examples: ["http/protobuf", "http/json"] })),
+    default: undefined,
+    otherwise: "as otel_protocol",
+    touches: ["telemetry"],
+    variable: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    meaning: "the same for traces alone"
+  },
+  otelTimeout: {
+    schema: optional(textLike({ pattern: "^\\d+$", examples: ["3000"] })),
+    default: undefined,
+    otherwise: "3000",
+    touches: ["telemetry"],
+    variable: "OTEL_EXPORTER_OTLP_TIMEOUT",
+    meaning: "milliseconds that one export may take; 3000 by default"
+  },
+  otelTracesTimeout: {
+    schema: optional(textLike({ pattern: "^\\d+$" })),
+    default: undefined,
+    otherwise: "as otel_timeout",
+    touches: ["telemetry"],
+    variable: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    meaning: "the same for traces alone"
+  },
+  otelServiceName: {
+    schema: optional(text),
+    default: undefined,
+    otherwise: "what OTEL_RESOURCE_ATTRIBUTES says, else strand",
+    touches: ["telemetry"],
+    variable: "OTEL_SERVICE_NAME",
+    meaning: "the service's name in traces; by default what OTEL_RESOURCE_ATTRIBUTES says, else strand"
+  }
+})

@@ -1,0 +1,114 @@
+/** Who is asked, how, and when the next one is. */
+import { Schema } from "effect"
+import { Authorities } from "../authorities.ts"
+import { serverEndpoint } from "../codec/endpoint.ts"
+import { policies } from "../codec/policy.ts"
+import { errorRcode, errorRcodes } from "../codec/rcodes.ts"
+import { shownUpstream } from "../codec/secrets.ts"
+import { weightedUpstream } from "../codec/weighted-upstream.ts"
+import { ADDRESS_PATTERN, UPSTREAM_PATTERN } from "./patterns.ts"
+import { fromText, list, listOrNone, number, section, truth, word } from "./setting.ts"
+
+export const upstreams = section("Upstreams", {
+  upstreams: {
+    schema: list(
+      fromText(weightedUpstream, {
+        kind: "text",
+        pattern: UPSTREAM_PATTERN,
+        examples: ["9.9.9.9", "tls://1.1.1.1#cloudflare-dns.com", "https://dns.quad9.net/dns-query"]
+      })
+    ),
+    default: undefined,
+    otherwise: "the system's resolvers",
+    touches: ["upstream", "table"],
+    isList: true,
+    shown: shownUpstream,
+    meaning:
+      "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address, tls://address#name, https://name/dns-query, sdns://stamp"
+  },
+  bootstrap: {
+    // Empty where the system names none and no upstream has a name.
+    schema: listOrNone(
+      fromText(serverEndpoint, {
+        kind: "text",
+        pattern: `^${ADDRESS_PATTERN}$`,
+        examples: ["9.9.9.9", "[2620:fe::9]:53"]
+      })
+    ),
+    default: undefined,
+    otherwise: "the system's resolvers",
+    touches: ["upstream"],
+    isList: true,
+    meaning: "servers that are asked where upstreams with a name are; by default the system's resolvers"
+  },
+  tlsCaFile: {
+    // Written as a path; what is decoded is what was read there.
+    schema: Schema.UndefinedOr(Authorities),
+    default: undefined,
+    touches: ["upstream", "table"],
+    meaning:
+      "certificates in PEM of authorities of your own that certificates of upstreams and of Redis may be signed by"
+  },
+  upstreamPolicy: {
+    schema: word(...policies),
+    default: undefined,
+    otherwise: "fastest; ordered where the system's resolvers are asked",
+    touches: ["upstream"],
+    meaning: `which upstream is asked first: ${policies.join(", ")}`
+  },
+  parallelUpstreams: {
+    schema: number({ min: 2, max: 8 }),
+    default: "2",
+    touches: ["upstream"],
+    meaning: "upstreams that the policy parallel asks at once"
+  },
+  failoverRcodes: {
+    schema: list(fromText(errorRcode, { kind: "word", words: [...errorRcodes.keys()], isAnyCase: true })),
+    default: "FORMERR,SERVFAIL,NOTIMP,REFUSED,NOTAUTH",
+    touches: ["upstream"],
+    isList: true,
+    meaning: "errors on which the next upstream is asked; others go to the client as they are"
+  },
+  maxQueriesPerUpstream: {
+    schema: number({ min: 1, max: 1_000_000 }),
+    default: "100000",
+    touches: ["upstream"],
+    meaning: "questions that one upstream may have under way"
+  },
+  trustUpstreamAd: {
+    schema: truth,
+    default: "false",
+    touches: ["upstream", "table"],
+    meaning: "whether the AD bit of upstreams that are not on loopback is believed"
+  },
+  queryTimeoutSecs: {
+    schema: number({ min: 0.05, max: 60, integer: false, unit: "seconds" }),
+    default: "5",
+    touches: ["query", "upstream"],
+    meaning: "seconds until a query is given up: its whole deadline"
+  },
+  attemptTimeoutMs: {
+    schema: number({ min: 10, max: 60_000, unit: "milliseconds" }),
+    default: "800",
+    touches: ["upstream"],
+    meaning: "milliseconds until the next attempt starts at the latest; sooner where answers usually come sooner"
+  },
+  retries: {
+    schema: number({ min: 0, max: 10 }),
+    default: "2",
+    touches: ["upstream"],
+    meaning: "attempts after the first, never more than three at one address"
+  },
+  actorPoolSize: {
+    schema: number({ min: 1, max: 1024 }),
+    default: "20",
+    touches: ["upstream"],
+    meaning: "resolvers in the pool"
+  },
+  poolStrategy: {
+    schema: word("round-robin", "least-busy"),
+    default: "round-robin",
+    touches: ["upstream"],
+    meaning: "which resolver takes a query: round-robin, least-busy"
+  }
+})
