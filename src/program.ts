@@ -3,7 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { AnswerCache } from "./cache/answer-cache.ts"
 import { FailureCache } from "./cache/failure-cache.ts"
-import { check, help, readCommand, version } from "./cli/command.ts"
+import { check, describe, help, readCommand, version } from "./cli/command.ts"
 import { nameUpstream } from "./config/codec/upstream-address.ts"
 import { Configuration, type ConfigurationError, type Loaded, load, shown } from "./config/configuration.ts"
 import { decodeAskedServers, LiveUpstreams } from "./config/live-upstreams.ts"
@@ -110,6 +110,8 @@ const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Erro
       return Console.log(version)
     case "mistake":
       return Effect.fail(new Error(`${command.message}; strand --help says what there is`))
+    case "describe":
+      return describe(command.what)
     case "check":
       return check(command.file)
     case "run":

@@ -1,8 +1,9 @@
-/** What the command line offers: run, check, help, version. */
+/** What the command line offers: run, check, what describes the configuration, help, version. */
 
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { Console, Effect } from "effect"
+import { meaning } from "../config/codec/nearest.ts"
 import { type Loaded, load, shown } from "../config/configuration.ts"
 import { fileKey, settingInfo, settingNames, variableName } from "../config/schema/settings.ts"
 import { messageOf } from "../runtime/error-text.ts"
@@ -10,9 +11,14 @@ import { messageOf } from "../runtime/error-text.ts"
 export type Command =
   | { readonly kind: "run"; readonly file: string | undefined }
   | { readonly kind: "check"; readonly file: string | undefined }
+  | { readonly kind: "describe"; readonly what: Description }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "mistake"; readonly message: string }
+
+/** What `strand config` prints. */
+const DESCRIPTIONS = ["example", "schema"] as const
+type Description = (typeof DESCRIPTIONS)[number]
 
 export const readCommand = (args: ReadonlyArray<string>): Command => {
   try {
@@ -30,6 +36,7 @@ export const readCommand = (args: ReadonlyArray<string>): Command => {
     if (values.version === true) return { kind: "version" }
     if (values.config === "") return { kind: "mistake", message: "--config needs the name of a file" }
     const [word, ...rest] = positionals
+    if (word === "config") return readDescription(rest)
     if (rest.length > 0 || (word !== undefined && word !== "check")) {
       return { kind: "mistake", message: `unknown command: ${positionals.join(" ")}` }
     }
@@ -45,6 +52,13 @@ export const readCommand = (args: ReadonlyArray<string>): Command => {
   }
 }
 
+const readDescription = (words: ReadonlyArray<string>): Command => {
+  const what = DESCRIPTIONS.find((word) => word === words[0])
+  if (what !== undefined && words.length === 1) return { kind: "describe", what }
+  const said = words.length === 0 ? "" : `, not ${words.join(" ")}${meaning(words[0]!, DESCRIPTIONS)}`
+  return { kind: "mistake", message: `config needs one word behind it: ${DESCRIPTIONS.join(" or ")}${said}` }
+}
+
 export const version: string = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version
 
 export const help = (): string => {
@@ -56,6 +70,8 @@ export const help = (): string => {
 
 Usage: strand [--config FILE]        run the server
        strand check [--config FILE]  validate the configuration and print it
+       strand config example         print a file of all settings, with their meanings, limits and defaults
+       strand config schema          print the JSON Schema of the file, for editors
        strand --help | --version
 
 Settings come from the file (YAML, keys in lower case without DNS_SERVER_), and from the environment, which wins:
@@ -72,3 +88,15 @@ export const check = Effect.fnUntraced(function* (file: string | undefined) {
   }
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)
 })
+
+/** Loaded by those who ask for it: a server describes nothing. */
+export const describe = (what: Description): Effect.Effect<void> =>
+  what === "example"
+    ? Effect.flatMap(
+        Effect.promise(() => import("../config/describe/example.ts")),
+        ({ example }) => Console.log(example())
+      )
+    : Effect.flatMap(
+        Effect.promise(() => import("../config/describe/json-schema.ts")),
+        ({ jsonSchema }) => Console.log(JSON.stringify(jsonSchema(), null, 2))
+      )

@@ -11,7 +11,7 @@ const fields = {
   longitude: requiredField(number({ min: -180, max: 180, integer: false }), "degrees east", "longitude: degrees east")
 }
 
-const map = fromMap<typeof fields, Coordinates>(fields, { read: Result.succeed, write: (spot) => spot })
+const map = fromMap<typeof fields, Coordinates>("coordinates", fields, { read: Result.succeed, write: (spot) => spot })
 
 const readShort = (text: string): Read<Coordinates> =>
   Result.mapError(readCoordinates(text), (expected) => `${expected}, such as 52.5/13.4`)

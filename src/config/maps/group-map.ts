@@ -25,7 +25,7 @@ type Fields = Schema.Struct<typeof fields>["Type"]
 const read = ({ upstreams, policy = DEFAULT_POLICY }: Fields): Result.Result<GroupBody, Wrong> =>
   upstreams.length === 0 ? Result.fail({ expected: AT_LEAST_ONE }) : Result.succeed({ upstreams, policy })
 
-export const groupMap = fromMap(fields, {
+export const groupMap = fromMap("group", fields, {
   read,
   write: ({ upstreams, policy }: GroupBody) => ({ upstreams, ...(policy === DEFAULT_POLICY ? {} : { policy }) })
 })

@@ -125,4 +125,4 @@ const write = (answers: ReadonlyArray<LocalAnswer>): Fields => {
   }
 }
 
-export const localAnswerMap = fromMap(fields, { read, write })
+export const localAnswerMap = fromMap("localAnswer", fields, { read, write })

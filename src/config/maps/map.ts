@@ -34,12 +34,15 @@ const fieldShape = (schema: Schema.Top): FieldShape => ({
   meaning: Schema.resolveAnnotationsKey(schema)?.description ?? ""
 })
 
+/** @param title what the map is */
 export const fromMap = <const Fields extends Schema.Struct.Fields, A>(
+  title: string,
   fields: Fields,
   { read, write }: MapForm<Schema.Struct<Fields>["Type"], A>
 ) => {
   const shape: Shape = {
     kind: "map",
+    title,
     fields: Object.fromEntries(Object.entries(fields).map(([key, schema]) => [key, fieldShape(schema as Schema.Top)]))
   }
   return Schema.Struct(fields)

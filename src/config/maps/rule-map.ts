@@ -34,7 +34,7 @@ const fields = {
   group: requiredField(
     fromText(
       checkedText((text) => LABEL.test(text), LABEL_EXPECTED),
-      { kind: "text", pattern: LABEL.source }
+      { kind: "text", pattern: LABEL.source, isMaybeNumber: true }
     ),
     "the group that its queries go to",
     "a group: which upstreams its queries go to"
@@ -73,4 +73,4 @@ const write = (rule: Rule): Fields => ({
   ...(rule.ecs === undefined ? {} : { ecs: rule.ecs })
 })
 
-export const ruleMap = fromMap(fields, { read, write })
+export const ruleMap = fromMap("rule", fields, { read, write })

@@ -31,6 +31,7 @@ import {
 import { TEMPLATE_END } from "../codec/uri-template.ts"
 import {
   isUpstreamLabel,
+  LABEL,
   LABEL_EXPECTED,
   MAX_WEIGHT,
   readWeightedUpstream,
@@ -61,7 +62,11 @@ const fields = {
     "an address: in { address: 192.0.2.1, weight: 3 }"
   ),
   name: field(
-    fromText(checkedText(isUpstreamLabel, LABEL_EXPECTED), { kind: "text", pattern: "^[A-Za-z0-9][A-Za-z0-9_-]*$" }),
+    fromText(checkedText(isUpstreamLabel, LABEL_EXPECTED), {
+      kind: "text",
+      pattern: LABEL.source,
+      isMaybeNumber: true
+    }),
     "what it is called in logs, metrics and traces; by default its address"
   ),
   protocol: field(
@@ -209,7 +214,7 @@ const writeRequest = (upstream: HttpsAddress): Partial<Fields> => ({
   ...(isCalledByAddress(upstream) ? {} : { authority: upstream.authority })
 })
 
-export const upstreamMap = fromMap(fields, { read: readUpstream, write: writeUpstream })
+export const upstreamMap = fromMap("upstream", fields, { read: readUpstream, write: writeUpstream })
 
 /** In short, or as a map. */
 export const upstreamItem = textOrMap(readWeightedUpstream, { kind: "text", pattern: UPSTREAM_PATTERN }, upstreamMap)

@@ -20,7 +20,7 @@ export const clients = section("Clients", {
     schema: list(
       fromText(listenAddress, {
         kind: "text",
-        pattern: `^((udp|tcp)://)?${ADDRESS_PATTERN}$`,
+        pattern: `^(([Uu][Dd][Pp]|[Tt][Cc][Pp])://)?${ADDRESS_PATTERN}$`,
         examples: ["127.0.0.1:53", "[::1]:53", "tcp://0.0.0.0:53"]
       })
     ),

@@ -10,11 +10,13 @@ export type Shape =
       readonly kind: "text"
       /** What every such text matches. */
       readonly pattern?: string
+      /** Whether YAML may take such a text for a number. */
+      readonly isMaybeNumber?: boolean
       readonly examples?: ReadonlyArray<string>
     }
   /** A YAML list, or one text with commas between, or one item alone. */
   | { readonly kind: "list"; readonly item: Shape; readonly isNeverEmpty?: boolean }
-  | { readonly kind: "map"; readonly fields: Readonly<Record<string, FieldShape>> }
+  | { readonly kind: "map"; readonly title: string; readonly fields: Readonly<Record<string, FieldShape>> }
   | { readonly kind: "either"; readonly shapes: ReadonlyArray<Shape> }
 
 export interface FieldShape {

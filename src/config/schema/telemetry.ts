@@ -37,7 +37,7 @@ export const telemetry = section("Traces and logs", {
     meaning: "pretty or json; by default pretty on a terminal"
   },
   otelSdkDisabled: {
-    schema: textLike({ pattern: "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$" }),
+    schema: text,
     default: "false",
     touches: ["telemetry"],
     variable: "OTEL_SDK_DISABLED",
@@ -82,7 +82,7 @@ export const telemetry = section("Traces and logs", {
     meaning: "the same for traces alone"
   },
   otelTimeout: {
-    schema: optional(textLike({ pattern: "^\\d+$", examples: ["3000"] })),
+    schema: optional(textLike({ pattern: "^\\d+$", isMaybeNumber: true, examples: ["3000"] })),
     default: undefined,
     otherwise: "3000",
     touches: ["telemetry"],
@@ -90,7 +90,7 @@ export const telemetry = section("Traces and logs", {
     meaning: "milliseconds that one export may take; 3000 by default"
   },
   otelTracesTimeout: {
-    schema: optional(textLike({ pattern: "^\\d+$" })),
+    schema: optional(textLike({ pattern: "^\\d+$", isMaybeNumber: true })),
     default: undefined,
     otherwise: "as otel_timeout",
     touches: ["telemetry"],

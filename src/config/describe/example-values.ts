@@ -1,0 +1,39 @@
+/** What stands in the example for settings that have no default, or one that shows nothing of their form. */
+import type { SettingName } from "../schema/settings.ts"
+
+/** YAML as it stands behind the setting's name. */
+export const exampleValues: { readonly [Name in SettingName]?: string } = {
+  listen: "[127.0.0.1:1053]",
+  upstreams: `
+  - { name: quad9, address: 9.9.9.9, protocol: tls, server_name: dns.quad9.net }
+  - { address: dns.google, protocol: https, path: /dns-query }
+  - 1.1.1.1`,
+  bootstrap: "[9.9.9.9, 149.112.112.112]",
+  tlsCaFile: "/etc/strand/ca.pem",
+  upstreamPolicy: "fastest",
+  groups: `
+  corp:
+    upstreams: [10.1.0.1, { address: 10.1.0.2, weight: 3 }]
+    policy: ordered`,
+  rules: `
+  - { suffix: corp.example, except: [public.corp.example], group: corp }
+  - { suffix: 10.in-addr.arpa, client: 10.0.0.0/8, group: corp }`,
+  geoDatabase: "/var/lib/GeoIP/GeoLite2-City.mmdb",
+  ecsTrust: "[10.0.0.53]",
+  localAnswers: `
+  - { name: nas.home, addresses: [192.168.1.7, "fd00::7"] }
+  - { name: "*.apps.home", addresses: 192.168.1.8, ttl: 60 }
+  - { name: home, type: MX, data: 10 mail.home, client: 10.0.0.0/8 }
+  - { name: home, text: v=spf1 -all }`,
+  specialNames: "[localhost, invalid, onion, alt, resolver.arpa, home.arpa, service.arpa, reserved, private]",
+  maxQueuedQueries: "1000",
+  redisUrl: "redis://redis.example:6379",
+  workers: "4",
+  logFormat: "json",
+  otelEndpoint: "http://localhost:4318",
+  otelTracesEndpoint: "http://localhost:4318/v1/traces",
+  otelTracesProtocol: "http/json",
+  otelTimeout: "3000",
+  otelTracesTimeout: "3000",
+  otelServiceName: "strand"
+}

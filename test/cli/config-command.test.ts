@@ -1,0 +1,66 @@
+/** `strand config`, as it is run: the program that was built. */
+import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { SCHEMA_FILE } from "../../src/config/describe/example.ts"
+import { fileWith } from "../support/machine/files.ts"
+
+const run = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  spawnSync(process.execPath, ["dist/main.js", ...args], {
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"], ...env }
+  })
+
+/** Says which modules of the configuration are loaded. */
+const SAYING = {
+  NODE_OPTIONS: `--import ${JSON.stringify(
+    `data:text/javascript,${encodeURIComponent(
+      `import { registerHooks } from "node:module"
+       import { writeSync } from "node:fs"
+       registerHooks({ load: (url, context, next) => {
+         if (url.includes("/config/")) writeSync(2, "loads " + url + "\\n")
+         return next(url, context)
+       } })`
+    )}`
+  )}`
+}
+
+describe("strand config", () => {
+  it("schema prints the schema that is shipped", () => {
+    const { status, stdout, stderr } = run(["config", "schema"])
+    assert.deepStrictEqual([status, stderr], [0, ""])
+    assert.strictEqual(stdout, readFileSync(SCHEMA_FILE, "utf8"))
+  })
+
+  it.effect("example prints a file that names that schema, and that check takes with what is set in it", () =>
+    Effect.gen(function* () {
+      const { status, stdout, stderr } = run(["config", "example"])
+      assert.deepStrictEqual([status, stderr], [0, ""])
+      assert.strictEqual(stdout.split("\n")[0], `# yaml-language-server: $schema=${SCHEMA_FILE}`)
+      const set = stdout.replace(/^#(?=(upstreams|groups|rules|local_answers|cache_size_mb):| {2})/gm, "")
+      const checked = run(["check", "--config", yield* fileWith(set, "strand.yaml")])
+      assert.strictEqual(checked.status, 0, checked.stdout + checked.stderr)
+      assert.match(
+        checked.stdout,
+        /^upstreams: quad9=tls:\/\/9\.9\.9\.9#dns\.quad9\.net, https:\/\/dns\.google\/dns-query/m
+      )
+      assert.match(checked.stdout, /^groups: corp=10\.1\.0\.1 10\.1\.0\.2\*3 policy=ordered {2}# /m)
+    })
+  )
+
+  it("says what it takes where something else is asked of it, and --help has both", () => {
+    const { status, stderr } = run(["config", "shcema"])
+    assert.strictEqual(status, 1)
+    assert.include(stderr, "config needs one word behind it: example or schema, not shcema: did you mean schema?")
+    const help = run(["--help"]).stdout
+    assert.match(help, /strand config example .*defaults\n.*strand config schema .*editors/)
+  })
+
+  it("is described by modules that nobody else loads", () => {
+    const { stderr: ofCheck } = run(["check"], { ...SAYING, DNS_SERVER_UPSTREAMS: "192.0.2.1" })
+    assert.include(ofCheck, "/config/configuration.js")
+    for (const name of ["describe", "maps", "yaml-tree"]) assert.notInclude(ofCheck, name)
+    assert.include(run(["config", "schema"], SAYING).stderr, "/config/describe/json-schema.js")
+  })
+})
