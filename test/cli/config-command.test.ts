@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { SCHEMA_FILE } from "../../src/config/describe/example.ts"
+import { SCHEMA_URL } from "../../src/config/describe/example.ts"
 import { fileWith } from "../support/machine/files.ts"
 
 const run = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
@@ -30,14 +30,14 @@ describe("strand config", () => {
   it("schema prints the schema that is shipped", () => {
     const { status, stdout, stderr } = run(["config", "schema"])
     assert.deepStrictEqual([status, stderr], [0, ""])
-    assert.strictEqual(stdout, readFileSync(SCHEMA_FILE, "utf8"))
+    assert.strictEqual(stdout, readFileSync(SCHEMA_URL, "utf8"))
   })
 
   it.effect("example prints a file that names that schema, and that check takes with what is set in it", () =>
     Effect.gen(function* () {
       const { status, stdout, stderr } = run(["config", "example"])
       assert.deepStrictEqual([status, stderr], [0, ""])
-      assert.strictEqual(stdout.split("\n")[0], `# yaml-language-server: $schema=${SCHEMA_FILE}`)
+      assert.strictEqual(stdout.split("\n")[0], `# yaml-language-server: $schema=${SCHEMA_URL.href}`)
       const set = stdout.replace(/^#(?=(upstreams|groups|rules|local_answers|cache_size_mb):| {2})/gm, "")
       const checked = run(["check", "--config", yield* fileWith(set, "strand.yaml")])
       assert.strictEqual(checked.status, 0, checked.stdout + checked.stderr)

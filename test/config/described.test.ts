@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Ajv } from "ajv"
 import { Effect } from "effect"
 import { parse } from "yaml"
-import { example, SCHEMA_FILE } from "../../src/config/describe/example.ts"
+import { example, SCHEMA_URL } from "../../src/config/describe/example.ts"
 import { jsonSchema } from "../../src/config/describe/json-schema.ts"
 import { fileKey, settingInfo, settingNames } from "../../src/config/schema/settings.ts"
 import { geoLiteFile } from "../support/external/geolite.ts"
@@ -68,7 +68,7 @@ const uncommented = (files: { readonly geo: string; readonly ca: string }): stri
 
 describe("the JSON Schema", () => {
   it("is the one that is shipped: npm run schema writes it anew", () => {
-    assert.deepStrictEqual(JSON.parse(readFileSync(SCHEMA_FILE, "utf8")), JSON.parse(JSON.stringify(schema)))
+    assert.deepStrictEqual(JSON.parse(readFileSync(SCHEMA_URL, "utf8")), JSON.parse(JSON.stringify(schema)))
   })
 
   it("is a schema, and has each setting with its meaning and its default", () => {
@@ -109,7 +109,7 @@ describe("the JSON Schema", () => {
 describe("the example", () => {
   it("names its schema in the first line, has every setting, and says nothing while it is commented out", () => {
     const text = example()
-    assert.strictEqual(text.split("\n")[0], `# yaml-language-server: $schema=${SCHEMA_FILE}`)
+    assert.strictEqual(text.split("\n")[0], `# yaml-language-server: $schema=${SCHEMA_URL.href}`)
     assert.isNull(parse(text))
     for (const name of settingNames) assert.match(text, new RegExp(`^#${fileKey(name)}:`, "m"))
     for (const line of text.split("\n")) if (!line.startsWith("#allow:")) assert.isAtMost(line.length, 120, line)

@@ -1,4 +1,4 @@
-/** The data of local answers' records, as words of a zone's file have it (RFC 1035 §5.1) and as it stands in a message. */
+/** The data of local answers' records, as a zone's file has it in words (RFC 1035 §5.1) and as a message has it. */
 import { Result } from "effect"
 import { NetAddress } from "effect/net"
 import { Type } from "../../dns/codes.ts"

@@ -3,19 +3,18 @@
  *
  * What is said begins with `# `; a setting with `#` alone, so that it holds once that is taken away.
  */
-import { fileURLToPath } from "node:url"
 import { fileKey, type SettingName, sections, settingInfo } from "../schema/settings.ts"
 import { exampleValues } from "./example-values.ts"
 import { standardVariable, textOf } from "./limits.ts"
 
 /** The schema as it is shipped, beside `dist` and `src`. */
-export const SCHEMA_FILE = fileURLToPath(new URL("../../../strand.schema.json", import.meta.url))
+export const SCHEMA_URL = new URL("../../../strand.schema.json", import.meta.url)
 
 const WIDTH = 118
 
 export const example = (): string => {
   const head = [
-    `# yaml-language-server: $schema=${SCHEMA_FILE}`,
+    `# yaml-language-server: $schema=${SCHEMA_URL.href}`,
     "#",
     ...said("All settings of Strand, commented out, each with its meaning, its limits and its default."),
     ...said("A setting begins with # and no space behind: take that away, on all its lines, to set it."),

@@ -1,9 +1,9 @@
 /**
  * The JSON Schema of the file, for editors: what each setting may be, as YAML has it.
  *
- * Made of the shapes that the settings' schemas and those of the maps are annotated with. It is looser than they are, for
- * what a text means is not looked at, and stricter in one thing: numbers, true and false stand without quotes. Draft 7
- * is what YAML's language server knows best.
+ * Made of the shapes that the settings' schemas and those of the maps are annotated with. It is looser than they are,
+ * for what a text means is not looked at, and stricter in one thing: numbers, true and false stand without quotes.
+ * Draft 7 is what YAML's language server knows best.
  */
 import { JsonSchema, RegExp as RegExp_, Schema } from "effect"
 import { LABEL } from "../codec/weighted-upstream.ts"

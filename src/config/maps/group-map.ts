@@ -1,4 +1,4 @@
-/** A group as a map, under its name: `corp: { upstreams: [10.1.0.1, { address: 10.1.0.2, weight: 3 }], policy: ordered }`. */
+/** A group as a map, under its name: `corp: { upstreams: [10.1.0.1, 10.1.0.2], policy: ordered }`. */
 import { Result, type Schema } from "effect"
 import { DEFAULT_POLICY } from "../codec/group.ts"
 import { type Policy, policies } from "../codec/policy.ts"

@@ -1,4 +1,4 @@
-/** What texts look like from afar, for editors: looser than what reads them, so that nothing that is right is refused. */
+/** What texts look like from afar, for editors: looser than what reads them, so that nothing right is refused. */
 
 /** An IP address, with or without brackets, scope and port. */
 export const ADDRESS_PATTERN = "[0-9A-Fa-f:.\\[\\]]+(%[^\\s\\]]+\\]?(:\\d+)?)?"

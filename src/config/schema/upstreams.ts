@@ -24,7 +24,7 @@ export const upstreams = section("Upstreams", {
     isList: true,
     shown: shownUpstream,
     meaning:
-      "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address, tls://address#name, https://name/dns-query, sdns://stamp"
+      "servers to forward to: an address is UDP, with TCP for what comes truncated; tcp://address, tls://address#name, https://name/dns-query, sdns://stamp; label=address*weight"
   },
   bootstrap: {
     // Empty where the system names none and no upstream has a name.

@@ -77,8 +77,11 @@ export class FileValues {
 
   private group(key: string, { key: name, keyAt, value }: YamlEntry): ReadonlyArray<Item> {
     const path = `${key}.${name}`
+    if (!LABEL.test(name)) {
+      this.say(keyAt, path, LABEL_EXPECTED)
+      return []
+    }
     if (value.kind === "text") return [{ text: `${name}=${value.text}`, place: this.place(keyAt, path) }]
-    if (!LABEL.test(name)) this.say(keyAt, path, LABEL_EXPECTED)
     return this.mapped("groups", path, value, groupUnder(name), keyAt)
   }
 
