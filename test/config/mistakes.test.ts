@@ -96,8 +96,8 @@ local_answers:
         mistakes.map(({ place, value }) => [place, value]),
         [
           ["DNS_SERVER_LISTEN", "nowhere"],
-          ["DNS_SERVER_RETRIES", "many"],
           ["DNS_SERVER_GROUPS", "corp=10.0.0.x"],
+          ["DNS_SERVER_RETRIES", "many"],
           ["DNS_SERVER_CACHE_MIN_TTL_SECS", "90"],
           ["DNS_SERVER_LISTEN", "tcp://127.0.0.1:5300"],
           ["DNS_SERVER_RULES", "kid"]

@@ -6,6 +6,7 @@
  * a list in the file.
  */
 import { Schema } from "effect"
+import { attempts } from "./attempts.ts"
 import { cache } from "./cache.ts"
 import { clients } from "./clients.ts"
 import { load } from "./load.ts"
@@ -26,6 +27,7 @@ const all = {
   ...routing.settings,
   ...localAnswers.settings,
   ...load.settings,
+  ...attempts.settings,
   ...cache.settings,
   ...redis.settings,
   ...tcp.settings,
@@ -40,6 +42,7 @@ export const sections: ReadonlyArray<Section<Readonly<Record<string, Setting<Sch
   routing,
   localAnswers,
   load,
+  attempts,
   cache,
   redis,
   tcp,

@@ -1,4 +1,4 @@
-/** Who is asked, how, and when the next one is. */
+/** Who is asked, and how. */
 import { Schema } from "effect"
 import { Authorities } from "../authorities.ts"
 import { serverEndpoint } from "../codec/endpoint.ts"
@@ -80,35 +80,5 @@ export const upstreams = section("Upstreams", {
     default: "false",
     touches: ["upstream", "table"],
     meaning: "whether the AD bit of upstreams that are not on loopback is believed"
-  },
-  queryTimeoutSecs: {
-    schema: number({ min: 0.05, max: 60, integer: false, unit: "seconds" }),
-    default: "5",
-    touches: ["query", "upstream"],
-    meaning: "seconds until a query is given up: its whole deadline"
-  },
-  attemptTimeoutMs: {
-    schema: number({ min: 10, max: 60_000, unit: "milliseconds" }),
-    default: "800",
-    touches: ["upstream"],
-    meaning: "milliseconds until the next attempt starts at the latest; sooner where answers usually come sooner"
-  },
-  retries: {
-    schema: number({ min: 0, max: 10 }),
-    default: "2",
-    touches: ["upstream"],
-    meaning: "attempts after the first, never more than three at one address"
-  },
-  actorPoolSize: {
-    schema: number({ min: 1, max: 1024 }),
-    default: "20",
-    touches: ["upstream"],
-    meaning: "resolvers in the pool"
-  },
-  poolStrategy: {
-    schema: word("round-robin", "least-busy"),
-    default: "round-robin",
-    touches: ["upstream"],
-    meaning: "which resolver takes a query: round-robin, least-busy"
   }
 })
