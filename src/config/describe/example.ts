@@ -3,9 +3,12 @@
  *
  * What is said begins with `# `; a setting with `#` alone, so that it holds once that is taken away.
  */
+import { groupMap } from "../maps/group-map.ts"
+import { itemMaps } from "../maps/setting-maps.ts"
 import { fileKey, type SettingName, sections, settingInfo } from "../schema/settings.ts"
+import { shapeOf } from "../schema/shape.ts"
 import { exampleValues } from "./example-values.ts"
-import { standardVariable, textOf } from "./limits.ts"
+import { standardVariable, textOf, textOfKey } from "./limits.ts"
 
 /** The schema as it is shipped, beside `dist` and `src`. */
 export const SCHEMA_URL = new URL("../../../strand.schema.json", import.meta.url)
@@ -37,8 +40,18 @@ const lines = (name: SettingName): ReadonlyArray<string> => {
   return [
     ...said(textOf(name)),
     ...(variable === undefined ? [] : said(`In the environment: ${variable}.`)),
+    ...keysOf(name),
     ...`${fileKey(name)}:${value.startsWith("\n") ? "" : " "}${value}`.split("\n").map((line) => `#${line}`)
   ]
+}
+
+/** The keys of the map that a value may be. */
+const keysOf = (name: SettingName): ReadonlyArray<string> => {
+  const map = name === "groups" ? groupMap : itemMaps[name]?.schema
+  const shape = map === undefined ? undefined : shapeOf(map)
+  if (shape?.kind !== "map") return []
+  const keys = Object.entries(shape.fields).flatMap(([key, field]) => said(`- ${textOfKey(key, field)}`))
+  return [...said(name === "groups" ? "By their names, each with:" : "Each may be a map of:"), ...keys]
 }
 
 const defaultValue = (name: SettingName): string => {
