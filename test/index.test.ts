@@ -20,7 +20,7 @@ describe("a program that embeds the server", () => {
         )
       )
       const answer = yield* Effect.provide(
-        Effect.flatMap(Listeners, ([first]) => ask(first!.endpoint.port, { name: "www.example.test" })),
+        Effect.flatMap(Listeners, ({ current }) => ask(current()[0]!.endpoint.port, { name: "www.example.test" })),
         server
       )
       assert.deepStrictEqual(addressesOf(answer), ["192.0.2.1"])

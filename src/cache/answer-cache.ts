@@ -10,6 +10,7 @@ import type { Query } from "../dns/query.ts"
 import { type Question, writeQuestion } from "../dns/question.ts"
 import type { Subnet } from "../dns/subnet.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
+import { inSlices } from "../runtime/slices.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { EcsAnswers } from "./ecs-answers.ts"
 import { isAtOrBelow, isName, type NameTest } from "./table/flush.ts"
@@ -90,7 +91,7 @@ export class AnswerCache extends Context.Service<
   static readonly layer: Layer.Layer<AnswerCache, never, Configuration | Counters> = Layer.effect(
     AnswerCache,
     Effect.gen(function* () {
-      const config = yield* Configuration
+      const config = (yield* Configuration).current()
       const clock = yield* Clock.clockWith(Effect.succeed)
       const octets = config.enableCaching ? config.cacheSizeMb * MIB : MIN_OCTETS
       return yield* make(TableMemory.create(octets, clock), 1)
@@ -113,7 +114,7 @@ const make = (
   writer: number
 ): Effect.Effect<AnswerCache["Service"], never, Configuration | Counters | Scope.Scope> =>
   Effect.gen(function* () {
-    const config = yield* Configuration
+    const configuration = yield* Configuration
     const counters = yield* Counters
     const clock = yield* Clock.clockWith(Effect.succeed)
     const table = new AnswerTable(memory, writer, clock, () => counters.add("cache.evictions"))
@@ -121,6 +122,8 @@ const make = (
     const alone = yield* Semaphore.make(1)
     const refresh = Effect.sync(() => table.refresh())
     yield* Effect.forkScoped(Effect.repeat(refresh, REFRESH))
+    // What was kept before may not be found while nothing is kept, nor afterwards.
+    yield* configuration.follow(["enableCaching"], () => table.flushAll())
 
     const key = new Key()
     const keyOf = (query: Query, view = 0): Key => {
@@ -137,16 +140,16 @@ const make = (
     const run = yield* FiberSet.makeRuntime<never>()
     /** A header and a question. */
     const message = new Uint8Array(HEADER_SIZE + MAX_NAME_LENGTH + 4)
-    /** Whether what was there is gone. */
-    const forget = (question: Question, scope: number): boolean => {
+    /** Forgets what was stored before; returns whether it is gone. */
+    const forget = (question: Question, scope: number, before: number): boolean => {
       const key = keyOfQuestion(question)
       const bare = message.subarray(0, writeQuestion(message, question, HEADER_SIZE))
       const subnet = question.clientContext?.subnet
-      return subnet === undefined ? table.remove(key, bare) : ecsAnswers.mark(key, subnet, bare, scope)
+      return subnet === undefined ? table.remove(key, bare, before) : ecsAnswers.mark(key, subnet, bare, scope)
     }
-    const supersede = (question: Question, scope = 0): void => {
-      if (!config.enableCaching || forget(question, scope)) return
-      const again = Effect.sync(() => forget(question, scope))
+    const forgetOlder = (question: Question, scope: number, before: number): void => {
+      if (!configuration.current().enableCaching || forget(question, scope, before)) return
+      const again = Effect.sync(() => forget(question, scope, before))
       run(Effect.repeat(again, INSIST))
     }
     const flush = (test: NameTest): Effect.Effect<number> => alone.withPermits(1)(inSlices(() => table.flush(test)))
@@ -167,16 +170,17 @@ const make = (
         return subnet === undefined ? table.lookup(key) : ecsAnswers.find(key, subnet)
       },
       store: (question, wire, ttlSeconds, scope = 0, ageSeconds = 0) => {
-        if (!config.enableCaching) return
+        if (!configuration.current().enableCaching) return
         const key = keyOfQuestion(question)
         const subnet = question.clientContext?.subnet
         const isKept =
           subnet === undefined
             ? table.store(key, wire, ttlSeconds, 0, ageSeconds)
             : ecsAnswers.store(key, subnet, wire, ttlSeconds, scope)
-        if (!isKept && ttlSeconds > 0) supersede(question, scope)
+        // What another thread has stored in the same moment is as new as the answer that found no room.
+        if (!isKept && ttlSeconds > 0) forgetOlder(question, scope, table.now)
       },
-      supersede,
+      supersede: (question, scope = 0) => forgetOlder(question, scope, table.now + 1),
       flushes: () => table.flushes,
       tick: () => table.tick(),
       flushName: (name) => flush(isName(lowerCased(name, 0, name.length))),
@@ -197,15 +201,4 @@ const make = (
       recover: (writer) => table.recover(writer),
       statistics: () => table.statistics()
     })
-  })
-
-/** Runs a generator to its end; other work is done between two slices. */
-const inSlices = <A>(start: () => Generator<void, A>): Effect.Effect<A> =>
-  Effect.suspend(() => {
-    const work = start()
-    const next: Effect.Effect<A> = Effect.suspend(() => {
-      const step = work.next()
-      return step.done === true ? Effect.succeed(step.value) : Effect.andThen(Effect.yieldNow, next)
-    })
-    return next
   })

@@ -33,7 +33,7 @@ export class FailureCache extends Context.Service<
   static readonly layer: Layer.Layer<FailureCache, never, Configuration> = Layer.effect(
     FailureCache,
     Effect.gen(function* () {
-      const config = yield* Configuration
+      const configuration = yield* Configuration
       const clock = new AgeingClock(yield* Clock.clockWith(Effect.succeed))
       const failures = new Map<string, Failure>()
       return FailureCache.of({
@@ -43,7 +43,7 @@ export class FailureCache extends Context.Service<
           return failure !== undefined && clock.nowMs() < failure.untilMs ? failure.reason : undefined
         },
         store: (question, reason) => {
-          if (!config.enableCaching) return
+          if (!configuration.current().enableCaching) return
           const key = questionKey(question)
           const before = failures.get(key)
           const followsClosely = before !== undefined && clock.nowMs() - before.untilMs < LONGEST_MS

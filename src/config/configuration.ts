@@ -1,21 +1,18 @@
 /**
  * The configuration that the server runs by, and how it is loaded: all sources, all mistakes at once.
  */
-import { ConfigProvider, Context, Effect, Layer, Schema } from "effect"
+import { ConfigProvider, Effect, Schema } from "effect"
 import { contradictions } from "./checks/contradictions.ts"
 import { suspicions } from "./checks/suspicions.ts"
 import { decodeAll } from "./decode.ts"
 import { formatMistake, type Mistake } from "./mistakes.ts"
-import { type SettingName, Settings } from "./schema/settings.ts"
+import type { SettingName, Settings } from "./schema/settings.ts"
 import type { Written } from "./snapshot.ts"
-import { type Given, gather } from "./sources/gather.ts"
+import { type Given, gather, NO_OVERRIDES, type Overrides } from "./sources/gather.ts"
 
+export { ChangeRefused, Configuration, type Derived, ofCurrent } from "./live-configuration.ts"
 export { shown } from "./shown.ts"
 export { decodeSettings, differences, encodeSettings } from "./snapshot.ts"
-
-export class Configuration extends Context.Service<Configuration, Settings>()("strand/config/Configuration") {
-  static readonly layer = (settings: Settings): Layer.Layer<Configuration> => Layer.succeed(Configuration, settings)
-}
 
 /** Lines of an error at most. */
 const MAX_LINES = 200
@@ -52,11 +49,12 @@ export interface Loaded {
 /**
  * Loads the configuration from the file, if one is named, and the environment.
  *
+ * @param overrides what was set while the server runs: it wins
  * @returns the settings with the source of each, or a `ConfigurationError` with every mistake of every source
  */
-export const load = Effect.fnUntraced(function* (file: string | undefined) {
+export const load = Effect.fnUntraced(function* (file: string | undefined, overrides: Overrides = NO_OVERRIDES) {
   const provider = yield* ConfigProvider.ConfigProvider
-  const gathered = yield* gather(file, provider)
+  const gathered = yield* gather(file, provider, overrides)
   const decoded = yield* decodeAll(gathered)
   const { written, settings } = decoded
   const found = [...gathered.mistakes, ...decoded.mistakes, ...(yield* contradictions(decoded, gathered))]
@@ -72,9 +70,3 @@ const positionIn = (file: string | undefined, { place }: Mistake): number => {
   const [, line, column] = /^:(\d+):(\d+)/.exec(place.slice(file.length)) ?? []
   return Number(line ?? 0) * 1_000_000 + Number(column ?? 0)
 }
-
-/** Those of the settings that change while the server runs, without the work of all the others. */
-export const runningSettings: (written: Written) => Pick<Settings, "enableCaching" | "cacheSizeMb"> =
-  Schema.decodeUnknownSync(
-    Schema.Struct({ enableCaching: Settings.fields.enableCaching, cacheSizeMb: Settings.fields.cacheSizeMb })
-  )

@@ -1,11 +1,15 @@
-/** The settings that bound how long answers live, as the wire needs them. */
+/** The settings that bound how long answers live, as the wire needs them: as they are when they are looked at. */
 import type { TtlBounds } from "../dns/response.ts"
-import type { Settings } from "./schema/settings.ts"
+import type { Configuration } from "./live-configuration.ts"
 
-export const ttlBoundsOf = (
-  settings: Pick<Settings, "cacheMinTtlSecs" | "cacheMaxTtlSecs" | "cacheMaxNegativeTtlSecs">
-): TtlBounds => ({
-  minSeconds: settings.cacheMinTtlSecs,
-  maxSeconds: settings.cacheMaxTtlSecs,
-  maxNegativeSeconds: settings.cacheMaxNegativeTtlSecs
+export const ttlBoundsOf = ({ current }: Configuration["Service"]): TtlBounds => ({
+  get minSeconds() {
+    return current().cacheMinTtlSecs
+  },
+  get maxSeconds() {
+    return current().cacheMaxTtlSecs
+  },
+  get maxNegativeSeconds() {
+    return current().cacheMaxNegativeTtlSecs
+  }
 })

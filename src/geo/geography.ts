@@ -39,47 +39,34 @@ export class Geography extends Context.Service<
     look: Effect.void
   })
 
-  /**
-   * By the database in the file. While it cannot be read, no location is known.
-   *
-   * @param needs what the database is needed for: a warning says what it does not have
-   */
-  static readonly layerOf = (file: string, needs: Needs): Layer.Layer<Geography> =>
-    Layer.effect(
-      Geography,
-      Effect.gen(function* () {
-        const locations = new Locations(undefined)
-        const look = yield* followDatabase(file, needs, (memory) => Effect.sync(() => locations.adopt(memory)))
-        return Geography.of({
-          locationOf: (words, isIPv4) => locations.locationOf(words, isIPv4),
-          generation: () => locations.generation,
-          look
-        })
-      })
-    )
-
-  /** By a database that another thread follows. */
-  static readonly layerGiven = (locations: Locations): Layer.Layer<Geography> =>
-    Layer.succeed(Geography, {
-      locationOf: (words, isIPv4) => locations.locationOf(words, isIPv4),
-      generation: () => locations.generation,
-      look: Effect.void
+  /** By the database that `current` gives at each lookup. */
+  static readonly over = (current: () => Locations, look: Effect.Effect<void> = Effect.void): Geography["Service"] =>
+    Geography.of({
+      locationOf: (words, isIPv4) => current().locationOf(words, isIPv4),
+      generation: () => current().generation,
+      look
     })
 }
 
+let generations = 0
+
 /** The locations of one thread, by the database that it was given last. */
 export class Locations {
-  /** Counts the databases that were given. */
-  generation = 0
+  /** Tells one database from another, of these places or of others. */
+  generation = ++generations
   private database: GeoDatabase | undefined
+  private memory: SharedArrayBuffer | undefined
 
   constructor(memory: SharedArrayBuffer | undefined) {
-    if (memory !== undefined) this.adopt(memory)
+    this.use(memory)
   }
 
-  adopt(memory: SharedArrayBuffer): void {
-    this.database = new GeoDatabase(Buffer.from(memory))
-    this.generation++
+  /** Has places looked up in this database from now on; undefined is none, which knows no place. */
+  use(memory: SharedArrayBuffer | undefined): void {
+    if (memory === this.memory) return
+    this.memory = memory
+    this.database = memory === undefined ? undefined : new GeoDatabase(Buffer.from(memory))
+    this.generation = ++generations
   }
 
   locationOf(words: Uint32Array, isIPv4: boolean): Location {
@@ -96,7 +83,7 @@ export class Locations {
  */
 export const followDatabase = (
   file: string,
-  needs: Needs,
+  needs: () => Needs,
   adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>
 ): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -114,7 +101,7 @@ export interface Needs {
 
 class FollowedFile {
   private readonly file: string
-  private readonly needs: Needs
+  private readonly needs: () => Needs
   private readonly adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>
   private hasOne = false
   /** Of the file that was taken, or refused, last. */
@@ -122,7 +109,7 @@ class FollowedFile {
   /** As the file was seen last. */
   private seen = ""
 
-  constructor(file: string, needs: Needs, adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>) {
+  constructor(file: string, needs: () => Needs, adopt: (memory: SharedArrayBuffer) => Effect.Effect<void, Error>) {
     this.file = file
     this.needs = needs
     this.adopt = adopt
@@ -168,9 +155,10 @@ class FollowedFile {
       onSuccess: ({ database }) => {
         this.hasOne = true
         const { continents, coordinates } = database.tells
+        const needs = this.needs()
         const missing = [
-          ...(this.needs.continents && !continents ? ["continents: rules with continent: hold for nobody"] : []),
-          ...(this.needs.coordinates && !coordinates
+          ...(needs.continents && !continents ? ["continents: rules with continent: hold for nobody"] : []),
+          ...(needs.coordinates && !coordinates
             ? ["coordinates: the policy geo goes by those that are written, or by speed"]
             : [])
         ]

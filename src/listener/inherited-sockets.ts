@@ -3,12 +3,19 @@
  * next one.
  */
 import { Context } from "effect"
-import type { ListenAddress } from "../config/codec/listen-address.ts"
-import { formatEndpoint } from "../io/endpoint.ts"
+import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
 
-/** The name of a socket: the index of its address in the configuration, protocol and address. */
-export const socketName = (index: number, protocol: "udp" | "tcp", { endpoint }: ListenAddress): string =>
-  `${index}/${protocol}://${formatEndpoint(endpoint)}`
+/** A socket, for a thread that did not open it. */
+export interface GivenSocket {
+  readonly protocol: "udp" | "tcp"
+  /** As the configuration has it. */
+  readonly endpoint: Endpoint
+  readonly fd: number
+}
+
+/** Which socket of the configuration it is. */
+export const socketName = (protocol: "udp" | "tcp", endpoint: Endpoint): string =>
+  `${protocol}://${formatEndpoint(endpoint)}`
 
 /** Takes the descriptor of a `socketName`; undefined where the thread binds that socket itself. */
 export const InheritedSockets: Context.Reference<(name: string) => number | undefined> = Context.Reference<

@@ -1,8 +1,14 @@
-/** All sockets that clients may ask at, from the configuration. */
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+/**
+ * All sockets that clients may ask at, as the configuration has them.
+ *
+ * A socket whose address stays is the same through a change. One whose address is gone takes no more queries from the
+ * change on, and is closed when those under way are answered.
+ */
+import { Context, Effect, Exit, Layer, RcMap, Scope } from "effect"
 import type { ListenAddress } from "../config/codec/listen-address.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { BindTarget, DatagramTransport, SocketError } from "../io/datagram.ts"
+import { formatEndpoint } from "../io/endpoint.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
 import type { LoopClock } from "../runtime/loop-clock.ts"
 import type { Counters } from "../telemetry/counters.ts"
@@ -29,7 +35,6 @@ const MAX_PORT_DRAWS = 16
  */
 const open = (
   address: ListenAddress,
-  index: number,
   tcpClients: TcpClients,
   draws: number
 ): Effect.Effect<ReadonlyArray<Listening>, SocketError, Requirements> =>
@@ -44,7 +49,7 @@ const open = (
         const local: BindTarget = {
           address: endpoint.address,
           port: opened[0]?.endpoint.port ?? endpoint.port,
-          fd: inherit(socketName(index, protocol, address)),
+          fd: inherit(socketName(protocol, endpoint)),
           isShared
         }
         opened.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))
@@ -57,29 +62,61 @@ const open = (
     )
   }).pipe(
     Effect.catchTag("SocketError", (error) =>
-      address.endpoint.port === 0 && draws > 1 ? open(address, index, tcpClients, draws - 1) : Effect.fail(error)
+      address.endpoint.port === 0 && draws > 1 ? open(address, tcpClients, draws - 1) : Effect.fail(error)
     )
   )
 
-export class Listeners extends Context.Service<Listeners, ReadonlyArray<Listening>>()("strand/listener/Listeners") {
+/** What is opened and closed as one: a socket, or those for which the kernel draws one port. */
+const apart = (address: ListenAddress): ReadonlyArray<ListenAddress> =>
+  address.endpoint.port === 0 ? [address] : address.protocols.map((protocol) => ({ ...address, protocols: [protocol] }))
+
+const keyOf = ({ protocols, endpoint }: ListenAddress): string => `${protocols.join("+")}://${formatEndpoint(endpoint)}`
+
+export class Listeners extends Context.Service<
+  Listeners,
+  {
+    /** In the order of the configuration. */
+    readonly current: () => ReadonlyArray<Listening>
+  }
+>()("strand/listener/Listeners") {
   static readonly layer: Layer.Layer<Listeners, SocketError, Exclude<Requirements, Scope.Scope>> = Layer.effect(
     Listeners,
     Effect.gen(function* () {
-      const config = yield* Configuration
+      const configuration = yield* Configuration
       const fibers = yield* QueryFibers
-      const listening: Array<Listening> = []
       const tcpClients = new TcpClients()
-      for (const [index, address] of config.listen.entries()) {
-        listening.push(...(yield* open(address, index, tcpClients, MAX_PORT_DRAWS)))
-      }
+      const addresses = new Map<string, ListenAddress>()
+      const sockets = yield* RcMap.make({
+        lookup: (key: string) => Effect.suspend(() => open(addresses.get(key)!, tcpClients, MAX_PORT_DRAWS))
+      })
+      const live = yield* configuration.derive(["listen"], ({ listen }) =>
+        Effect.forEach(listen.flatMap(apart), (address) => {
+          const key = keyOf(address)
+          addresses.set(key, address)
+          return Effect.map(RcMap.get(sockets, key), (listening) => ({ key, listening }))
+        })
+      )
+      let inUse = live.current
+      yield* configuration.follow(["listen"], () => {
+        const stays = new Set(live.current.map(({ key }) => key))
+        for (const { key, listening } of inUse) {
+          if (stays.has(key)) continue
+          // Asked for again, it is opened anew.
+          Effect.runSync(RcMap.invalidate(sockets, key))
+          addresses.delete(key)
+          for (const { stop } of listening) stop()
+        }
+        inUse = live.current
+      })
+      const current = (): ReadonlyArray<Listening> => inUse.flatMap(({ listening }) => listening)
       // Registered last, so that it runs first: no more queries come in, those under way are answered, and only then
       // the sockets close.
       yield* Effect.addFinalizer(() => {
-        for (const { stop } of listening) stop()
+        for (const { stop } of current()) stop()
         // The last answers leave in the turn after their fibers' end.
         return Effect.andThen(fibers.drain, Effect.yieldNow)
       })
-      return listening
+      return Listeners.of({ current })
     })
   )
 }

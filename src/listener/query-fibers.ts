@@ -31,13 +31,18 @@ export class QueryFibers extends Context.Service<
     QueryFibers,
     Effect.gen(function* () {
       const pipeline = yield* Pipeline
-      const config = yield* Configuration
+      const configuration = yield* Configuration
       const fibers = yield* FiberList.make
       const scheduler = yield* Scheduler.Scheduler
       const context = Context.add(yield* Effect.context<never>(), Scheduler.Scheduler, new SharedDispatcher(scheduler))
       const runFork = Effect.runForkWith(context)
       return QueryFibers.of({
-        drain: fibers.awaitEmpty.pipe(Effect.timeoutOption(config.shutdownTimeoutSecs * 1000), Effect.asVoid),
+        drain: Effect.suspend(() =>
+          fibers.awaitEmpty.pipe(
+            Effect.timeoutOption(configuration.current().shutdownTimeoutSecs * 1000),
+            Effect.asVoid
+          )
+        ),
         takePeak: () => fibers.takePeak(),
         handling: pipeline.handle,
         beginBatch: pipeline.beginBatch,

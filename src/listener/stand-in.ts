@@ -7,7 +7,7 @@ import type { BindTarget, DatagramTransport, SocketError } from "../io/datagram.
 import type { StreamTransport } from "../io/stream-transport.ts"
 import type { LoopClock } from "../runtime/loop-clock.ts"
 import type { Counters } from "../telemetry/counters.ts"
-import { socketName } from "./inherited-sockets.ts"
+import type { GivenSocket } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
 import { listenTcp, TcpClients } from "./stream/tcp.ts"
@@ -26,11 +26,8 @@ interface Standing {
 export class StandIn extends Context.Service<
   StandIn,
   {
-    /** Answers at the sockets of a worker, given by their `socketName`, beside this thread's own. */
-    readonly begin: (
-      worker: number,
-      sockets: ReadonlyArray<readonly [name: string, fd: number]>
-    ) => Effect.Effect<void, SocketError>
+    /** Answers at the sockets of a worker, beside this thread's own. */
+    readonly begin: (worker: number, sockets: ReadonlyArray<GivenSocket>) => Effect.Effect<void, SocketError>
     /** Takes nothing more from them; what is under way is answered. */
     readonly end: (worker: number) => Effect.Effect<void>
   }
@@ -38,7 +35,7 @@ export class StandIn extends Context.Service<
   static readonly layer: Layer.Layer<StandIn, never, Requirements> = Layer.effect(
     StandIn,
     Effect.gen(function* () {
-      const config = yield* Configuration
+      const configuration = yield* Configuration
       const fibers = yield* QueryFibers
       const context = yield* Effect.context<Requirements>()
       const layerScope = yield* Effect.scope
@@ -52,29 +49,21 @@ export class StandIn extends Context.Service<
           for (const { stop } of stood.listening) stop()
           const closing = Effect.delay(
             Scope.close(stood.scope, Exit.void),
-            config.queryTimeoutSecs * 1000 + LAST_ANSWERS_MS
+            configuration.current().queryTimeoutSecs * 1000 + LAST_ANSWERS_MS
           )
           return Effect.asVoid(Effect.forkIn(closing, layerScope))
         })
 
-      const begin = Effect.fnUntraced(function* (
-        worker: number,
-        sockets: ReadonlyArray<readonly [name: string, fd: number]>
-      ) {
+      const begin = Effect.fnUntraced(function* (worker: number, sockets: ReadonlyArray<GivenSocket>) {
         yield* end(worker)
-        const byName = new Map(sockets)
         const scope = yield* Scope.fork(layerScope)
         // The absent thread's clients have its share of connections, not this one's.
         const tcpClients = new TcpClients()
         const opening = Effect.gen(function* () {
           const listening: Array<Listening> = []
-          for (const [index, address] of config.listen.entries()) {
-            for (const protocol of address.protocols) {
-              const fd = byName.get(socketName(index, protocol, address))
-              if (fd === undefined) continue
-              const local: BindTarget = { ...address.endpoint, fd }
-              listening.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))
-            }
+          for (const { protocol, endpoint, fd } of sockets) {
+            const local: BindTarget = { ...endpoint, fd }
+            listening.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))
           }
           return listening
         })

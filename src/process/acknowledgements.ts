@@ -3,7 +3,7 @@ import { Deferred, Effect } from "effect"
 import type { Acknowledgement } from "./worker/protocol.ts"
 
 /** A thread that does not answer for so long has refused. */
-const ACKNOWLEDGE_MS = 2_000
+const ACKNOWLEDGE_MS = 5_000
 
 interface Expected {
   readonly id: number

@@ -9,9 +9,8 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import { layerSharedTier } from "../cache/shared/shared-tier-layer.ts"
 import { Configuration } from "../config/configuration.ts"
-import { LiveUpstreams } from "../config/live-upstreams.ts"
 import type { Settings } from "../config/schema/settings.ts"
-import { Geography, type Locations, type Needs } from "../geo/geography.ts"
+import { followDatabase, Geography, Locations, type Needs } from "../geo/geography.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
 import { Listeners } from "../listener/listeners.ts"
@@ -27,7 +26,6 @@ import { layerEventLog } from "../telemetry/event-log.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
 import { layerIncidents } from "../telemetry/incidents.ts"
 import { Latencies } from "../telemetry/latencies.ts"
-import { layerTracer } from "../telemetry/tracer.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { slotsFor } from "../upstream/health/shared-state.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
@@ -36,7 +34,7 @@ import { layerIdleGc } from "./idle-gc.ts"
 /** An option from the range for local use (RFC 6891 §9) with a number of this process. */
 const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: randomBytes(8) }))
 
-const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer).pipe(Layer.provide(layerTracer))
+const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer)
 
 /** Locations that another thread gives this one; undefined where this one follows the database itself. */
 export const GivenLocations: Context.Reference<Locations | undefined> = Context.Reference<Locations | undefined>(
@@ -44,31 +42,42 @@ export const GivenLocations: Context.Reference<Locations | undefined> = Context.
   { defaultValue: () => undefined }
 )
 
-/** What the configuration needs locations for. */
+/** What the configuration asks places for. */
 export const locationsNeeded = ({ groups, localAnswers, rules, upstreamPolicy }: Settings): Needs => ({
   continents: [...rules, ...localAnswers].some((rule) => rule.continents.length > 0),
   coordinates: upstreamPolicy === "geo" || groups.some(({ policy }) => policy === "geo")
 })
 
 /** Locations, where the configuration names a database. */
-const geography = Layer.unwrap(
+const geography = Layer.effect(
+  Geography,
   Effect.gen(function* () {
-    const config = yield* Configuration
+    const configuration = yield* Configuration
     const given = yield* GivenLocations
-    if (config.geoDatabase === undefined) return Geography.none
-    return given === undefined
-      ? Geography.layerOf(config.geoDatabase, locationsNeeded(config))
-      : Geography.layerGiven(given)
+    if (given !== undefined) return Geography.over(() => given)
+    const needs = (): Needs => locationsNeeded(configuration.current())
+    const live = yield* configuration.derive(["geoDatabase"], ({ geoDatabase }) =>
+      Effect.gen(function* () {
+        const locations = new Locations(undefined)
+        if (geoDatabase === undefined) return { locations, look: Effect.void }
+        const adopt = (memory: SharedArrayBuffer) => Effect.sync(() => locations.use(memory))
+        return { locations, look: yield* followDatabase(geoDatabase, needs, adopt) }
+      })
+    )
+    return Geography.over(
+      () => live.current.locations,
+      Effect.suspend(() => live.current.look)
+    )
   })
 )
 
 /** The counters of a server of one thread, by each upstream of the configuration. */
 const counters = Layer.unwrap(
-  Effect.map(Configuration, (settings) => Counters.layerOver(counterMemory(1, slotsFor(settings)), 0))
+  Effect.map(Configuration, ({ current }) => Counters.layerOver(counterMemory(1, slotsFor(current())), 0))
 )
 
-/** The services that are looked at, and changed, from outside: counters, latencies, caches, upstreams in use. */
-export type Shared = Counters | Latencies | AnswerCache | FailureCache | LiveUpstreams
+/** What others than queries look at, and change: counters, latencies, what is kept. */
+export type Shared = Counters | Latencies | AnswerCache | FailureCache
 
 /** The server in one thread, over services that threads share or that are its own. */
 export const serverLayer: Layer.Layer<
@@ -93,6 +102,6 @@ export const standaloneLayer: Layer.Layer<
   SocketError,
   Configuration | DatagramTransport | StreamTransport
 > = serverLayer.pipe(
-  Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer, LiveUpstreams.layer)),
+  Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
   Layer.provideMerge(Layer.mergeAll(counters, Latencies.layer))
 )

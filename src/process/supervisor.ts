@@ -3,31 +3,36 @@
  * cache, the counters, what is known of the upstreams. It keeps as many threads alive as are configured, and makes
  * changes in all of them or in none.
  */
-import { Clock, Context, Deferred, Effect, Layer, Schema } from "effect"
+import { isDeepStrictEqual } from "node:util"
+import { Clock, Context, Effect, Layer } from "effect"
 import { AnswerCache } from "../cache/answer-cache.ts"
 import { TableMemory } from "../cache/table/memory.ts"
-import type { Loaded } from "../config/configuration.ts"
-import { Configuration } from "../config/configuration.ts"
-import { followDatabase } from "../geo/geography.ts"
+import { Configuration, type Loaded } from "../config/configuration.ts"
+import { ChangeRefused } from "../config/live-configuration.ts"
+import type { Settings } from "../config/schema/settings.ts"
+import type { Written } from "../config/snapshot.ts"
 import type { SocketError } from "../io/datagram.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
 import { slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
+import { cacheOctets, forgetsFailures, isOtherWorld } from "./change-effects.ts"
 import { LogOutput } from "./logging/logging.ts"
-import type { WrittenServers } from "./reload/system-resolvers.ts"
-import { locationsNeeded } from "./server.ts"
-import { type ChangeRefused, TwoPhaseCommit } from "./two-phase-commit.ts"
-import { bindListeningSockets } from "./worker/listening-sockets.ts"
-import type { ListeningAt, SharedMemory, WorkerData } from "./worker/protocol.ts"
-import { StandIns } from "./worker/stand-ins.ts"
-import { WorkerSlot } from "./worker/worker-slot.ts"
+import { explainFailure } from "./start/listen-check.ts"
+import { TwoPhaseCommit } from "./two-phase-commit.ts"
+import { followLocations } from "./worker/given-locations.ts"
+import { ListeningSockets, NO_SOCKETS } from "./worker/listening-sockets.ts"
+import type { ListeningAt, SharedMemory } from "./worker/protocol.ts"
+import type { WorkerSlot } from "./worker/worker-slot.ts"
+import { Workers, type WorkersFailed } from "./worker/workers.ts"
 
-const MIB = 1024 * 1024
-
-/** The worker threads could not be started. */
-export class WorkersFailed extends Schema.TaggedError<WorkersFailed>()("WorkersFailed", { message: Schema.String }) {}
+/** Rows of what is counted: one for each worker that there may be, and the last for the supervisor itself. */
+const MAX_WORKERS = 256
+const ROWS = MAX_WORKERS + 1
+const LINGER_MS = 2_000
+/** A configuration, and the same as data that a thread can be sent. */
+export type Configured = Pick<Loaded, "settings" | "written">
 
 export interface WorkerStatus {
   readonly number: number
@@ -38,183 +43,187 @@ export interface WorkerStatus {
 export class Supervisor extends Context.Service<
   Supervisor,
   {
-    readonly listening: ReadonlyArray<ListeningAt>
+    readonly listening: () => ReadonlyArray<ListeningAt>
     readonly workers: () => ReadonlyArray<WorkerStatus>
+    /** Has all threads run by another configuration, or, where one of them cannot, none. */
+    readonly apply: (next: Configured) => Effect.Effect<void, ChangeRefused>
     /** Forgets the answers and failures kept for a name, in wire form and lower case; says how many answers. */
     readonly flushName: (name: Uint8Array) => Effect.Effect<number, ChangeRefused>
     /** The same for a name and all below it. */
     readonly flushTree: (name: Uint8Array) => Effect.Effect<number, ChangeRefused>
     readonly flushAll: Effect.Effect<void, ChangeRefused>
-    /** Moves the cache to memory of so many octets, with what is kept in it. */
-    readonly resizeCache: (octets: number) => Effect.Effect<void, ChangeRefused>
-    /** Has all threads ask these servers, and forget what others have answered. */
-    readonly adoptUpstreams: (servers: WrittenServers) => Effect.Effect<void, ChangeRefused>
   }
 >()("strand/process/Supervisor") {}
 
-type Provided = Supervisor | AnswerCache | Counters | Latencies
+type Provided = Supervisor | AnswerCache | Counters | Latencies | Configuration
 
-/** Starts the threads of a configuration that wants several; they end with the scope, after the queries in flight. */
+/** Starts the threads of a configuration; they end with the scope, after the queries in flight. */
 export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFailed | SocketError> =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { settings } = loaded
       const clock = yield* Clock.clockWith(Effect.succeed)
-      // The last row and the last writer's number are the supervisor's own.
-      const rows = settings.workers + 1
       const memory: SharedMemory = {
-        answers: TableMemory.create(settings.cacheSizeMb * MIB, clock).buffer,
-        counters: counterMemory(rows, slotsFor(settings)),
-        latencies: latencyMemory(rows),
+        answers: TableMemory.create(cacheOctets(settings), clock).buffer,
+        counters: counterMemory(ROWS, slotsFor(settings)),
+        latencies: latencyMemory(ROWS),
         upstreams: upstreamMemory(slotsFor(settings)),
-        heartbeats: new SharedArrayBuffer(settings.workers * Int32Array.BYTES_PER_ELEMENT)
+        heartbeats: new SharedArrayBuffer(MAX_WORKERS * Int32Array.BYTES_PER_ELEMENT)
       }
       return Layer.effect(Supervisor, supervise(loaded, memory)).pipe(
-        Layer.provideMerge(AnswerCache.layerOver(memory.answers, rows)),
+        Layer.provideMerge(AnswerCache.layerOver(memory.answers, ROWS)),
         Layer.provideMerge(
           Layer.mergeAll(
-            Counters.layerOver(memory.counters, settings.workers),
-            Latencies.layerOver(memory.latencies, settings.workers)
+            Counters.layerOver(memory.counters, MAX_WORKERS),
+            Latencies.layerOver(memory.latencies, MAX_WORKERS)
           )
         ),
-        Layer.provide(Configuration.layer(settings))
+        Layer.provideMerge(Configuration.layer(settings))
       )
     })
   )
 
 const supervise = (loaded: Loaded, memory: SharedMemory) =>
   Effect.gen(function* () {
-    const { settings } = loaded
+    const configuration = yield* Configuration
     const cache = yield* AnswerCache
     const counters = yield* Counters
     const log = yield* LogOutput
+    const { datagrams, listen, workers: count } = loaded.settings
     const sockets =
-      libc === undefined || settings.datagrams === "portable"
-        ? undefined
-        : yield* bindListeningSockets(libc, settings.listen, settings.workers)
-    let written = loaded.written
+      libc === undefined || datagrams === "portable" ? undefined : yield* ListeningSockets.bind(libc, listen, count)
+    let { written } = loaded
     /** The table that all threads use; in the middle of a change the supervisor's own cache is ahead of it. */
-    let answers = memory.answers
-    let locations: SharedArrayBuffer | undefined
-    let servers: WrittenServers | undefined
+    let { answers } = memory
+    /** Counts the configurations. */
+    let generation = 0
+    /** The configuration that the thread of each slot runs by. */
+    const runsBy = new WeakMap<WorkerSlot, number>()
     /** Workers whose thread ended while a change was under way. */
     const lost = new Set<number>()
-    const slots: Array<WorkerSlot> = []
     const commits = new TwoPhaseCommit(
-      () => slots,
-      () => [
-        { kind: "adopt-cache", memory: answers },
-        ...(locations === undefined ? [] : [{ kind: "adopt-locations", memory: locations } as const]),
-        ...(servers === undefined ? [] : [{ kind: "adopt-upstreams", servers } as const]),
-        { kind: "forget-failures" }
-      ]
+      () => workers.slots,
+      (slot) =>
+        runsBy.get(slot) === generation
+          ? [
+              { kind: "adopt-cache", memory: answers },
+              { kind: "adopt-locations", memory: locations.current() },
+              { kind: "forget-failures" }
+            ]
+          : undefined
     )
-    const standIns = new StandIns({
-      slots: () => slots,
-      duplicate: (worker) => sockets?.[worker - 1]?.duplicate() ?? []
-    })
-    for (let number = 1; number <= settings.workers; number++) {
-      let bornWith = 0
-      const slot: WorkerSlot = new WorkerSlot({
-        number,
-        dataFor: (): Omit<WorkerData, "descriptors"> => {
-          bornWith = commits.generation
-          return {
-            number,
-            workers: settings.workers,
-            settings: written,
-            locations,
-            memory: { ...memory, answers },
-            sockets: sockets?.[number - 1]?.duplicate() ?? []
-          }
-        },
-        heartbeats: new Int32Array(memory.heartbeats),
-        closeDescriptor: (fd) => libc?.close(fd),
-        onEnd: () =>
-          Effect.suspend(() => {
+    const locations = yield* followLocations((read, own) =>
+      commits.exclusively(commits.apply(() => ({ kind: "adopt-locations", memory: read }), own))
+    )
+    const workers = yield* Workers.make({
+      sockets,
+      shutdownMs: () => configuration.current().shutdownTimeoutSecs * 1000,
+      optionsOf: (slotOf) => {
+        let bornWith = 0
+        return {
+          dataFor: () => {
+            const slot = slotOf()
+            bornWith = commits.generation
+            runsBy.set(slot, generation)
+            const { workers: all } = configuration.current()
+            return {
+              number: slot.number,
+              workers: all,
+              settings: written,
+              locations: locations.current(),
+              memory: { ...memory, answers },
+              sockets: sockets?.duplicatesFor(slot.number) ?? [],
+              sharesPorts: all > 1 || process.platform === "linux"
+            }
+          },
+          heartbeats: new Int32Array(memory.heartbeats),
+          closeDescriptor: (fd) => libc?.close(fd),
+          onEnd: Effect.suspend(() => {
+            const { number } = slotOf()
             cache.recover(number)
             counters.add("workers.ended")
             lost.add(number)
             commits.workerEnded(number)
-            return standIns.leave(number)
+            return Effect.void
           }),
-        onSuspicion: (isSuspect) => (isSuspect ? standIns.leave(number) : standIns.return(number)),
-        onReady: () => Effect.andThen(commits.catchUp(slot, bornWith), standIns.return(number)),
-        onAcknowledged: (message) => commits.receive(number, message),
-        onLog: log.write
-      })
-      slots.push(slot)
-    }
-    if (settings.geoDatabase !== undefined) {
-      yield* followDatabase(settings.geoDatabase, locationsNeeded(settings), (read) =>
-        commits.exclusively(
-          commits.apply(
-            { kind: "adopt-locations", memory: read },
-            Effect.sync(() => {
-              locations = read
-            })
-          )
-        )
-      )
-    }
-    const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
-      commits.exclusively(commits.apply({ kind: "forget-failures" }, flush))
-
-    // Where the supervisor binds no sockets, a port that the kernel chooses for the first thread is used by the others.
-    // others.
-    const [first, ...others] = slots
-    const begin = Effect.fnUntraced(function* (begun: ReadonlyArray<WorkerSlot>) {
-      for (const slot of begun) yield* Effect.forkScoped(slot.live)
-      // Registered behind them, so that it runs first: all are told to stop before they would be interrupted.
-      yield* Effect.addFinalizer(() =>
-        Effect.forEach(slots, (slot) => slot.stop(settings.shutdownTimeoutSecs * 1000), {
-          concurrency: "unbounded",
-          discard: true
-        })
-      )
-      for (const { started } of begun) {
-        yield* Effect.mapError(Deferred.await(started), ({ message }) => new WorkersFailed({ message }))
+          onReady: Effect.suspend(() => commits.catchUp(slotOf(), bornWith)),
+          onAcknowledged: (message) => commits.receive(slotOf().number, message),
+          onLog: log.write
+        }
       }
     })
-    yield* begin([first!])
-    if (sockets === undefined) {
-      const listen = first!.listening.map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`)
-      written = { ...written, listen }
-    }
-    yield* begin(others)
+    // Where the supervisor binds no sockets, a port that the kernel chooses for the first thread is used by the others.
+    // others.
+    yield* workers.startUpTo(1)
+    const listening = (): ReadonlyArray<ListeningAt> => sockets?.listening ?? workers.slots[0]!.listening
+    const drawn = sockets === undefined ? listening().map(formatListening) : undefined
+    const asDrawn = (next: Written): Written =>
+      drawn !== undefined && isDeepStrictEqual(next.listen, loaded.written.listen) ? { ...next, listen: drawn } : next
+    written = asDrawn(written)
+    yield* workers.startUpTo(count)
+
+    /** Moves the cache to memory of the size that is configured, with what is kept in it. */
+    const moveCache = (before: Settings, after: Settings): Effect.Effect<SharedArrayBuffer> =>
+      cacheOctets(before) === cacheOctets(after) ? Effect.succeed(answers) : cache.resize(cacheOctets(after))
+    const cacheStays = Effect.sync(() => {
+      if (cache.memory() !== answers) cache.adopt(answers)
+      for (const number of lost) cache.recover(number)
+    })
+
+    const apply = (next: Configured): Effect.Effect<void, ChangeRefused> =>
+      Effect.gen(function* () {
+        const { settings } = next
+        const before = configuration.current()
+        yield* workers.settled
+        lost.clear()
+        const own = yield* configuration.prepare(settings)
+        const bind = sockets?.prepare(settings.listen, settings.workers, lingerMs(before)) ?? Effect.succeed(NO_SOCKETS)
+        const bound = yield* Effect.onError(Effect.mapError(bind, refusedFor), () => own.abandon)
+        const leaving = workers.takeFrom(settings.workers)
+        const moved = yield* moveCache(before, settings)
+        const change = {
+          kind: "settings",
+          settings: asDrawn(next.written),
+          workers: settings.workers,
+          answers: moved,
+          locations: locations.prepared(),
+          forgetsFailures: forgetsFailures(before, settings)
+        } as const
+        const commit = Effect.gen(function* () {
+          generation++
+          for (const slot of workers.slots) runsBy.set(slot, generation)
+          answers = moved
+          written = change.settings
+          yield* bound.commit
+          yield* own.commit
+        })
+        yield* Effect.onError(
+          commits.apply((slot) => ({ ...change, sockets: bound.freshFor(slot.number) }), commit),
+          () => {
+            workers.putBack(leaving)
+            return Effect.andThen(cacheStays, Effect.andThen(bound.abandon, own.abandon))
+          }
+        )
+        if (isOtherWorld(before, settings)) yield* cache.flushAll
+        yield* workers.end(leaving)
+        yield* workers.growTo(settings.workers)
+      })
+    const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
+      commits.exclusively(commits.apply(() => ({ kind: "forget-failures" }), flush))
 
     return Supervisor.of({
-      listening: first!.listening,
-      workers: () => slots.map(({ number, state, replacements }) => ({ number, state, replacements })),
+      listening,
+      workers: () => workers.slots.map(({ number, state, replacements }) => ({ number, state, replacements })),
+      apply: (next) => commits.exclusively(Effect.uninterruptible(apply(next))),
       flushName: (name) => forgetting(cache.flushName(name)),
       flushTree: (name) => forgetting(cache.flushTree(name)),
-      flushAll: forgetting(cache.flushAll),
-      adoptUpstreams: (adopted) =>
-        commits.exclusively(
-          Effect.gen(function* () {
-            const own = Effect.sync(() => {
-              servers = adopted
-              written = { ...written, ...adopted }
-            })
-            yield* commits.apply({ kind: "adopt-upstreams", servers: adopted }, own)
-            yield* cache.flushAll
-          })
-        ),
-      resizeCache: (octets) =>
-        commits.exclusively(
-          Effect.gen(function* () {
-            lost.clear()
-            const moved = yield* cache.resize(octets)
-            const adopted = Effect.sync(() => {
-              answers = moved
-            })
-            yield* Effect.onError(commits.apply({ kind: "adopt-cache", memory: moved }, adopted), () =>
-              Effect.sync(() => {
-                cache.adopt(answers)
-                for (const number of lost) cache.recover(number)
-              })
-            )
-          })
-        )
+      flushAll: forgetting(cache.flushAll)
     })
   })
+
+/** Behind the deadline of the last query that came in by it, nothing is sent through a socket any more. */
+const lingerMs = ({ queryTimeoutSecs }: Settings): number => queryTimeoutSecs * 1000 + LINGER_MS
+
+const formatListening = ({ protocol, endpoint }: ListeningAt): string => `${protocol}://${formatEndpoint(endpoint)}`
+
+const refusedFor = (error: SocketError): ChangeRefused => new ChangeRefused({ message: explainFailure(error).message })

@@ -4,13 +4,11 @@
  * Every thread that is ready is asked to prepare; when all have, they are told to commit. A thread that starts before a
  * change and is ready after it, or that replaces one which died in between, is brought up to date.
  */
-import { Effect, Schema, Semaphore } from "effect"
+import { Effect, Semaphore } from "effect"
+import { ChangeRefused } from "../config/live-configuration.ts"
 import { Acknowledgements } from "./acknowledgements.ts"
 import type { Acknowledgement, Change } from "./worker/protocol.ts"
 import type { WorkerSlot } from "./worker/worker-slot.ts"
-
-/** A change was not made, by any thread: why. */
-export class ChangeRefused extends Schema.TaggedError<ChangeRefused>()("ChangeRefused", { message: Schema.String }) {}
 
 /** Identifies a thread: the one that replaces it is another. */
 interface ThreadId {
@@ -22,13 +20,19 @@ export class TwoPhaseCommit {
   private readonly acknowledgements = new Acknowledgements()
   private readonly alone = Semaphore.makeUnsafe(1)
   private readonly slots: () => ReadonlyArray<WorkerSlot>
-  private readonly currentState: () => ReadonlyArray<Change>
+  private readonly currentState: (slot: WorkerSlot) => ReadonlyArray<Change> | undefined
   private lastId = 0
   /** Counts the changes that were committed. */
   private committed = 0
 
-  /** @param currentState the changes that bring a thread that missed some up to date */
-  constructor(slots: () => ReadonlyArray<WorkerSlot>, currentState: () => ReadonlyArray<Change>) {
+  /**
+   * @param currentState what makes a thread that has missed changes like the others; undefined where only another thread
+   *   in its place is like them
+   */
+  constructor(
+    slots: () => ReadonlyArray<WorkerSlot>,
+    currentState: (slot: WorkerSlot) => ReadonlyArray<Change> | undefined
+  ) {
     this.slots = slots
     this.currentState = currentState
   }
@@ -59,15 +63,16 @@ export class TwoPhaseCommit {
   /**
    * Makes the change in all threads, or in none.
    *
+   * @param changeFor what each thread is asked to prepare
    * @param own the supervisor's own part, done when all threads have agreed
    */
-  apply<A>(change: Change, own: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> {
+  apply<A>(changeFor: (slot: WorkerSlot) => Change, own: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> {
     return Effect.gen({ self: this }, function* () {
       const asked = this.ready().map((slot): ThreadId => ({ slot, replacements: slot.replacements }))
       const numbers = asked.map(({ slot }) => slot.number)
       const id = ++this.lastId
       const prepared = this.acknowledgements.expect(id, "prepared", numbers)
-      yield* Effect.forEach(asked, ({ slot }) => slot.send({ kind: "prepare", id, change }), { discard: true })
+      yield* Effect.forEach(asked, ({ slot }) => slot.prepare(id, changeFor(slot)), { discard: true })
       const refusal = yield* prepared
       if (refusal !== undefined) {
         yield* Effect.forEach(asked, ({ slot }) => slot.send({ kind: "abandon", id }), { discard: true })
@@ -95,11 +100,13 @@ export class TwoPhaseCommit {
   }
 
   private bringUpToDate(slot: WorkerSlot): Effect.Effect<void> {
+    const missed = this.currentState(slot)
+    if (missed === undefined) return slot.replace("it began with a configuration that has been replaced")
     return Effect.forEach(
-      this.currentState(),
+      missed,
       (change) => {
         const id = ++this.lastId
-        return Effect.andThen(slot.send({ kind: "prepare", id, change }), slot.send({ kind: "commit", id }))
+        return Effect.andThen(slot.prepare(id, change), slot.send({ kind: "commit", id }))
       },
       { discard: true }
     )

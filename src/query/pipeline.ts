@@ -11,7 +11,6 @@ import { AnswerCache } from "../cache/answer-cache.ts"
 import { FailureCache } from "../cache/failure-cache.ts"
 import type { Key } from "../cache/table/key.ts"
 import type { CachedAnswer } from "../cache/table/table.ts"
-import { asksForPlace } from "../config/codec/conditions.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { ClientContext } from "../dns/client-context.ts"
 import { Rcode } from "../dns/codes.ts"
@@ -19,13 +18,9 @@ import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
 import { u16 } from "../dns/wire.ts"
 import { Geography } from "../geo/geography.ts"
-import { makeAcl } from "../policy/acl.ts"
-import { makeClientContext } from "../policy/client-context.ts"
-import { ClientSubnetReader } from "../policy/client-subnet.ts"
-import { answerByLocation, makeLocalAnswers } from "../policy/local-answers.ts"
-import { type LocationOf, makeRouter } from "../policy/router.ts"
-import { makeSpecialNames } from "../policy/special-names.ts"
+import { compilePolicy, POLICY_SETTINGS } from "../policy/policy.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
+import { inSlices } from "../runtime/slices.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
@@ -75,7 +70,7 @@ export class Pipeline extends Context.Service<
   > = Layer.effect(
     Pipeline,
     Effect.gen(function* () {
-      const config = yield* Configuration
+      const configuration = yield* Configuration
       const cache = yield* AnswerCache
       const failures = yield* FailureCache
       const coalescer = yield* Coalescer
@@ -86,30 +81,28 @@ export class Pipeline extends Context.Service<
       const clock = yield* LoopClock
       const loopMark = yield* LoopMark
       const log = yield* FailureLog
-      const mayAsk = makeAcl(config.allow)
-      const isByLocation = config.rules.some(asksForPlace) || answerByLocation(config.localAnswers)
-      const clientSubnet = new ClientSubnetReader(config.ecsTrust, yield* Geography, isByLocation)
-      const locationOf: LocationOf = (query, client) => clientSubnet.locationOf(query, client)
-      const router = makeRouter(config.groups, config.rules, locationOf)
-      const findLocal = makeLocalAnswers(config.localAnswers, locationOf, router)
-      const findSpecial = makeSpecialNames(config.specialNames, config, router)
-      const clientContextOf = makeClientContext(config, clientSubnet)
-      const admission = yield* makeAdmission(config.maxConcurrentQueries, config.maxQueuedQueries, wheel)
-      const deadlineMs = config.queryTimeoutSecs * 1000
-      const serveStale = new ServeStale(cache, clock, config)
-      const refresher = new Refresher(admission, coalescer, clock, serveStale, deadlineMs)
-      const tools: PendingQueryTools = {
-        admission,
-        coalescer,
-        counters,
-        latencies,
-        traces,
-        clock,
-        log,
-        serveStale,
-        refresher,
-        deadlineMs
-      }
+      const geography = yield* Geography
+      const live = yield* configuration.derive(POLICY_SETTINGS, (settings) =>
+        inSlices(() => compilePolicy(settings, geography))
+      )
+      const admission = yield* makeAdmission(configuration.current(), wheel)
+      yield* configuration.follow(["maxConcurrentQueries", "maxQueuedQueries"], admission.resize)
+      const serveStale = new ServeStale(cache, clock, configuration)
+      const refresher = new Refresher(admission, coalescer, clock, serveStale, configuration)
+      const tools = yield* configuration.derive(["queryTimeoutSecs"], ({ queryTimeoutSecs }) =>
+        Effect.succeed<PendingQueryTools>({
+          admission,
+          coalescer,
+          counters,
+          latencies,
+          traces,
+          clock,
+          log,
+          serveStale,
+          refresher,
+          deadlineMs: queryTimeoutSecs * 1000
+        })
+      )
       const query = new Query()
       /** Answers of this batch that came from the cache. */
       let hits = 0
@@ -122,9 +115,10 @@ export class Pipeline extends Context.Service<
           packet.drop()
           return Effect.void
         }
-        if (!mayAsk(packet.client)) {
+        const policy = live.current
+        if (!policy.mayAsk(packet.client)) {
           counters.add("queries.denied")
-          if (config.denyAction === "refuse") sendProhibited(packet, query)
+          if (policy.refuses) sendProhibited(packet, query)
           else packet.drop()
           return Effect.void
         }
@@ -139,8 +133,8 @@ export class Pipeline extends Context.Service<
           sendError(packet, query, Rcode.Refused, looped)
           return log.loop(packet.client.address)
         }
-        clientSubnet.note(query, packet.client)
-        const own = findLocal?.(query, packet.client) ?? findSpecial?.(query, packet.client)
+        policy.note(query, packet.client)
+        const own = policy.findLocal?.(query, packet.client) ?? policy.findSpecial?.(query, packet.client)
         if (own !== undefined) {
           counters.add("answers.local")
           counters.add("answers.sent")
@@ -149,8 +143,8 @@ export class Pipeline extends Context.Service<
         }
         const isPicked = traces.picks()
         const startedMs = isPicked ? clock.preciseMs() : clock.nowMs()
-        const view = router.viewOf(query, packet.client)
-        const clientContext = clientContextOf(query, packet.client, view)
+        const view = policy.viewOf(query, packet.client)
+        const clientContext = policy.clientContextOf(query, packet.client, view)
         const key = cache.keyOf(query, view)
         const found = clientContext?.subnet === undefined ? cache.find(key) : cache.findFor(key, clientContext.subnet)
         if (found !== undefined && found.remainingSeconds > 0) {
@@ -167,7 +161,7 @@ export class Pipeline extends Context.Service<
         const question = questionOf(query, view, clientContext)
         const asked = query.detach()
         const pendingQuery = new PendingQuery(
-          tools,
+          tools.current,
           packet.keepPath(),
           asked,
           question,
@@ -190,7 +184,7 @@ export class Pipeline extends Context.Service<
        * Whether a hit is popular, is not being refreshed already, and lives long enough for a prefetch to be worth it.
        */
       const isWorthPrefetching = (hit: CachedAnswer, hash: number): boolean =>
-        config.cachePrefetch &&
+        configuration.current().cachePrefetch &&
         hit.rotation >= MIN_ASKED &&
         hit.ageSeconds + hit.remainingSeconds >= MIN_PREFETCH_TTL_SECONDS &&
         refresher.claims(hash)

@@ -1,23 +1,31 @@
 /** The tracer that the configuration asks for. */
-import { Effect, Layer, Tracer } from "effect"
-import { Configuration } from "../config/configuration.ts"
+import { Context, Effect, Layer, type Scope, Tracer } from "effect"
 import { otlpOf } from "../config/otlp.ts"
+import type { SettingName, Settings } from "../config/schema/settings.ts"
 import type { Counters } from "./counters.ts"
 
-/** A tracer whose spans go to the collector, or, where none is configured, nowhere at no cost. */
-export const layerTracer: Layer.Layer<never, never, Configuration | Counters> = Layer.unwrap(
+/** The settings that say where spans go, and whether any do. */
+export const TRACER_SETTINGS = [
+  "traceSampling",
+  "otelSdkDisabled",
+  "otelTracesExporter",
+  "otelEndpoint",
+  "otelTracesEndpoint",
+  "otelProtocol",
+  "otelTracesProtocol",
+  "otelTimeout",
+  "otelTracesTimeout",
+  "otelServiceName"
+] as const satisfies ReadonlyArray<SettingName>
+
+/** A tracer whose spans go to the collector for as long as the scope lives; undefined where none is to leave. */
+export const tracerFor = (
+  settings: Pick<Settings, (typeof TRACER_SETTINGS)[number]>
+): Effect.Effect<Tracer.Tracer | undefined, never, Counters | Scope.Scope> =>
   Effect.gen(function* () {
-    const config = yield* Configuration
-    const { target } = otlpOf(config)
-    if (target === undefined || config.traceSampling.kind === "never") return layerNone
+    const { target } = otlpOf(settings)
+    if (target === undefined || settings.traceSampling.kind === "never") return undefined
     // The SDK takes a tenth of a second to load: only for those who want it.
     const { layerExport } = yield* Effect.promise(() => import("./export.ts"))
-    return layerExport(target, config.otelServiceName)
+    return Context.get(yield* Layer.build(layerExport(target, settings.otelServiceName)), Tracer.Tracer)
   })
-)
-
-const silent: Tracer.Tracer = Tracer.make({
-  span: (options) => new Tracer.NativeSpan({ ...options, sampled: false })
-})
-
-const layerNone = Layer.succeed(Tracer.Tracer, silent)

@@ -4,10 +4,9 @@
  * The sampler picks queries at their start; failed and slow ones are kept besides, up to a number a second. The tree:
  * `dns.query` → `cache.lookup`, `queue.wait`, `upstream.resolve` → `upstream.attempt`, one each try.
  */
-import { Cause, Context, Effect, Exit, Layer, Option, Tracer } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, type Tracer } from "effect"
 import type { Sampling } from "../config/codec/sampling.ts"
 import { Configuration } from "../config/configuration.ts"
-import { otlpOf } from "../config/otlp.ts"
 import { rcodeName, typeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
 import { formatQuestion } from "../dns/question.ts"
@@ -15,6 +14,7 @@ import { LoopClock } from "../runtime/loop-clock.ts"
 import { Counters } from "./counters.ts"
 import { EventLog } from "./event-log.ts"
 import type { AttemptOutcome, AttemptRecord, QueryRecord } from "./record.ts"
+import { TRACER_SETTINGS, tracerFor } from "./tracer.ts"
 
 /** Failed and slow queries that are traced a second at most: an outage must not become a flood of traces. */
 const MAX_NOTABLE_PER_SECOND = 100
@@ -35,21 +35,26 @@ export class Traces extends Context.Service<
   static readonly layer: Layer.Layer<Traces, never, Configuration | Counters | LoopClock> = Layer.effect(
     Traces,
     Effect.gen(function* () {
-      const config = yield* Configuration
+      const configuration = yield* Configuration
       const counters = yield* Counters
-      const tracer = yield* Tracer.Tracer
       const clock = yield* LoopClock
-      const { trace } = yield* EventLog
-      const sample = makeSampler(config.traceSampling, clock.nowMs)
-      const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, clock.nowMs)
+      const events = yield* EventLog
+      const sampler = yield* configuration.derive(["traceSampling"], ({ traceSampling }) =>
+        Effect.sync(() => makeSampler(traceSampling, clock.nowMs))
+      )
       // Without a collector nobody would see them.
-      const isOff = config.traceSampling.kind === "never" || otlpOf(config).target === undefined
+      const tracer = yield* configuration.derive(TRACER_SETTINGS, tracerFor)
+      const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, clock.nowMs)
       const waiting: Array<QueryRecord> = []
       let isScheduled = false
 
+      const buildAll = (records: ReadonlyArray<QueryRecord>): void => {
+        if (tracer.current === undefined) return
+        for (const record of records) buildTrace(tracer.current, clock, record)
+      }
       const build = (): void => {
         isScheduled = false
-        for (const record of waiting.splice(0, BUILD_SLICE)) buildTrace(tracer, clock, record)
+        buildAll(waiting.splice(0, BUILD_SLICE))
         schedule()
       }
       const schedule = (): void => {
@@ -59,15 +64,16 @@ export class Traces extends Context.Service<
       }
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
-          for (const record of waiting.splice(0)) buildTrace(tracer, clock, record)
+          buildAll(waiting.splice(0))
         })
       )
       return Traces.of({
-        picks: isOff ? () => false : sample,
+        picks: () => tracer.current !== undefined && sampler.current(),
         finish: (record, isPicked) => {
-          if (trace !== undefined && record.cache !== "hit") trace(...lineOf(record))
-          if (isOff) return
-          const isNotable = record.error !== "" || record.endedMs - record.startedMs >= config.slowQueryMs
+          if (events.trace !== undefined && record.cache !== "hit") events.trace(...lineOf(record))
+          if (tracer.current === undefined) return
+          const isNotable =
+            record.error !== "" || record.endedMs - record.startedMs >= configuration.current().slowQueryMs
           if (!isPicked && !(isNotable && notable())) return
           if (waiting.length >= MAX_WAITING) return counters.add("traces.dropped")
           waiting.push(record)

@@ -1,7 +1,7 @@
 /** Observes the attempts at an upstream: for its counters, and for the log. */
 import { rcodeName } from "../dns/codes.ts"
 import { formatQuestion } from "../dns/question.ts"
-import type { Say } from "../telemetry/event-log.ts"
+import type { Events, Say } from "../telemetry/event-log.ts"
 import type { EndedAttempt, UpstreamCounts } from "../telemetry/upstream-counts.ts"
 
 export interface UpstreamObserver extends UpstreamCounts {
@@ -11,18 +11,18 @@ export interface UpstreamObserver extends UpstreamCounts {
 
 export const unobserved: UpstreamObserver = { ended: () => {}, withheld: () => {}, note: undefined }
 
-/** @param debug logs at the level `debug`; undefined where it is off */
-export const observe = (upstream: string, counts: UpstreamCounts, debug: Say | undefined): UpstreamObserver => {
-  if (debug === undefined) return { ...counts, note: undefined }
-  return {
-    withheld: counts.withheld,
-    ended: (attempt) => {
-      counts.ended(attempt)
-      if (!isOrdinary(attempt)) debug(`an attempt failed: ${attempt.outcome}`, fieldsOf(upstream, attempt))
-    },
-    note: (what, fields) => debug(what, { upstream, ...fields })
+/** Counts, and logs at the level `debug`. */
+export const observe = (upstream: string, counts: UpstreamCounts, events: Events): UpstreamObserver => ({
+  withheld: counts.withheld,
+  ended: (attempt) => {
+    counts.ended(attempt)
+    if (!isOrdinary(attempt)) events.debug?.(`an attempt failed: ${attempt.outcome}`, fieldsOf(upstream, attempt))
+  },
+  get note(): Say | undefined {
+    const { debug } = events
+    return debug === undefined ? undefined : (what, fields) => debug(what, { upstream, ...fields })
   }
-}
+})
 
 const isOrdinary = ({ outcome }: EndedAttempt): boolean =>
   outcome === "answered" || outcome === "overtaken" || outcome === "waiting"

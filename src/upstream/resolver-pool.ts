@@ -6,9 +6,9 @@
  * itself always lends the one returned last. The questions of one batch go to one slot, so that they leave in one
  * batch.
  */
-import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope } from "effect"
+import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope, Semaphore } from "effect"
 import { Configuration } from "../config/configuration.ts"
-import type { LiveUpstreams } from "../config/live-upstreams.ts"
+import type { SettingName } from "../config/schema/settings.ts"
 import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import type { Option } from "../dns/question.ts"
 import type { Geography } from "../geo/geography.ts"
@@ -28,12 +28,25 @@ import { makeTopology } from "./topology.ts"
 
 /** The most questions of one batch that one resolver takes. */
 const MAX_RUN = 32
+/** Resolvers that there are at most, those included whose last exchanges are not over. */
+const MAX_RESOLVERS = 4096
+/** One that no slot leases any more is closed after so long. */
+const IDLE_RESOLVERS_LIVE = "1 second"
 /**
  * An exchange ends this long before the deadline of the query that began it, so that its record is complete by then.
  */
 export const ENDS_BEFORE_MS = 20
 /** Larger rcodes do not fit the four bits of a header (RFC 6891 §6.1.3). */
 const MAX_PLAIN_RCODE = 15
+
+/** The settings by which a question is resolved, beside the upstreams. */
+const RESOLUTION_SETTINGS = [
+  "attemptTimeoutMs",
+  "retries",
+  "queryTimeoutSecs",
+  "maxQueriesPerUpstream",
+  "failoverRcodes"
+] as const satisfies ReadonlyArray<SettingName>
 
 interface Slot {
   resolver: Resolver
@@ -53,35 +66,40 @@ export class ResolverPool extends Context.Service<
   static readonly layer: Layer.Layer<
     ResolverPool,
     never,
-    Configuration | LiveUpstreams | Counters | TimerWheel | LoopClock | DatagramTransport | LoopMark | Geography
+    Configuration | Counters | TimerWheel | LoopClock | DatagramTransport | LoopMark | Geography
   > = Layer.effect(
     ResolverPool,
     Effect.gen(function* () {
-      const config = yield* Configuration
+      const configuration = yield* Configuration
       const counters = yield* Counters
       const wheel = yield* TimerWheel
       const clock = yield* LoopClock
       const scope = yield* Effect.scope
-      const shared = (yield* SharedUpstreams) ?? { memory: upstreamMemory(slotsFor(config)), worker: 1 }
+      const shared = (yield* SharedUpstreams) ?? {
+        memory: upstreamMemory(slotsFor(configuration.current())),
+        worker: 1
+      }
       const topology = yield* makeTopology(shared)
-      const pool = yield* Pool.make({
+      const pool = yield* Pool.makeWithTTL({
         acquire: Resolver.make({
-          ttl: ttlBoundsOf(config),
+          ttl: ttlBoundsOf(configuration),
           counters,
           connections: topology.connections,
           addressResolvers: topology.addressResolvers,
-          silenceMs: config.attemptTimeoutMs,
+          silenceMs: () => configuration.current().attemptTimeoutMs,
           clock,
           loopOptions: [yield* LoopMark]
         }),
-        size: config.actorPoolSize
+        min: 0,
+        max: MAX_RESOLVERS,
+        timeToLive: IDLE_RESOLVERS_LIVE
       })
 
       const take = Effect.gen(function* () {
         const lease = yield* Scope.fork(scope)
         return { resolver: yield* Pool.get(pool).pipe(Scope.provide(lease)), lease } satisfies Slot
       })
-      const slots: Array<Slot> = yield* Effect.replicateEffect(take, config.actorPoolSize)
+      const slots: Array<Slot> = yield* Effect.replicateEffect(take, configuration.current().actorPoolSize)
 
       /** Puts a new resolver into the slot of one that failed. The old lease is over when its last exchange is. */
       const replace = Effect.fnUntraced(function* (slot: Slot) {
@@ -96,6 +114,16 @@ export class ResolverPool extends Context.Service<
       })
 
       const runFork = yield* FiberSet.makeRuntime<DatagramTransport>()
+      const alone = yield* Semaphore.make(1)
+      const grow = Effect.gen(function* () {
+        while (slots.length < configuration.current().actorPoolSize) slots.push(yield* take)
+      })
+      /** Gives the lease back when the last exchange is over. */
+      const dismiss = ({ lease, resolver }: Slot) => Effect.andThen(resolver.drained, Scope.close(lease, Exit.void))
+      yield* configuration.follow(["actorPoolSize"], ({ actorPoolSize }) => {
+        for (const spare of slots.splice(actorPoolSize)) runFork(dismiss(spare))
+        runFork(alone.withPermits(1)(grow))
+      })
       let slot = slots[0]!
       let latest = 0
       let run = 0
@@ -107,38 +135,46 @@ export class ResolverPool extends Context.Service<
         run = 0
         latest = (latest + 1) % slots.length
         slot = slots[latest]!
-        if (config.poolStrategy === "least-busy") {
+        if (configuration.current().poolStrategy === "least-busy") {
           for (const other of slots) if (other.resolver.inFlight < slot.resolver.inFlight) slot = other
         }
         if (slot.resolver.isBroken) runFork(replace(slot))
         return slot
       }
-      const failover = new Set(config.failoverRcodes)
-      const { attemptTimeoutMs } = config
-      const options: ResolutionOptions = {
+      const health = new HealthMonitor({
         wheel,
+        incidents: yield* Incidents,
         counters,
-        deadlineMs: config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS,
-        attemptTimeoutMs,
-        retries: config.retries,
-        maxInFlight: config.maxQueriesPerUpstream,
-        budget: new RetryBudget(),
-        health: new HealthMonitor({
-          wheel,
-          incidents: yield* Incidents,
-          counters,
-          attemptTimeoutMs,
-          random: Math.random,
-          upstreams: topology.upstreams,
-          common: commonState(shared.memory),
-          begin: (attempt) => choose().resolver.begin(attempt)
-        }),
-        failsOver: (rcode) => failover.has(rcode) || rcode > MAX_PLAIN_RCODE,
-        nextPlan: yield* makeRetryPlans(config.attemptTimeoutMs, config.retries)
-      }
+        attemptTimeoutMs: () => configuration.current().attemptTimeoutMs,
+        random: Math.random,
+        upstreams: topology.upstreams,
+        common: commonState(shared.memory),
+        begin: (attempt) => choose().resolver.begin(attempt)
+      })
+      const budget = new RetryBudget()
+      /** What a question that begins now is resolved by, to its end. */
+      const options = yield* configuration.derive(RESOLUTION_SETTINGS, (settings) =>
+        Effect.gen(function* () {
+          const { attemptTimeoutMs, retries } = settings
+          const failover = new Set(settings.failoverRcodes)
+          const made: ResolutionOptions = {
+            wheel,
+            counters,
+            budget,
+            health,
+            attemptTimeoutMs,
+            retries,
+            deadlineMs: settings.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS,
+            maxInFlight: settings.maxQueriesPerUpstream,
+            failsOver: (rcode) => failover.has(rcode) || rcode > MAX_PLAIN_RCODE,
+            nextPlan: yield* makeRetryPlans(attemptTimeoutMs, retries)
+          }
+          return made
+        })
+      )
       const begin: Begin = (question, record, asker) => {
         const group = topology.groupOf(question.view)
-        const resolution = new Resolution(choose().resolver, group, question, record, options, asker)
+        const resolution = new Resolution(choose().resolver, group, question, record, options.current, asker)
         resolution.begin()
         return resolution
       }

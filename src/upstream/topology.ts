@@ -2,17 +2,17 @@
  * The upstreams of the configuration, each once however many groups it is in, with the connections to it, and the
  * groups that questions go to.
  *
- * The common group, for questions that no rule covers, changes when the system's resolvers do. An upstream that is in
- * no group any more is closed when all that it was asked is over.
+ * Groups are made anew at each change of the configuration. An upstream that stays in any of them is the same, with its
+ * connections and what is known of it; one that is in none any more is let go when what it was asked is over.
  */
 import type { SecureContext } from "node:tls"
-import { Effect, Exit, FiberSet, Scope } from "effect"
+import { Effect, FiberSet, RcMap } from "effect"
 import type { Policy } from "../config/codec/policy.ts"
 import { viewBy } from "../config/codec/rule.ts"
-import { formatUpstream, isNamed, nameUpstream } from "../config/codec/upstream-address.ts"
+import { formatUpstream, isNamed, nameUpstream, type UpstreamAddress } from "../config/codec/upstream-address.ts"
 import type { WeightedUpstream } from "../config/codec/weighted-upstream.ts"
 import { Configuration } from "../config/configuration.ts"
-import { LiveUpstreams } from "../config/live-upstreams.ts"
+import type { SettingName, Settings } from "../config/schema/settings.ts"
 import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import { Geography } from "../geo/geography.ts"
 import { trustIn } from "../io/tls.ts"
@@ -34,8 +34,16 @@ import { Upstream } from "./upstream.ts"
  * then gets another connection.
  */
 const SILENCE_SHARE = 0.75
-/** After a query's deadline and this time, nothing of what an upstream was asked is under way. */
-const LET_GO_AFTER_MS = 1_000
+/** The settings that groups are made of. */
+const GROUP_SETTINGS = [
+  "upstreams",
+  "upstreamPolicy",
+  "parallelUpstreams",
+  "groups",
+  "rules"
+] as const satisfies ReadonlyArray<SettingName>
+/** The view of questions that no rule is for. */
+const COMMON_VIEW = 0
 
 export interface Topology {
   /** The upstreams of all groups, without those that are being closed. */
@@ -46,128 +54,156 @@ export interface Topology {
   readonly groupOf: (view: number) => UpstreamGroup
 }
 
-interface Known {
-  readonly upstream: Upstream
-  readonly slot: number
-  readonly scope: Scope.Closeable
-}
-
 /** @param shared the memory in which all threads find what is known of the upstreams */
 export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
   Effect.gen(function* () {
-    const config = yield* Configuration
+    const configuration = yield* Configuration
     const counters = yield* Counters
     const wheel = yield* TimerWheel
     const clock = yield* LoopClock
     const geography = yield* Geography
     const events = yield* EventLog
-    const live = yield* LiveUpstreams
-    const scope = yield* Effect.scope
     const run = yield* FiberSet.makeRuntime<never>()
-    const ttl = ttlBoundsOf(config)
-    const known = new Map<string, Known>()
+    const ttl = ttlBoundsOf(configuration)
     const connections = new Map<Upstream, Connections>()
     const addressResolvers = new Map<Upstream, AddressResolver>()
-    const find = findBy(() => live.current().bootstrap)
-    let trust: SecureContext | undefined
+    /** The slots of the shared memory that this thread has for its upstreams. */
+    const taken = new Set<number>()
+    const find = findBy(() => configuration.current().bootstrap)
+    const trust = yield* configuration.derive(["tlsCaFile"], ({ tlsCaFile }) =>
+      Effect.sync(() => new Trust(tlsCaFile?.certificates ?? []))
+    )
 
     const connect = Effect.fnUntraced(function* (upstream: Upstream) {
       const context = { nowMs: wheel.nowMs, words: upstream.state.words }
       const addresses = isNamed(upstream.address)
         ? yield* AddressResolver.followed(upstream.endpoint, context, find)
         : AddressResolver.fixed(upstream.endpoint, context)
-      addressResolvers.set(upstream, addresses)
       const own = yield* connectionsTo(upstream, {
         wheel,
         onBatch: clock.refresh,
         ttl,
-        silenceMs: () => upstream.latency.silenceMs(config.attemptTimeoutMs * SILENCE_SHARE),
-        patientMs: config.queryTimeoutSecs * 1000,
+        silenceMs: () => upstream.latency.silenceMs(configuration.current().attemptTimeoutMs * SILENCE_SHARE),
+        patientMs: () => configuration.current().queryTimeoutSecs * 1000,
         onMismatch: () => counters.add("upstream.strangers"),
         onHeld: () => counters.add("upstream.held"),
-        trust: () => {
-          trust ??= trustIn(config.tlsCaFile?.certificates ?? [])
-          return trust
-        },
+        trust: () => trust.current.context,
         addressResolver: addresses
       })
-      connections.set(upstream, own)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          addressResolvers.set(upstream, addresses)
+          connections.set(upstream, own)
+        }),
+        () =>
+          Effect.sync(() => {
+            addressResolvers.delete(upstream)
+            connections.delete(upstream)
+          })
+      )
     })
 
-    const upstreamAt = Effect.fnUntraced(function* (address: WeightedUpstream) {
-      const key = formatUpstream(address)
-      const present = known.get(key)
-      if (present !== undefined) return present.upstream
-      const taken = new Set([...known.values()].map(({ slot }) => slot))
-      const { state, slot } = claimSlot(memory, key, taken)
+    const open = Effect.fnUntraced(function* (address: UpstreamAddress) {
+      const { state, slot } = yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const claimed = claimSlot(memory, formatUpstream(address), taken)
+          taken.add(claimed.slot)
+          return claimed
+        }),
+        (claimed) => Effect.sync(() => taken.delete(claimed.slot))
+      )
       const name = nameUpstream(address)
       const upstream: Upstream = new Upstream(
         address,
-        config.trustUpstreamAd,
+        () => configuration.current().trustUpstreamAd,
         state,
         worker,
         (to) => {
           counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
           run(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${upstream.name} answers again`))
         },
-        observe(name, counters.countsFor(slot, name), events.debug)
+        observe(name, counters.countsFor(slot, name), events)
       )
-      const own = yield* Scope.fork(scope)
-      yield* Scope.provide(connect(upstream), own)
-      known.set(key, { upstream, slot, scope: own })
+      yield* connect(upstream)
       return upstream
     })
 
-    const groupOf = Effect.fnUntraced(function* (policy: Policy, addresses: ReadonlyArray<WeightedUpstream>) {
-      const members = yield* Effect.forEach(addresses, (address) =>
-        Effect.map(upstreamAt(address), (upstream) => {
-          const coordinatesOf =
-            address.spot === undefined ? coordinatesOfServer(geography, upstream) : () => address.spot
-          return new Member(upstream, address.weight ?? 1, coordinatesOf)
-        })
-      )
-      return new UpstreamGroup(policy, members, config.parallelUpstreams, Math.random)
-    })
+    const addresses = new Map<string, UpstreamAddress>()
+    /** By their identity, each for as long as any configuration that has it is in use. */
+    const known = yield* RcMap.make({ lookup: (key: string) => Effect.suspend(() => open(addresses.get(key)!)) })
+    const upstreamAt = (address: UpstreamAddress) =>
+      Effect.suspend(() => {
+        const key = formatUpstream(address)
+        addresses.set(key, address)
+        return Effect.ensuring(
+          RcMap.get(known, key),
+          Effect.sync(() => addresses.delete(key))
+        )
+      })
 
-    let common = yield* groupOf(config.upstreamPolicy, config.upstreams)
-    const groups = new Map<number, UpstreamGroup>()
-    for (const { view, policy, upstreams } of config.groups) groups.set(view, yield* groupOf(policy, upstreams))
-    for (const rule of config.rules) {
-      const group = config.groups.find(({ name }) => name === rule.group)
-      if (group !== undefined) groups.set(viewBy(rule, group), groups.get(group.view)!)
+    /** Groups of this configuration and of those before it whose queries are not over yet. */
+    const openGroups = new Set<ReadonlyMap<number, UpstreamGroup>>()
+    const groupsOf = Effect.fnUntraced(function* (settings: Pick<Settings, (typeof GROUP_SETTINGS)[number]>) {
+      const groupOf = Effect.fnUntraced(function* (policy: Policy, members: ReadonlyArray<WeightedUpstream>) {
+        const opened = yield* Effect.forEach(members, (address) =>
+          Effect.map(upstreamAt(address), (upstream) => {
+            const coordinatesOf =
+              address.spot === undefined ? coordinatesOfServer(geography, upstream) : () => address.spot
+            return new Member(upstream, address.weight ?? 1, coordinatesOf)
+          })
+        )
+        return new UpstreamGroup(policy, opened, settings.parallelUpstreams, Math.random)
+      })
+      const common = yield* groupOf(settings.upstreamPolicy, settings.upstreams)
+      const byView = new Map<number, UpstreamGroup>()
+      for (const { view, policy, upstreams } of settings.groups) byView.set(view, yield* groupOf(policy, upstreams))
+      for (const rule of settings.rules) {
+        const group = settings.groups.find(({ name }) => name === rule.group)
+        if (group !== undefined) byView.set(viewBy(rule, group), byView.get(group.view)!)
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => openGroups.add(byView)),
+        () => Effect.sync(() => openGroups.delete(byView))
+      )
+      const members = [common, ...byView.values()].flatMap((group) => group.members.map(({ upstream }) => upstream))
+      return { common, byView, upstreams: [...new Set(members)] }
+    })
+    const groups = yield* configuration.derive(GROUP_SETTINGS, groupsOf)
+
+    /** A question that waited while the configuration changed goes where it would have gone before. */
+    const earlierGroupOf = (view: number): UpstreamGroup | undefined => {
+      let found: UpstreamGroup | undefined
+      for (const byView of openGroups) found = byView.get(view) ?? found
+      return found
     }
 
-    const isMember = (upstream: Upstream): boolean =>
-      [common, ...groups.values()].some(({ members }) => members.some((member) => member.upstream === upstream))
-
-    /** Closes upstreams that are in no group any more, unless they have come back meanwhile. */
-    const letGo = Effect.suspend(() =>
-      Effect.forEach(
-        [...known].filter(([, { upstream }]) => !isMember(upstream)),
-        ([key, { scope: own, upstream }]) => {
-          known.delete(key)
-          connections.delete(upstream)
-          addressResolvers.delete(upstream)
-          return Scope.close(own, Exit.void)
-        },
-        { discard: true }
-      )
-    )
-    yield* live.follow(({ upstreams }) =>
-      Effect.gen(function* () {
-        common = yield* groupOf(config.upstreamPolicy, upstreams)
-        run(Effect.delay(letGo, config.queryTimeoutSecs * 1000 + LET_GO_AFTER_MS))
-      })
-    )
-
     const topology: Topology = {
-      upstreams: () => Array.from(known.values(), ({ upstream }) => upstream).filter(isMember),
+      upstreams: () => groups.current.upstreams,
       connections,
       addressResolvers,
-      groupOf: (view) => groups.get(view) ?? common
+      groupOf: (view) => {
+        const { byView, common } = groups.current
+        if (view === COMMON_VIEW) return common
+        return byView.get(view) ?? earlierGroupOf(view) ?? common
+      }
     }
     return topology
   })
+
+/** Certificates of authorities, read when the first connection needs them. */
+class Trust {
+  private readonly certificates: ReadonlyArray<string>
+  private made: SecureContext | undefined
+
+  constructor(certificates: ReadonlyArray<string>) {
+    this.certificates = certificates
+  }
+
+  get context(): SecureContext {
+    this.made ??= trustIn(this.certificates)
+    return this.made
+  }
+}
 
 const saysBroken = ({ name, breaker: { fault } }: Upstream): Effect.Effect<void> =>
   Effect.logWarning(

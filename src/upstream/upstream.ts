@@ -16,8 +16,9 @@ export class Upstream {
   readonly address: UpstreamAddress
   /** Its `address` is a name where the upstream is known by one. */
   readonly endpoint: Endpoint
-  /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */
-  readonly isTrusted: boolean
+  /** Whether nobody can tamper with what comes from it. */
+  private readonly isSafe: boolean
+  private readonly trustsAll: () => boolean
   /** At an address on loopback or a private network: only from there a query can come back round to us. */
   readonly isNear: boolean
   /** The part that all threads share. */
@@ -42,12 +43,13 @@ export class Upstream {
   unanswerable = 0
 
   /**
-   * @param state what threads know of it together
-   * @param worker this thread's number, from 1
+   * @param trustsAll whether the user's word is that every upstream may be believed
+   * @param state what is known of it
+   * @param worker this thread's number among those that know it together
    */
   constructor(
     address: UpstreamAddress,
-    trustAuthenticData: boolean,
+    trustsAll: () => boolean,
     state: UpstreamState = ownState(),
     worker = 1,
     onTransition: OnTransition = () => {},
@@ -65,8 +67,14 @@ export class Upstream {
     const host = address.endpoint.address
     const isLocal = isLoopback(host)
     const isAuthenticated = address.protocol === "tls" || address.protocol === "https"
-    this.isTrusted = trustAuthenticData || isLocal || isAuthenticated
+    this.isSafe = isLocal || isAuthenticated
+    this.trustsAll = trustsAll
     this.isNear = isLocal || isPrivate(host)
+  }
+
+  /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */
+  get isTrusted(): boolean {
+    return this.isSafe || this.trustsAll()
   }
 
   /** The transport of the first message. */

@@ -87,6 +87,7 @@ describe("what was superseded", () => {
       }
       for (const replaced of [true, false]) {
         cache.store(www, answerTo(www), 60)
+        yield* TestClock.adjust(200)
         lock(9)
         // An answer that finds the shard held is not kept; the one that it would have replaced must not outlive it.
         if (replaced) cache.store(www, answerTo(www, 8), 60)
@@ -97,6 +98,19 @@ describe("what was superseded", () => {
         yield* TestClock.adjust(20)
         assert.isUndefined(cache.peekStale(www))
       }
+    }).pipe(Effect.provide(cacheLayer))
+  )
+
+  it.effect("is not what another thread stores in the moment in which it keeps this one from storing", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      const memory = new TableMemory(cache.memory())
+      cache.store(www, answerTo(www), 60)
+      for (let shard = 0; shard < memory.shards; shard++) memory.shardMemory(shard).lock[0] = 9
+      cache.store(www, answerTo(www), 60)
+      cache.recover(9)
+      yield* TestClock.adjust(1_000)
+      assert.isDefined(cache.peekStale(www))
     }).pipe(Effect.provide(cacheLayer))
   )
 

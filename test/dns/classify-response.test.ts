@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { TtlBounds } from "../../src/dns/response.ts"
+import type { TtlBounds } from "../../src/dns/classify-response.ts"
 import {
   ANY_TTL,
   asked,

@@ -3,8 +3,8 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
-import { Geography } from "../../src/geo/geography.ts"
+import { Effect, Logger } from "effect"
+import { followDatabase, Geography, Locations } from "../../src/geo/geography.ts"
 import { city, geoDatabase } from "../support/wire/mmdb.ts"
 
 const inCountry = (country: string): Buffer =>
@@ -31,10 +31,10 @@ const following = <A>(
     if (first !== undefined) writeFileSync(file, first)
     const lines: Array<string> = []
     const log = Logger.layer([Logger.make(({ message }) => lines.push(String([message].flat()[0])))])
-    const context = yield* Layer.build(
-      Geography.layerOf(file, { continents: true, coordinates: true }).pipe(Layer.provide(log))
-    )
-    const geography = yield* Effect.provideContext(Geography, context)
+    const locations = new Locations(undefined)
+    const needs = () => ({ continents: true, coordinates: true })
+    const followed = followDatabase(file, needs, (memory) => Effect.sync(() => locations.use(memory)))
+    const geography = Geography.over(() => locations, yield* Effect.provide(followed, log))
     const words = Uint32Array.of(0, 0, 0, 0xc0000201)
     const look = Effect.provide(Effect.andThen(geography.look, geography.look), log)
     return yield* use({ file, lines, look, country: () => geography.locationOf(words, true).country })

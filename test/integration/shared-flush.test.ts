@@ -7,7 +7,6 @@ import type { RedisUnreachable } from "../../src/cache/shared/redis/connection.t
 import { SharedTier } from "../../src/cache/shared/shared-tier.ts"
 import { layerSharedTier } from "../../src/cache/shared/shared-tier-layer.ts"
 import { Configuration } from "../../src/config/configuration.ts"
-import { LiveUpstreams } from "../../src/config/live-upstreams.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { redisServer, startRedis } from "../support/external/redis.ts"
 import { untilSo } from "../support/machine/until.ts"
@@ -169,11 +168,11 @@ describe.skipIf(redisServer === undefined)("a flush that is published in Redis",
       const settings = settingsOf({ DNS_SERVER_REDIS_URL: redis.url })
       const context = yield* Layer.build(
         layerSharedTier.pipe(
-          Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer, LiveUpstreams.layer)),
+          Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
           Layer.provide(Layer.mergeAll(Configuration.layer(settings), Counters.layer, Logger.layer([])))
         )
       )
-      const tier = Option.getOrThrow(Context.get(context, SharedTier))
+      const tier = Option.getOrThrow(Context.get(context, SharedTier).current)
       const flush = tier.flush({ kind: "tree", name: wireName("example.test") })
       yield* Effect.retry(flush, { times: 100, schedule: Schedule.spaced(50) })
       yield* awaitCount(server, "shared.flushes", 1)

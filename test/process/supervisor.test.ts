@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket } from "dns-packet"
 import { Effect, Layer, Logger, type Scope } from "effect"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
+import type { ChangeRefused } from "../../src/config/live-configuration.ts"
 import { layerSupervisor, Supervisor } from "../../src/process/supervisor.ts"
 import { type Client, openClients } from "../support/clients/clients.ts"
 import { awaitDescriptors, descriptorsOf } from "../support/machine/descriptors.ts"
@@ -26,29 +27,37 @@ interface Supervised {
   readonly clients: ReadonlyArray<Client>
   readonly threads: Threads
   readonly awaitReady: Effect.Effect<void>
+  /** Has the configuration changed to a cache of so many MiB. */
+  readonly resizeCache: (mib: number) => Effect.Effect<void, ChangeRefused>
 }
 
 /** Two threads, and clients of both of them. */
 const supervise = (upstream: string): Effect.Effect<Supervised, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const threads = yield* watchThreads
-    const loaded = loadedOf({
+    const environment = {
       DNS_SERVER_LISTEN: "127.0.0.1:0",
       DNS_SERVER_WORKERS: "2",
       DNS_SERVER_UPSTREAMS: upstream,
       DNS_SERVER_CACHE_SIZE_MB: "2",
+      // However busy the machine is, what is asked is answered.
       DNS_SERVER_RETRIES: "0",
+      DNS_SERVER_ATTEMPT_TIMEOUT_MS: "20000",
+      DNS_SERVER_QUERY_TIMEOUT_SECS: "20",
       DNS_SERVER_LOG_LEVEL: "none"
-    })
+    }
+    const loaded = loadedOf(environment)
     const context = yield* Layer.build(Layer.provide(layerSupervisor(loaded), Logger.layer([])))
     const { supervisor, cache } = yield* Effect.all({ supervisor: Supervisor, cache: AnswerCache }).pipe(
       Effect.provideContext(context)
     )
-    const clients = yield* openClients(supervisor.listening[0]!.endpoint.port, CLIENTS)
+    const clients = yield* openClients(supervisor.listening()[0]!.endpoint.port, CLIENTS)
     const awaitReady = Effect.gen(function* () {
       while (supervisor.workers().some(({ state }) => state !== "ready")) yield* Effect.sleep(20)
     })
-    return { supervisor, cache, clients, threads, awaitReady }
+    const resizeCache = (mib: number) =>
+      supervisor.apply(loadedOf({ ...environment, DNS_SERVER_CACHE_SIZE_MB: String(mib) }))
+    return { supervisor, cache, clients, threads, awaitReady, resizeCache }
   })
 
 let lastId = 0
@@ -132,10 +141,10 @@ describe("the cache's memory", () => {
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream(address("192.0.2.1"))
       const supervised = yield* supervise(upstream.address)
-      const { supervisor, clients, cache } = supervised
+      const { clients, cache } = supervised
       yield* assertOneTable(supervised, "before")
       const queries = upstream.queries()
-      yield* supervisor.resizeCache(4 * MIB)
+      yield* supervised.resizeCache(4)
       assert.isAbove(cache.memory().byteLength, 3 * MIB)
       yield* askAll(clients, (i) => `before${i}.example.test`)
       assert.strictEqual(upstream.queries(), queries)
@@ -147,15 +156,15 @@ describe("the cache's memory", () => {
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream(address("192.0.2.1"))
       const supervised = yield* supervise(upstream.address)
-      const { supervisor, cache, threads } = supervised
+      const { cache, threads } = supervised
       const before = cache.memory()
       threads.onMessage = (message, { worker }) => worker !== 2 || message.kind !== "prepare"
-      const refusal = yield* Effect.flip(supervisor.resizeCache(4 * MIB))
+      const refusal = yield* Effect.flip(supervised.resizeCache(4))
       assert.strictEqual(refusal.message, "worker 2 did not answer in time")
       assert.strictEqual(cache.memory(), before)
       threads.onMessage = () => true
       yield* assertOneTable(supervised, "after")
-      yield* supervisor.resizeCache(4 * MIB)
+      yield* supervised.resizeCache(4)
       yield* assertOneTable(supervised, "later")
     })
   )
@@ -171,7 +180,7 @@ describe("the cache's memory", () => {
         void thread.terminate()
         return false
       }
-      const refusal = yield* Effect.flip(supervisor.resizeCache(4 * MIB))
+      const refusal = yield* Effect.flip(supervised.resizeCache(4))
       assert.strictEqual(refusal.message, "worker 2 ended")
       assert.strictEqual(cache.memory(), before)
       threads.onMessage = () => true
@@ -192,7 +201,7 @@ describe("the cache's memory", () => {
         void thread.terminate()
         return false
       }
-      yield* supervisor.resizeCache(4 * MIB)
+      yield* supervised.resizeCache(4)
       assert.notStrictEqual(cache.memory(), before)
       threads.onMessage = () => true
       yield* awaitReady
@@ -212,7 +221,7 @@ describe("the cache's memory", () => {
       yield* Effect.promise(() => threads.started[1]!.thread.terminate())
       yield* Effect.promise(() => isBorn)
       assert.strictEqual(supervisor.workers()[1]!.state, "starting")
-      yield* supervisor.resizeCache(4 * MIB)
+      yield* supervised.resizeCache(4)
       yield* awaitReady
       yield* assertOneTable(supervised, "after")
     })

@@ -263,7 +263,7 @@ describe("the connections to one upstream", () => {
         wheel,
         onBatch: () => {},
         silenceMs: () => 1_000,
-        patientMs,
+        patientMs: () => patientMs,
         onMismatch: () => {},
         onHeld: () => {},
         onRefused: () => Effect.void,
@@ -299,7 +299,7 @@ describe("the connections to one upstream", () => {
 })
 
 const upstreamAt = (): Upstream =>
-  new Upstream({ protocol: "udp", endpoint: { address: "192.0.2.1", port: 53 } } as Upstream["address"], false)
+  new Upstream({ protocol: "udp", endpoint: { address: "192.0.2.1", port: 53 } } as Upstream["address"], () => false)
 
 const counters = { add: () => {} } as unknown as Counters["Service"]
 
@@ -320,7 +320,7 @@ describe("a socket that cannot be opened", () => {
         loopOptions: [],
         connections: new Map(),
         addressResolvers: new Map([[upstream, AddressResolver.fixed(upstream.endpoint, context)]]),
-        silenceMs: 800
+        silenceMs: () => 800
       }).pipe(
         Effect.provideService(DatagramTransport, { name: "none", bind: fail("bind"), connect: never }),
         Effect.provide(reported.layer)
@@ -359,7 +359,7 @@ describe("a check of an upstream that throws", () => {
         wheel,
         incidents: reported,
         counters,
-        attemptTimeoutMs: 800,
+        attemptTimeoutMs: () => 800,
         random: () => 0.5,
         upstreams: () => [upstream],
         common: commonState(upstreamMemory(1)),

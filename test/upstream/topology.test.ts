@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
-import { decodeAskedServers } from "../../src/config/live-upstreams.ts"
 import { claimSlot, upstreamMemory, Word } from "../../src/upstream/health/shared-state.ts"
 import { addressesOf } from "../support/servers/server.ts"
 import { address, type MemoryUpstream, memoryServer } from "../support/servers/timed-server.ts"
@@ -17,8 +16,7 @@ const upstream = (behaviour: Behaviour, delayMs = 0): MemoryUpstream & { now: Be
   return made
 }
 
-const servers = (...upstreams: ReadonlyArray<number>) =>
-  decodeAskedServers({ upstreams: upstreams.map(address), bootstrap: [] })
+const servers = (...upstreams: ReadonlyArray<number>) => ({ DNS_SERVER_UPSTREAMS: upstreams.map(address).join(",") })
 
 describe("upstreams that are asked instead of others", () => {
   it.effect("get the questions from then on; what the others were asked is answered, and they are let go", () =>
@@ -27,7 +25,7 @@ describe("upstreams that are asked instead of others", () => {
       const settings = { DNS_SERVER_UPSTREAMS: address(0), DNS_SERVER_QUERY_TIMEOUT_SECS: "2" }
       const server = yield* memoryServer(settings, [one, two])
       const under = yield* server.send({ name: "a.test" })
-      yield* server.adopt(servers(1))
+      yield* server.change(servers(1))
       assert.deepStrictEqual(addressesOf((yield* server.ask({ name: "b.test" })).answer), ["192.0.2.2"])
       yield* server.pass(300)
       assert.deepStrictEqual(addressesOf(under.got()!), ["192.0.2.1"])
@@ -35,7 +33,7 @@ describe("upstreams that are asked instead of others", () => {
       const open = server.sockets()
       yield* server.pass(4_000)
       assert.isBelow(server.sockets(), open)
-      yield* server.adopt(servers(0))
+      yield* server.change(servers(0))
       assert.deepStrictEqual(addressesOf((yield* server.ask({ name: "c.test" })).answer), ["192.0.2.1"])
     }).pipe(Effect.scoped)
   )
@@ -51,12 +49,12 @@ describe("upstreams that are asked instead of others", () => {
       const server = yield* memoryServer(settings, [one, two])
       for (let i = 0; i < 8; i++) yield* server.ask({ name: `a${i}.test` })
       assert.strictEqual(server.counters.read("upstream.opened"), 1)
-      yield* server.adopt(servers(1))
+      yield* server.change(servers(1))
       yield* server.pass(10_000)
       const probes = one.queries
       yield* server.pass(30_000)
       assert.strictEqual(one.queries, probes, "nobody is probed whom nobody asks")
-      yield* server.adopt(servers(0, 1))
+      yield* server.change(servers(0, 1))
       const { answer, tookMs } = yield* server.ask({ name: "b.test" })
       assert.deepStrictEqual(addressesOf(answer), ["192.0.2.2"])
       assert.isAtMost(tookMs, 20, "its breaker is open still")

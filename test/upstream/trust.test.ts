@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { readUpstreamAddress } from "../../src/config/codec/upstream.ts"
 import { Upstream } from "../../src/upstream/upstream.ts"
 
-const upstream = (text: string): Upstream => new Upstream(Result.getOrThrow(readUpstreamAddress(text)), false)
+const upstream = (text: string): Upstream => new Upstream(Result.getOrThrow(readUpstreamAddress(text)), () => false)
 const isTrusted = (text: string): boolean => upstream(text).isTrusted
 
 describe("the AD bit", () => {

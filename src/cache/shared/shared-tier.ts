@@ -5,6 +5,7 @@
  * milliseconds. What is found there is as good as what an upstream says: whoever asks checks it the same way.
  */
 import { Context, type Effect, type Option } from "effect"
+import type { Derived } from "../../config/live-configuration.ts"
 import type { Question } from "../../dns/question.ts"
 import type { Flush } from "./flush-log.ts"
 import type { RedisUnreachable } from "./redis/connection.ts"
@@ -50,4 +51,6 @@ export const LogsRedis: Context.Reference<boolean> = Context.Reference("strand/c
 })
 
 /** None where no Redis is configured, or nothing is kept at all. */
-export class SharedTier extends Context.Service<SharedTier, Option.Option<Tier>>()("strand/cache/SharedTier") {}
+export class SharedTier extends Context.Service<SharedTier, Derived<Option.Option<Tier>>>()(
+  "strand/cache/SharedTier"
+) {}

@@ -19,6 +19,7 @@ import {
   NETWORK_SIZE,
   nameLengthOf,
   SHAPE,
+  STORED,
   SUM,
   sizeOf,
   VIEW
@@ -97,14 +98,14 @@ export class Shard {
   }
 
   /**
-   * Forgets the entry with the same key, if there is one.
+   * Forgets the entry with the same key, if there is one that was stored before this one.
    *
    * @returns whether there is none any more: it may be there while another writer holds the shard
    */
   remove(entry: Entry): boolean {
     if (!this.lock.take()) return false
     const present = this.isFlushed ? 0 : this.find(entry)
-    if (present !== 0) this.forget(present)
+    if (present !== 0 && this.isOlder(present, entry)) this.forget(present)
     this.lock.release()
     return true
   }
@@ -113,6 +114,11 @@ export class Shard {
   forget(slotAt: number): void {
     if (this.index.isLive(slotAt)) this.occupancy.remove(unitOf(this.words[slotAt]!))
     this.words[slotAt] = 0
+  }
+
+  private isOlder(slotAt: number, { words }: Entry): boolean {
+    const stored = this.words[(unitOf(this.words[slotAt]!) << 1) + STORED]!
+    return ((stored - words[STORED]!) | 0) < 0
   }
 
   private get isFlushed(): boolean {

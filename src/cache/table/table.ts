@@ -140,14 +140,21 @@ export class AnswerTable {
   }
 
   /**
-   * Forgets the answer for the key, whose hash was taken.
+   * Forgets the answer for the key, whose hash was taken, if it was stored before `before`.
    *
    * @param question a message that has no more than a header and the key's question
-   * @returns whether it is gone: it may be there while another writer holds its shard
+   * @param before in ticks
+   * @returns whether no such answer is there: one may be while another writer holds its shard
    */
-  remove(key: Key, question: Uint8Array): boolean {
-    this.coming.fill(key, question, 0, 0, 0)
+  remove(key: Key, question: Uint8Array, before: number): boolean {
+    this.coming.fill(key, question, before, before, 0)
     return this.shardOf(key.hash).remove(this.coming)
+  }
+
+  /** The time, in ticks. */
+  get now(): number {
+    this.clock.tick()
+    return this.clock.now
   }
 
   /**

@@ -101,7 +101,7 @@ const demo = Effect.gen(function* () {
   const collector = yield* runCollector
   const { settings } = yield* settingsFor(upstream.endpoint, collector)
   yield* Effect.gen(function* () {
-    const [listening] = yield* Listeners
+    const [listening] = (yield* Listeners).current()
     const server = listening!.endpoint
     yield* Console.log(
       `The server listens on ${formatEndpoint(server)}; its upstream is ${formatEndpoint(upstream.endpoint)}.`
@@ -111,7 +111,7 @@ const demo = Effect.gen(function* () {
     Effect.provide(
       standaloneLayer.pipe(
         Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams("auto"))),
-        Layer.provideMerge(layerLogging(settings))
+        Layer.provideMerge(layerLogging(() => settings))
       )
     )
   )

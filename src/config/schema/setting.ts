@@ -96,4 +96,5 @@ export const listOrNone = <S extends Schema.Codec<unknown, string>>(item: S) =>
 
 /** May be absent. */
 export const optional = <S extends Schema.Top>(schema: S) =>
-  Schema.UndefinedOr(schema).annotate({ shape: shapeOf(schema) })
+  // What is absent comes first: a value that stands in a text is of no type that tells it from that.
+  Schema.Union([Schema.Undefined, schema]).annotate({ shape: shapeOf(schema) })

@@ -1,5 +1,6 @@
 /**
- * Where settings come from: defaults < file < environment. Later ones win; each value remembers its source.
+ * Where settings come from: defaults < file < environment < what was set while the server runs. Later ones win; each
+ * value remembers its source.
  */
 import { availableParallelism } from "node:os"
 import { isatty } from "node:tty"
@@ -12,7 +13,12 @@ import { fileKey, type SettingName, settingInfo, settingNames, variableName } fr
 import { DEFAULT_SPECIAL_NAMES, SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS } from "../schema/special-names.ts"
 import { systemResolvers } from "./resolv-conf.ts"
 
-export type Source = "default" | "file" | "environment"
+export type Source = "default" | "file" | "environment" | "program"
+
+/** Settings that were set while the server runs, as texts. */
+export type Overrides = ReadonlyMap<SettingName, string | ReadonlyArray<string>>
+
+export const NO_OVERRIDES: Overrides = new Map()
 
 /** A setting's value as it was written, and by whom. */
 export interface Given {
@@ -37,7 +43,11 @@ export interface Gathered {
 }
 
 /** Reads all sources; what cannot be read is a mistake, and reading goes on. */
-export const gather = Effect.fnUntraced(function* (file: string | undefined, provider: ConfigProvider.ConfigProvider) {
+export const gather = Effect.fnUntraced(function* (
+  file: string | undefined,
+  provider: ConfigProvider.ConfigProvider,
+  overrides: Overrides
+) {
   const given = new Map<SettingName, Given>()
   const mistakes: Array<Mistake> = []
   const warnings: Array<string> = []
@@ -64,6 +74,11 @@ export const gather = Effect.fnUntraced(function* (file: string | undefined, pro
     const variable = variableName(name)
     const value = yield* valueOf(provider, variable)
     if (value !== undefined) given.set(name, { value: split(name, value), source: "environment", place: variable })
+  }
+  for (const [name, value] of overrides) {
+    const texts = typeof value === "string" ? split(name, value) : value
+    const isList = settingInfo[name].isList === true
+    given.set(name, { value: isList ? texts : String(value), source: "program", place: fileKey(name) })
   }
   for (const variable of yield* unknownVariables(provider)) {
     warnings.push(`${variable} is not a setting of this server and was ignored${meaning(variable, variables)}`)

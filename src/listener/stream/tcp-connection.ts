@@ -38,7 +38,6 @@ export interface Unread {
 export interface TcpClientOptions {
   readonly start: (packet: Packet) => void
   readonly nowMs: () => number
-  readonly times: TcpTimes
   readonly unreadInAll: Unread
   /** Called before and after the queries of one read are begun. */
   readonly onBatch: () => void
@@ -110,8 +109,7 @@ export class TcpClient implements PacketConnection {
   }
 
   /** Whether one of its times is over. */
-  isExpired(nowMs: number): boolean {
-    const { idleMs, receiveMs, sendMs } = this.options.times
+  isExpired(nowMs: number, { idleMs, receiveMs, sendMs }: TcpTimes): boolean {
     if (this.writeSinceMs > 0 && nowMs - this.writeSinceMs >= sendMs) return true
     if (this.frameSinceMs > 0 && !this.isPaused && nowMs - this.frameSinceMs >= receiveMs) return true
     // A message that began in time may come to its end.

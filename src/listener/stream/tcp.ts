@@ -12,7 +12,7 @@ import { LoopClock } from "../../runtime/loop-clock.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import type { Listening } from "../listening.ts"
 import { QueryFibers } from "../query-fibers.ts"
-import { TcpClient, type Unread } from "./tcp-connection.ts"
+import { TcpClient, type TcpTimes, type Unread } from "./tcp-connection.ts"
 
 /** Between two looks at whose time is over. */
 const SWEEP_MS = 250
@@ -42,7 +42,7 @@ export const listenTcp = (
   Configuration | StreamTransport | LoopClock | QueryFibers | Counters | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const config = yield* Configuration
+    const configuration = yield* Configuration
     const fibers = yield* QueryFibers
     const counters = yield* Counters
     const transport = yield* StreamTransport
@@ -51,20 +51,25 @@ export const listenTcp = (
     const incidents = yield* Incidents
     const { clients, byClient } = everyone
     const own = new Set<TcpClient>()
-    const times = {
-      idleMs: config.tcpIdleTimeoutSecs * 1000,
-      receiveMs: config.tcpReceiveTimeoutSecs * 1000,
-      sendMs: config.tcpSendTimeoutSecs * 1000
+    const times = (): TcpTimes => {
+      const { tcpIdleTimeoutSecs, tcpReceiveTimeoutSecs, tcpSendTimeoutSecs } = configuration.current()
+      return {
+        idleMs: tcpIdleTimeoutSecs * 1000,
+        receiveMs: tcpReceiveTimeoutSecs * 1000,
+        sendMs: tcpSendTimeoutSecs * 1000
+      }
     }
 
-    const isFull = (whose: string): boolean =>
-      clients.size >= config.maxTcpConnections || (byClient.get(whose) ?? 0) >= config.maxTcpConnectionsPerClient
+    const isFull = (whose: string): boolean => {
+      const { maxTcpConnections, maxTcpConnectionsPerClient } = configuration.current()
+      return clients.size >= maxTcpConnections || (byClient.get(whose) ?? 0) >= maxTcpConnectionsPerClient
+    }
 
     const accept = (socket: StreamSocket): StreamHandler | undefined => {
       const whose = clientKey(socket.peer)
       if (isFull(whose)) {
         counters.add("tcp.refused")
-        const ofWhom = clients.size >= config.maxTcpConnections ? undefined : whose
+        const ofWhom = clients.size >= configuration.current().maxTcpConnections ? undefined : whose
         const longestIdle = longestIdleOf(clients, ofWhom)
         if (longestIdle === undefined) {
           socket.destroy()
@@ -84,7 +89,6 @@ export const listenTcp = (
       const client: TcpClient = new TcpClient(socket, whose, {
         start,
         nowMs,
-        times,
         unreadInAll: everyone.unread,
         onBatch: fibers.beginBatch,
         onBatchEnd: fibers.endBatch,
@@ -98,9 +102,10 @@ export const listenTcp = (
 
     const sweep = Effect.sync(() => {
       const now = nowMs()
+      const allowed = times()
       for (const client of own) {
         runGuarded(incidents, "a look at the connections", () => {
-          if (!client.isExpired(now)) return
+          if (!client.isExpired(now, allowed)) return
           counters.add("tcp.expired")
           client.destroy()
         })

@@ -2,7 +2,7 @@
  * The log: Effect's loggers make entries, one thread writes them to standard output, pretty for people, JSON for
  * machines, in the order of their times.
  */
-import { Context, Effect, Layer, Logger, References } from "effect"
+import { Context, Effect, Layer, Logger, LogLevel, References } from "effect"
 import type { Settings } from "../../config/schema/settings.ts"
 import { LineWriter, writeToStandardOutput } from "./line-writer.ts"
 import { entryOf, formatJson, formatPretty, type LogEntry } from "./log-entry.ts"
@@ -53,28 +53,32 @@ interface Drained {
   readonly drain: () => Promise<void>
 }
 
-type LogSettings = Pick<Settings, "logFormat" | "logLevel">
+/** What is logged, and how, as it is when a line is written. */
+type CurrentLogSettings = () => Pick<Settings, "logFormat" | "logLevel">
 
 /** The log of the process's main thread. */
-export const layerLogging = (settings: LogSettings): Layer.Layer<never> =>
+export const layerLogging = (current: CurrentLogSettings): Layer.Layer<never> =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const format = settings.logFormat === "pretty" ? formatPretty(process.stdout.isTTY === true) : formatJson
+      const pretty = formatPretty(process.stdout.isTTY === true)
+      const format = (entry: LogEntry): string => (current().logFormat === "pretty" ? pretty : formatJson)(entry)
       const output = yield* Effect.acquireRelease(
         Effect.sync(() => outputTo(format, (lossLine) => new LineWriter(writeToStandardOutput(), lossLine))),
         ({ drain }) => Effect.promise(drain)
       )
-      return Layer.merge(Layer.succeed(LogOutput, output), layerEntries(settings, output.write))
+      return Layer.merge(Layer.succeed(LogOutput, output), layerEntries(current, output.write))
     })
   )
 
 /** Gives entries to `write`; those of a worker thread bear its number. */
 export const layerEntries = (
-  { logLevel }: Pick<Settings, "logLevel">,
+  current: () => Pick<Settings, "logLevel">,
   write: (entry: LogEntry) => void,
   worker?: number
-): Layer.Layer<never> =>
-  Layer.mergeAll(
-    Logger.layer([Logger.make((options) => write(entryOf(options, worker)))]),
-    Layer.succeed(References.MinimumLogLevel, levels[logLevel])
-  )
+): Layer.Layer<never> => {
+  const logger = Logger.make<unknown, void>((options) => {
+    if (LogLevel.isGreaterThanOrEqualTo(options.logLevel, levels[current().logLevel])) write(entryOf(options, worker))
+  })
+  // The level that counts may change: every entry is made, and looked at then.
+  return Layer.mergeAll(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "All"))
+}

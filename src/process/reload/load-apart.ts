@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads"
 import { Effect } from "effect"
 import { ConfigurationError, type Loaded } from "../../config/configuration.ts"
 import type { Mistake } from "../../config/mistakes.ts"
+import type { Overrides } from "../../config/sources/gather.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 
 /** What was loaded, as data that a thread can send. */
@@ -16,6 +17,7 @@ export type FromLoader =
 /** What the thread is born with. */
 export interface LoaderData {
   readonly file: string | undefined
+  readonly overrides: Overrides
 }
 
 /** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
@@ -25,9 +27,12 @@ const WITHIN_MS = 30_000
 const MAX_HEAP_MIB = 512
 
 /** All of `load`, but for the settings themselves, which do not survive the way out of a thread. */
-export const loadApart = (file: string | undefined): Effect.Effect<LoadedApart, ConfigurationError> =>
+export const loadApart = (
+  file: string | undefined,
+  overrides: Overrides
+): Effect.Effect<LoadedApart, ConfigurationError> =>
   Effect.callback<LoadedApart, ConfigurationError>((resume) => {
-    const data: LoaderData = { file }
+    const data: LoaderData = { file, overrides }
     const loader = new Worker(LOADER, { workerData: data, resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB } })
     const end = (): void => {
       clearTimeout(limit)

@@ -4,9 +4,9 @@ import { Effect } from "effect"
 import { load } from "../../config/configuration.ts"
 import type { FromLoader, LoaderData } from "./load-apart.ts"
 
-const { file } = workerData as LoaderData
+const { file, overrides } = workerData as LoaderData
 
-const program = Effect.match(load(file), {
+const program = Effect.match(load(file, overrides), {
   onSuccess: ({ settings: _, ...loaded }): FromLoader => ({ kind: "loaded", loaded }),
   onFailure: ({ mistakes, warnings }): FromLoader => ({ kind: "wrong", mistakes, warnings })
 })

@@ -1,78 +1,275 @@
 /**
  * The sockets at which clients ask, bound once for each worker and owned by the supervisor: a worker gets duplicates,
  * so that what waits in a socket outlives the worker.
+ *
+ * While workers are added or taken away, the kernel is told which sockets are read (`reuseport.ts`), so that nothing waits
+ * in one that nobody reads, and nothing is lost in one that is closed.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import type { ListenAddress } from "../../config/codec/listen-address.ts"
 import type { SocketError } from "../../io/datagram.ts"
+import type { Endpoint } from "../../io/endpoint.ts"
 import { type Libc, SO_REUSEPORT, SOL_SOCKET } from "../../io/linux/libc.ts"
+import { Steering } from "../../io/linux/reuseport.ts"
 import { Arguments, openDatagramSocket, openStreamListener } from "../../io/linux/socket.ts"
 import { BACKLOG } from "../../io/stream.ts"
-import { socketName } from "../../listener/inherited-sockets.ts"
+import { type GivenSocket, socketName } from "../../listener/inherited-sockets.ts"
+import type { ListeningAt } from "./protocol.ts"
 
 /** How often the kernel is asked for a port that is free for both UDP and TCP. */
 const MAX_PORT_DRAWS = 16
-
-export interface WorkerSockets {
-  /** Duplicates of the sockets, for a thread that begins. */
-  readonly duplicate: () => ReadonlyArray<readonly [name: string, fd: number]>
-}
-
-/** Binds all addresses once for each worker, for as long as the scope lives; `:0` is the same port for all of them. */
-export const bindListeningSockets = (
-  libc: Libc,
-  addresses: ReadonlyArray<ListenAddress>,
-  workers: number
-): Effect.Effect<ReadonlyArray<WorkerSockets>, SocketError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const args = new Arguments(libc)
-    const all: Array<Array<readonly [name: string, fd: number]>> = Array.from({ length: workers }, () => [])
-    for (const [index, address] of addresses.entries()) {
-      const opened = yield* bindOne(libc, args, address, workers, MAX_PORT_DRAWS)
-      for (const { worker, protocol, fd } of opened) {
-        yield* Effect.addFinalizer(() => Effect.sync(() => libc.close(fd)))
-        all[worker]!.push([socketName(index, protocol, address), fd])
-      }
-    }
-    return all.map((sockets) => ({ duplicate: () => sockets.map(([name, fd]) => [name, libc.dup(fd)] as const) }))
-  })
-
-interface Bound {
-  readonly worker: number
+/** The sockets of one address and protocol, one for each worker. */
+interface SocketGroup {
   readonly protocol: "udp" | "tcp"
-  readonly fd: number
+  /** As the configuration has it. */
+  readonly endpoint: Endpoint
+  /** Where they are bound. */
+  readonly local: Endpoint
+  readonly fds: ReadonlyArray<number>
 }
 
-const bindOne = (
-  libc: Libc,
-  args: Arguments,
-  { protocols, endpoint }: ListenAddress,
-  workers: number,
-  draws: number
-): Effect.Effect<ReadonlyArray<Bound>, SocketError> => {
-  const opened: Array<Bound> = []
-  return Effect.gen(function* () {
-    let { port } = endpoint
-    for (let worker = 0; worker < workers; worker++) {
-      for (const protocol of protocols) {
-        const local = { address: endpoint.address, port }
-        // The first is bound without SO_REUSEPORT: a port that another process shares counts as in use.
-        const isShared = worker > 0
-        const fd = yield* protocol === "udp"
-          ? openDatagramSocket(libc, args, local, isShared)
-          : openStreamListener(libc, args, local, BACKLOG, isShared)
-        opened.push({ worker, protocol, fd })
-        if (!isShared) args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
-        port = args.localEndpoint(fd).port
-      }
-    }
-    return opened
-  }).pipe(
-    Effect.catchTag("SocketError", (error) => {
-      for (const { fd } of opened) libc.close(fd)
-      return endpoint.port === 0 && draws > 1
-        ? bindOne(libc, args, { protocols, endpoint }, workers, draws - 1)
-        : Effect.fail(error)
+/** Sockets for the next configuration. Exactly one of the two effects is to be run. */
+export interface PreparedSockets {
+  /** Duplicates of those that were not there before, for a worker that was. */
+  readonly freshFor: (worker: number) => ReadonlyArray<GivenSocket>
+  readonly commit: Effect.Effect<void>
+  readonly abandon: Effect.Effect<void>
+}
+
+/** Of a server whose workers bind their sockets themselves. */
+export const NO_SOCKETS: PreparedSockets = { freshFor: () => [], commit: Effect.void, abandon: Effect.void }
+
+export class ListeningSockets {
+  private readonly libc: Libc
+  private readonly args: Arguments
+  private readonly steering: Steering
+  private readonly scope: Scope.Scope
+  private groups: ReadonlyMap<string, SocketGroup> = new Map()
+  /** Datagram sockets of addresses that are no longer configured, while workers may still use them. */
+  private readonly retired = new Map<string, { readonly group: SocketGroup; readonly scope: Scope.Closeable }>()
+
+  private constructor(libc: Libc, scope: Scope.Scope) {
+    this.libc = libc
+    this.scope = scope
+    this.args = new Arguments(libc)
+    this.steering = new Steering(libc)
+  }
+
+  /** Binds all addresses once for each worker, for as long as the scope lives; `:0` is the same port for all of them. */
+  static bind(
+    libc: Libc,
+    addresses: ReadonlyArray<ListenAddress>,
+    workers: number
+  ): Effect.Effect<ListeningSockets, SocketError, Scope.Scope> {
+    return Effect.gen(function* () {
+      const sockets = new ListeningSockets(libc, yield* Effect.scope)
+      yield* Effect.addFinalizer(() => Effect.sync(() => sockets.closeAll()))
+      const { commit } = yield* sockets.prepare(addresses, workers, 0)
+      yield* commit
+      return sockets
     })
-  )
+  }
+
+  /** Where clients can ask. */
+  get listening(): ReadonlyArray<ListeningAt> {
+    return [...this.groups.values()].map(({ protocol, local }) => ({ protocol, endpoint: local }))
+  }
+
+  /** Duplicates of all sockets of a worker, for a thread that begins. */
+  duplicatesFor(worker: number): ReadonlyArray<GivenSocket> {
+    return this.duplicates(this.groups.values(), worker)
+  }
+
+  /**
+   * Binds what the next configuration needs beside what is there. Sockets for more workers get nothing until
+   * `shareAmongAll`.
+   *
+   * @param lingerMs how long workers may use a datagram socket whose address is gone, for the last answers
+   */
+  prepare(
+    addresses: ReadonlyArray<ListenAddress>,
+    workers: number,
+    lingerMs: number
+  ): Effect.Effect<PreparedSockets, SocketError> {
+    const opened: Array<number> = []
+    const revived = new Set<string>()
+    const abandon = Effect.sync(() => {
+      for (const fd of opened) this.libc.close(fd)
+      this.shareAmongAll()
+    })
+    const preparing = Effect.gen({ self: this }, function* () {
+      const next = new Map<string, SocketGroup>()
+      const fresh: Array<SocketGroup> = []
+      for (const { protocols, endpoint } of addresses) {
+        const missing: Array<"udp" | "tcp"> = []
+        for (const protocol of protocols) {
+          const name = socketName(protocol, endpoint)
+          const present = this.groups.get(name)
+          const old = this.retired.get(name)?.group
+          const group = present ?? old
+          if (group === undefined) {
+            missing.push(protocol)
+            continue
+          }
+          if (present === undefined) revived.add(name)
+          const grown = yield* this.grow(group, workers, opened)
+          next.set(name, grown)
+          if (present === undefined) fresh.push(grown)
+        }
+        if (missing.length === 0) continue
+        for (const group of yield* this.bindAll(missing, endpoint, workers, opened, MAX_PORT_DRAWS)) {
+          next.set(socketName(group.protocol, endpoint), group)
+          fresh.push(group)
+        }
+      }
+      return {
+        freshFor: (worker) => this.duplicates(fresh, worker),
+        commit: Effect.suspend(() => this.commit(next, revived, lingerMs)),
+        abandon
+      } satisfies PreparedSockets
+    })
+    return Effect.onError(preparing, () => abandon)
+  }
+
+  /** From now on nothing new comes to sockets of workers beyond the first `workers`. Returns whether that is so. */
+  shareAmongFirst(workers: number): boolean {
+    return [...this.groups.values()].every(
+      ({ fds }) => fds.length <= workers || this.steering.toFirst(fds[0]!, workers)
+    )
+  }
+
+  /** All sockets of each address share what comes. */
+  shareAmongAll(): void {
+    for (const { fds } of this.groups.values()) this.steering.toAll(fds[0]!)
+  }
+
+  /** Closes the sockets of workers beyond the first `workers`. */
+  shrink(workers: number): void {
+    const next = new Map<string, SocketGroup>()
+    for (const [name, group] of this.groups) {
+      for (const fd of group.fds.slice(workers)) this.libc.close(fd)
+      next.set(name, { ...group, fds: group.fds.slice(0, workers) })
+    }
+    this.groups = next
+    this.shareAmongAll()
+  }
+
+  private duplicates(groups: Iterable<SocketGroup>, worker: number): ReadonlyArray<GivenSocket> {
+    return [...groups].flatMap(({ protocol, endpoint, fds }) => {
+      const fd = fds[worker - 1]
+      return fd === undefined ? [] : [{ protocol, endpoint, fd: this.libc.dup(fd) }]
+    })
+  }
+
+  private commit(
+    next: ReadonlyMap<string, SocketGroup>,
+    revived: ReadonlySet<string>,
+    lingerMs: number
+  ): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      for (const name of revived) {
+        const { scope } = this.retired.get(name)!
+        this.retired.delete(name)
+        yield* Scope.close(scope, Exit.void)
+      }
+      const before = this.groups
+      this.groups = next
+      for (const [name, group] of before) {
+        if (next.has(name)) continue
+        // Workers close theirs at once: nobody can connect from now on.
+        if (group.protocol === "tcp") for (const fd of group.fds) this.libc.close(fd)
+        else yield* this.retire(name, group, lingerMs)
+      }
+    })
+  }
+
+  private retire(name: string, group: SocketGroup, lingerMs: number): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const scope = yield* Scope.fork(this.scope)
+      this.retired.set(name, { group, scope })
+      const close = Effect.sync(() => {
+        this.retired.delete(name)
+        for (const fd of group.fds) this.libc.close(fd)
+      })
+      yield* Effect.forkIn(Effect.delay(close, lingerMs), scope)
+    })
+  }
+
+  /** More sockets of the same address, where there are fewer than workers. */
+  private grow(group: SocketGroup, workers: number, opened: Array<number>): Effect.Effect<SocketGroup, SocketError> {
+    return Effect.gen({ self: this }, function* () {
+      const fds = [...group.fds]
+      if (fds.length < workers) this.steering.toFirst(fds[0]!, fds.length)
+      while (fds.length < workers) {
+        const fd = yield* this.bindOne(group.protocol, group.local, true)
+        opened.push(fd)
+        fds.push(fd)
+      }
+      return { ...group, fds }
+    })
+  }
+
+  /** Sockets of one address. A port that the kernel draws (`:0`) for the first protocol is asked for by the next too. */
+  private bindAll(
+    protocols: ReadonlyArray<"udp" | "tcp">,
+    endpoint: Endpoint,
+    workers: number,
+    opened: Array<number>,
+    draws: number
+  ): Effect.Effect<ReadonlyArray<SocketGroup>, SocketError> {
+    const own: Array<number> = []
+    return Effect.gen({ self: this }, function* () {
+      let { port } = endpoint
+      const groups: Array<SocketGroup> = []
+      for (const protocol of protocols) {
+        const fds: Array<number> = []
+        for (let worker = 0; worker < workers; worker++) {
+          // The first is bound without SO_REUSEPORT: a port that another process shares counts as in use.
+          const isShared = worker > 0 || this.overlaps(protocol, port)
+          const fd = yield* this.bindOne(protocol, { address: endpoint.address, port }, isShared)
+          fds.push(fd)
+          own.push(fd)
+          port = this.args.localEndpoint(fd).port
+        }
+        groups.push({ protocol, endpoint, local: { address: endpoint.address, port }, fds })
+      }
+      opened.push(...own)
+      return groups
+    }).pipe(
+      Effect.catchTag("SocketError", (error) => {
+        for (const fd of own) this.libc.close(fd)
+        return endpoint.port === 0 && draws > 1
+          ? this.bindAll(protocols, endpoint, workers, opened, draws - 1)
+          : Effect.fail(error)
+      })
+    )
+  }
+
+  private bindOne(protocol: "udp" | "tcp", local: Endpoint, isShared: boolean): Effect.Effect<number, SocketError> {
+    const { args, libc } = this
+    return Effect.tap(
+      protocol === "udp"
+        ? openDatagramSocket(libc, args, local, isShared)
+        : openStreamListener(libc, args, local, BACKLOG, isShared),
+      (fd) => {
+        if (!isShared) args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
+        return Effect.void
+      }
+    )
+  }
+
+  /** Whether this server has the port already, at another address: one of the two may be on all addresses. */
+  private overlaps(protocol: "udp" | "tcp", port: number): boolean {
+    const isThere = (group: SocketGroup): boolean => group.protocol === protocol && group.local.port === port
+    return (
+      port !== 0 && [...this.groups.values(), ...[...this.retired.values()].map(({ group }) => group)].some(isThere)
+    )
+  }
+
+  private closeAll(): void {
+    for (const { fds } of this.groups.values()) for (const fd of fds) this.libc.close(fd)
+    for (const { group } of this.retired.values()) for (const fd of group.fds) this.libc.close(fd)
+    this.groups = new Map()
+    this.retired.clear()
+  }
 }

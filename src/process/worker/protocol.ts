@@ -6,29 +6,40 @@
  */
 import type { Written } from "../../config/snapshot.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
+import type { GivenSocket } from "../../listener/inherited-sockets.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
-import type { WrittenServers } from "../reload/system-resolvers.ts"
 
 export type Change =
   /** The answers' table has moved. */
   | { readonly kind: "adopt-cache"; readonly memory: SharedArrayBuffer }
   /** The database of locations is another one. */
-  | { readonly kind: "adopt-locations"; readonly memory: SharedArrayBuffer }
-  /** Other servers are asked than before. */
-  | { readonly kind: "adopt-upstreams"; readonly servers: WrittenServers }
+  | { readonly kind: "adopt-locations"; readonly memory: SharedArrayBuffer | undefined }
+  /** Another configuration. */
+  | SettingsChange
   /** Failures that are kept are to be asked for again. */
   | { readonly kind: "forget-failures" }
+
+export interface SettingsChange {
+  readonly kind: "settings"
+  /** As data: see `WorkerData`. */
+  readonly settings: Written
+  readonly workers: number
+  /** The table of answers, which may have moved. */
+  readonly answers: SharedArrayBuffer
+  /** The database of places; undefined where there is none. */
+  readonly locations: SharedArrayBuffer | undefined
+  /** Whether what failed before may not fail now. */
+  readonly forgetsFailures: boolean
+  /** Those of the worker's sockets that were not there before. */
+  readonly sockets: ReadonlyArray<GivenSocket>
+}
 
 export type ToWorker =
   | { readonly kind: "prepare"; readonly id: number; readonly change: Change }
   | { readonly kind: "commit"; readonly id: number }
   | { readonly kind: "abandon"; readonly id: number }
   /** Answers at the sockets of a worker that is away, too. */
-  | {
-      readonly kind: "stand-in"
-      readonly worker: number
-      readonly sockets: ReadonlyArray<readonly [name: string, fd: number]>
-    }
+  | { readonly kind: "stand-in"; readonly worker: number; readonly sockets: ReadonlyArray<GivenSocket> }
   /** That worker is back. */
   | { readonly kind: "stand-down"; readonly worker: number }
   /** Answers what is in flight, then ends. */
@@ -45,7 +56,8 @@ export type FromWorker =
   /** It could not start. */
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "prepared"; readonly id: number; readonly refusal: string | undefined }
-  | { readonly kind: "committed"; readonly id: number }
+  /** @property listening where it listens from now on */
+  | { readonly kind: "committed"; readonly id: number; readonly listening: ReadonlyArray<ListeningAt> }
   /** A line for the log, which the supervisor writes. */
   | { readonly kind: "log"; readonly entry: LogEntry }
 
@@ -76,8 +88,10 @@ export interface WorkerData {
   readonly memory: SharedMemory
   /** Where this thread notes its descriptors. */
   readonly descriptors: SharedArrayBuffer
-  /** Descriptors of sockets that the supervisor has bound, by their name in the configuration. */
-  readonly sockets: ReadonlyArray<readonly [name: string, fd: number]>
+  /** Sockets that the supervisor has bound for it. */
+  readonly sockets: ReadonlyArray<GivenSocket>
+  /** Whether sockets that it binds itself are shared with other workers. */
+  readonly sharesPorts: boolean
 }
 
 export const HEARTBEAT_MS = 100

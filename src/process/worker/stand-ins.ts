@@ -6,12 +6,13 @@
  * sockets.
  */
 import { Effect } from "effect"
+import type { GivenSocket } from "../../listener/inherited-sockets.ts"
 import type { WorkerSlot } from "./worker-slot.ts"
 
 export interface StandInOptions {
   readonly slots: () => ReadonlyArray<WorkerSlot>
   /** Duplicates of a worker's sockets. */
-  readonly duplicate: (worker: number) => ReadonlyArray<readonly [name: string, fd: number]>
+  readonly duplicate: (worker: number) => ReadonlyArray<GivenSocket>
 }
 
 export class StandIns {
@@ -43,6 +44,15 @@ export class StandIns {
         this.assign()
       )
     })
+  }
+
+  /** A worker is no more: nobody answers at its sockets any longer. */
+  forget(worker: number): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.away.delete(worker)
+        ? Effect.forEach(this.options.slots(), (slot) => slot.send({ kind: "stand-down", worker }), { discard: true })
+        : Effect.void
+    )
   }
 
   private assign(): Effect.Effect<void> {

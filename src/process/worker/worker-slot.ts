@@ -10,8 +10,9 @@ import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Deferred, Effect, Schedule } from "effect"
 import { Worker, type WorkerError } from "effect/workers"
 import { Descriptors, descriptorMemory } from "../../io/linux/descriptors.ts"
+import type { GivenSocket } from "../../listener/inherited-sockets.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
-import type { Acknowledgement, FromWorker, ListeningAt, ToWorker, WorkerData } from "./protocol.ts"
+import type { Acknowledgement, Change, FromWorker, ListeningAt, ToWorker, WorkerData } from "./protocol.ts"
 import { cpuWaitMsOf, isStuck, isSuspect, type Look } from "./watchdog.ts"
 
 /** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
@@ -47,7 +48,7 @@ export class WorkerSlot {
   /** Threads that took the place of one that died. */
   replacements = 0
   listening: ReadonlyArray<ListeningAt> = []
-  /** Done when the first thread is ready; fails where it ended before. */
+  /** Done when the first thread is ready; fails where it ended before. Another takes its place even then. */
   readonly started = Deferred.makeUnsafe<void, Error>()
   private readonly options: SlotOptions
   private thread: NodeThread | undefined
@@ -75,9 +76,21 @@ export class WorkerSlot {
   }
 
   /** Has the thread answer for another worker, at duplicates of its sockets. */
-  standIn(worker: number, sockets: ReadonlyArray<readonly [name: string, fd: number]>): Effect.Effect<void> {
-    for (const [, fd] of sockets) this.noted.opened(fd)
+  standIn(worker: number, sockets: ReadonlyArray<GivenSocket>): Effect.Effect<void> {
+    for (const { fd } of sockets) this.noted.opened(fd)
     return this.send({ kind: "stand-in", worker, sockets })
+  }
+
+  /** Asks the thread to prepare a change. */
+  prepare(id: number, change: Change): Effect.Effect<void> {
+    if (change.kind === "settings") for (const { fd } of change.sockets) this.noted.opened(fd)
+    return this.send({ kind: "prepare", id, change })
+  }
+
+  /** Ends the thread, for another to take its place. */
+  replace(why: string): Effect.Effect<void> {
+    this.endReason = why
+    return Effect.promise(() => this.thread?.terminate() ?? Promise.resolve(0))
   }
 
   /** Threads one after the other, until `stop`. */
@@ -90,12 +103,12 @@ export class WorkerSlot {
       this.state = "stopped"
       yield* this.options.onEnd()
       if (this.isStopping) return
-      if (!Deferred.isDoneUnsafe(this.started)) {
+      if (Deferred.isDoneUnsafe(this.started)) {
+        this.replacements++
+        yield* Effect.logError(`worker ${this.number} is replaced: ${end}`)
+      } else {
         Deferred.doneUnsafe(this.started, Effect.fail(new Error(`worker ${this.number} could not start: ${end}`)))
-        return
       }
-      this.replacements++
-      yield* Effect.logError(`worker ${this.number} is replaced: ${end}`)
       if (this.readyMs !== undefined && performance.now() - this.readyMs >= SHORT_LIFE_MS) {
         pauseMs = FIRST_PAUSE_MS
       } else {
@@ -131,7 +144,7 @@ export class WorkerSlot {
     const startThread = (): NodeThread => {
       const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
       // These descriptors belong to no thread until the new one takes them.
-      for (const [, fd] of workerData.sockets) noted.opened(fd)
+      for (const { fd } of workerData.sockets) noted.opened(fd)
       this.thread = new NodeThread(WORKER, { workerData, name: `worker ${this.number}` })
       return this.thread
     }
@@ -173,8 +186,11 @@ export class WorkerSlot {
         return Effect.andThen(this.options.onReady(), Deferred.succeed(this.started, undefined))
       case "failed":
         return Effect.fail(message.message)
-      case "prepared":
       case "committed":
+        this.listening = message.listening
+        this.options.onAcknowledged(message)
+        return Effect.void
+      case "prepared":
         this.options.onAcknowledged(message)
         return Effect.void
       case "log":

@@ -7,26 +7,37 @@
 import { readlinkSync } from "node:fs"
 import { workerData } from "node:worker_threads"
 import * as NodeWorkerRunner from "@effect/platform-node/NodeWorkerRunner"
-import { Deferred, Effect, Layer, Schedule } from "effect"
+import { Cause, Deferred, Effect, Layer, Schedule, Semaphore } from "effect"
 import { WorkerRunner } from "effect/workers"
 import { AnswerCache } from "../../cache/answer-cache.ts"
 import { FailureCache } from "../../cache/failure-cache.ts"
 import { LogsRedis } from "../../cache/shared/shared-tier.ts"
 import { Configuration, decodeSettings } from "../../config/configuration.ts"
-import { decodeAskedServers, LiveUpstreams } from "../../config/live-upstreams.ts"
+import { decodeChanges, type Known } from "../../config/decode-changes.ts"
+import type { ChangeRefused, Prepared } from "../../config/live-configuration.ts"
 import { Locations } from "../../geo/geography.ts"
 import { DescriptorMemory } from "../../io/linux/batched.ts"
 import { Descriptors } from "../../io/linux/descriptors.ts"
-import { InheritedSockets, SharesPorts } from "../../listener/inherited-sockets.ts"
+import { libc } from "../../io/linux/libc.ts"
+import { InheritedSockets, SharesPorts, socketName } from "../../listener/inherited-sockets.ts"
 import { Listeners } from "../../listener/listeners.ts"
 import { StandIn } from "../../listener/stand-in.ts"
+import { messageOf } from "../../runtime/error-text.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import { Latencies } from "../../telemetry/latencies.ts"
 import { SharedUpstreams } from "../../upstream/health/shared-state.ts"
 import { layerEntries } from "../logging/logging.ts"
 import { GivenLocations, serverLayer } from "../server.ts"
 import { layerDatagrams } from "../transports.ts"
-import { type Change, type FromWorker, HEARTBEAT_MS, type ToWorker, type WorkerData } from "./protocol.ts"
+import {
+  type Change,
+  type FromWorker,
+  HEARTBEAT_MS,
+  type ListeningAt,
+  type SettingsChange,
+  type ToWorker,
+  type WorkerData
+} from "./protocol.ts"
 import { workerLimits } from "./worker-limits.ts"
 
 const {
@@ -36,18 +47,18 @@ const {
   locations: database,
   memory,
   descriptors,
-  sockets
+  sockets,
+  sharesPorts
 } = workerData as WorkerData
-const whole = decodeSettings(written)
-const settings = workerLimits(whole, workers)
 const locations = new Locations(database)
 
-const inherited = new Map(sockets)
+const inherited = new Map(sockets.map((given) => [socketName(given.protocol, given.endpoint), given.fd] as const))
 const notes = new Descriptors(descriptors)
 const counters = Counters.layerOver(memory.counters, number - 1)
 /** From here on it is closed by whoever listens at it, or noted again. */
 const inherit = (name: string): number | undefined => {
   const fd = inherited.get(name)
+  inherited.delete(name)
   if (fd !== undefined) notes.closing(fd)
   return fd
 }
@@ -67,48 +78,80 @@ const serve = Effect.gen(function* () {
   const platform = yield* WorkerRunner.WorkerRunnerPlatform
   const supervisor = yield* platform.start<FromWorker, ToWorker>()
   const send = (message: FromWorker): Effect.Effect<void> => supervisor.send(0, message)
-  const stopped = yield* Deferred.make<void>()
-  // Sent the same way as all other messages, so that log lines keep their order among them.
-  const log = layerEntries(settings, (entry) => supervisor.sendUnsafe(0, { kind: "log", entry }), number)
+  const configuration = yield* Configuration
 
   const running = Effect.gen(function* () {
     const cache = yield* AnswerCache
     const failures = yield* FailureCache
-    const listening = yield* Listeners
+    const listeners = yield* Listeners
     const standIn = yield* StandIn
-    const upstreams = yield* LiveUpstreams
-    const prepared = new Map<number, Effect.Effect<void>>()
+    const stopped = yield* Deferred.make<void>()
+    /** What this thread runs by, before its share of the limits is taken. */
+    let known: Known = { written, settings: decodeSettings(written) }
+    const prepared = new Map<number, Prepared>()
+    const listening = (): ReadonlyArray<ListeningAt> =>
+      listeners.current().map(({ protocol, endpoint }) => ({ protocol, endpoint }))
 
-    const commitOf = (change: Change): Effect.Effect<void> => {
+    const prepareSettings = (change: SettingsChange): Effect.Effect<Prepared, ChangeRefused> =>
+      Effect.gen(function* () {
+        for (const { protocol, endpoint, fd } of change.sockets) inherited.set(socketName(protocol, endpoint), fd)
+        const decoded = yield* decodeChanges(known, change.settings)
+        const next = yield* configuration.prepare(workerLimits(decoded, change.workers))
+        return {
+          commit: Effect.gen(function* () {
+            known = { written: change.settings, settings: decoded }
+            if (change.answers !== cache.memory()) cache.adopt(change.answers)
+            locations.use(change.locations)
+            yield* next.commit
+            if (change.forgetsFailures) failures.forgetAll()
+          }),
+          abandon: next.abandon
+        }
+      }).pipe(Effect.ensuring(Effect.sync(closeUntaken)))
+
+    const prepare = (change: Change): Effect.Effect<Prepared, ChangeRefused> => {
       switch (change.kind) {
+        case "settings":
+          return prepareSettings(change)
         case "adopt-cache":
-          return Effect.sync(() => cache.adopt(change.memory))
+          return preparedBy(() => cache.adopt(change.memory))
         case "adopt-locations":
-          return Effect.sync(() => locations.adopt(change.memory))
-        case "adopt-upstreams":
-          // Questions that failed with the old servers may not fail with the new ones.
-          return Effect.map(upstreams.adopt(decodeAskedServers(change.servers)), () => failures.forgetAll())
+          return preparedBy(() => locations.use(change.memory))
         case "forget-failures":
-          return Effect.sync(() => failures.forgetAll())
+          return preparedBy(() => failures.forgetAll())
       }
     }
 
+    // One message after the other: what is committed was prepared before.
+    const alone = yield* Semaphore.make(1)
     const receive = (message: ToWorker): Effect.Effect<void> => {
       switch (message.kind) {
         case "prepare":
-          prepared.set(message.id, commitOf(message.change))
-          return send({ kind: "prepared", id: message.id, refusal: undefined })
-        case "commit": {
-          const commit = prepared.get(message.id) ?? Effect.void
-          prepared.delete(message.id)
-          return Effect.andThen(commit, send({ kind: "committed", id: message.id }))
-        }
-        case "abandon":
-          return Effect.sync(() => {
-            prepared.delete(message.id)
+          return Effect.matchCauseEffect(prepare(message.change), {
+            onSuccess: (change) => {
+              prepared.set(message.id, change)
+              return send({ kind: "prepared", id: message.id, refusal: undefined })
+            },
+            onFailure: (cause) => {
+              const refusal = messageOf(Cause.squash(cause))
+              return send({ kind: "prepared", id: message.id, refusal })
+            }
           })
+        case "commit": {
+          const { commit } = prepared.get(message.id) ?? nothing
+          prepared.delete(message.id)
+          return Effect.andThen(
+            commit,
+            Effect.suspend(() => send({ kind: "committed", id: message.id, listening: listening() }))
+          )
+        }
+        case "abandon": {
+          const { abandon } = prepared.get(message.id) ?? nothing
+          prepared.delete(message.id)
+          return abandon
+        }
         case "stand-in":
-          for (const [, fd] of message.sockets) notes.closing(fd)
+          for (const { fd } of message.sockets) notes.closing(fd)
           return Effect.catch(standIn.begin(message.worker, message.sockets), ({ message: reason }) =>
             Effect.logError(`worker ${number} cannot answer for worker ${message.worker}: ${reason}`)
           )
@@ -122,27 +165,25 @@ const serve = Effect.gen(function* () {
       }
     }
     yield* Effect.forkScoped(heartbeat)
-    yield* Effect.forkScoped(supervisor.run((_port, message) => receive(message)))
-    const at = listening.map(({ protocol, endpoint }) => ({ protocol, endpoint }))
-    yield* send({ kind: "ready", listening: at, task: yield* taskNumber })
+    yield* Effect.forkScoped(supervisor.run((_port, message) => alone.withPermits(1)(receive(message))))
+    yield* send({ kind: "ready", listening: listening(), task: yield* taskNumber })
     yield* Deferred.await(stopped)
   })
 
   const server = serverLayer.pipe(
-    Layer.provideMerge(Layer.mergeAll(FailureCache.layer, LiveUpstreams.layer)),
+    Layer.provideMerge(FailureCache.layer),
     Layer.provideMerge(AnswerCache.layerOver(memory.answers, number)),
     Layer.provide(
       Layer.mergeAll(
         counters,
         Latencies.layerOver(memory.latencies, number - 1),
-        layerDatagrams(settings.datagrams, counters)
+        layerDatagrams(configuration.current().datagrams, counters)
       )
     ),
-    Layer.provide(Configuration.layer(settings)),
     Layer.provide(
       Layer.mergeAll(
         Layer.succeed(InheritedSockets, inherit),
-        Layer.succeed(SharesPorts, true),
+        Layer.succeed(SharesPorts, sharesPorts),
         Layer.succeed(GivenLocations, locations),
         Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
         Layer.succeed(LogsRedis, number === 1),
@@ -150,11 +191,29 @@ const serve = Effect.gen(function* () {
       )
     )
   )
+  // The same way as all else that is sent: what a line tells of has its place among the messages.
+  const log = layerEntries(configuration.current, (entry) => supervisor.sendUnsafe(0, { kind: "log", entry }), number)
   yield* Effect.scoped(Effect.provide(running, server)).pipe(
     Effect.catch((error) => send({ kind: "failed", message: error.message })),
     Effect.provide(log)
   )
-})
+}).pipe(Effect.provide(Configuration.layer(workerLimits(decodeSettings(written), workers))))
+
+/** A change of which nothing is known: it was abandoned, or never prepared. */
+const nothing: Prepared = { commit: Effect.void, abandon: Effect.void }
+
+/** A change that needs no preparation. */
+const preparedBy = (commit: () => void): Effect.Effect<Prepared> =>
+  Effect.succeed({ commit: Effect.sync(commit), abandon: Effect.void })
+
+/** Sockets that were given and that nobody listens at. */
+const closeUntaken = (): void => {
+  for (const fd of inherited.values()) {
+    notes.closing(fd)
+    libc?.close(fd)
+  }
+  inherited.clear()
+}
 
 const program = serve.pipe(Effect.provide(NodeWorkerRunner.layer))
 

@@ -7,6 +7,7 @@
  * client or zone that holds most of them is shed first.
  */
 import { Effect, Schema, Semaphore } from "effect"
+import type { Settings } from "../../config/schema/settings.ts"
 import { zoneOf } from "../../dns/zone.ts"
 import { SEED } from "../../runtime/random.ts"
 import type { Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
@@ -28,6 +29,9 @@ const waitedTooLong = Effect.fail(new WaitedTooLong())
 
 type Resume = (effect: Effect.Effect<void, Shed | WaitedTooLong>) => void
 
+/** How many queries may wait for the network, and how many behind them. */
+export type Limits = Pick<Settings, "maxConcurrentQueries" | "maxQueuedQueries">
+
 export interface Admission {
   /** Takes a permit if one is free; says whether. */
   readonly take: Effect.Effect<boolean>
@@ -41,18 +45,19 @@ export interface Admission {
   readonly waiting: () => number
   /** Whether the load is so high that no refresh should begin: nobody waits for a refresh. */
   readonly isBusy: () => boolean
+  /** Has so many permits from now on, and so many places in the queue. What is under way or queued stays. */
+  readonly resize: (limits: Limits) => void
 }
 
-export const makeAdmission = (
-  maxConcurrent: number,
-  maxQueued: number,
-  wheel: TimerWheel["Service"]
-): Effect.Effect<Admission> =>
-  Effect.map(Semaphore.make(maxConcurrent), (semaphore) => {
+export const makeAdmission = (first: Limits, wheel: TimerWheel["Service"]): Effect.Effect<Admission> =>
+  Effect.map(Semaphore.make(first.maxConcurrentQueries), (semaphore) => {
     const queue = new FairQueue<QueuedQuery>()
     const holders = new PermitHolders()
+    let limits = first
     const release = semaphore.release(1)
     const handOn = Effect.suspend((): Effect.Effect<unknown> => {
+      // There are fewer permits than there were: this one is given up.
+      if (holders.length >= limits.maxConcurrentQueries) return release
       const next = queue.shift()
       if (next === undefined) return release
       next.end(Effect.void)
@@ -81,7 +86,7 @@ export const makeAdmission = (
 
     /** Whether the queue has room, made by shedding another query where needed. */
     const hasRoom = (zone: number, client: number): boolean => {
-      if (queue.length < maxQueued) return true
+      if (queue.length < limits.maxQueuedQueries) return true
       const victim = queue.victimFor(zone, client)
       if (victim === undefined) return false
       queue.remove(victim)
@@ -95,7 +100,12 @@ export const makeAdmission = (
       // One that was shed has no permit any more.
       release: (holder) => (holders.remove(holder) ? handOn : Effect.void),
       waiting: () => queue.length,
-      isBusy: () => queue.length > 0 || holders.length * 2 > maxConcurrent,
+      isBusy: () => queue.length > 0 || holders.length * 2 > limits.maxConcurrentQueries,
+      resize: (next) => {
+        limits = next
+        Effect.runSync(semaphore.resize(next.maxConcurrentQueries))
+        while (queue.length > 0 && Effect.runSync(semaphore.takeIfAvailable(1))) queue.shift()!.end(Effect.void)
+      },
       enqueue: (holder, deadlineMs) =>
         Effect.suspend((): Effect.Effect<void, Shed | WaitedTooLong> => {
           const zone = zoneOf(holder.question.name, SEED)

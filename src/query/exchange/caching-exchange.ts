@@ -34,9 +34,13 @@ export const makeCachingExchange = (join: Join) =>
     const cache = yield* AnswerCache
     const failures = yield* FailureCache
     const { nowMs } = yield* TimerWheel
-    const config = yield* Configuration
-    const lookup = new Lookup(cache, failures, join, makeSpecialLinks(config))
-    const cnameChains = new CnameChains(lookup, config.queryTimeoutSecs * 1000 - ENDS_BEFORE_MS, nowMs)
+    const configuration = yield* Configuration
+    const specialLinks = yield* configuration.derive(["groups", "localAnswers", "rules", "specialNames"], (settings) =>
+      Effect.sync(() => makeSpecialLinks(settings))
+    )
+    const lookup = new Lookup(cache, failures, join, (question) => specialLinks.current(question))
+    const deadlineMs = (): number => configuration.current().queryTimeoutSecs * 1000 - ENDS_BEFORE_MS
+    const cnameChains = new CnameChains(lookup, deadlineMs, nowMs)
 
     const tools: Tools = {
       begin: pool.begin,

@@ -26,7 +26,7 @@ const linkTooFar: Outcome = Exit.fail(tooFar)
 
 export class CnameChains {
   private readonly lookup: Lookup
-  private readonly deadlineMs: number
+  private readonly deadlineMs: () => number
   private readonly nowMs: () => number
   /** What each question that is not complete yet waits for. */
   private readonly waiting = new Map<Question, PendingLookup>()
@@ -34,7 +34,7 @@ export class CnameChains {
   private readonly depths = new WeakMap<Question, number>()
 
   /** @param deadlineMs milliseconds that a question may take with all its links */
-  constructor(lookup: Lookup, deadlineMs: number, nowMs: () => number) {
+  constructor(lookup: Lookup, deadlineMs: () => number, nowMs: () => number) {
     this.lookup = lookup
     this.deadlineMs = deadlineMs
     this.nowMs = nowMs
@@ -64,7 +64,7 @@ export class CnameChains {
       this.waiting.delete(question)
       asker.onOutcome(joined(question, first, outcome, depth))
     }
-    const leftMs = this.deadlineMs - (this.nowMs() - record.startedMs)
+    const leftMs = this.deadlineMs() - (this.nowMs() - record.startedMs)
     const pending = this.lookup.ask(link, leftMs, { onOutcome })
     if (isOver) return noOp
     first = { ...head, wire: lastingCopyOf(head.wire, 0, head.wire.length) }

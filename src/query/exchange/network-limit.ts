@@ -39,7 +39,8 @@ export const limitNetworks = (
     const cache = yield* AnswerCache
     const counters = yield* Counters
     const wheel = yield* TimerWheel
-    const deadlineMs = (yield* Configuration).queryTimeoutSecs * 1000
+    const configuration = yield* Configuration
+    const deadlineMs = (): number => configuration.current().queryTimeoutSecs * 1000
     const queues = new Map<string, NetworkQueue>()
     const tools: Tools = { begin, wheel, deadlineMs, find: (question) => findAlive(cache, question) }
     return (question, record, asker) => {
@@ -60,7 +61,7 @@ export const limitNetworks = (
 interface Tools {
   readonly begin: Begin
   readonly wheel: TimerWheel["Service"]
-  readonly deadlineMs: number
+  readonly deadlineMs: () => number
   readonly find: (question: Question) => Answer | undefined
 }
 
@@ -133,7 +134,7 @@ class NetworkExchange implements Asker, Abandonable, TimerTarget {
     this.question = question
     this.record = record
     this.asker = asker
-    this.timer = tools.wheel.after(tools.deadlineMs, this)
+    this.timer = tools.wheel.after(tools.deadlineMs(), this)
   }
 
   /** Begins the exchange. An exception becomes its outcome: the exchanges behind it in the queue are not affected. */

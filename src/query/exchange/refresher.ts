@@ -6,6 +6,7 @@
  * whatever came of the last time.
  */
 import { Effect, Exit } from "effect"
+import type { Configuration } from "../../config/configuration.ts"
 import type { Question } from "../../dns/question.ts"
 import type { LoopClock } from "../../runtime/loop-clock.ts"
 import type { Outcome } from "../../upstream/answer.ts"
@@ -24,7 +25,7 @@ export class Refresher {
   private readonly coalescer: Coalescer["Service"]
   private readonly clock: LoopClock["Service"]
   private readonly serveStale: ServeStale
-  private readonly deadlineMs: number
+  private readonly configuration: Configuration["Service"]
   /** When each was begun last, by its hash. */
   private begun = new Map<number, number>()
 
@@ -33,13 +34,13 @@ export class Refresher {
     coalescer: Coalescer["Service"],
     clock: LoopClock["Service"],
     serveStale: ServeStale,
-    deadlineMs: number
+    configuration: Configuration["Service"]
   ) {
     this.admission = admission
     this.coalescer = coalescer
     this.clock = clock
     this.serveStale = serveStale
-    this.deadlineMs = deadlineMs
+    this.configuration = configuration
   }
 
   /** Whether a refresh of the question with this hash may begin now; notes that it does. */
@@ -61,7 +62,7 @@ export class Refresher {
   private begin(question: Question, hash: number): void {
     const refresh = new Refresh(question, hash, this.admission, this.serveStale)
     this.admission.hold(refresh)
-    this.coalescer.join(refresh, this.deadlineMs)
+    this.coalescer.join(refresh, this.configuration.current().queryTimeoutSecs * 1000)
   }
 }
 

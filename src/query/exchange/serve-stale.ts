@@ -17,24 +17,26 @@ const RECHECK_MS = 30_000
 const MAX_DEFERRED = 10_000
 
 export class ServeStale {
-  /** Whether a stale answer is given without waiting for a fresh one. */
-  readonly isAtOnce: boolean
   private readonly cache: AnswerCache["Service"]
   private readonly clock: LoopClock["Service"]
-  private readonly staleSeconds: number
+  private readonly configuration: Configuration["Service"]
   /** Questions for which no fresh answer came, and when that was. */
   private readonly deferred = new Map<string, number>()
 
-  constructor(cache: AnswerCache["Service"], clock: LoopClock["Service"], config: Configuration["Service"]) {
+  constructor(cache: AnswerCache["Service"], clock: LoopClock["Service"], configuration: Configuration["Service"]) {
     this.cache = cache
     this.clock = clock
-    this.staleSeconds = config.cacheStaleSecs
-    this.isAtOnce = config.staleAnswer === "at-once"
+    this.configuration = configuration
+  }
+
+  /** Whether a stale answer is given without waiting for a fresh one. */
+  get isAtOnce(): boolean {
+    return this.configuration.current().staleAnswer === "at-once"
   }
 
   /** Whether a cached answer may be given if no fresh one comes: it has not expired for too long. */
   isUsable(found: CachedAnswer | undefined): boolean {
-    return found !== undefined && found.remainingSeconds > -this.staleSeconds
+    return found !== undefined && found.remainingSeconds > -this.configuration.current().cacheStaleSecs
   }
 
   /** The stale answer, if it is still there. Valid until the next lookup. */

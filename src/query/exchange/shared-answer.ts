@@ -1,6 +1,8 @@
 /** Answers from the shared tier, checked as those of upstreams are. */
+
+import type { TtlBounds } from "../../dns/classify-response.ts"
 import type { Question } from "../../dns/question.ts"
-import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../../dns/response.ts"
+import { matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
 import { type Answer, answerOf } from "../../upstream/answer.ts"
 
 /** Answers are kept with this id. */

@@ -12,8 +12,8 @@ import { AnswerCache } from "../../cache/answer-cache.ts"
 import { type SharedFind, SharedTier, type Tier, UNKNOWN } from "../../cache/shared/shared-tier.ts"
 import { Configuration } from "../../config/configuration.ts"
 import { ttlBoundsOf } from "../../config/ttl-bounds.ts"
+import type { TtlBounds } from "../../dns/classify-response.ts"
 import type { Question } from "../../dns/question.ts"
-import type { TtlBounds } from "../../dns/response.ts"
 import { subtractAge } from "../../dns/ttl.ts"
 import { LoopClock } from "../../runtime/loop-clock.ts"
 import { type Timer, type TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
@@ -44,23 +44,16 @@ export const makeSharedCacheLookup = (join: Join) =>
   Effect.gen(function* () {
     const askUpstreams = yield* limitNetworks(yield* makeCachingExchange(join))
     const tier = yield* SharedTier
-    return Option.isNone(tier) ? askUpstreams : yield* lookUpFirst(tier.value, askUpstreams)
-  })
-
-const lookUpFirst = (tier: Tier, askUpstreams: Begin) =>
-  Effect.gen(function* () {
-    const config = yield* Configuration
+    const configuration = yield* Configuration
     const detached = new Set<SharedCacheLookup>()
     const tools: Tools = {
-      tier,
       askUpstreams,
+      configuration,
       cache: yield* AnswerCache,
       counters: yield* Counters,
       wheel: yield* TimerWheel,
       clock: yield* LoopClock,
-      ttl: ttlBoundsOf(config),
-      staleSeconds: config.cacheStaleSecs,
-      staleAfterMs: config.staleAnswer === "at-once" ? 0 : STALE_AFTER_MS,
+      ttl: ttlBoundsOf(configuration),
       detached
     }
     yield* Effect.addFinalizer(() =>
@@ -70,8 +63,10 @@ const lookUpFirst = (tier: Tier, askUpstreams: Begin) =>
     )
     const begin: Begin = (question, record, asker) => {
       // An answer for one client network is found by more than a key: it is not shared.
-      if (question.clientContext?.subnet !== undefined) return askUpstreams(question, record, asker)
-      const lookup = new SharedCacheLookup(tools, question, record, asker)
+      if (Option.isNone(tier.current) || question.clientContext?.subnet !== undefined) {
+        return askUpstreams(question, record, asker)
+      }
+      const lookup = new SharedCacheLookup(tools, tier.current.value, question, record, asker)
       lookup.begin()
       return lookup
     }
@@ -79,16 +74,13 @@ const lookUpFirst = (tier: Tier, askUpstreams: Begin) =>
   })
 
 interface Tools {
-  readonly tier: Tier
   readonly askUpstreams: Begin
   readonly cache: AnswerCache["Service"]
   readonly counters: Counters["Service"]
   readonly wheel: TimerWheel["Service"]
   readonly clock: LoopClock["Service"]
   readonly ttl: TtlBounds
-  readonly staleSeconds: number
-  /** Milliseconds that upstreams have to answer where there is a stale answer. */
-  readonly staleAfterMs: number
+  readonly configuration: Configuration["Service"]
   /** Exchanges that go on though no client waits. */
   readonly detached: Set<SharedCacheLookup>
 }
@@ -96,6 +88,8 @@ interface Tools {
 /** One exchange: the shared cache, then the upstreams. */
 class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
   private readonly tools: Tools
+  /** The one that it began with. */
+  private readonly tier: Tier
   private readonly question: Question
   private readonly record: ResolutionRecord
   /** Undefined once the asker was told, or has abandoned the exchange. */
@@ -106,15 +100,16 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
   private generation = 0
   private timer: Timer | undefined
 
-  constructor(tools: Tools, question: Question, record: ResolutionRecord, asker: Asker) {
+  constructor(tools: Tools, tier: Tier, question: Question, record: ResolutionRecord, asker: Asker) {
     this.tools = tools
+    this.tier = tier
     this.question = question
     this.record = record
     this.asker = asker
   }
 
   begin(): void {
-    this.tools.tier.find(this.question, (found) => {
+    this.tier.find(this.question, (found) => {
       if (this.asker === undefined) return
       this.tools.clock.refresh()
       try {
@@ -155,8 +150,7 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
   /** Stores the answer in the shared cache, or removes what is older there. */
   private keep(answer: Answer): void {
     const { wire, ttlSeconds } = answer
-    const { found, generation, question, tools } = this
-    const { tier } = tools
+    const { found, generation, question, tier } = this
     if (ttlSeconds > 0) {
       if (!tier.keep(question, wire, ttlSeconds, generation) && found.kind === "answer") tier.forget(question)
     } else if (isFinal(answer)) {
@@ -188,7 +182,8 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
     const remaining = ttlSeconds - ageSeconds
     const here = this.remainingHere()
     if (remaining <= 0) {
-      if (remaining > -tools.staleSeconds) this.askWithStale(wire, ttlSeconds, ageSeconds, here)
+      if (remaining > -tools.configuration.current().cacheStaleSecs)
+        this.askWithStale(wire, ttlSeconds, ageSeconds, here)
       else this.askUpstreams()
       return
     }
@@ -211,12 +206,12 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
     if (ttlSeconds - ageSeconds > here) tools.cache.store(question, wire, ttlSeconds, 0, ageSeconds)
     this.askUpstreams()
     if (this.asker === undefined) return
-    if (tools.staleAfterMs === 0) this.fire()
-    else this.timer = tools.wheel.after(tools.staleAfterMs, this)
+    if (tools.configuration.current().staleAnswer === "at-once") this.fire()
+    else this.timer = tools.wheel.after(STALE_AFTER_MS, this)
   }
 
   private askUpstreams(): void {
-    this.generation = this.tools.tier.generation()
+    this.generation = this.tier.generation()
     this.exchange = this.tools.askUpstreams(this.question, this.record, this)
   }
 

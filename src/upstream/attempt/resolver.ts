@@ -7,8 +7,8 @@
  */
 import { Effect, Exit, FiberSet, Scope } from "effect"
 import { isNamed } from "../../config/codec/upstream-address.ts"
+import type { TtlBounds } from "../../dns/classify-response.ts"
 import type { Option } from "../../dns/question.ts"
-import type { TtlBounds } from "../../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../../io/datagram.ts"
 import { runGuarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
@@ -41,7 +41,7 @@ export interface ResolverOptions {
   readonly connections: ReadonlyMap<Upstream, Connections>
   readonly addressResolvers: ReadonlyMap<Upstream, AddressResolver>
   /** An address that has been silent for so long is left for the next one, where there is one. */
-  readonly silenceMs: number
+  readonly silenceMs: () => number
 }
 
 export class Resolver {
@@ -190,7 +190,7 @@ export class Resolver {
   private isLeft(open: OpenPort, upstream: Upstream, isLate: boolean): boolean {
     const { port } = open
     const addresses = port.addressResolver!
-    if (port.address === addresses.first && addresses.isSilent(this.options.silenceMs, isLate))
+    if (port.address === addresses.first && addresses.isSilent(this.options.silenceMs(), isLate))
       addresses.demote(port.address)
     if (port.address === addresses.first || this.ports.get(upstream) !== open) return false
     this.ports.delete(upstream)

@@ -27,7 +27,7 @@ export interface CheckOptions {
   readonly wheel: TimerWheel["Service"]
   readonly incidents: Incidents
   readonly counters: Counters["Service"]
-  readonly attemptTimeoutMs: number
+  readonly attemptTimeoutMs: () => number
   /** Sends the question of an attempt. */
   readonly begin: (attempt: Attempt) => { readonly abandon: () => void }
 }
@@ -55,7 +55,7 @@ export class HealthCheck implements TimerTarget {
     round: number,
     onVerdict: (isWell: boolean) => void
   ) {
-    const { attemptTimeoutMs } = options
+    const attemptTimeoutMs = options.attemptTimeoutMs()
     const usualMs = 2 * upstream.latency.patienceMs(attemptTimeoutMs)
     this.upstream = upstream
     this.options = options

@@ -57,7 +57,7 @@ export interface ConnectionsOptions {
   readonly onBatch: () => void
   readonly silenceMs: () => number
   /** A question that would have to wait this long before it may be sent fails at once. */
-  readonly patientMs: number
+  readonly patientMs: () => number
   readonly onMismatch: () => void
   /** A question has to wait because the upstream is asked too much. */
   readonly onHeld: () => void
@@ -178,7 +178,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
     const nowMs = this.wheel.nowMs()
     request.connection = undefined
     this.throttle.onRefused(this.waiting, waitMs, nowMs)
-    if (this.throttle.waitMs(nowMs) >= this.options.patientMs) request.onFailure(new NetworkFailure({ message }))
+    if (this.throttle.waitMs(nowMs) >= this.options.patientMs()) request.onFailure(new NetworkFailure({ message }))
     else this.hold(request, true)
   }
 
@@ -222,7 +222,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
   }
 
   private assign(request: PendingRequest): void {
-    if (this.throttle.isSet && this.throttle.waitMs(this.wheel.nowMs()) >= this.options.patientMs) {
+    if (this.throttle.isSet && this.throttle.waitMs(this.wheel.nowMs()) >= this.options.patientMs()) {
       this.refuse(request)
       return
     }

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net"
 import type { SecureContext } from "node:tls"
 import { Effect, type Scope } from "effect"
-import type { TtlBounds } from "../../dns/response.ts"
+import type { TtlBounds } from "../../dns/classify-response.ts"
 import { SocketError } from "../../io/datagram.ts"
 import { type Endpoint, formatEndpoint } from "../../io/endpoint.ts"
 import { dial } from "../../io/stream.ts"
@@ -27,7 +27,7 @@ export interface DialOptions {
   readonly onBatch: () => void
   readonly ttl: TtlBounds
   readonly silenceMs: () => number
-  readonly patientMs: number
+  readonly patientMs: () => number
   readonly onMismatch: () => void
   readonly onHeld: () => void
   /** The trusted certificate authorities; loaded only where a server has to prove its identity. */

@@ -6,9 +6,10 @@
  * turn.
  */
 import type { Socket } from "node:net"
+import type { TtlBounds } from "../../dns/classify-response.ts"
 import { Flag } from "../../dns/codes.ts"
 import { PADDED_BLOCK } from "../../dns/question.ts"
-import { matchReply, normalise, ReplyMatch, type TtlBounds } from "../../dns/response.ts"
+import { matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
 import { HEADER_SIZE, u16 } from "../../dns/wire.ts"
 import { FrameReader } from "../../io/frames.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"

@@ -5,9 +5,10 @@
  * (RFC 5452 §9.1). What does not match is counted and dropped, and never ends the wait.
  */
 import { Effect, type Scope } from "effect"
+import type { TtlBounds } from "../../dns/classify-response.ts"
 import { type Option, writeQuery } from "../../dns/question.ts"
 import { MAX_UDP_SIZE } from "../../dns/reply.ts"
-import { matchReply, normalise, ReplyMatch, type TtlBounds, truncatedResponse } from "../../dns/response.ts"
+import { matchReply, normalise, ReplyMatch, truncatedResponse } from "../../dns/response.ts"
 import { u16 } from "../../dns/wire.ts"
 import { type Datagram, type DatagramSocket, DatagramTransport, type SocketError } from "../../io/datagram.ts"
 import type { Endpoint } from "../../io/endpoint.ts"

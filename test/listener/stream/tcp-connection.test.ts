@@ -47,7 +47,6 @@ class Connection {
         this.onPacket(packet)
       },
       nowMs: () => this.nowMs,
-      times: TIMES,
       unreadInAll: { octets: 0 },
       onBatch: () => {},
       onBatchEnd: () => {},
@@ -91,12 +90,12 @@ describe("a TCP connection's idle time", () => {
           connection.nowMs += 1_100
           connection.receive(query, query)
           yield* Effect.yieldNow
-          assert.isFalse(connection.client.isExpired(connection.nowMs))
+          assert.isFalse(connection.client.isExpired(connection.nowMs, TIMES))
         }
         connection.nowMs += 1_100
         connection.receive(query)
         yield* Effect.yieldNow
-        assert.isTrue(connection.client.isExpired(connection.nowMs))
+        assert.isTrue(connection.client.isExpired(connection.nowMs, TIMES))
       })
     )
 
@@ -111,7 +110,7 @@ describe("a TCP connection's idle time", () => {
           connection.nowMs += 1_000
           connection.client.handler.onData(Buffer.concat([octets.subarray(1), octets.subarray(0, 1)]))
           yield* Effect.yieldNow
-          if (connection.client.isExpired(connection.nowMs)) expiredAfterMs = connection.nowMs - 1_000
+          if (connection.client.isExpired(connection.nowMs, TIMES)) expiredAfterMs = connection.nowMs - 1_000
         }
         assert.strictEqual(expiredAfterMs, TIMES.idleMs)
       })
@@ -126,12 +125,12 @@ describe("a TCP connection's idle time", () => {
       connection.receive(query)
       // While it waits there is no idle time.
       connection.nowMs += 60_000
-      assert.isFalse(connection.client.isExpired(connection.nowMs))
+      assert.isFalse(connection.client.isExpired(connection.nowMs, TIMES))
       yield* connection.answer(connection.paths[0]!)
       connection.nowMs += 9_999
-      assert.isFalse(connection.client.isExpired(connection.nowMs))
+      assert.isFalse(connection.client.isExpired(connection.nowMs, TIMES))
       connection.nowMs += 1
-      assert.isTrue(connection.client.isExpired(connection.nowMs))
+      assert.isTrue(connection.client.isExpired(connection.nowMs, TIMES))
     })
   )
 
@@ -145,9 +144,9 @@ describe("a TCP connection's idle time", () => {
       connection.nowMs += 9_000
       connection.client.handler.onWritten()
       connection.nowMs += 9_000
-      assert.isFalse(connection.client.isExpired(connection.nowMs))
+      assert.isFalse(connection.client.isExpired(connection.nowMs, TIMES))
       connection.nowMs += 1_000
-      assert.isTrue(connection.client.isExpired(connection.nowMs))
+      assert.isTrue(connection.client.isExpired(connection.nowMs, TIMES))
     })
   )
 
@@ -159,10 +158,10 @@ describe("a TCP connection's idle time", () => {
       connection.nowMs += 9_999
       connection.client.handler.onData(octets.subarray(0, 10))
       connection.nowMs += 5_000
-      assert.isFalse(connection.client.isExpired(connection.nowMs))
+      assert.isFalse(connection.client.isExpired(connection.nowMs, TIMES))
       connection.client.handler.onData(octets.subarray(10))
       assert.strictEqual(connection.packets.length, 1)
-      assert.isFalse(connection.client.isExpired(connection.nowMs))
+      assert.isFalse(connection.client.isExpired(connection.nowMs, TIMES))
     })
   )
 })

@@ -115,7 +115,10 @@ describe("the log of several threads", () => {
       const logged = Effect.andThen(Effect.logDebug("fine"), Effect.logWarning("coarse"))
       yield* Effect.provide(
         logged,
-        layerEntries({ logLevel: "info" }, (entry) => entries.push(entry))
+        layerEntries(
+          () => ({ logLevel: "info" }),
+          (entry) => entries.push(entry)
+        )
       )
       assert.deepStrictEqual(
         entries.map(({ message }) => message),

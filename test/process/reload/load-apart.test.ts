@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { decodeSettings, load } from "../../../src/config/configuration.ts"
+import { NO_OVERRIDES } from "../../../src/config/sources/gather.ts"
 import { loadApart } from "../../../src/process/reload/load-apart.ts"
 import { fileWith } from "../../support/machine/files.ts"
 
@@ -18,7 +19,7 @@ describe("the configuration that is loaded in a thread of its own", () => {
     Effect.gen(function* () {
       const file = yield* fileWith(RIGHT)
       const here = yield* load(file)
-      const there = yield* loadApart(file)
+      const there = yield* loadApart(file, NO_OVERRIDES)
       assert.deepStrictEqual(there.written, here.written)
       assert.deepStrictEqual(there.given, here.given)
       assert.deepStrictEqual(there.warnings, here.warnings)
@@ -30,7 +31,7 @@ describe("the configuration that is loaded in a thread of its own", () => {
     Effect.gen(function* () {
       const file = yield* fileWith("retires: 1\nretries: -1\nlisten: '::1:53'\n")
       const here = yield* Effect.flip(load(file))
-      const there = yield* Effect.flip(loadApart(file))
+      const there = yield* Effect.flip(loadApart(file, NO_OVERRIDES))
       assert.strictEqual(there.message, here.message)
       assert.include(there.message, "2 mistakes")
       assert.include(there.message, "warning: ")
@@ -39,7 +40,7 @@ describe("the configuration that is loaded in a thread of its own", () => {
 
   it.live("is given up with whoever waits for it", () =>
     Effect.gen(function* () {
-      const waiting = yield* Effect.forkChild(loadApart("/dev/tty0/none"), { startImmediately: true })
+      const waiting = yield* Effect.forkChild(loadApart("/dev/tty0/none", NO_OVERRIDES), { startImmediately: true })
       yield* Fiber.interrupt(waiting)
       assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(waiting)))
     })

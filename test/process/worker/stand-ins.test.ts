@@ -15,7 +15,7 @@ const workers = (count: number) => {
   }))
   const standIns = new StandIns({
     slots: () => slots as unknown as ReadonlyArray<WorkerSlot>,
-    duplicate: (worker) => [[`socket of ${worker}`, worker]]
+    duplicate: (worker) => [{ protocol: "udp", endpoint: { address: "127.0.0.1", port: worker }, fd: worker }]
   })
   const takeTold = (): ReadonlyArray<string> => told.splice(0)
   return { slots, standIns, takeTold }

@@ -9,13 +9,13 @@ import { runThrough } from "../../support/servers/waiting.ts"
 const admissionTest = (
   name: string,
   permits: number,
-  locations: number,
+  places: number,
   use: (admission: Admission) => Effect.Effect<void, unknown>
 ): void =>
   it.effect(name, () =>
     Effect.gen(function* () {
       const wheel = yield* TimerWheel
-      yield* use(yield* makeAdmission(permits, locations, wheel))
+      yield* use(yield* makeAdmission({ maxConcurrentQueries: permits, maxQueuedQueries: places }, wheel))
     }).pipe(Effect.provide(Layer.provide(TimerWheel.layer, LoopClock.layer)))
   )
 

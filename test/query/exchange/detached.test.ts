@@ -48,7 +48,7 @@ describe("exchanges for which nobody waits any more, a stale answer being there"
               Counters.layer,
               Configuration.layer(settingsOf({ DNS_SERVER_STALE_ANSWER: "at-once" })),
               Layer.succeed(ResolverPool, pool),
-              Layer.succeed(SharedTier, Option.some(tier))
+              Layer.succeed(SharedTier, { current: Option.some(tier) })
             )
           )
         )

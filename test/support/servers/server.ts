@@ -58,9 +58,10 @@ export const startServer = (
         )
       )
     )
-    const { listening, counters } = yield* Effect.all({ listening: Listeners, counters: Counters }).pipe(
+    const { listeners, counters } = yield* Effect.all({ listeners: Listeners, counters: Counters }).pipe(
       Effect.provideContext(context)
     )
+    const listening = listeners.current()
     const port = listening[0]!.endpoint.port
     return { port, listening, counters, ask: (options: AskOptions) => ask(port, options) }
   }).pipe(Effect.orDie)

@@ -3,10 +3,10 @@
  * depends on time.
  */
 import packet, { type DecodedPacket } from "dns-packet"
-import { ConfigProvider, Effect, Layer, Logger, Scope } from "effect"
+import { ConfigProvider, Context, Effect, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration, load } from "../../../src/config/configuration.ts"
-import { type Adopt, LiveUpstreams } from "../../../src/config/live-upstreams.ts"
+import type { ChangeRefused } from "../../../src/config/live-configuration.ts"
 import { TextPeer } from "../../../src/io/peer.ts"
 import * as PortableStreams from "../../../src/io/portable/streams.ts"
 import { Listeners } from "../../../src/listener/listeners.ts"
@@ -34,8 +34,8 @@ export interface MemoryAskOptions extends AskOptions {
 
 export interface MemoryServer {
   readonly counters: Counters["Service"]
-  /** Has other servers asked. */
-  readonly adopt: Adopt
+  /** Has it run by other settings, on top of those that it was started with. */
+  readonly change: (settings: Record<string, string>) => Effect.Effect<void, ChangeRefused>
   /** Sockets that are open, of clients, server and upstreams. */
   readonly sockets: () => number
   /** Asks, and lets time pass until the answer is there; dies after ten seconds of it. */
@@ -100,36 +100,35 @@ export const memoryServer = (
         }
       )
     }
-    const loaded = yield* load(undefined).pipe(
-      Effect.provideService(
-        ConfigProvider.ConfigProvider,
-        ConfigProvider.fromEnv({
-          env: {
-            DNS_SERVER_LISTEN: `udp://${SERVER.address}:${SERVER.port}`,
-            DNS_SERVER_TRACE_SAMPLING: "never",
-            // Nobody moves the clock while the server closes.
-            DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0",
-            DNS_SERVER_UPSTREAMS: upstreams.map((_, i) => address(i)).join(","),
-            ...settings
-          }
-        })
-      )
-    )
+    const loadWith = (more: Record<string, string>) => {
+      const env = {
+        DNS_SERVER_LISTEN: `udp://${SERVER.address}:${SERVER.port}`,
+        DNS_SERVER_TRACE_SAMPLING: "never",
+        // Nobody moves the clock while the server closes.
+        DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0",
+        DNS_SERVER_UPSTREAMS: upstreams.map((_, i) => address(i)).join(","),
+        ...settings,
+        ...more
+      }
+      return load(undefined).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })))
+    }
+    const loaded = yield* loadWith({})
     const context = yield* Layer.build(
       standaloneLayer.pipe(
+        Layer.provideMerge(Configuration.layer(loaded.settings)),
         Layer.provide(
-          Layer.mergeAll(
-            Configuration.layer(loaded.settings),
-            network.layer,
-            PortableStreams.layer,
-            Logger.layer([]),
-            Layer.succeed(SharedUpstreams, shared)
-          )
+          Layer.mergeAll(network.layer, PortableStreams.layer, Logger.layer([]), Layer.succeed(SharedUpstreams, shared))
         )
       )
     )
     const counters = yield* Effect.provideContext(Effect.andThen(Listeners, Counters), context)
-    const { adopt } = yield* Effect.provideContext(LiveUpstreams, context)
+    const configuration = Context.get(context, Configuration)
+    const change = (more: Record<string, string>) =>
+      Effect.gen(function* () {
+        const next = yield* Effect.orDie(loadWith(more))
+        const { commit } = yield* configuration.prepare(next.settings)
+        yield* commit
+      })
     const send = (options: MemoryAskOptions) =>
       Effect.gen(function* () {
         let answer: DecodedPacket | undefined
@@ -151,7 +150,7 @@ export const memoryServer = (
     const sendInScope = (options: MemoryAskOptions) => Effect.orDie(Scope.provide(send(options), scope))
     return {
       counters,
-      adopt,
+      change,
       sockets: () => network.size,
       send: sendInScope,
       pass: passTime,

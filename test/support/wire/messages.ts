@@ -1,10 +1,11 @@
 /** Messages for tests: well-formed ones by dns-packet, and others octet by octet, so that one sees what is wrong. */
 import packet, { type DecodedPacket, type Packet } from "dns-packet"
+import type { TtlBounds } from "../../../src/dns/classify-response.ts"
 import { parseName } from "../../../src/dns/name.ts"
 import { Query, readQuery } from "../../../src/dns/query.ts"
 import type { Question } from "../../../src/dns/question.ts"
 import type { AnswerMessage } from "../../../src/dns/reply.ts"
-import { joinAnswers, normalise, type Response, type TtlBounds } from "../../../src/dns/response.ts"
+import { joinAnswers, normalise, type Response } from "../../../src/dns/response.ts"
 
 export type Octets = ReadonlyArray<number> | Uint8Array
 

@@ -2,7 +2,7 @@
 import { Effect, FiberSet, type Scope } from "effect"
 import type { RedisAddress } from "../../../config/codec/redis-address.ts"
 import { Configuration } from "../../../config/configuration.ts"
-import { LiveUpstreams } from "../../../config/live-upstreams.ts"
+import { ofCurrent } from "../../../config/live-configuration.ts"
 import type { Question } from "../../../dns/question.ts"
 import { Counters } from "../../../telemetry/counters.ts"
 import { AnswerCache } from "../../answer-cache.ts"
@@ -31,21 +31,17 @@ const AHEAD_SECONDS = 5
 /** What waits to be written when the server stops gets so long. */
 const LAST_WRITES_MS = 300
 
+/** @param authorities certificates in PEM, beside those that Node knows */
 export const makeRedisTier = (
-  address: RedisAddress
-): Effect.Effect<Tier, never, Configuration | LiveUpstreams | Counters | AnswerCache | FailureCache | Scope.Scope> =>
+  address: RedisAddress,
+  authorities: ReadonlyArray<string>
+): Effect.Effect<Tier, never, Configuration | Counters | AnswerCache | FailureCache | Scope.Scope> =>
   Effect.gen(function* () {
-    const config = yield* Configuration
+    const configuration = yield* Configuration
     const counters = yield* Counters
     const cache = yield* AnswerCache
     const failures = yield* FailureCache
-    const live = yield* LiveUpstreams
-    let fingerprintOf = fingerprintsOf(config)
-    yield* live.follow(({ upstreams }) =>
-      Effect.sync(() => {
-        fingerprintOf = fingerprintsOf({ ...config, upstreams })
-      })
-    )
+    const fingerprints = ofCurrent(configuration, fingerprintsOf)
     const patienceMs = yield* RedisPatience
     const breaker = new RedisBreaker()
     const clock = new RedisClock()
@@ -76,7 +72,7 @@ export const makeRedisTier = (
     }
     const { firstTried } = yield* keepConnected({
       address,
-      authorities: config.tlsCaFile?.certificates ?? [],
+      authorities,
       breaker,
       patienceMs,
       clock,
@@ -90,7 +86,7 @@ export const makeRedisTier = (
     yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(writes.writeAll, LAST_WRITES_MS)))
     yield* Effect.ignore(Effect.timeout(firstTried, START_MS))
 
-    const keyOf = (question: Question): Buffer => redisKeyOf(question, fingerprintOf(question.view))
+    const keyOf = (question: Question): Buffer => redisKeyOf(question, fingerprints()(question.view))
 
     /** What the value of a key says; nothing where it may not be used. */
     const read = (question: Question, value: Buffer): SharedFind => {
@@ -122,7 +118,7 @@ export const makeRedisTier = (
           return false
         }
         const value = encodeEntry({ generation, storedSeconds: clock.nowSeconds(), wire })
-        writes.add(keyOf(question), value, (ttlSeconds + config.cacheStaleSecs) * 1000)
+        writes.add(keyOf(question), value, (ttlSeconds + configuration.current().cacheStaleSecs) * 1000)
         return true
       },
       supersede: (question, generation) => {
@@ -131,7 +127,8 @@ export const makeRedisTier = (
           return
         }
         // As long as any server may have what was superseded.
-        const lifeMs = (config.cacheMaxTtlSecs + config.cacheStaleSecs) * 1000
+        const { cacheMaxTtlSecs, cacheStaleSecs } = configuration.current()
+        const lifeMs = (cacheMaxTtlSecs + cacheStaleSecs) * 1000
         writes.add(keyOf(question), encodeSuperseded(generation, clock.nowSeconds()), lifeMs)
       },
       forget: (question) => writes.remove(keyOf(question)),

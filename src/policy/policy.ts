@@ -1,0 +1,61 @@
+/** What the configuration says of queries: who may ask, what is answered here, where the rest goes. Compiled at each change. */
+import { asksForPlace } from "../config/codec/conditions.ts"
+import type { SettingName, Settings } from "../config/schema/settings.ts"
+import type { ClientContext } from "../dns/client-context.ts"
+import type { Query } from "../dns/query.ts"
+import type { Geography } from "../geo/geography.ts"
+import type { Peer } from "../io/peer.ts"
+import { makeAcl } from "./acl.ts"
+import { makeClientContext } from "./client-context.ts"
+import { ClientSubnetReader } from "./client-subnet.ts"
+import { answerByLocation, compileLocalAnswers, type FindOwn } from "./local-answers.ts"
+import { type LocationOf, makeRouter } from "./router.ts"
+import { makeSpecialNames } from "./special-names.ts"
+
+/** The settings that a policy is made of. */
+export const POLICY_SETTINGS = [
+  "allow",
+  "denyAction",
+  "ecsTrust",
+  "groups",
+  "localAnswers",
+  "rules",
+  "specialNames",
+  "upstreamPolicy"
+] as const satisfies ReadonlyArray<SettingName>
+
+export interface Policy {
+  readonly mayAsk: (peer: Peer) => boolean
+  /** Whether who may not ask is told so. */
+  readonly refuses: boolean
+  /** Notes what the query's client has to be told of where its answer depends on it. */
+  readonly note: (query: Query, client: Peer) => void
+  /** Undefined where there are no local answers. */
+  readonly findLocal: FindOwn | undefined
+  /** Undefined where no name is special. */
+  readonly findSpecial: FindOwn | undefined
+  /** The view of the group of upstreams that the query goes to. */
+  readonly viewOf: (query: Query, client: Peer) => number
+  readonly clientContextOf: (query: Query, client: Peer, view: number) => ClientContext | undefined
+}
+
+/** In slices: some lists are long. */
+export function* compilePolicy(
+  settings: Pick<Settings, (typeof POLICY_SETTINGS)[number]>,
+  geography: Geography["Service"]
+): Generator<void, Policy> {
+  const { allow, denyAction, ecsTrust, groups, localAnswers, rules, specialNames } = settings
+  const isByLocation = rules.some(asksForPlace) || answerByLocation(localAnswers)
+  const clientSubnet = new ClientSubnetReader(ecsTrust, geography, isByLocation)
+  const locationOf: LocationOf = (query, client) => clientSubnet.locationOf(query, client)
+  const router = makeRouter(groups, rules, locationOf)
+  return {
+    mayAsk: makeAcl(allow),
+    refuses: denyAction === "refuse",
+    note: (query, client) => clientSubnet.note(query, client),
+    findLocal: yield* compileLocalAnswers(localAnswers, locationOf, router),
+    findSpecial: makeSpecialNames(specialNames, settings, router),
+    viewOf: router.viewOf,
+    clientContextOf: makeClientContext(settings, clientSubnet)
+  }
+}

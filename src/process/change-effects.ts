@@ -1,0 +1,45 @@
+/** What a change of the configuration means for what is kept. */
+import { isDeepStrictEqual } from "node:util"
+import { MIN_OCTETS } from "../cache/table/memory.ts"
+import { formatUpstream } from "../config/codec/upstream-address.ts"
+import type { SettingName, Settings } from "../config/schema/settings.ts"
+
+const MIB = 1024 * 1024
+
+/** Octets of the table of answers: where nothing is kept, as few as can be. */
+export const cacheOctets = ({ cacheSizeMb, enableCaching }: Pick<Settings, "cacheSizeMb" | "enableCaching">): number =>
+  enableCaching ? cacheSizeMb * MIB : MIN_OCTETS
+
+/** With one of these changed, what failed a moment ago may not fail now. */
+const MAY_MEND: ReadonlyArray<SettingName> = [
+  "upstreams",
+  "groups",
+  "rules",
+  "bootstrap",
+  "tlsCaFile",
+  "upstreamPolicy",
+  "failoverRcodes",
+  "maxQueriesPerUpstream",
+  "queryTimeoutSecs",
+  "attemptTimeoutMs",
+  "retries"
+]
+
+/** Whether failures that are kept are to be asked for again. */
+export const forgetsFailures = (before: Settings, after: Settings): boolean =>
+  MAY_MEND.some((name) => !isDeepStrictEqual(before[name], after[name]))
+
+/**
+ * Whether answers that are kept may be wrong from now on, so that all of them are forgotten.
+ *
+ * Upstreams of one group see the same world: where one of them stays, so do the answers. Where all are others, the name
+ * of an inner server may mean another. Groups that rules name need no care: what is kept is kept by the upstreams of its
+ * group (`viewBy`). An AD bit that is no longer believed stands in answers that are kept.
+ */
+export const isOtherWorld = (before: Settings, after: Settings): boolean => {
+  const known = new Set(before.upstreams.map(formatUpstream))
+  return (
+    before.trustUpstreamAd !== after.trustUpstreamAd ||
+    !after.upstreams.some((upstream) => known.has(formatUpstream(upstream)))
+  )
+}

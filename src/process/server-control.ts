@@ -1,0 +1,189 @@
+/**
+ * Changes the configuration that the server runs by: from its sources, read again; by settings that a program gives; or by
+ * a step back.
+ *
+ * What is read is read in a thread of its own: this one may have queries to answer, and a file may be large or hostile.
+ * With a mistake in it, or where a thread cannot do what is asked, nothing changes.
+ */
+import { Context, Effect, Layer, Schema, Semaphore } from "effect"
+import { meaning } from "../config/codec/nearest.ts"
+import { ConfigurationError, decodeSettings, type Loaded } from "../config/configuration.ts"
+import { ChangeRefused } from "../config/live-configuration.ts"
+import type { Mistake } from "../config/mistakes.ts"
+import { fileKey, type SettingName, settingNames } from "../config/schema/settings.ts"
+import { type Difference, differences } from "../config/snapshot.ts"
+import { NO_OVERRIDES, type Overrides } from "../config/sources/gather.ts"
+import { messageOf } from "../runtime/error-text.ts"
+import { loadApart } from "./reload/load-apart.ts"
+
+/** Changes that are remembered. */
+const HISTORY = 50
+
+/** A change that was made. */
+export interface ChangeRecord {
+  /** Counts the changes; 0 is the configuration that the server was started with. */
+  readonly generation: number
+  readonly atMs: number
+  /** What made it: `SIGHUP`, `a file`, a program. */
+  readonly by: string
+  /** Each with what it touches; values as they may be shown. */
+  readonly changed: ReadonlyArray<Difference>
+}
+
+/** Settings by their names in the file; undefined goes back to what file and environment say. */
+export type GivenSettings = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+
+/** There is no earlier configuration of this number. */
+export class UnknownGeneration extends Schema.TaggedError<UnknownGeneration>()("UnknownGeneration", {
+  message: Schema.String
+}) {}
+
+/** A configuration as data, where each setting came from, and what of it a program has set. */
+export interface Running extends Pick<Loaded, "settings" | "written" | "given"> {
+  readonly overrides: Overrides
+}
+
+export class ServerControl extends Context.Service<
+  ServerControl,
+  {
+    /** What the server runs by. */
+    readonly running: () => Running
+    readonly generation: () => number
+    /** The last changes, the newest last; before them the start, or the oldest configuration that can be gone back to. */
+    readonly history: () => ReadonlyArray<ChangeRecord>
+    /**
+     * Reads file and environment again, and changes what has changed. What a program has set stays.
+     *
+     * @param by what asks for it, for the history and the log
+     * @returns the change; undefined where nothing is different
+     */
+    readonly reload: (by: string) => Effect.Effect<ChangeRecord | undefined, ConfigurationError | ChangeRefused>
+    /** Changes these settings. They win over file and environment until they are given back. */
+    readonly set: (
+      settings: GivenSettings,
+      by: string
+    ) => Effect.Effect<ChangeRecord | undefined, ConfigurationError | ChangeRefused>
+    /** What `set` would change. */
+    readonly preview: (settings: GivenSettings) => Effect.Effect<ReadonlyArray<Difference>, ConfigurationError>
+    /**
+     * Goes back to an earlier configuration, the one before by default. Files are not read for it: they may be others now.
+     */
+    readonly rollBack: (
+      by: string,
+      generation?: number
+    ) => Effect.Effect<ChangeRecord | undefined, UnknownGeneration | ChangeRefused>
+  }
+>()("strand/process/ServerControl") {
+  static readonly layer = (options: ControlOptions): Layer.Layer<ServerControl> =>
+    Layer.sync(ServerControl, () => make(options))
+}
+
+export interface ControlOptions {
+  /** The file that the configuration was loaded from. */
+  readonly file: string | undefined
+  readonly first: Loaded
+  /** Has the whole server run by another configuration, or changes nothing. */
+  readonly apply: (next: Running) => Effect.Effect<void, ChangeRefused>
+  /** What is kept to of a configuration on this machine. */
+  readonly withinLimits: (next: Loaded) => Loaded
+}
+
+const make = ({ file, first, apply, withinLimits }: ControlOptions): ServerControl["Service"] => {
+  const alone = Semaphore.makeUnsafe(1)
+  const earlier: Array<{ readonly record: ChangeRecord; readonly running: Running }> = []
+  let running: Running = { ...first, overrides: NO_OVERRIDES }
+  let generation = 0
+
+  const remember = (by: string, changed: ReadonlyArray<Difference>): ChangeRecord => {
+    const record = { generation, atMs: Date.now(), by, changed }
+    earlier.push({ record, running })
+    if (earlier.length > HISTORY + 1) earlier.shift()
+    return record
+  }
+  remember("the start", [])
+
+  const load = (overrides: Overrides): Effect.Effect<Running & Pick<Loaded, "warnings">, ConfigurationError> =>
+    Effect.map(loadApart(file, overrides), (read) => ({
+      ...withinLimits({ ...read, settings: decodeSettings(read.written) }),
+      overrides
+    }))
+
+  /** @param what has happened, as the log says it */
+  const change = (next: Running, by: string, what: string): Effect.Effect<ChangeRecord | undefined, ChangeRefused> =>
+    Effect.gen(function* () {
+      const changed = differences(running.settings, next.settings)
+      if (changed.length > 0) yield* apply(next)
+      running = next
+      const names = changed.length === 0 ? "nothing" : changed.map(({ name }) => fileKey(name)).join(", ")
+      if (changed.length > 0) generation++
+      yield* Effect.logInfo(`${what}; changed: ${names}`, { by, generation })
+      return changed.length === 0 ? undefined : remember(by, changed)
+    })
+
+  /** One change after the other; what is refused is logged. */
+  const exclusively = <A, E extends { readonly message: string }>(
+    what: string,
+    by: string,
+    effect: Effect.Effect<A, E>
+  ): Effect.Effect<A, E | ChangeRefused> =>
+    effect.pipe(
+      // A fault of this program refuses the change; the server goes on.
+      Effect.catchDefect((defect) => Effect.fail(new ChangeRefused({ message: messageOf(defect) }))),
+      Effect.tapError(({ message }) => Effect.logError(`${what}; nothing changed: ${message}`, { by })),
+      alone.withPermits(1)
+    )
+
+  const changeTo = (overrides: () => Effect.Effect<Overrides, ConfigurationError>, by: string, what: string) =>
+    exclusively(
+      what,
+      by,
+      Effect.gen(function* () {
+        const next = yield* load(yield* overrides())
+        for (const warning of next.warnings) yield* Effect.logWarning(warning)
+        return yield* change(next, by, what)
+      })
+    )
+
+  return ServerControl.of({
+    running: () => running,
+    generation: () => generation,
+    history: () => earlier.map(({ record }) => record),
+    reload: (by) => changeTo(() => Effect.succeed(running.overrides), by, "configuration read again"),
+    set: (settings, by) => changeTo(() => merged(running.overrides, settings), by, "configuration set"),
+    preview: (settings) =>
+      Effect.gen(function* () {
+        const next = yield* load(yield* merged(running.overrides, settings))
+        return differences(running.settings, next.settings)
+      }),
+    rollBack: (by, to) => {
+      const what = "configuration rolled back"
+      const goBack = Effect.suspend((): Effect.Effect<ChangeRecord | undefined, UnknownGeneration | ChangeRefused> => {
+        const wanted = to ?? earlier.at(-2)?.record.generation
+        const found = earlier.find(({ record }) => record.generation === wanted)
+        if (found !== undefined) return change(found.running, by, what)
+        const message = `there is no configuration ${wanted ?? "before this one"} to go back to`
+        return Effect.fail(new UnknownGeneration({ message }))
+      })
+      return exclusively(what, by, goBack)
+    }
+  })
+}
+
+const keys = settingNames.map(fileKey)
+
+/** What a program has set before and sets now; names that are no settings are mistakes. */
+const merged = (before: Overrides, settings: GivenSettings): Effect.Effect<Overrides, ConfigurationError> => {
+  const next = new Map(before)
+  const mistakes: Array<Mistake> = []
+  for (const [key, value] of Object.entries(settings)) {
+    const name: SettingName | undefined = settingNames[keys.indexOf(key)]
+    if (name === undefined) {
+      mistakes.push({ place: key, value: undefined, expected: `the name of a setting${meaning(key, keys)}` })
+    } else if (value === undefined) {
+      next.delete(name)
+    } else {
+      next.set(name, value)
+    }
+  }
+  return mistakes.length === 0 ? Effect.succeed(next) : Effect.fail(new ConfigurationError({ mistakes, warnings: [] }))
+}
