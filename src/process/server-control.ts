@@ -140,6 +140,9 @@ const make = ({ file, first, apply, withinLimits }: ControlOptions): ServerContr
       Effect.gen(function* () {
         const next = yield* load(yield* overrides())
         for (const warning of next.warnings) yield* Effect.logWarning(warning)
+        if (next.settings.datagrams !== first.settings.datagrams) {
+          yield* Effect.logWarning(`datagrams: ${next.settings.datagrams} waits for the next start`)
+        }
         return yield* change(next, by, what)
       })
     )

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -12,68 +12,79 @@ const directory = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
 
-/** The server with a file; `reload` writes it anew, sends SIGHUP and gives what is logged then. */
+/** The server with a file that is followed; `change` writes it anew and gives what is logged then. */
 const withFile = (workers: string, upstream: string, first: string) =>
   Effect.gen(function* () {
     const file = join(yield* directory, "strand.yaml")
-    const write = (text: string): void => writeFileSync(file, `upstreams: ${upstream}\n${text}`)
+    const others = { upstreams: upstream, listen: "127.0.0.1:0", workers }
+    /** With what else there has to be behind it. */
+    const write = (text: string): void => {
+      const more = Object.entries(others).filter(([name]) => !text.includes(`${name}: `) || name === "upstreams")
+      writeFileSync(`${file}.new`, text + more.map(([name, value]) => `${name}: ${value}\n`).join(""))
+      renameSync(`${file}.new`, file)
+    }
     write(first)
-    const server = yield* startListening({ DNS_SERVER_WORKERS: workers }, ["--config", file])
-    let reloads = 0
-    const reload = (text: string, isDone: RegExp): Effect.Effect<string> =>
+    const unset = { DNS_SERVER_LISTEN: "", DNS_SERVER_WORKERS: "" }
+    const server = yield* startListening(unset, ["--config", file])
+    const logged = (before: number, isDone: RegExp): Effect.Effect<string> =>
       Effect.gen(function* () {
-        write(text)
-        const before = server.output().length
-        reloads++
-        server.child.kill("SIGHUP")
         while (!isDone.test(server.output().slice(before))) yield* Effect.sleep(20)
-        assert.strictEqual(server.output().split("configuration read again").length - 1, reloads)
         return server.output().slice(before)
       })
-    return { ...server, reload }
+    const change = (text: string, isDone = /configuration read again.*\n/): Effect.Effect<string> =>
+      Effect.suspend(() => {
+        const before = server.output().length
+        write(text)
+        return logged(before, isDone)
+      })
+    const hangUp = Effect.suspend(() => {
+      const before = server.output().length
+      server.child.kill("SIGHUP")
+      return logged(before, /configuration read again.*\n/)
+    })
+    return { ...server, write, change, hangUp }
   })
 
-describe("SIGHUP", () => {
+describe("the configuration's file", () => {
   for (const workers of ["1", "2"]) {
     const threads = workers === "1" ? "one thread" : "two threads"
-    it.live(`has the cache's size changed at once, and names what needs a restart (${threads})`, () =>
+    it.live(`is followed: what has changed is said, and what is kept is kept (${threads})`, () =>
       Effect.gen(function* () {
         const upstream = yield* fakeUpstream(address("192.0.2.1"))
         const server = yield* withFile(workers, upstream.address, "cache_size_mb: 2\nretries: 1\n")
         const question = { name: "www.example.test" }
         yield* ask(server.port, question)
         const queries = upstream.queries()
-        const changed = yield* server.reload(
-          "cache_size_mb: 4\nretries: 2\nmax_queued_queries: 7\n",
-          /needs a restart: .*\n/
-        )
-        assert.include(changed, "changed: cache_size_mb")
-        assert.match(changed, /needs a restart: max_queued_queries, retries"/)
-        // What was kept is kept.
+        const changed = yield* server.change("cache_size_mb: 4\nretries: 2\nmax_queued_queries: 7\n")
+        for (const name of ["retries", "max_queued_queries", "cache_size_mb"])
+          assert.match(changed, new RegExp(`changed: .*${name}`))
         assert.deepStrictEqual(addressesOf(yield* ask(server.port, question)), ["192.0.2.1"])
         assert.strictEqual(upstream.queries(), queries)
-        const same = yield* server.reload("cache_size_mb: 4\nretries: 2\n", /needs a restart: .*\n/)
-        assert.include(same, "changed: nothing")
-        assert.match(same, /needs a restart: retries"/)
-        const back = yield* server.reload("cache_size_mb: 2\nretries: 1\n", /read again.*\n/)
-        assert.include(back, "changed: cache_size_mb")
+        assert.match(yield* server.change("cache_size_mb: 2\nretries: 1\n"), /changed: .*max_queued_queries/)
         server.child.kill("SIGTERM")
         assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
-        assert.strictEqual(server.output().split("needs a restart").length - 1, 2)
       })
     )
 
-    it.live(`goes on answering while a hostile or a large file is read (${threads})`, () =>
+    it.live(`is read again at SIGHUP, though it is the same (${threads})`, () =>
+      Effect.gen(function* () {
+        const upstream = yield* fakeUpstream(address("192.0.2.1"))
+        const server = yield* withFile(workers, upstream.address, "cache_size_mb: 2\n")
+        assert.include(yield* server.hangUp, "changed: nothing")
+      })
+    )
+
+    it.live(`may be hostile or large: queries are answered while it is read and made use of (${threads})`, () =>
       Effect.gen(function* () {
         const upstream = yield* fakeUpstream(address("192.0.2.1"))
         const server = yield* withFile(workers, upstream.address, "cache_size_mb: 2\n")
         const aliases = [..."bcdefghi"].map(
           (letter, i) => `${letter}: &${letter} [${Array(9).fill(`*${"abcdefgh"[i]}`)}]`
         )
-        const answers = Array.from({ length: 100_000 }, (_, i) => `  - h${i}.example A 192.0.2.1`)
+        const answers = Array.from({ length: 50_000 }, (_, i) => `  - h${i}.example A 192.0.2.7`)
         for (const [text, said] of [
           [`a: &a [${Array(9).fill("x")}]\n${aliases.join("\n")}\n`, /at most 500000 values/],
-          [`local_answers:\n${answers.join("\n")}\n`, /needs a restart: local_answers/]
+          [`local_answers:\n${answers.join("\n")}\n`, /changed: local_answers/]
         ] as const) {
           let slowest = 0
           let isRead = false
@@ -85,31 +96,74 @@ describe("SIGHUP", () => {
               yield* Effect.sleep(2)
             }
           })
-          const reading = Effect.tap(server.reload(text, said), () =>
+          const reading = Effect.tap(server.change(text, said), () =>
             Effect.sync(() => {
               isRead = true
             })
           )
           yield* Effect.all([asking, reading], { concurrency: "unbounded" })
-          // On the thread that answers these took seconds.
+          // On the thread that answers, at once, these took seconds.
           assert.isBelow(slowest, 1_000)
         }
-      })
-    )
-
-    it.live(`changes nothing where there are mistakes, and says them all (${threads})`, () =>
-      Effect.gen(function* () {
-        const upstream = yield* fakeUpstream(address("192.0.2.1"))
-        const server = yield* withFile(workers, upstream.address, "cache_size_mb: 2\n")
-        const said = yield* server.reload("cache_size_mb: 4\nretries: 99\ncolour: blue\n", /read again.*\n/)
-        assert.include(said, "nothing changed: The configuration has 2 mistakes")
-        assert.include(said, "retries: 99: expected an integer from 0 to 10")
-        assert.include(said, "there is none named colour")
-        assert.match(said, /strand\.yaml:3:10: retries: 99/)
-        assert.deepStrictEqual(addressesOf(yield* ask(server.port, { name: "www.example.test" })), ["192.0.2.1"])
-        // The size was not taken over either: now it is.
-        assert.include(yield* server.reload("cache_size_mb: 4\n", /read again.*\n/), "changed: cache_size_mb")
+        assert.deepStrictEqual(addressesOf(yield* ask(server.port, { name: "h49999.example" })), ["192.0.2.7"])
       })
     )
   }
+})
+
+/** What is wrong with each, and where it stands. */
+const WRONG: ReadonlyArray<readonly [text: string, mistakes: ReadonlyArray<RegExp>]> = [
+  [
+    "retries: 99\ncolour: blue\n",
+    [/has 2 mistakes/, /:1:10: retries: 99: expected an integer from 0 to 10/, /:2:1: .*colour/]
+  ],
+  ["retires: 2\n", [/:1:1: .*retires.*did you mean retries/]],
+  ["listen: nowhere\n", [/:1:9: listen/]],
+  ["listen: 192.0.2.1:53\n", [/listen: .*EADDRNOTAVAIL/]],
+  ["allow: [10.0.0.0/33]\n", [/:1:9: allow/]],
+  ["workers: 0\n", [/:1:10: workers/]],
+  ["query_timeout_secs: never\n", [/:1:21: query_timeout_secs/]],
+  ["attempt_timeout_ms: 1.5\n", [/:1:21: attempt_timeout_ms/]],
+  ["max_concurrent_queries: -1\n", [/:1:25: max_concurrent_queries/]],
+  ["pool_strategy: random\n", [/:1:16: pool_strategy/]],
+  ["upstream_policy: fastets\n", [/:1:18: upstream_policy.*fastest/]],
+  ["groups: { a: { upstreams: [10.0.0.x] } }\n", [/:1:28: groups/]],
+  ["rules: [{ suffix: a.example, group: nobody }]\n", [/:1:\d+: rules.*nobody/]],
+  ["local_answers: [nas.home A 1.2.3]\n", [/:1:17: local_answers/]],
+  ["cache_min_ttl_secs: 9\ncache_max_ttl_secs: 8\n", [/cache_min_ttl_secs/]],
+  ["cache_size_mb: 1\ncache_size_mb: 2\n", [/:2:1: .*cache_size_mb/]],
+  ["redis_url: http://localhost\n", [/:1:12: redis_url/]],
+  ["geo_database: /nowhere/at-all.mmdb\n", [/:1:15: geo_database/]],
+  ["tls_ca_file: /nowhere/at-all.pem\n", [/:1:14: tls_ca_file/]],
+  ["trace_sampling: sometimes\nlog_level: loud\n", [/has 2 mistakes/, /:1:17: trace_sampling/, /:2:12: log_level/]],
+  ["retries: [\n", [/strand\.yaml:\d+:\d+/]]
+]
+
+describe("a wrong file", () => {
+  it.live("changes nothing, and is told with all its mistakes at their lines, one after another", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const server = yield* withFile("2", upstream.address, "cache_size_mb: 2\n")
+      let failed = 0
+      let isOver = false
+      const asking = Effect.gen(function* () {
+        for (let i = 0; !isOver; i++) {
+          const answer = yield* ask(server.port, { name: i % 2 === 0 ? "www.example.test" : `n${i}.example.test` })
+          if (addressesOf(answer)[0] !== "192.0.2.1") failed++
+        }
+      })
+      const writing = Effect.gen(function* () {
+        for (const [text, mistakes] of WRONG) {
+          const said = yield* server.change(text)
+          assert.include(said, "nothing changed", text)
+          for (const mistake of mistakes) assert.match(said, mistake, text)
+        }
+        isOver = true
+      })
+      yield* Effect.all([asking, writing], { concurrency: "unbounded" })
+      assert.strictEqual(failed, 0)
+      // Nothing of them was taken over: with none of them there is nothing to change.
+      assert.include(yield* server.change("cache_size_mb: 2\n"), "changed: nothing")
+    })
+  )
 })

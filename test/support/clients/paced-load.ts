@@ -1,6 +1,6 @@
 /** Questions for names that nobody has asked for, so many a second, each sent once, and how long their answers took. */
 import { createSocket } from "node:dgram"
-import { Effect } from "effect"
+import { Effect, Fiber, type Scope } from "effect"
 import { encodeQuestion } from "../servers/server.ts"
 import { deservedData } from "../upstreams/mirror.ts"
 
@@ -22,12 +22,33 @@ export const quantileOf = (load: Load, share: number, fromMs = 0): number => {
   return times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0
 }
 
-/** @param forMs how long it asks; answers are waited for as long as `patienceMs` behind that */
+/** Asks until it is stopped; what `stop` gives is what has become of all questions, those under way waited for. */
+export const steadyLoad = (
+  port: number,
+  nameOf: (number: number) => string,
+  perSecond: number,
+  patienceMs = 20_000
+): Effect.Effect<{ readonly stop: Effect.Effect<Load> }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    let isStopped = false
+    const fiber = yield* Effect.forkScoped(
+      pacedLoad(port, nameOf, perSecond, () => isStopped, patienceMs),
+      { startImmediately: true }
+    )
+    return {
+      stop: Effect.suspend(() => {
+        isStopped = true
+        return Fiber.join(fiber)
+      })
+    }
+  })
+
+/** @param forMs how long it asks, or whether it has asked enough; answers are waited for as long as `patienceMs` behind that */
 export const pacedLoad = (
   port: number,
   nameOf: (number: number) => string,
   perSecond: number,
-  forMs: number,
+  forMs: number | (() => boolean),
   patienceMs: number
 ): Effect.Effect<Load> =>
   Effect.callback((resume) => {
@@ -50,7 +71,7 @@ export const pacedLoad = (
     })
     const tick = setInterval(() => {
       const elapsedMs = performance.now() - startMs
-      if (isAsking && elapsedMs > forMs) {
+      if (isAsking && (typeof forMs === "number" ? elapsedMs > forMs : forMs())) {
         isAsking = false
         if (waiting.size === 0) end()
         setTimeout(end, patienceMs)

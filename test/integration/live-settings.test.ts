@@ -1,0 +1,357 @@
+/** Every setting, changed by the file while the server is asked, there and back, and its effect seen from outside. */
+import { createSocket } from "node:dgram"
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import packet, { type DecodedPacket, type OptAnswer, type PacketOpt } from "dns-packet"
+import { Effect } from "effect"
+import { quantileOf, steadyLoad } from "../support/clients/paced-load.ts"
+import { collector } from "../support/external/otlp-collector.ts"
+import { redisServer, startRedis } from "../support/external/redis.ts"
+import { freePort } from "../support/machine/ports.ts"
+import { startListening } from "../support/servers/process.ts"
+import { addressesOf, encodeQuestion, rcodeOf } from "../support/servers/server.ts"
+import { address, type FakeUpstream, fakeUpstream, nameOf, wireUpstream } from "../support/upstreams/fake-upstream.ts"
+import { mirror } from "../support/upstreams/mirror.ts"
+import { geoDatabase } from "../support/wire/mmdb.ts"
+
+interface Tools {
+  readonly port: number
+  readonly pid: number
+  readonly output: () => string
+  readonly fileFor: (name: string, octets: Uint8Array | string) => string
+  /** The upstreams: of the load, of others, one that is silent. */
+  readonly usual: FakeUpstream & { readonly queriesFor: (name: string) => number }
+  readonly other: FakeUpstream & { readonly withSubnet: () => number }
+  readonly silent: FakeUpstream
+  readonly spare: number
+  readonly collected: () => number
+  readonly collectorUrl: string
+  readonly redisUrl: string
+  readonly redisKeys: Effect.Effect<number>
+  readonly newName: () => string
+}
+
+/** Asks by UDP, from any address of loopback; undefined where no answer comes in time. */
+const askFrom = (
+  from: string,
+  port: number,
+  name: string,
+  withinMs = 3_000,
+  subnet?: string
+): Effect.Effect<DecodedPacket | undefined> =>
+  Effect.callback<DecodedPacket | undefined>((resume) => {
+    const socket = createSocket("udp4")
+    const timer = setTimeout(() => resume(Effect.undefined), withinMs)
+    socket.on("message", (octets) => resume(Effect.succeed(packet.decode(octets))))
+    socket.on("error", () => {})
+    socket.bind(0, from, () => socket.send(encodeQuestion({ name, edns: ednsFor(subnet) }, 7), port, "127.0.0.1"))
+    return Effect.sync(() => {
+      clearTimeout(timer)
+      socket.close()
+    })
+  })
+
+const ednsFor = (subnet: string | undefined): Partial<OptAnswer> =>
+  subnet === undefined
+    ? {}
+    : { options: [{ code: 8, family: 1, sourcePrefixLength: 24, scopePrefixLength: 0, ip: subnet } as PacketOpt] }
+
+const ask = (port: number, name: string) => askFrom("127.0.0.1", port, name)
+const rcodeFrom = (from: string, port: number, name: string, withinMs?: number) =>
+  Effect.map(askFrom(from, port, name, withinMs), (answer) => (answer === undefined ? "none" : rcodeOf(answer)))
+
+/** Milliseconds until the server closes a connection on which nothing is sent, or refuses it; 10,000 at most. */
+const closedAfterMs = (port: number): Effect.Effect<number> =>
+  Effect.callback((resume) => {
+    const fromMs = performance.now()
+    const socket = connect(port, "127.0.0.1")
+    const end = (): void => resume(Effect.succeed(performance.now() - fromMs))
+    socket.on("close", end)
+    socket.on("error", () => {})
+    socket.setTimeout(10_000, end)
+    return Effect.sync(() => socket.destroy())
+  })
+
+const threadsOf = (pid: number): number =>
+  readdirSync(`/proc/${pid}/task`).filter((task) => {
+    try {
+      return readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").startsWith("worker ")
+    } catch {
+      return false
+    }
+  }).length
+
+interface Case {
+  /** What the file says in place of nothing, or of what it said. */
+  readonly yaml: (tools: Tools) => string
+  /** Whether the effect is seen. */
+  readonly isSeen: (tools: Tools) => Effect.Effect<boolean>
+  /** Where it is not seen without it; not asked where nothing tells. */
+  readonly isGone?: (tools: Tools) => Effect.Effect<boolean>
+  readonly skip?: boolean
+}
+
+const opposite =
+  (isSeen: Case["isSeen"]): Case["isSeen"] =>
+  (tools) =>
+    Effect.map(isSeen(tools), (seen) => !seen)
+
+const both = (yaml: Case["yaml"], isSeen: Case["isSeen"]): Case => ({ yaml, isSeen, isGone: opposite(isSeen) })
+const seen = (value: boolean): Effect.Effect<boolean> => Effect.succeed(value)
+/** Settings that nothing outside tells of at once: that the change is made, and costs nothing. */
+const quiet = (yaml: string): Case => ({ yaml: () => yaml, isSeen: () => seen(true) })
+
+/** How often the upstream is asked for a name to which it says nothing. */
+const timesAsked = (upstream: FakeUpstream, port: number, name: string): Effect.Effect<number> =>
+  Effect.gen(function* () {
+    const before = upstream.queries()
+    yield* askFrom("127.0.0.1", port, name, 8_000)
+    return upstream.queries() - before
+  })
+
+const TO_SILENT = (tools: Tools): string =>
+  `groups: { dead: { upstreams: [${tools.silent.address}] } }\nrules: [{ suffix: dead.test, group: dead }]\n`
+
+const cases: Readonly<Record<string, Case>> = {
+  "listen: another address beside": {
+    yaml: ({ port, spare }) => `listen: [127.0.0.1:${port}, 127.0.0.1:${spare}]`,
+    isSeen: ({ spare, newName }) =>
+      Effect.map(rcodeFrom("127.0.0.1", spare, newName(), 500), (rcode) => rcode === "NOERROR"),
+    isGone: ({ spare, newName }) =>
+      Effect.gen(function* () {
+        return (yield* closedAfterMs(spare)) < 500 && (yield* rcodeFrom("127.0.0.1", spare, newName(), 200)) === "none"
+      })
+  },
+  "workers: more": {
+    yaml: () => "workers: 3",
+    isSeen: ({ pid }) => seen(threadsOf(pid) === 3),
+    isGone: ({ pid }) => seen(threadsOf(pid) < 3)
+  },
+  allow: both(
+    () => "allow: [127.0.0.1/32]",
+    ({ port, newName }) => Effect.map(rcodeFrom("127.0.0.9", port, newName()), (rcode) => rcode === "REFUSED")
+  ),
+  deny_action: both(
+    () => "allow: [127.0.0.1/32]\ndeny_action: drop",
+    ({ port, newName }) => Effect.map(rcodeFrom("127.0.0.9", port, newName(), 300), (rcode) => rcode === "none")
+  ),
+  upstreams: both(
+    ({ usual, other }) => `upstreams: [${usual.address}]\ngroups: { other: { upstreams: [${other.address}] } }
+rules: [{ suffix: other.test, group: other }]`,
+    ({ port, newName }) =>
+      Effect.map(ask(port, `${newName()}.other.test`), (answer) => addressesOf(answer!)[0] === "192.0.2.77")
+  ),
+  local_answers: both(
+    () => 'local_answers: ["nas.own.test A 192.0.2.88"]',
+    ({ port }) => Effect.map(ask(port, "nas.own.test"), (answer) => addressesOf(answer!)[0] === "192.0.2.88")
+  ),
+  special_names: both(
+    () => "special_names: [test]",
+    ({ port, newName }) =>
+      Effect.map(rcodeFrom("127.0.0.1", port, `${newName()}.special.test`), (rcode) => rcode === "NXDOMAIN")
+  ),
+  query_timeout_secs: both(
+    (tools) => `${TO_SILENT(tools)}query_timeout_secs: 0.2`,
+    ({ port, newName }) =>
+      Effect.map(rcodeFrom("127.0.0.1", port, `${newName()}.dead.test`, 900), (rcode) => rcode === "SERVFAIL")
+  ),
+  retries: {
+    yaml: (tools) => `${TO_SILENT(tools)}query_timeout_secs: 1\nretries: 0`,
+    isSeen: ({ port, silent, newName }) =>
+      Effect.map(timesAsked(silent, port, `${newName()}.dead.test`), (times) => times === 1)
+  },
+  attempt_timeout_ms: {
+    yaml: (tools) => `${TO_SILENT(tools)}query_timeout_secs: 1\nattempt_timeout_ms: 100`,
+    isSeen: ({ port, silent, newName }) =>
+      Effect.map(timesAsked(silent, port, `${newName()}.dead.test`), (times) => times > 1)
+  },
+  enable_caching: both(
+    () => "enable_caching: false",
+    ({ port, usual }) =>
+      Effect.gen(function* () {
+        yield* ask(port, "again.own.test")
+        const before = usual.queriesFor("again.own.test")
+        for (let i = 0; i < 3; i++) yield* ask(port, "again.own.test")
+        return usual.queriesFor("again.own.test") >= before + 3
+      })
+  ),
+  cache_max_ttl_secs: both(
+    () => "cache_max_ttl_secs: 17",
+    ({ port, newName }) =>
+      Effect.map(ask(port, newName()), (answer) => (answer!.answers![0] as { ttl?: number }).ttl! <= 17)
+  ),
+  ecs: both(
+    ({ other }) => `groups: { other: { upstreams: [${other.address}] } }
+rules: [{ suffix: other.test, group: other, ecs: true }]\necs_trust: [127.0.0.0/8]`,
+    ({ port, other, newName }) =>
+      Effect.gen(function* () {
+        const before = other.withSubnet()
+        yield* askFrom("127.0.0.1", port, `${newName()}.other.test`, 3_000, "8.8.8.0")
+        return other.withSubnet() > before
+      })
+  ),
+  geo_database: both(
+    ({ fileFor, other }) => `geo_database: ${fileFor(
+      "places.mmdb",
+      geoDatabase({ "127.0.0.0/8": { country: { iso_code: "DE" }, continent: { code: "EU" } } })
+    )}
+groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.test, country: DE, group: other }]`,
+    ({ port, newName }) =>
+      Effect.map(ask(port, `${newName()}.place.test`), (answer) => addressesOf(answer!)[0] === "192.0.2.77")
+  ),
+  redis_url: {
+    yaml: ({ redisUrl }) => `redis_url: ${redisUrl}`,
+    isSeen: ({ port, newName, redisKeys }) =>
+      Effect.gen(function* () {
+        yield* ask(port, newName())
+        return (yield* redisKeys) > 0
+      }),
+    skip: redisServer === undefined
+  },
+  "the collector, and sampling": {
+    yaml: ({ collectorUrl }) => `otel_endpoint: ${collectorUrl}\notel_protocol: http/json\ntrace_sampling: always`,
+    isSeen: ({ collected }) => seen(collected() > 0)
+  },
+  log_level: both(
+    () => "log_level: trace",
+    ({ port, output, newName }) =>
+      Effect.gen(function* () {
+        const name = `${newName()}.own.test`
+        yield* ask(port, name)
+        yield* Effect.sleep(50)
+        return output().includes(name)
+      })
+  ),
+  log_format: both(
+    () => "log_format: pretty",
+    ({ output }) => seen(!output().trimEnd().split("\n").at(-1)!.startsWith("{"))
+  ),
+  tcp_idle_timeout_secs: both(
+    () => "tcp_idle_timeout_secs: 0.3",
+    ({ port }) => Effect.map(closedAfterMs(port), (ms) => ms < 3_000)
+  ),
+  "tcp_receive_timeout_secs and tcp_send_timeout_secs": quiet("tcp_receive_timeout_secs: 1\ntcp_send_timeout_secs: 1"),
+  max_tcp_connections: quiet("max_tcp_connections: 40\nmax_tcp_connections_per_client: 20"),
+  "permits and the queue": quiet("max_concurrent_queries: 60\nmax_queued_queries: 900"),
+  "the pool": quiet("actor_pool_size: 4\npool_strategy: least-busy"),
+  policies: quiet("upstream_policy: hash\nparallel_upstreams: 3\nfailover_rcodes: [SERVFAIL]"),
+  "the cache's size": quiet("cache_size_mb: 8"),
+  "stale answers and refreshing": quiet("cache_stale_secs: 0\nstale_answer: at-once\ncache_prefetch: false"),
+  "other lives": quiet("cache_min_ttl_secs: 5\ncache_max_negative_ttl_secs: 60"),
+  "what is slow, and the end": quiet("slow_query_ms: 5\nshutdown_timeout_secs: 1"),
+  "trust and limits of upstreams": quiet("trust_upstream_ad: true\nmax_queries_per_upstream: 5000")
+}
+
+const counting = (behaviour: Parameters<typeof fakeUpstream>[0]) =>
+  Effect.gen(function* () {
+    let subnets = 0
+    const upstream = yield* fakeUpstream((query, transport, count) => {
+      const opt = query.additionals?.find(({ type }) => type === "OPT")
+      if (opt !== undefined && "options" in opt && opt.options.some(({ code }) => code === 8)) subnets++
+      return behaviour(query, transport, count)
+    })
+    return { ...upstream, withSubnet: () => subnets }
+  })
+
+/** Queries a second that the load asks: of names that are cached, and of new ones. */
+const CACHED_A_SECOND = 400
+const NEW_A_SECOND = 40
+
+describe("each setting", () => {
+  for (const workers of [1, 2]) {
+    it.live(`changes by the file, there and back, and no query is lost (${workers} workers)`, () =>
+      Effect.gen(function* () {
+        const folder = yield* Effect.acquireRelease(
+          Effect.sync(() => mkdtempSync(join(tmpdir(), "strand-live-"))),
+          (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+        )
+        const names = new Map<string, number>()
+        const usual = yield* wireUpstream((query, transport, count) => {
+          const name = nameOf(packet.decode(query))
+          names.set(name, (names.get(name) ?? 0) + 1)
+          return mirror(query, transport, count)
+        })
+        const other = yield* counting(address("192.0.2.77"))
+        const silent = yield* fakeUpstream(() => [])
+        const otlp = yield* collector()
+        const redis = redisServer === undefined ? undefined : yield* startRedis()
+        const port = yield* freePort
+        const file = join(folder, "strand.yaml")
+        const base: Record<string, string> = {
+          listen: `127.0.0.1:${port}`,
+          workers: String(workers),
+          upstreams: usual.address,
+          log_format: "json",
+          query_timeout_secs: "5"
+        }
+        const write = (text: string): void => {
+          const rest = Object.entries(base).filter(([name]) => !new RegExp(`^${name}:`, "m").test(text))
+          writeFileSync(`${file}.new`, `${text}\n${rest.map(([name, value]) => `${name}: ${value}\n`).join("")}`)
+          renameSync(`${file}.new`, file)
+        }
+        write("")
+        const unset = { DNS_SERVER_LISTEN: "", DNS_SERVER_WORKERS: "", DNS_SERVER_LOG_FORMAT: "" }
+        const server = yield* startListening(unset, ["--config", file])
+        let last = 0
+        const tools: Tools = {
+          port,
+          pid: server.child.pid!,
+          output: server.output,
+          fileFor: (name, octets) => {
+            writeFileSync(join(folder, name), octets)
+            return join(folder, name)
+          },
+          usual: Object.assign(usual, { queriesFor: (name: string) => names.get(name) ?? 0 }),
+          other,
+          silent,
+          spare: yield* freePort,
+          collected: () => otlp.spans.length,
+          collectorUrl: otlp.url,
+          redisUrl: redis?.url ?? "",
+          redisKeys: redis === undefined ? Effect.succeed(0) : Effect.map(redis.command("DBSIZE"), Number),
+          newName: () => `new${++last}.own.test`
+        }
+        const load = yield* steadyLoad(
+          port,
+          (n) => (n % 10 === 0 ? `miss${n}.load.test` : `hit${n % 50}.load.test`),
+          CACHED_A_SECOND + NEW_A_SECOND
+        )
+        const awaiting = (label: string, isSo: Effect.Effect<boolean>): Effect.Effect<void> =>
+          Effect.gen(function* () {
+            while (!(yield* isSo)) yield* Effect.sleep(50)
+          }).pipe(
+            Effect.timeoutOrElse({
+              duration: "30 seconds",
+              orElse: () => Effect.die(new Error(`never: ${label}\n${server.output().slice(-3_000)}`))
+            })
+          )
+        const changes = (): number => server.output().split("configuration read again").length - 1
+        const change = (label: string, text: string): Effect.Effect<void> =>
+          Effect.suspend(() => {
+            const before = changes()
+            write(text)
+            return awaiting(
+              `${label}: it is read`,
+              Effect.sync(() => changes() > before)
+            )
+          })
+        for (const [label, { yaml, isSeen, isGone, skip }] of Object.entries(cases)) {
+          if (skip === true) continue
+          yield* change(label, yaml(tools))
+          yield* awaiting(`${label}: is seen`, isSeen(tools))
+          yield* change(`${label}, back`, "")
+          if (isGone !== undefined) yield* awaiting(`${label}: is gone`, isGone(tools))
+        }
+        const { asked, failed, lost } = yield* load.stop
+        assert.isAbove(asked, 1_000)
+        assert.deepStrictEqual({ failed, lost }, { failed: 0, lost: 0 })
+        assert.notInclude(server.output(), "nothing changed")
+        assert.notInclude(server.output(), "is replaced")
+        assert.isBelow(quantileOf(yield* load.stop, 0.5), 1_000)
+      })
+    )
+  }
+})
