@@ -100,9 +100,9 @@ const opposite =
     Effect.map(isSeen(tools), (seen) => !seen)
 
 const both = (yaml: Case["yaml"], isSeen: Case["isSeen"]): Case => ({ yaml, isSeen, isGone: opposite(isSeen) })
-const seen = (value: boolean): Effect.Effect<boolean> => Effect.succeed(value)
+const seen = (isSo: () => boolean): Effect.Effect<boolean> => Effect.sync(isSo)
 /** Settings that nothing outside tells of at once: that the change is made, and costs nothing. */
-const quiet = (yaml: string): Case => ({ yaml: () => yaml, isSeen: () => seen(true) })
+const quiet = (yaml: string): Case => ({ yaml: () => yaml, isSeen: () => seen(() => true) })
 
 /** How often the upstream is asked for a name to which it says nothing. */
 const timesAsked = (upstream: FakeUpstream, port: number, name: string): Effect.Effect<number> =>
@@ -127,8 +127,8 @@ const cases: Readonly<Record<string, Case>> = {
   },
   "workers: more": {
     yaml: () => "workers: 3",
-    isSeen: ({ pid }) => seen(threadsOf(pid) === 3),
-    isGone: ({ pid }) => seen(threadsOf(pid) < 3)
+    isSeen: ({ pid }) => seen(() => threadsOf(pid) === 3),
+    isGone: ({ pid }) => seen(() => threadsOf(pid) < 3)
   },
   allow: both(
     () => "allow: [127.0.0.1/32]",
@@ -213,7 +213,7 @@ groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.te
   },
   "the collector, and sampling": {
     yaml: ({ collectorUrl }) => `otel_endpoint: ${collectorUrl}\notel_protocol: http/json\ntrace_sampling: always`,
-    isSeen: ({ collected }) => seen(collected() > 0)
+    isSeen: ({ collected }) => seen(() => collected() > 0)
   },
   log_level: both(
     () => "log_level: trace",
@@ -227,7 +227,7 @@ groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.te
   ),
   log_format: both(
     () => "log_format: pretty",
-    ({ output }) => seen(!output().trimEnd().split("\n").at(-1)!.startsWith("{"))
+    ({ output }) => seen(() => !output().trimEnd().split("\n").at(-1)!.startsWith("{"))
   ),
   tcp_idle_timeout_secs: both(
     () => "tcp_idle_timeout_secs: 0.3",
@@ -260,7 +260,7 @@ const counting = (behaviour: Parameters<typeof fakeUpstream>[0]) =>
 const CACHED_A_SECOND = 400
 const NEW_A_SECOND = 40
 
-describe("each setting", () => {
+describe.concurrent("each setting", () => {
   for (const workers of [1, 2]) {
     it.live(`changes by the file, there and back, and no query is lost (${workers} workers)`, () =>
       Effect.gen(function* () {
@@ -316,7 +316,7 @@ describe("each setting", () => {
         }
         const load = yield* steadyLoad(
           port,
-          (n) => (n % 10 === 0 ? `miss${n}.load.test` : `hit${n % 50}.load.test`),
+          (n) => (n % 10 === 0 ? `miss${n}.load.example` : `hit${n % 50}.load.example`),
           CACHED_A_SECOND + NEW_A_SECOND
         )
         const awaiting = (label: string, isSo: Effect.Effect<boolean>): Effect.Effect<void> =>
