@@ -1,7 +1,7 @@
 /** The composition root: configuration → layers → run. Nothing else composes the process. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Console, Effect, Exit } from "effect"
-import { check, describe, help, readCommand, version } from "./cli/command.ts"
+import { check, compare, describe, help, readCommand, version } from "./cli/command.ts"
 import { nameUpstream } from "./config/codec/upstream-address.ts"
 import { Configuration, type ConfigurationError, type Loaded, load, shown } from "./config/configuration.ts"
 import { fileKey, type Settings } from "./config/schema/settings.ts"
@@ -99,7 +99,7 @@ const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Erro
     case "mistake":
       return Effect.fail(new Error(`${command.message}; strand --help says what there is`))
     case "check":
-      return check(command.file)
+      return command.against === undefined ? check(command.file) : compare(command.file, command.against)
     case "describe":
       return describe(command.what)
     case "run":

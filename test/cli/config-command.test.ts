@@ -57,6 +57,23 @@ describe("strand config", () => {
     assert.match(help, /strand config example .*defaults\n.*strand config schema .*editors/)
   })
 
+  it.effect("is compared with another file's: what would change, and what that touches", () =>
+    Effect.gen(function* () {
+      const before = yield* fileWith("upstreams: 192.0.2.1\nredis_url: redis://user:secret@a\n", "old.yaml")
+      const after = yield* fileWith("upstreams: 192.0.2.1\nretries: 1\nredis_url: redis://user:other@b\n", "new.yaml")
+      const { status, stdout } = run(["check", "--config", after, "--against", before])
+      assert.strictEqual(status, 0)
+      assert.match(stdout, /^retries: 2 -> 1 {2}# touches upstream$/m)
+      assert.match(stdout, /^redis_url: .*a.* -> .*b.* {2}# touches table$/m)
+      assert.notMatch(stdout, /secret|other/)
+      assert.strictEqual(stdout.trim().split("\n").length, 2)
+      assert.include(run(["check", "--config", before, "--against", before]).stdout, "nothing would change")
+      assert.strictEqual(run(["--against", before]).status, 1)
+      const wrong = yield* fileWith("retries: 99\n", "wrong.yaml")
+      assert.strictEqual(run(["check", "--config", wrong, "--against", before]).status, 1)
+    })
+  )
+
   it("is described by modules that nobody else loads", () => {
     const { stderr: ofCheck } = run(["check"], { ...SAYING, DNS_SERVER_UPSTREAMS: "192.0.2.1" })
     assert.include(ofCheck, "/config/configuration.js")
