@@ -3,7 +3,7 @@ import { Deferred, Effect } from "effect"
 import type { Acknowledgement } from "./worker/protocol.ts"
 
 /** A thread that does not answer for so long has refused. */
-const ACKNOWLEDGE_MS = 5_000
+const ACKNOWLEDGE_MS = 2_000
 
 interface Expected {
   readonly id: number
@@ -22,7 +22,12 @@ export class Acknowledgements {
    *
    * @returns why a worker refused, ended, or that it did not answer in time; undefined where all agree
    */
-  expect(id: number, kind: Acknowledgement["kind"], workers: ReadonlyArray<number>): Effect.Effect<string | undefined> {
+  expect(
+    id: number,
+    kind: Acknowledgement["kind"],
+    workers: ReadonlyArray<number>,
+    withinMs: number = ACKNOWLEDGE_MS
+  ): Effect.Effect<string | undefined> {
     const expected: Expected = {
       id,
       kind,
@@ -34,7 +39,7 @@ export class Acknowledgements {
     this.conclude(expected)
     return Deferred.await(expected.answered).pipe(
       Effect.timeoutOrElse({
-        duration: ACKNOWLEDGE_MS,
+        duration: withinMs,
         orElse: () => Effect.succeed(`worker ${[...expected.missing].join(", ")} did not answer in time`)
       })
     )

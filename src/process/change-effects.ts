@@ -25,6 +25,10 @@ const MAY_MEND: ReadonlyArray<SettingName> = [
   "retries"
 ]
 
+/** The keys of all upstreams that a configuration has. */
+export const upstreamKeys = ({ upstreams, groups }: Pick<Settings, "upstreams" | "groups">): ReadonlyArray<string> =>
+  [...upstreams, ...groups.flatMap((group) => group.upstreams)].map(formatUpstream)
+
 /** Whether failures that are kept are to be asked for again. */
 export const forgetsFailures = (before: Settings, after: Settings): boolean =>
   MAY_MEND.some((name) => !isDeepStrictEqual(before[name], after[name]))

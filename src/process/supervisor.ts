@@ -16,8 +16,8 @@ import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
-import { slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
-import { cacheOctets, forgetsFailures, isOtherWorld } from "./change-effects.ts"
+import { freeSlots, slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
+import { cacheOctets, forgetsFailures, isOtherWorld, upstreamKeys } from "./change-effects.ts"
 import { LogOutput } from "./logging/logging.ts"
 import { explainFailure } from "./start/listen-check.ts"
 import { TwoPhaseCommit } from "./two-phase-commit.ts"
@@ -31,6 +31,8 @@ import { Workers, type WorkersFailed } from "./worker/workers.ts"
 const MAX_WORKERS = 256
 const ROWS = MAX_WORKERS + 1
 const LINGER_MS = 2_000
+/** A hundred thousand local answers take some seconds on a busy machine, in slices between which queries are answered. */
+const PREPARE_MS = 30_000
 /** A configuration, and the same as data that a thread can be sent. */
 export type Configured = Pick<Loaded, "settings" | "written">
 
@@ -170,6 +172,18 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       for (const number of lost) cache.recover(number)
     })
 
+    /** Upstreams of configurations whose last queries may not be over yet. */
+    let leaving: ReadonlyArray<{ readonly keys: ReadonlyArray<string>; readonly untilMs: number }> = []
+    /** Makes room for what is to be known of other upstreams. */
+    const freeUpstreams = (before: Settings, after: Settings): void => {
+      const nowMs = performance.now()
+      leaving = [
+        ...leaving.filter(({ untilMs }) => untilMs > nowMs),
+        { keys: upstreamKeys(before), untilMs: nowMs + 2 * lingerMs(before) }
+      ]
+      freeSlots(memory.upstreams, [...upstreamKeys(after), ...leaving.flatMap(({ keys }) => keys)])
+    }
+
     const apply = (next: Configured): Effect.Effect<void, ChangeRefused> =>
       Effect.gen(function* () {
         const { settings } = next
@@ -179,7 +193,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
         const own = yield* configuration.prepare(settings)
         const bind = sockets?.prepare(settings.listen, settings.workers, lingerMs(before)) ?? Effect.succeed(NO_SOCKETS)
         const bound = yield* Effect.onError(Effect.mapError(bind, refusedFor), () => own.abandon)
-        const leaving = workers.takeFrom(settings.workers)
+        const ending = workers.takeFrom(settings.workers)
         const moved = yield* moveCache(before, settings)
         const change = {
           kind: "settings",
@@ -198,14 +212,15 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
           yield* own.commit
         })
         yield* Effect.onError(
-          commits.apply((slot) => ({ ...change, sockets: bound.freshFor(slot.number) }), commit),
+          commits.apply((slot) => ({ ...change, sockets: bound.freshFor(slot.number) }), commit, PREPARE_MS),
           () => {
-            workers.putBack(leaving)
+            workers.putBack(ending)
             return Effect.andThen(cacheStays, Effect.andThen(bound.abandon, own.abandon))
           }
         )
         if (isOtherWorld(before, settings)) yield* cache.flushAll
-        yield* workers.end(leaving)
+        freeUpstreams(before, settings)
+        yield* workers.end(ending)
         yield* workers.growTo(settings.workers)
       })
     const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>

@@ -65,13 +65,18 @@ export class TwoPhaseCommit {
    *
    * @param changeFor what each thread is asked to prepare
    * @param own the supervisor's own part, done when all threads have agreed
+   * @param withinMs how long a thread may take to prepare
    */
-  apply<A>(changeFor: (slot: WorkerSlot) => Change, own: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> {
+  apply<A>(
+    changeFor: (slot: WorkerSlot) => Change,
+    own: Effect.Effect<A>,
+    withinMs?: number
+  ): Effect.Effect<A, ChangeRefused> {
     return Effect.gen({ self: this }, function* () {
       const asked = this.ready().map((slot): ThreadId => ({ slot, replacements: slot.replacements }))
       const numbers = asked.map(({ slot }) => slot.number)
       const id = ++this.lastId
-      const prepared = this.acknowledgements.expect(id, "prepared", numbers)
+      const prepared = this.acknowledgements.expect(id, "prepared", numbers, withinMs)
       yield* Effect.forEach(asked, ({ slot }) => slot.prepare(id, changeFor(slot)), { discard: true })
       const refusal = yield* prepared
       if (refusal !== undefined) {

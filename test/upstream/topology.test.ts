@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
-import { claimSlot, upstreamMemory, Word } from "../../src/upstream/health/shared-state.ts"
+import { claimSlot, freeSlots, upstreamMemory, Word } from "../../src/upstream/health/shared-state.ts"
 import { addressesOf } from "../support/servers/server.ts"
 import { address, type MemoryUpstream, memoryServer } from "../support/servers/timed-server.ts"
 import { address as addressRecord, type Behaviour, silent } from "../support/upstreams/fake-upstream.ts"
@@ -77,6 +77,17 @@ describe("the place of what threads know of an upstream", () => {
       )
     }
     assert.deepStrictEqual(placesOf(keys), placesOf(keys.toReversed()))
+  })
+
+  it("is free for others when the upstream is in use no more, and not found by two threads in two places", () => {
+    const memory = upstreamMemory(2)
+    const [a, b] = [claimSlot(memory, "a", new Set()), claimSlot(memory, "b", new Set([0]))]
+    a.state.words[Word.Failures] = 7
+    freeSlots(memory, ["b"])
+    assert.strictEqual(claimSlot(memory, "b", new Set()).slot, b.slot)
+    const c = claimSlot(memory, "c", new Set([b.slot]))
+    assert.strictEqual(c.slot, a.slot)
+    assert.strictEqual(c.state.words[Word.Failures], 0)
   })
 
   it("is a thread's own where none is left", () => {

@@ -50,6 +50,8 @@ const {
   sockets,
   sharesPorts
 } = workerData as WorkerData
+/** What the whole server ran by when this thread began. */
+const settings = decodeSettings(written)
 const locations = new Locations(database)
 
 const inherited = new Map(sockets.map((given) => [socketName(given.protocol, given.endpoint), given.fd] as const))
@@ -87,7 +89,7 @@ const serve = Effect.gen(function* () {
     const standIn = yield* StandIn
     const stopped = yield* Deferred.make<void>()
     /** What this thread runs by, before its share of the limits is taken. */
-    let known: Known = { written, settings: decodeSettings(written) }
+    let known: Known = { written, settings }
     const prepared = new Map<number, Prepared>()
     const listening = (): ReadonlyArray<ListeningAt> =>
       listeners.current().map(({ protocol, endpoint }) => ({ protocol, endpoint }))
@@ -197,7 +199,7 @@ const serve = Effect.gen(function* () {
     Effect.catch((error) => send({ kind: "failed", message: error.message })),
     Effect.provide(log)
   )
-}).pipe(Effect.provide(Configuration.layer(workerLimits(decodeSettings(written), workers))))
+}).pipe(Effect.provide(Configuration.layer(workerLimits(settings, workers))))
 
 /** A change of which nothing is known: it was abandoned, or never prepared. */
 const nothing: Prepared = { commit: Effect.void, abandon: Effect.void }

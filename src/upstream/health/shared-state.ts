@@ -54,15 +54,19 @@ export const upstreamMemory = (upstreams: number): SharedArrayBuffer => {
   const common = commonState(memory)
   common[Common.Demand] = Number.NEGATIVE_INFINITY
   common[Common.RoomAt] = Number.NEGATIVE_INFINITY
-  for (let slot = 0; slot < upstreams; slot++) {
-    const { words, times, estimates } = upstreamStateAt(memory, slot)
-    words[Word.Fault] = SILENCE
-    times.fill(Number.NEGATIVE_INFINITY)
-    estimates[Estimate.Mean] = -1
-    estimates[Estimate.Cost] = -1
-    estimates[Estimate.Observed] = Number.NEGATIVE_INFINITY
-  }
+  for (let slot = 0; slot < upstreams; slot++) forget(upstreamStateAt(memory, slot))
   return memory
+}
+
+/** Of an upstream of which nothing is known. Its identity stays. */
+const forget = ({ words, times, estimates, question }: UpstreamState): void => {
+  words.fill(0, 0, Word.Identity)
+  words[Word.Fault] = SILENCE
+  times.fill(Number.NEGATIVE_INFINITY)
+  estimates[Estimate.Mean] = -1
+  estimates[Estimate.Cost] = -1
+  estimates[Estimate.Observed] = Number.NEGATIVE_INFINITY
+  question.fill(0)
 }
 
 /** Slots for system resolvers that come into use later. */
@@ -96,8 +100,13 @@ export const claimSlot = (
   key: string,
   taken: ReadonlySet<number>
 ): { readonly slot: number; readonly state: UpstreamState } => {
-  const identity = stableHash(Buffer.from(key)) | 1
-  const slots = (memory.byteLength - LINE_OCTETS) / OCTETS_PER_UPSTREAM
+  const identity = identityOf(key)
+  const slots = slotsIn(memory)
+  // One before it may have become free since another thread has claimed its slot.
+  for (let slot = 0; slot < slots; slot++) {
+    const state = upstreamStateAt(memory, slot)
+    if (Atomics.load(state.words, Word.Identity) === identity && !taken.has(slot)) return { slot, state }
+  }
   for (let slot = 0; slot < slots; slot++) {
     const state = upstreamStateAt(memory, slot)
     const before = Atomics.compareExchange(state.words, Word.Identity, 0, identity)
@@ -105,6 +114,26 @@ export const claimSlot = (
   }
   return { slot: slots, state: ownState() }
 }
+
+/**
+ * Frees the slots of upstreams that no thread uses any more, for others.
+ *
+ * @param keys of those that are in use
+ */
+export const freeSlots = (memory: SharedArrayBuffer, keys: Iterable<string>): void => {
+  const inUse = new Set(Array.from(keys, identityOf))
+  for (let slot = 0; slot < slotsIn(memory); slot++) {
+    const state = upstreamStateAt(memory, slot)
+    const identity = Atomics.load(state.words, Word.Identity)
+    if (identity === 0 || inUse.has(identity)) continue
+    forget(state)
+    Atomics.store(state.words, Word.Identity, 0)
+  }
+}
+
+const identityOf = (key: string): number => stableHash(Buffer.from(key)) | 1
+
+const slotsIn = (memory: SharedArrayBuffer): number => (memory.byteLength - LINE_OCTETS) / OCTETS_PER_UPSTREAM
 
 /** State that no other thread sees. */
 export const ownState = (): UpstreamState => upstreamStateAt(upstreamMemory(1), 0)
