@@ -27,6 +27,22 @@ const REFRESH = Schedule.spaced("100 millis")
  */
 const INSIST = { schedule: Schedule.spaced("10 millis"), times: 1_000, until: (isGone: boolean) => isGone }
 
+/**
+ * The answers that are kept.
+ *
+ * **When to use**
+ *
+ * Use to forget answers when those of a step of one's own have changed: `flushName`, `flushTree`, `flushAll`.
+ *
+ * **Example** (Forgetting a zone)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { AnswerCache, parseName } from "strand-dns"
+ *
+ * const forgotten = Effect.flatMap(AnswerCache, ({ flushTree }) => flushTree(parseName("corp.example.com")!))
+ * ```
+ */
 export class AnswerCache extends Context.Service<
   AnswerCache,
   {

@@ -21,6 +21,22 @@ interface Failure {
   readonly reason: ErrorReason
 }
 
+/**
+ * Questions that failed a moment ago, and why: they fail again without being asked (RFC 9520).
+ *
+ * **When to use**
+ *
+ * Use to have what failed asked again at once.
+ *
+ * **Example** (What was mended is asked again)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FailureCache } from "strand-dns"
+ *
+ * const mended = Effect.map(FailureCache, ({ forgetAll }) => forgetAll())
+ * ```
+ */
 export class FailureCache extends Context.Service<
   FailureCache,
   {

@@ -17,7 +17,24 @@ export { decodeSettings, differences, encodeSettings } from "./snapshot.ts"
 /** Lines of an error at most. */
 const MAX_LINES = 200
 
-/** Nothing starts: what is wrong, all of it. */
+/**
+ * Nothing starts, and nothing changes: what is wrong, all of it.
+ *
+ * **When to use**
+ *
+ * Use to tell a mistake in the configuration from other failures; `message` lists all mistakes, each with its place.
+ *
+ * **Example** (Mistakes for people)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { load } from "strand-dns"
+ *
+ * const checked = load("strand.yaml").pipe(
+ *   Effect.catchTag("ConfigurationError", (error) => Console.error(error.message))
+ * )
+ * ```
+ */
 export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
   mistakes: Schema.Array(
     Schema.Struct({ place: Schema.String, value: Schema.UndefinedOr(Schema.String), expected: Schema.String })
@@ -35,7 +52,13 @@ export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()
   }
 }
 
-/** A configuration without mistakes. */
+/**
+ * A configuration without mistakes.
+ *
+ * **When to use**
+ *
+ * Use as what {@link load} gives: `settings` for `Configuration.layer`, all of it for {@link layerStandaloneControl}.
+ */
 export interface Loaded {
   readonly settings: Settings
   /** The settings as data that another thread can be sent: `decodeSettings` makes them what they are here. */
@@ -48,6 +71,29 @@ export interface Loaded {
 
 /**
  * Loads the configuration from the file, if one is named, and the environment.
+ *
+ * **When to use**
+ *
+ * Use to get the settings that a server is started with.
+ *
+ * **Details**
+ *
+ * The environment is read by the `ConfigProvider` of the effect that runs it: with another one, a program sets settings
+ * by code and the process's own variables count for nothing. They have the names that they have in the environment.
+ *
+ * **Example** (Settings from a program)
+ *
+ * ```ts
+ * import { ConfigProvider, Effect } from "effect"
+ * import { load } from "strand-dns"
+ *
+ * const loaded = load(undefined).pipe(
+ *   Effect.provideService(
+ *     ConfigProvider.ConfigProvider,
+ *     ConfigProvider.fromEnv({ env: { DNS_SERVER_LISTEN: "127.0.0.1:5353", DNS_SERVER_UPSTREAMS: "9.9.9.9" } })
+ *   )
+ * )
+ * ```
  *
  * @param overrides what was set while the server runs: it wins
  * @returns the settings with the source of each, or a `ConfigurationError` with every mistake of every source

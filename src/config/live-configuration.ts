@@ -10,7 +10,25 @@ import { isDeepStrictEqual } from "node:util"
 import { Context, Effect, Exit, Layer, Schema, Scope } from "effect"
 import type { SettingName, Settings } from "./schema/settings.ts"
 
-/** A change was not made: why. What was in use before is in use still. */
+/**
+ * A change was not made: why. What was in use before is in use still.
+ *
+ * **When to use**
+ *
+ * Use to tell a change that this machine does not allow, such as a port that is taken, from a mistake in a setting.
+ *
+ * **Example** (A change that may be refused)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ServerControl } from "strand-dns"
+ *
+ * const listenElsewhere = ServerControl.pipe(
+ *   Effect.flatMap(({ set }) => set({ listen: "127.0.0.1:53" }, "my program")),
+ *   Effect.catchTag("ChangeRefused", ({ message }) => Effect.logWarning(`it listens where it did: ${message}`))
+ * )
+ * ```
+ */
 export class ChangeRefused extends Schema.TaggedError<ChangeRefused>()("ChangeRefused", { message: Schema.String }) {}
 
 /** Later than this behind a query's deadline nothing that it uses is in use any more. */
@@ -32,6 +50,40 @@ export interface Prepared {
 /** Makes a value of the settings that it names. What it opens belongs to the scope, which outlives the value's use. */
 export type Compile<Name extends SettingName, A, E, R> = (settings: Pick<Settings, Name>) => Effect.Effect<A, E, R>
 
+/**
+ * The settings that the server runs by, now and after each change.
+ *
+ * **When to use**
+ *
+ * Use to give the server its settings (`Configuration.layer`), and in a step of one's own to read them: `current` for
+ * each question, `derive` where something is opened or compiled by them.
+ *
+ * **Details**
+ *
+ * {@link ServerControl} changes them with all that a change means for what is kept, and is what a program calls.
+ * `prepare` changes the settings alone.
+ *
+ * **Example** (A step that reads a setting for each question)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Configuration, ResolverPool } from "strand-dns"
+ *
+ * const timed = Layer.effect(
+ *   ResolverPool,
+ *   Effect.gen(function* () {
+ *     const { current } = yield* Configuration
+ *     const { begin } = yield* ResolverPool
+ *     return ResolverPool.of({
+ *       begin: (question, record, asker) => {
+ *         console.log(`asked for at most ${current().queryTimeoutSecs} s`)
+ *         return begin(question, record, asker)
+ *       }
+ *     })
+ *   })
+ * ).pipe(Layer.provide(ResolverPool.layer))
+ * ```
+ */
 export class Configuration extends Context.Service<
   Configuration,
   {

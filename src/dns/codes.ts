@@ -3,6 +3,21 @@
  * Types it does not name pass through untouched (RFC 3597).
  */
 
+/**
+ * Response codes.
+ *
+ * **When to use**
+ *
+ * Use with {@link messageFor} and {@link sendError}.
+ *
+ * **Example** (No such name)
+ *
+ * ```ts
+ * import { messageFor, type Question, Rcode } from "strand-dns"
+ *
+ * const denied = (question: Question): Uint8Array => messageFor(question, [], Rcode.NXDomain)
+ * ```
+ */
 export const Rcode = {
   NoError: 0,
   FormErr: 1,
@@ -15,6 +30,21 @@ export const Rcode = {
   BadVers: 16
 } as const
 
+/**
+ * Types of records. Those that are not named here are given as numbers.
+ *
+ * **When to use**
+ *
+ * Use to look at what a question asks for, and to make records.
+ *
+ * **Example** (Questions for addresses)
+ *
+ * ```ts
+ * import { type Question, Type } from "strand-dns"
+ *
+ * const isForAddress = ({ type }: Question): boolean => type === Type.A || type === Type.AAAA
+ * ```
+ */
 export const Type = {
   A: 1,
   NS: 2,

@@ -92,6 +92,18 @@ export const lowerCased = (wire: Uint8Array, offset: number, length: number): Ui
 /**
  * An uncompressed name for people: `www.example.com`, the root as `.`, octets that would mislead escaped as `\.`, `\\`
  * or `\DDD` (RFC 1035 §5.1).
+ *
+ * **When to use**
+ *
+ * Use to look a question's name up, or to compare it, as a text. A question's name is in lower case.
+ *
+ * **Example** (Names below a zone)
+ *
+ * ```ts
+ * import { formatName, type Question } from "strand-dns"
+ *
+ * const isBelow = (question: Question): boolean => formatName(question.name).endsWith(".corp.example.com")
+ * ```
  */
 export const formatName = (name: Uint8Array, offset = 0): string => {
   if (u8(name, offset) === 0) return "."
@@ -113,6 +125,18 @@ export const formatName = (name: Uint8Array, offset = 0): string => {
 
 /**
  * The wire form of a name written by a person; `www.example.com` and `www.example.com.` are the same.
+ *
+ * **When to use**
+ *
+ * Use for names in records' data, and for {@link AnswerCache}, which takes names in lower case.
+ *
+ * **Example** (The data of a CNAME)
+ *
+ * ```ts
+ * import { parseName } from "strand-dns"
+ *
+ * const target = parseName("www.example.com")
+ * ```
  *
  * @returns undefined where a label is empty or longer than 63 octets, or the name longer than 255 (RFC 1035 §2.3.4)
  */

@@ -18,6 +18,13 @@ const RECORD_SIZE = 12
 /** What records may measure, so that any question and our OPT have room beside them. */
 export const MAX_RECORDS_SIZE = MAX_MESSAGE_SIZE - MAX_UDP_SIZE
 
+/**
+ * A record of the name that was asked for.
+ *
+ * **When to use**
+ *
+ * Use with {@link messageFor}.
+ */
 export interface OwnRecord {
   readonly type: number
   readonly ttlSeconds: number

@@ -7,7 +7,25 @@ import { Class, Flag, Rcode, Type } from "./codes.ts"
 import { MAX_LABEL_LENGTH, MAX_NAME_LENGTH, skipName } from "./name.ts"
 import { HEADER_SIZE, lastingCopyOf, NO_OCTETS, u8, u16 } from "./wire.ts"
 
-/** What `readQuery` says of a packet: one of these two, or else the rcode to answer it with (12 bits). */
+/**
+ * What `readQuery` says of a packet: one of these two, or else the rcode to answer it with (12 bits).
+ *
+ * **When to use**
+ *
+ * Use in a step before the cache, to leave alone what is no query.
+ *
+ * **Example** (Refusing what is a query)
+ *
+ * ```ts
+ * import { type Packet, Query, Rcode, readQuery, sendError, Verdict } from "strand-dns"
+ *
+ * const query = new Query()
+ * const refuse = (packet: Packet): void => {
+ *   if (readQuery(query, packet.wire, packet.length) === Verdict.Accept) sendError(packet, query, Rcode.Refused)
+ *   else packet.drop()
+ * }
+ * ```
+ */
 export const Verdict = {
   /** A question to be answered. */
   Accept: -1,
@@ -21,7 +39,25 @@ const PLAIN_UDP_SIZE = 512
 /**
  * A query as read from its bytes.
  *
+ * **When to use**
+ *
+ * Use in a step before the cache, with {@link readQuery}.
+ *
+ * **Details**
+ *
  * Reused from packet to packet: what is in it is valid until the next `readQuery`. `detach` makes a copy that lasts.
+ *
+ * **Example** (One for all packets)
+ *
+ * ```ts
+ * import { type Packet, Query, Rcode, readQuery, sendError, Verdict } from "strand-dns"
+ *
+ * const query = new Query()
+ * const refuse = (packet: Packet): void => {
+ *   if (readQuery(query, packet.wire, packet.length) === Verdict.Accept) sendError(packet, query, Rcode.Refused)
+ *   else packet.drop()
+ * }
+ * ```
  */
 export class Query {
   wire: Uint8Array = NO_OCTETS
@@ -84,8 +120,26 @@ export class Query {
 /**
  * Reads the packet `wire[0, length)` into `query`.
  *
+ * **When to use**
+ *
+ * Use in a step before the cache, to learn what a packet asks.
+ *
+ * **Details**
+ *
  * The order of the checks is the order in which faults are answered (RFC 8906 §8, RFC 9619, RFC 6891 §6.1): opcode,
  * question, records, EDNS version, options, class and type. Octets after the last record are ignored.
+ *
+ * **Example** (Refusing all)
+ *
+ * ```ts
+ * import { type Packet, Query, Rcode, readQuery, sendError, Verdict } from "strand-dns"
+ *
+ * const query = new Query()
+ * const refuse = (packet: Packet): void => {
+ *   if (readQuery(query, packet.wire, packet.length) === Verdict.Accept) sendError(packet, query, Rcode.Refused)
+ *   else packet.drop()
+ * }
+ * ```
  *
  * @returns a `Verdict`, or the rcode to answer with
  */

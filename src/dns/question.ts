@@ -12,6 +12,13 @@ import type { Query } from "./query.ts"
 import { sameSubnet } from "./subnet.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32 } from "./wire.ts"
 
+/**
+ * What is asked upstream.
+ *
+ * **When to use**
+ *
+ * Use as what a step around the upstreams, or an upstream of one's own, is asked. {@link formatName} makes its name a text.
+ */
 export interface Question {
   /** Uncompressed, in lower case. */
   readonly name: Uint8Array
@@ -58,7 +65,21 @@ export const questionKey = (question: Question): string =>
   ) +
   (question.clientContext?.subnet === undefined ? "" : Buffer.from(question.clientContext.subnet).toString("latin1"))
 
-/** `www.example.com A`, for people. */
+/**
+ * `www.example.com A`, for people.
+ *
+ * **When to use**
+ *
+ * Use to log a question.
+ *
+ * **Example** (A line of a log)
+ *
+ * ```ts
+ * import { formatQuestion, type Question } from "strand-dns"
+ *
+ * const lineFor = (question: Question): string => `asked: ${formatQuestion(question)}`
+ * ```
+ */
 export const formatQuestion = (question: Question): string => `${formatName(question.name)} ${typeName(question.type)}`
 
 /** Name, type and class as they stand in a message, written at `at`; returns the offset past them. */

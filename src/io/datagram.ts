@@ -55,7 +55,24 @@ export interface DatagramSocket {
   readonly stopReceiving: () => void
 }
 
-/** A socket could not be opened: the port is taken, the address is not ours, or no descriptor is left. */
+/**
+ * A socket could not be opened: the port is taken, the address is not ours, or no descriptor is left.
+ *
+ * **When to use**
+ *
+ * Use to tell why a server does not start.
+ *
+ * **Example** (A port that is taken)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { standaloneLayer } from "strand-dns"
+ *
+ * const server = Layer.launch(standaloneLayer).pipe(
+ *   Effect.catchTag("SocketError", (error) => Effect.logError(error.message))
+ * )
+ * ```
+ */
 export class SocketError extends Schema.TaggedError<SocketError>()("SocketError", {
   endpoint: Schema.String,
   message: Schema.String,
@@ -71,6 +88,22 @@ export interface BindTarget extends Endpoint {
   readonly isShared?: boolean
 }
 
+/**
+ * How datagrams are moved.
+ *
+ * **When to use**
+ *
+ * Use {@link layerDatagrams} to provide it. A layer of one's own is for tests that need a network in memory.
+ *
+ * **Example** (The portable way)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { layerDatagrams, standaloneLayer } from "strand-dns"
+ *
+ * const server = standaloneLayer.pipe(Layer.provide(layerDatagrams("portable")))
+ * ```
+ */
 export class DatagramTransport extends Context.Service<
   DatagramTransport,
   {

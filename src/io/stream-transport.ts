@@ -44,6 +44,23 @@ export interface StreamListener {
   readonly stop: () => void
 }
 
+/**
+ * How connections of clients are served.
+ *
+ * **When to use**
+ *
+ * Use {@link layerDatagrams} to provide it, together with `DatagramTransport`. A layer of one's own is for tests that need
+ * a network in memory.
+ *
+ * **Example** (The portable way)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { layerDatagrams, standaloneLayer } from "strand-dns"
+ *
+ * const server = standaloneLayer.pipe(Layer.provide(layerDatagrams("portable")))
+ * ```
+ */
 export class StreamTransport extends Context.Service<
   StreamTransport,
   {

@@ -72,6 +72,22 @@ const apart = (address: ListenAddress): ReadonlyArray<ListenAddress> =>
 
 const keyOf = ({ protocols, endpoint }: ListenAddress): string => `${protocols.join("+")}://${formatEndpoint(endpoint)}`
 
+/**
+ * All sockets that clients may ask at.
+ *
+ * **When to use**
+ *
+ * Use to learn where the server listens, above all where the kernel chose the port (`127.0.0.1:0`).
+ *
+ * **Example** (The port that the kernel chose)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Listeners } from "strand-dns"
+ *
+ * const port = Effect.map(Listeners, ({ current }) => current()[0]?.endpoint.port)
+ * ```
+ */
 export class Listeners extends Context.Service<
   Listeners,
   {

@@ -1,6 +1,13 @@
 /** A socket at which clients ask. */
 import type { Endpoint } from "../io/endpoint.ts"
 
+/**
+ * A socket at which clients ask.
+ *
+ * **When to use**
+ *
+ * Use as what {@link Listeners} lists.
+ */
 export interface Listening {
   readonly protocol: "udp" | "tcp"
   readonly endpoint: Endpoint

@@ -14,12 +14,18 @@ import { fileKey, type SettingName, settingNames } from "../config/schema/settin
 import { type Difference, differences } from "../config/snapshot.ts"
 import { NO_OVERRIDES, type Overrides } from "../config/sources/gather.ts"
 import { messageOf } from "../runtime/error-text.ts"
-import { loadApart } from "./reload/load-apart.ts"
+import { type LoadedApart, loadApart } from "./reload/load-apart.ts"
 
 /** Changes that are remembered. */
 const HISTORY = 50
 
-/** A change that was made. */
+/**
+ * A change that was made.
+ *
+ * **When to use**
+ *
+ * Use as what {@link ServerControl} gives for a change and lists as its history.
+ */
 export interface ChangeRecord {
   /** Counts the changes; 0 is the configuration that the server was started with. */
   readonly generation: number
@@ -30,19 +36,75 @@ export interface ChangeRecord {
   readonly changed: ReadonlyArray<Difference>
 }
 
-/** Settings by their names in the file; undefined goes back to what file and environment say. */
+/**
+ * Settings by their names in the file; undefined goes back to what file and environment say.
+ *
+ * **When to use**
+ *
+ * Use with `set` and `preview` of {@link ServerControl}.
+ */
 export type GivenSettings = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 
-/** There is no earlier configuration of this number. */
+/**
+ * There is no earlier configuration of this number.
+ *
+ * **When to use**
+ *
+ * Use to tell a step back that cannot be made: fifty changes are remembered.
+ *
+ * **Example** (A step back, if there is one)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ServerControl } from "strand-dns"
+ *
+ * const back = ServerControl.pipe(
+ *   Effect.flatMap(({ rollBack }) => rollBack("my program")),
+ *   Effect.catchTag("UnknownGeneration", ({ message }) => Effect.logWarning(message))
+ * )
+ * ```
+ */
 export class UnknownGeneration extends Schema.TaggedError<UnknownGeneration>()("UnknownGeneration", {
   message: Schema.String
 }) {}
 
-/** A configuration as data, where each setting came from, and what of it a program has set. */
+/**
+ * A configuration as data, where each setting came from, and what of it a program has set.
+ *
+ * **When to use**
+ *
+ * Use as what {@link ServerControl} says that the server runs by.
+ */
 export interface Running extends Pick<Loaded, "settings" | "written" | "given"> {
   readonly overrides: Overrides
 }
 
+/**
+ * Changes what the server runs by, while it runs.
+ *
+ * **When to use**
+ *
+ * Use to set settings from a program, to have file and environment read again, or to go back to what was before.
+ *
+ * **Details**
+ *
+ * One change is made after the other. A change with a mistake in it, or one that cannot be made, fails with all that is
+ * wrong, and what was in use before stays in use. No query is lost by a change.
+ *
+ * **Example** (Keeping answers for a minute at most)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ServerControl } from "strand-dns"
+ *
+ * const shorter = Effect.gen(function* () {
+ *   const control = yield* ServerControl
+ *   yield* control.set({ cache_max_ttl_secs: "60" }, "my program")
+ * })
+ * ```
+ *
+ * @see {@link layerStandaloneControl} for a server that a program embeds
+ */
 export class ServerControl extends Context.Service<
   ServerControl,
   {
@@ -84,11 +146,14 @@ export interface ControlOptions {
   readonly first: Loaded
   /** Has the whole server run by another configuration, or changes nothing. */
   readonly apply: (next: Running) => Effect.Effect<void, ChangeRefused>
+  /** Reads what the sources say, with the settings over it that a program has set: by default, in a thread of its own. */
+  readonly read?: (overrides: Overrides) => Effect.Effect<LoadedApart, ConfigurationError>
   /** What is kept to of a configuration on this machine. */
   readonly withinLimits: (next: Loaded) => Loaded
 }
 
-const make = ({ file, first, apply, withinLimits }: ControlOptions): ServerControl["Service"] => {
+const make = (options: ControlOptions): ServerControl["Service"] => {
+  const { file, first, apply, withinLimits, read = (overrides) => loadApart(file, overrides) } = options
   const alone = Semaphore.makeUnsafe(1)
   const earlier: Array<{ readonly record: ChangeRecord; readonly running: Running }> = []
   let running: Running = { ...first, overrides: NO_OVERRIDES }
@@ -103,8 +168,8 @@ const make = ({ file, first, apply, withinLimits }: ControlOptions): ServerContr
   remember("the start", [])
 
   const load = (overrides: Overrides): Effect.Effect<Running & Pick<Loaded, "warnings">, ConfigurationError> =>
-    Effect.map(loadApart(file, overrides), (read) => ({
-      ...withinLimits({ ...read, settings: decodeSettings(read.written) }),
+    Effect.map(read(overrides), (found) => ({
+      ...withinLimits({ ...found, settings: decodeSettings(found.written) }),
       overrides
     }))
 

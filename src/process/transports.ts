@@ -13,7 +13,30 @@ import { layerIncidents } from "../telemetry/incidents.ts"
 
 const portable = Layer.mergeAll(PortableDatagrams.layer, PortableStreams.layer)
 
-/** @param counters where what happens to sockets is counted: by default, those of a server of one thread */
+/**
+ * The ways to move datagrams, and octets of connections, that this machine allows.
+ *
+ * **When to use**
+ *
+ * Use to provide the network to {@link standaloneLayer}.
+ *
+ * **Example** (By the setting)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Configuration, layerDatagrams, load, standaloneLayer } from "strand-dns"
+ *
+ * const server = Layer.unwrap(
+ *   Effect.map(load(undefined), ({ settings }) =>
+ *     standaloneLayer.pipe(
+ *       Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams)))
+ *     )
+ *   )
+ * )
+ * ```
+ *
+ * @param counters where what happens to sockets is counted: by default, those of a server of one thread
+ */
 export const layerDatagrams = (
   choice: Settings["datagrams"],
   counters: Layer.Layer<Counters> = Counters.layer

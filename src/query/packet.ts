@@ -3,7 +3,13 @@
  */
 import type { Peer } from "../io/peer.ts"
 
-/** The way back to a client. Used once; it never fails: a reply to a client that is gone is dropped. */
+/**
+ * The way back to a client. Used once; it never fails: a reply to a client that is gone is dropped.
+ *
+ * **When to use**
+ *
+ * Use in a step before the cache that answers later than it is asked.
+ */
 export interface ReplyPath {
   readonly client: Peer
   readonly transport: "udp" | "tcp"
@@ -15,7 +21,14 @@ export interface ReplyPath {
   readonly drop: () => void
 }
 
-/** All of it is valid until the pipeline suspends or returns: the listener reuses it for the next message. */
+/**
+ * A message from a client. All of it is valid until the pipeline suspends or returns: the listener reuses it for the next
+ * message.
+ *
+ * **When to use**
+ *
+ * Use in a step before the cache, as what {@link Pipeline} handles.
+ */
 export interface Packet extends ReplyPath {
   /** The message is `wire[0, length)`. */
   readonly wire: Uint8Array

@@ -38,6 +38,50 @@ import { PendingQuery, type PendingQueryTools } from "./pending-query.ts"
 import { newRecord } from "./record.ts"
 import { sendAnswer, sendError, sendProhibited } from "./reply-sender.ts"
 
+/**
+ * Handles packets: from a message of a client to its answer.
+ *
+ * **When to use**
+ *
+ * Use to put a step before the cache, by {@link standaloneLayerWith}: one that refuses, drops or counts queries.
+ *
+ * **Details**
+ *
+ * A step here sees every packet before anything else does: malformed ones, and those of clients outside `allow`. What it
+ * does costs every query, those that the cache answers too.
+ *
+ * **Gotchas**
+ *
+ * `handle` is called once for a packet that holds one message after the other, and the effect that it returns runs for
+ * each of them: look at the message in the effect. What the packet holds is good until the effect suspends; for a reply
+ * later `keepPath` is called before.
+ *
+ * **Example** (One name refused)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { formatName, Pipeline, Query, Rcode, readQuery, sendError, Verdict } from "strand-dns"
+ *
+ * const guarded = Layer.effect(
+ *   Pipeline,
+ *   Effect.map(Pipeline, (inner) => {
+ *     const query = new Query()
+ *     return Pipeline.of({
+ *       ...inner,
+ *       handle: (packet) => {
+ *         const goOn = inner.handle(packet)
+ *         return Effect.suspend(() => {
+ *           if (readQuery(query, packet.wire, packet.length) !== Verdict.Accept) return goOn
+ *           const name = formatName(packet.wire.subarray(12, 12 + query.nameLength))
+ *           if (name.toLowerCase() !== "ads.example.com") return goOn
+ *           return Effect.sync(() => sendError(packet, query, Rcode.Refused))
+ *         })
+ *       }
+ *     })
+ *   })
+ * ).pipe(Layer.provide(Pipeline.layer))
+ * ```
+ */
 export class Pipeline extends Context.Service<
   Pipeline,
   {

@@ -50,6 +50,27 @@ export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMes
   path.send(writeStaleAnswer(out, asked, answer, limit))
 }
 
+/**
+ * Sends an answer without records.
+ *
+ * **When to use**
+ *
+ * Use in a step before the cache that refuses a query.
+ *
+ * **Example** (Refusing all)
+ *
+ * ```ts
+ * import { type Packet, Query, Rcode, readQuery, sendError, Verdict } from "strand-dns"
+ *
+ * const query = new Query()
+ * const refuse = (packet: Packet): void => {
+ *   if (readQuery(query, packet.wire, packet.length) === Verdict.Accept) sendError(packet, query, Rcode.Refused)
+ *   else packet.drop()
+ * }
+ * ```
+ *
+ * @param reason sent as an Extended DNS Error (RFC 8914) to clients that take one
+ */
 export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): void => {
   path.send(writeError(path.reserve(MAX_ERROR_SIZE), asked, rcode, reason))
 }

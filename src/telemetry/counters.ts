@@ -92,6 +92,22 @@ export const counterMemory = (threads: number, upstreams = USUAL_UPSTREAMS): Sha
 
 const upstreamCountsAt = (threads: number): number => ROWS_AT + threads * names.length * Float64Array.BYTES_PER_ELEMENT
 
+/**
+ * Counts of what happens: queries, answers, attempts, failures.
+ *
+ * **When to use**
+ *
+ * Use to show what the server does. Counts go up from its start on.
+ *
+ * **Example** (Queries so far)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Counters } from "strand-dns"
+ *
+ * const queries = Effect.map(Counters, ({ read }) => read("queries.udp") + read("queries.tcp"))
+ * ```
+ */
 export class Counters extends Context.Service<
   Counters,
   {

@@ -25,6 +25,22 @@ export interface Quantiles {
   readonly p999: number
 }
 
+/**
+ * How long answers took, from the cache and from upstreams.
+ *
+ * **When to use**
+ *
+ * Use to show how fast the server is.
+ *
+ * **Example** (What 99 of 100 misses did not take longer than)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Latencies } from "strand-dns"
+ *
+ * const p99 = Effect.map(Latencies, ({ quantiles }) => quantiles("miss").p99)
+ * ```
+ */
 export class Latencies extends Context.Service<
   Latencies,
   {

@@ -29,7 +29,13 @@ export interface AttemptRecord {
   rcode: number
 }
 
-/** The way from a miss to its answer; shared by the queries that were coalesced. */
+/**
+ * The way from a miss to its answer; shared by the queries that were coalesced.
+ *
+ * **When to use**
+ *
+ * Use in a step around the upstreams: pass it on. What is in it becomes the trace.
+ */
 export interface ResolutionRecord {
   readonly startedMs: number
   endedMs: number

@@ -7,6 +7,13 @@ import type { Response } from "../dns/response.ts"
 import { putU16, u16 } from "../dns/wire.ts"
 import type { ResolutionRecord } from "../telemetry/record.ts"
 
+/**
+ * An answer as it is kept and sent.
+ *
+ * **When to use**
+ *
+ * Use to look at what the upstreams answer, in a step around them. To make one, use {@link beginBy}.
+ */
 export interface Answer {
   /** Normalised; AD only where the upstream is trusted to validate. */
   readonly wire: Uint8Array
@@ -28,7 +35,22 @@ export interface Answer {
   readonly extendedError?: ErrorReason | undefined
 }
 
-/** Every upstream that was asked failed or refused. Answered with SERVFAIL (RFC 8914 §4.23, Network Error, or §4.1). */
+/**
+ * Every upstream that was asked failed or refused. Answered with SERVFAIL (RFC 8914 §4.23, Network Error, or §4.1).
+ *
+ * **When to use**
+ *
+ * Use as the failure of an upstream of one's own that cannot answer.
+ *
+ * **Example** (A failure of an upstream of one's own)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { beginBy, UpstreamsFailed } from "strand-dns"
+ *
+ * const begin = beginBy(() => Effect.fail(new UpstreamsFailed({ isOfQuestion: false, message: "the database is away" })))
+ * ```
+ */
 export class UpstreamsFailed extends Schema.TaggedError<UpstreamsFailed>()("UpstreamsFailed", {
   /** Whether an upstream said so itself, so that the failure is the question's and may be kept (RFC 9520 §3.2). */
   isOfQuestion: Schema.Boolean,
@@ -38,23 +60,78 @@ export class UpstreamsFailed extends Schema.TaggedError<UpstreamsFailed>()("Upst
   extendedError: Schema.optional(Schema.Struct({ code: Schema.Number, text: Schema.String }))
 }) {}
 
-/** No upstream answered before the deadline. Answered with SERVFAIL and Extended DNS Error 22 (RFC 8914 §4.23). */
+/**
+ * No upstream answered before the deadline. Answered with SERVFAIL and Extended DNS Error 22 (RFC 8914 §4.23).
+ *
+ * **When to use**
+ *
+ * Use as the failure of an upstream of one's own that gave up waiting. It is not kept.
+ *
+ * **Example** (A failure of an upstream of one's own)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { beginBy, DeadlinePassed } from "strand-dns"
+ *
+ * const begin = beginBy(() => Effect.fail(new DeadlinePassed()))
+ * ```
+ */
 export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("DeadlinePassed", {}) {}
 
 /**
  * No upstream answered this question before the deadline, and one that was asked answered others well meanwhile: its
  * own failure, which may be kept (RFC 9520 §3.2). Answered as one whose deadline passed.
+ *
+ * **When to use**
+ *
+ * Use as the failure of a question that is known to find no answer, so that it is not asked again for a while.
+ *
+ * **Example** (A failure of an upstream of one's own)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { beginBy, QuestionUnanswered } from "strand-dns"
+ *
+ * const begin = beginBy(() => Effect.fail(new QuestionUnanswered()))
+ * ```
  */
 export class QuestionUnanswered extends Schema.TaggedError<QuestionUnanswered>()("QuestionUnanswered", {}) {}
 
 /**
  * All upstreams are broken, or have as many questions as they may: none was asked. Never cached: it would hide the
  * first upstream that returns.
+ *
+ * **When to use**
+ *
+ * Use as the failure of an upstream of one's own that is known to be away, and was not asked.
+ *
+ * **Example** (A failure of an upstream of one's own)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { beginBy, NoUpstreamAvailable } from "strand-dns"
+ *
+ * const begin = beginBy(() => Effect.fail(new NoUpstreamAvailable()))
+ * ```
  */
 export class NoUpstreamAvailable extends Schema.TaggedError<NoUpstreamAvailable>()("NoUpstreamAvailable", {}) {}
 
+/**
+ * Why there is no answer.
+ *
+ * **When to use**
+ *
+ * Use as the error of an effect that {@link beginBy} runs.
+ */
 export type ResolveError = UpstreamsFailed | DeadlinePassed | QuestionUnanswered | NoUpstreamAvailable
 
+/**
+ * What comes of a question: an answer, or why there is none.
+ *
+ * **When to use**
+ *
+ * Use in a step that looks at what the upstreams answer.
+ */
 export type Outcome = Exit.Exit<Answer, ResolveError>
 
 export const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
@@ -62,12 +139,22 @@ export const deadlinePassed: Outcome = Exit.fail(new DeadlinePassed())
 /**
  * The one that asks a question, at every border between a query and an upstream: it is told of the outcome once, unless
  * it abandons the exchange before.
+ *
+ * **When to use**
+ *
+ * Use in a step that wants to see the outcome: pass on an asker of one's own, which tells the one that asked.
  */
 export interface Asker {
   readonly onOutcome: (outcome: Outcome) => void
 }
 
-/** An exchange under way. After `abandon` its asker is told nothing. */
+/**
+ * An exchange under way. After `abandon` its asker is told nothing.
+ *
+ * **When to use**
+ *
+ * Use as what a `begin` returns: what ends the work that nobody waits for any more.
+ */
 export interface Abandonable {
   readonly abandon: () => void
 }
@@ -75,6 +162,11 @@ export interface Abandonable {
 /**
  * Begins a question's exchange, which has a life and a deadline of its own. The asker may be told of the outcome before
  * this returns.
+ *
+ * **When to use**
+ *
+ * Use as the type of a step's function. It must not throw, and must tell the asker in any case; {@link beginBy} sees to
+ * both.
  */
 export type Begin = (question: Question, record: ResolutionRecord, asker: Asker) => Abandonable
 

@@ -56,6 +56,46 @@ interface Slot {
 /** The EDNS option that marks this server's own queries, so that one that comes back in a loop is recognised. */
 export class LoopMark extends Context.Service<LoopMark, Option>()("strand/upstream/LoopMark") {}
 
+/**
+ * Carries questions to the upstreams.
+ *
+ * **When to use**
+ *
+ * Use to put a step around the upstreams, or an upstream of one's own in their place, by {@link standaloneLayerWith}.
+ *
+ * **Details**
+ *
+ * It is asked what is neither answered here nor kept: once for all who ask the same at the same time. `begin` returns at
+ * once and tells the asker of the outcome once, at once or later, and not after `abandon`. The answer is cached by its
+ * TTL; what it gives is not checked any more, so make it by {@link beginBy}.
+ *
+ * **Example** (One zone answered here, all else passed on)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { beginBy, formatName, messageFor, ResolverPool, Type } from "strand-dns"
+ *
+ * const step = Layer.effect(
+ *   ResolverPool,
+ *   Effect.gen(function* () {
+ *     const upstreams = yield* ResolverPool
+ *     const own = yield* beginBy((question) =>
+ *       Effect.succeed(
+ *         messageFor(question, [{ type: Type.A, ttlSeconds: 60, data: Uint8Array.of(192, 0, 2, 1) }])
+ *       )
+ *     )
+ *     return ResolverPool.of({
+ *       begin: (question, record, asker) => {
+ *         const begin = formatName(question.name).endsWith(".corp.example.com") ? own : upstreams.begin
+ *         return begin(question, record, asker)
+ *       }
+ *     })
+ *   })
+ * ).pipe(Layer.provide(ResolverPool.layer))
+ * ```
+ *
+ * @see {@link beginBy} for a `begin` made of an effect
+ */
 export class ResolverPool extends Context.Service<
   ResolverPool,
   {

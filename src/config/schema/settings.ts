@@ -56,6 +56,21 @@ type Fields = { readonly [Name in SettingName]: (typeof all)[Name]["schema"] }
 
 export const settingNames = Object.keys(all) as ReadonlyArray<SettingName>
 
+/**
+ * All settings, by the names that they have in code.
+ *
+ * **When to use**
+ *
+ * Use {@link load} to get them: it says where each mistake is. The schema is for programs that make settings of data.
+ *
+ * **Example** (A setting in code)
+ *
+ * ```ts
+ * import type { Settings } from "strand-dns"
+ *
+ * const secondsOf = ({ queryTimeoutSecs }: Settings): number => queryTimeoutSecs
+ * ```
+ */
 export const Settings = Schema.Struct(
   Object.fromEntries(settingNames.map((name) => [name, all[name].schema])) as unknown as Fields
 )

@@ -14,7 +14,22 @@ import { makeStreams } from "./streams.ts"
 
 const TRIAL_MS = 1_000
 
-/** Batched datagrams do not work here; the portable way does. */
+/**
+ * Batched datagrams do not work here; the portable way does.
+ *
+ * **When to use**
+ *
+ * Use to go the portable way where `datagrams: batched` was asked for. With `auto` it does not fail.
+ *
+ * **Example** (The portable way instead)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { layerDatagrams } from "strand-dns"
+ *
+ * const datagrams = Layer.catch(layerDatagrams("batched"), () => layerDatagrams("portable"))
+ * ```
+ */
 export class BatchedUnavailable extends Schema.TaggedError<BatchedUnavailable>()("BatchedUnavailable", {
   message: Schema.String
 }) {}

@@ -19,6 +19,8 @@ export interface StartOptions {
   readonly descriptors?: number
   /** A file that it sees in the place of /etc/resolv.conf; only where `mayMount`. */
   readonly resolvConf?: string
+  /** Runs this in the place of `dist/main.js`. */
+  readonly program?: string
 }
 
 /** Whether a process may have mounts of its own here. */
@@ -38,7 +40,7 @@ const commandFor = ({ descriptors, resolvConf }: StartOptions): readonly [string
 /** One thread unless a test asks for more: those of each processor that a machine has would take long to start. */
 const defaults: Record<string, string> = { DNS_SERVER_LOG_FORMAT: "json", DNS_SERVER_WORKERS: "1", ...datagramsOfRun }
 
-/** Runs `dist/main.js` with these arguments and little else in its environment; it is killed when the scope closes. */
+/** Runs the server, or another program, with these arguments and little else in its environment; it is killed when the scope closes. */
 export const start = (
   environment: Record<string, string>,
   args: ReadonlyArray<string> = [],
@@ -48,7 +50,7 @@ export const start = (
     Effect.sync(() => {
       let output = ""
       const [command, before] = commandFor(options)
-      const child = spawn(command, [...before, "dist/main.js", ...args], {
+      const child = spawn(command, [...before, options.program ?? "dist/main.js", ...args], {
         env: { PATH: process.env["PATH"], ...defaults, ...environment },
         stdio: ["pipe", options.stdout ?? "pipe", "pipe"]
       })

@@ -1,0 +1,105 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Logger } from "effect"
+import { AnswerCache } from "../../src/cache/answer-cache.ts"
+import { Configuration, load } from "../../src/config/configuration.ts"
+import { Listeners } from "../../src/listener/listeners.ts"
+import { standaloneLayer } from "../../src/process/server.ts"
+import { ServerControl } from "../../src/process/server-control.ts"
+import { layerStandaloneControl } from "../../src/process/standalone-control.ts"
+import { layerDatagrams } from "../../src/process/transports.ts"
+import { addressesOf, ask, datagramsOfRun } from "../support/servers/server.ts"
+import { address, failing, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
+
+const quietly = Effect.provide(Logger.layer([]))
+
+const controlled = (settings: Record<string, string>) =>
+  Effect.gen(function* () {
+    const env = { DNS_SERVER_LISTEN: "127.0.0.1:0", ...datagramsOfRun, ...settings }
+    const provider = ConfigProvider.fromEnv({ env })
+    const first = yield* Effect.provideService(load(undefined), ConfigProvider.ConfigProvider, provider)
+    const context = yield* Layer.build(
+      layerStandaloneControl({ first, file: undefined }).pipe(
+        Layer.provideMerge(standaloneLayer),
+        Layer.provideMerge(
+          Layer.mergeAll(Configuration.layer(first.settings), layerDatagrams(first.settings.datagrams))
+        ),
+        Layer.provide(Layer.succeed(ConfigProvider.ConfigProvider, provider))
+      )
+    )
+    return yield* Effect.provideContext(
+      Effect.all({
+        control: ServerControl,
+        cache: AnswerCache,
+        settings: Effect.map(Configuration, ({ current }) => current),
+        port: Effect.map(Listeners, ({ current }) => current()[0]!.endpoint.port)
+      }),
+      context
+    )
+  })
+
+describe("the configuration of a server that a program embeds", () => {
+  it.live("changes by a setting, goes back to what the program's environment says, and a step back", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const { control, port, settings } = yield* controlled({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_RETRIES: "4"
+      })
+      const made = yield* control.set({ retries: "1" }, "a test")
+      assert.deepStrictEqual([made?.changed.map(({ name }) => name), settings().retries], [["retries"], 1])
+      yield* control.set({ retries: undefined }, "a test")
+      assert.strictEqual(settings().retries, 4)
+      yield* control.rollBack("a test")
+      assert.strictEqual(settings().retries, 1)
+      assert.strictEqual(yield* control.reload("a test"), undefined)
+      assert.deepStrictEqual(addressesOf(yield* ask(port, { name: "www.example.test" })), ["192.0.2.1"])
+    }).pipe(quietly)
+  )
+
+  it.live("stays what it was where there is a mistake, or where a socket cannot be opened", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const taken = yield* fakeUpstream(address("192.0.2.2"))
+      const { control, port, settings } = yield* controlled({ DNS_SERVER_UPSTREAMS: upstream.address })
+      const mistake = yield* Effect.flip(control.set({ retries: "many", no_such: "1" }, "a test"))
+      assert.strictEqual(mistake._tag, "ConfigurationError")
+      const refused = yield* Effect.flip(
+        control.set({ listen: `127.0.0.1:${taken.port}`, retries: "1", cache_size_mb: "8" }, "a test")
+      )
+      assert.strictEqual(refused._tag, "ChangeRefused")
+      assert.deepStrictEqual([settings().retries, control.generation()], [2, 0])
+      assert.deepStrictEqual(addressesOf(yield* ask(port, { name: "www.example.test" })), ["192.0.2.1"])
+    }).pipe(quietly)
+  )
+
+  it.live("keeps answers when the cache gets another size, and forgets them with the upstreams that gave them", () =>
+    Effect.gen(function* () {
+      const one = yield* fakeUpstream(address("192.0.2.1"))
+      const other = yield* fakeUpstream(address("192.0.2.2"))
+      const { cache, control, port } = yield* controlled({
+        DNS_SERVER_UPSTREAMS: one.address,
+        DNS_SERVER_CACHE_SIZE_MB: "16"
+      })
+      const asked = Effect.map(ask(port, { name: "www.example.test" }), addressesOf)
+      assert.deepStrictEqual(yield* asked, ["192.0.2.1"])
+      const before = cache.memory().byteLength
+      yield* control.set({ cache_size_mb: "8" }, "a test")
+      assert.isBelow(cache.memory().byteLength, before)
+      assert.deepStrictEqual([yield* asked, one.queries()], [["192.0.2.1"], 1])
+      yield* control.set({ upstreams: [other.address] }, "a test")
+      assert.deepStrictEqual([yield* asked, other.queries()], [["192.0.2.2"], 1])
+    }).pipe(quietly)
+  )
+
+  it.live("has what failed asked again where the change may mend it", () =>
+    Effect.gen(function* () {
+      const broken = yield* fakeUpstream(failing(2))
+      const good = yield* fakeUpstream(address("192.0.2.1"))
+      const { control, port } = yield* controlled({ DNS_SERVER_UPSTREAMS: broken.address })
+      const asked = Effect.map(ask(port, { name: "www.example.test" }), addressesOf)
+      assert.deepStrictEqual(yield* asked, [])
+      yield* control.set({ upstreams: [good.address] }, "a test")
+      assert.deepStrictEqual(yield* asked, ["192.0.2.1"])
+    }).pipe(quietly)
+  )
+})
