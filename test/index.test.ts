@@ -19,26 +19,30 @@ import {
   sendError,
   standaloneLayerWith,
   Type,
+  UpstreamsFailed,
   Verdict
 } from "../src/index.ts"
 import { type AskOptions, addressesOf, ask, datagramsOfRun, rcodeOf } from "./support/servers/server.ts"
 import { address, fakeUpstream } from "./support/upstreams/fake-upstream.ts"
 
 /** Starts a server as an embedding program does, with rooms of its own, in front of an upstream. */
-const embedded = <E1 = never, E2 = never>(rooms: Rooms<E1, E2>) =>
+const embedded = <E1 = never, E2 = never>(rooms: Rooms<E1, E2>, settings: Record<string, string> = {}) =>
   Effect.gen(function* () {
     const upstream = yield* fakeUpstream(address("192.0.2.1"))
-    const env = { DNS_SERVER_LISTEN: "127.0.0.1:0", DNS_SERVER_UPSTREAMS: upstream.address, ...datagramsOfRun }
-    const { settings } = yield* Effect.provideService(
+    const env = {
+      DNS_SERVER_LISTEN: "127.0.0.1:0",
+      DNS_SERVER_UPSTREAMS: upstream.address,
+      ...datagramsOfRun,
+      ...settings
+    }
+    const { settings: loaded } = yield* Effect.provideService(
       load(undefined),
       ConfigProvider.ConfigProvider,
       ConfigProvider.fromEnv({ env })
     )
     const context = yield* Layer.build(
       standaloneLayerWith(rooms).pipe(
-        Layer.provide(
-          Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams), Logger.layer([]))
-        )
+        Layer.provide(Layer.mergeAll(Configuration.layer(loaded), layerDatagrams(loaded.datagrams), Logger.layer([])))
       )
     )
     const { listeners, counters } = yield* Effect.provideContext(
@@ -54,6 +58,19 @@ describe("a program that embeds the server", () => {
     Effect.gen(function* () {
       const server = yield* embedded({})
       assert.deepStrictEqual(addressesOf(yield* server.ask({ name: "www.example.test" })), ["192.0.2.1"])
+    })
+  )
+
+  it.live("has two servers that know nothing of each other, where each is built by itself", () =>
+    Effect.gen(function* () {
+      const [one, other] = [yield* embedded({}), yield* embedded({})]
+      assert.deepStrictEqual(addressesOf(yield* one.ask({ name: "www.example.test" })), ["192.0.2.1"])
+      assert.deepStrictEqual(addressesOf(yield* other.ask({ name: "www.example.test" })), ["192.0.2.1"])
+      assert.deepStrictEqual([one.upstream.queries(), other.upstream.queries()], [1, 1])
+      assert.deepStrictEqual(
+        [one, other].map(({ counters }) => counters.read("queries.udp")),
+        [1, 1]
+      )
     })
   )
 
@@ -138,6 +155,48 @@ describe("a program that embeds the server", () => {
       const server = yield* embedded({ resolverPool: own })
       assert.include(addressesOf(yield* server.ask({ name: "alias.corp.test" })), "198.51.100.8")
       assert.strictEqual(server.upstream.queries(), 0)
+    })
+  )
+
+  it.live("has failures of its upstream answered SERVFAIL; only those of the question itself are kept", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const failures: Record<string, Effect.Effect<never, UpstreamsFailed>> = {
+        away: Effect.fail(new UpstreamsFailed({ isOfQuestion: false, message: "the inventory is away" })),
+        wrong: Effect.fail(new UpstreamsFailed({ isOfQuestion: true, message: "nobody can answer this" })),
+        defect: Effect.die(new Error("a defect of the step")),
+        silent: Effect.never
+      }
+      const own = Layer.effect(
+        ResolverPool,
+        Effect.map(
+          beginBy((question) => {
+            const label = formatName(question.name).split(".")[0]!
+            asked.push(label)
+            return failures[label] ?? Effect.succeed(messageFor(question, [], Rcode.NXDomain))
+          }),
+          (begin) => ResolverPool.of({ begin })
+        )
+      )
+      const server = yield* embedded({ resolverPool: own }, { DNS_SERVER_QUERY_TIMEOUT_SECS: "1" })
+      for (const label of ["away", "wrong", "defect", "silent", "absent"]) {
+        for (let i = 0; i < 2; i++) {
+          const rcode = rcodeOf(yield* server.ask({ name: `${label}.corp.test` }))
+          assert.strictEqual(rcode, label === "absent" ? "NXDOMAIN" : "SERVFAIL")
+        }
+      }
+      assert.deepStrictEqual(asked, [
+        "away",
+        "away",
+        "wrong",
+        "defect",
+        "defect",
+        "silent",
+        "silent",
+        "absent",
+        "absent"
+      ])
+      assert.strictEqual(server.counters.read("defects"), 2)
     })
   )
 

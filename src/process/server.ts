@@ -22,13 +22,12 @@ import { makeSharedCacheLookup } from "../query/exchange/shared-cache-lookup.ts"
 import { Pipeline } from "../query/pipeline.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
-import { Counters, counterMemory } from "../telemetry/counters.ts"
+import { Counters } from "../telemetry/counters.ts"
 import { layerEventLog } from "../telemetry/event-log.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
 import { layerIncidents } from "../telemetry/incidents.ts"
 import { Latencies } from "../telemetry/latencies.ts"
 import { Traces } from "../telemetry/traces.ts"
-import { slotsFor } from "../upstream/health/shared-state.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
 import { layerIdleGc } from "./idle-gc.ts"
 
@@ -70,11 +69,6 @@ const geography = Layer.effect(
       Effect.suspend(() => live.current.look)
     )
   })
-)
-
-/** The counters of a server of one thread, by each upstream of the configuration. */
-const counters = Layer.unwrap(
-  Effect.map(Configuration, ({ current }) => Counters.layerOver(counterMemory(1, slotsFor(current())), 0))
 )
 
 /**
@@ -145,33 +139,17 @@ export interface Rooms<PipelineError = never, PoolError = never> {
  * Use to give the server another `AnswerCache`, `FailureCache`, `Counters` or `Latencies`. For all else there is
  * {@link standaloneLayerWith}.
  *
- * **Example** (Two servers that count together)
+ * **Example** (Counters that the rest of the program has too)
  *
  * ```ts
- * import { Effect, Layer } from "effect"
- * import {
- *   AnswerCache,
- *   Configuration,
- *   Counters,
- *   FailureCache,
- *   Latencies,
- *   layerDatagrams,
- *   load,
- *   serverLayerWith
- * } from "strand-dns"
+ * import { Layer } from "effect"
+ * import { AnswerCache, Counters, FailureCache, Latencies, serverLayerWith } from "strand-dns"
  *
- * const serverOf = (file: string) =>
- *   Layer.unwrap(
- *     Effect.map(load(file), ({ settings }) =>
- *       Layer.fresh(serverLayerWith({}).pipe(Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)))).pipe(
- *         Layer.provide(Layer.mergeAll(Configuration.layer(settings), layerDatagrams(settings.datagrams)))
- *       )
- *     )
+ * const serverWith = (counters: Layer.Layer<Counters>) =>
+ *   serverLayerWith({}).pipe(
+ *     Layer.provide(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
+ *     Layer.provide(Layer.mergeAll(counters, Latencies.layer))
  *   )
- *
- * const both = Layer.mergeAll(serverOf("inner.yaml"), serverOf("outer.yaml")).pipe(
- *   Layer.provide(Layer.mergeAll(Counters.layer, Latencies.layer))
- * )
  * ```
  */
 export const serverLayerWith = <PipelineError = never, PoolError = never>(
@@ -239,7 +217,7 @@ export const standaloneLayerWith = <PipelineError = never, PoolError = never>(
 ): Layer.Layer<Listeners | StandIn | Shared, SocketError | PipelineError | PoolError, Ground> =>
   serverLayerWith(rooms).pipe(
     Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
-    Layer.provideMerge(Layer.mergeAll(counters, Latencies.layer))
+    Layer.provideMerge(Layer.mergeAll(Counters.layer, Latencies.layer))
   )
 
 /**

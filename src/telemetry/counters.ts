@@ -74,8 +74,8 @@ const HEAD_WORDS = 4
 const DROPPED_BEFORE_AT = HEAD_WORDS * Int32Array.BYTES_PER_ELEMENT
 const ROWS_AT = DROPPED_BEFORE_AT + Float64Array.BYTES_PER_ELEMENT
 
-/** Room for so many upstreams, where their number is not given. */
-const USUAL_UPSTREAMS = 32
+/** Room for so many upstreams, where their number is not given: as many as a change of the configuration may bring. */
+const USUAL_UPSTREAMS = 512
 
 /**
  * Room for the counters of so many threads: each adds to a row of its own, and needs no lock.
@@ -126,7 +126,7 @@ export class Counters extends Context.Service<
     readonly collectorReturned: () => number | undefined
   }
 >()("strand/telemetry/Counters") {
-  /** The counters of a server of one thread. */
+  /** The counters of a server of one thread; those of what it is built over, too (`layerDatagrams`). */
   static readonly layer: Layer.Layer<Counters> = Layer.suspend(() => Counters.layerOver(counterMemory(1), 0))
 
   /** @param row this thread's, from 0 */
