@@ -1,5 +1,5 @@
 /**
- * A step around the upstreams: names below `numbers.test` are answered by a function, all others are passed on.
+ * A step around the upstreams: names in `numbers.test` are answered by a function, all others are passed on.
  *
  *     npm run build
  *     DNS_SERVER_LISTEN=127.0.0.1:1053 node examples/resolver-step.ts
@@ -14,10 +14,12 @@ import {
   Configuration,
   formatName,
   formatQuestion,
+  isAtOrBelow,
   Listeners,
   layerDatagrams,
   load,
   messageFor,
+  parseName,
   type Question,
   Rcode,
   ResolverPool,
@@ -25,16 +27,17 @@ import {
   Type
 } from "strand-dns"
 
-const ZONE = ".numbers.test"
+const ZONE = parseName("numbers.test")!
 const TTL_SECONDS = 300
 
 /** `7.numbers.test` is 192.0.2.7; there is no name for what is no number of an octet. */
 const answerTo = (question: Question): Uint8Array => {
-  const label = formatName(question.name).slice(0, -ZONE.length)
-  const number = Number(label)
-  if (!/^\d{1,3}$/.test(label) || number > 255) return messageFor(question, [], Rcode.NXDomain)
+  if (question.name.length === ZONE.length) return messageFor(question, [])
+  const digits = /^(\d{1,3})\.numbers\.test$/.exec(formatName(question.name))?.[1]
+  if (digits === undefined || Number(digits) > 255) return messageFor(question, [], Rcode.NXDomain)
   if (question.type !== Type.A) return messageFor(question, [])
-  return messageFor(question, [{ type: Type.A, ttlSeconds: TTL_SECONDS, data: Uint8Array.of(192, 0, 2, number) }])
+  const data = Uint8Array.of(192, 0, 2, Number(digits))
+  return messageFor(question, [{ type: Type.A, ttlSeconds: TTL_SECONDS, data }])
 }
 
 const numbers = Layer.effect(
@@ -46,7 +49,7 @@ const numbers = Layer.effect(
     )
     return ResolverPool.of({
       begin: (question, record, asker) => {
-        const begin = formatName(question.name).endsWith(ZONE) ? own : upstreams.begin
+        const begin = isAtOrBelow(question.name, ZONE) ? own : upstreams.begin
         return begin(question, record, asker)
       }
     })

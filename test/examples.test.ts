@@ -32,6 +32,7 @@ describe("examples/resolver-step.ts", () => {
       assert.strictEqual(rcodeOf(yield* ask(port, { name: "256.numbers.test" })), "NXDOMAIN")
       const noData = yield* ask(port, { name: "7.numbers.test", type: "AAAA", tcp: true })
       assert.deepStrictEqual([rcodeOf(noData), noData.answers], ["NOERROR", []])
+      assert.strictEqual(rcodeOf(yield* ask(port, { name: "numbers.test" })), "NOERROR")
       assert.strictEqual(upstream.queries(), 0)
       assert.deepStrictEqual(addressesOf(yield* ask(port, { name: "www.example.test" })), ["198.51.100.1"])
       assert.strictEqual(upstream.queries(), 1)

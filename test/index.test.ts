@@ -6,11 +6,13 @@ import {
   Configuration,
   Counters,
   formatName,
+  isAtOrBelow,
   Listeners,
   layerDatagrams,
   load,
   messageFor,
   Pipeline,
+  parseName,
   Query,
   Rcode,
   ResolverPool,
@@ -108,6 +110,7 @@ describe("a program that embeds the server", () => {
   it.live("puts a step around the upstreams, which sees only what is not kept", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
+      const zone = parseName("corp.test")!
       const step = Layer.effect(
         ResolverPool,
         Effect.gen(function* () {
@@ -121,7 +124,7 @@ describe("a program that embeds the server", () => {
             begin: (question, record, asker) => {
               const name = formatName(question.name)
               asked.push(name)
-              return (name.endsWith(".corp.test") ? own : upstreams.begin)(question, record, asker)
+              return (isAtOrBelow(question.name, zone) ? own : upstreams.begin)(question, record, asker)
             }
           })
         })

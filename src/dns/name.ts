@@ -97,12 +97,13 @@ export const lowerCased = (wire: Uint8Array, offset: number, length: number): Ui
  *
  * Use to look a question's name up, or to compare it, as a text. A question's name is in lower case.
  *
- * **Example** (Names below a zone)
+ * **Example** (An address by its name)
  *
  * ```ts
  * import { formatName, type Question } from "strand-dns"
  *
- * const isBelow = (question: Question): boolean => formatName(question.name).endsWith(".corp.example.com")
+ * const addresses = new Map([["printer.corp.example.com", Uint8Array.of(192, 0, 2, 10)]])
+ * const addressFor = (question: Question): Uint8Array | undefined => addresses.get(formatName(question.name))
  * ```
  */
 export const formatName = (name: Uint8Array, offset = 0): string => {
@@ -121,6 +122,30 @@ export const formatName = (name: Uint8Array, offset = 0): string => {
     }
   }
   return text
+}
+
+/**
+ * Whether a name is a zone's own or below it, letters in either case.
+ *
+ * **When to use**
+ *
+ * Use in a step that answers one zone. Texts do not tell it: a label may contain a dot.
+ *
+ * **Example** (Questions for names of one zone)
+ *
+ * ```ts
+ * import { isAtOrBelow, parseName, type Question } from "strand-dns"
+ *
+ * const zone = parseName("corp.example.com")!
+ * const isOurs = ({ name }: Question): boolean => isAtOrBelow(name, zone)
+ * ```
+ *
+ * @param name uncompressed, as is `zone`
+ */
+export const isAtOrBelow = (name: Uint8Array, zone: Uint8Array): boolean => {
+  let at = 0
+  while (name.length - at > zone.length) at += u8(name, at) + 1
+  return name.length - at === zone.length && sameName(name, at, zone, 0, zone.length)
 }
 
 /**

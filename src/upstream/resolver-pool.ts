@@ -73,7 +73,9 @@ export class LoopMark extends Context.Service<LoopMark, Option>()("strand/upstre
  *
  * ```ts
  * import { Effect, Layer } from "effect"
- * import { beginBy, formatName, messageFor, ResolverPool, Type } from "strand-dns"
+ * import { beginBy, isAtOrBelow, messageFor, parseName, ResolverPool, Type } from "strand-dns"
+ *
+ * const zone = parseName("corp.example.com")!
  *
  * const step = Layer.effect(
  *   ResolverPool,
@@ -86,7 +88,7 @@ export class LoopMark extends Context.Service<LoopMark, Option>()("strand/upstre
  *     )
  *     return ResolverPool.of({
  *       begin: (question, record, asker) => {
- *         const begin = formatName(question.name).endsWith(".corp.example.com") ? own : upstreams.begin
+ *         const begin = isAtOrBelow(question.name, zone) ? own : upstreams.begin
  *         return begin(question, record, asker)
  *       }
  *     })

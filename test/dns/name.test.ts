@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { formatName, lowerCased, parseName, readName, sameName, skipName } from "../../src/dns/name.ts"
+import { formatName, isAtOrBelow, lowerCased, parseName, readName, sameName, skipName } from "../../src/dns/name.ts"
 import { octets, pointer, seeded, wireName, withPointer } from "../support/wire/messages.ts"
 
 const expand = (wire: Uint8Array, offset: number): string | undefined => {
@@ -93,6 +93,23 @@ describe("names for people", () => {
     for (const text of ["a..b", ".a", "a".repeat(64), `${`${"a".repeat(62)}.`.repeat(4)}aaa`, "a\\"]) {
       assert.isUndefined(parseName(text), text)
     }
+  })
+})
+
+describe("isAtOrBelow", () => {
+  const zone = wireName("corp.test")
+
+  it("is so of the zone's own name and of all below it, letters in either case", () => {
+    for (const text of ["corp.test", "a.corp.test", "b.a.CORP.Test"]) assert.isTrue(isAtOrBelow(wireName(text), zone))
+    for (const text of ["test", "a.corp.test", "corp.test"]) assert.isTrue(isAtOrBelow(wireName(text), octets(0)))
+  })
+
+  it("is not so of names above and beside it, nor of a label that only looks like it", () => {
+    for (const text of ["test", "xcorp.test", "corp.test.example"]) assert.isFalse(isAtOrBelow(wireName(text), zone))
+    assert.isFalse(isAtOrBelow(octets(0), zone))
+    const dotted = octets(6, Buffer.from("a.corp"), 4, Buffer.from("test"), 0)
+    assert.strictEqual(formatName(dotted), "a\\.corp.test")
+    assert.isFalse(isAtOrBelow(dotted, zone))
   })
 })
 
