@@ -11,7 +11,7 @@ import { Flag, Rcode } from "../dns/codes.ts"
 import { type OwnRecord, ownRecords } from "../dns/own-answer.ts"
 import { type Question, writeQuestion } from "../dns/question.ts"
 import { matchReply, normalise, ReplyMatch } from "../dns/response.ts"
-import { HEADER_SIZE, putU16, u16 } from "../dns/wire.ts"
+import { HEADER_SIZE, MAX_MESSAGE_SIZE, putU16, u16 } from "../dns/wire.ts"
 import { runGuarded } from "../runtime/guard.ts"
 import { Incidents } from "../runtime/incidents.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
@@ -75,7 +75,9 @@ export const beginBy = <R = never>(
     const ttl = ttlBoundsOf(configuration)
 
     const answerIn = (message: Uint8Array, question: Question): Effect.Effect<Answer, UpstreamsFailed> => {
-      const isReply = matchReply(message, message.length, u16(message, 0), question) === ReplyMatch.Reply
+      const isReply =
+        message.length <= MAX_MESSAGE_SIZE &&
+        matchReply(message, message.length, u16(message, 0), question) === ReplyMatch.Reply
       const response = isReply ? normalise(message, message.length, question, ttl) : undefined
       if (response === undefined) return failed(false, "a message that does not answer the question")
       const { failoverRcodes, trustUpstreamAd } = configuration.current()
@@ -134,6 +136,7 @@ const interrupted = Exit.fail(new UpstreamsFailed({ isOfQuestion: false, message
  * ```
  *
  * @param records their data as it stands in a message, names not compressed
+ * @param rcode at most 15: larger ones need an OPT (RFC 6891 §6.1.3)
  */
 export const messageFor = (
   question: Question,

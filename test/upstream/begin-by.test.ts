@@ -76,10 +76,12 @@ describe("an answer that a program gives", () => {
     })
   )
 
-  it.effect("is a failure where it answers another question, or cannot be read", () =>
+  it.effect("is a failure where it answers another question, cannot be read, or is longer than a message", () =>
     Effect.gen(function* () {
       const other = messageFor(asked("other.example.test"), [address])
-      for (const message of [other, new Uint8Array(0), messageFor(question, [address]).subarray(0, 40)]) {
+      const short = messageFor(question, [address]).subarray(0, 40)
+      const long = messageFor(question, new Array(5_000).fill(address))
+      for (const message of [other, new Uint8Array(0), short, long]) {
         const failure = failureOf(yield* outcomeOf(() => Effect.succeed(message)))
         assert.instanceOf(failure, UpstreamsFailed)
         assert.strictEqual(failure.isOfQuestion, false)
