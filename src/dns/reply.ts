@@ -50,11 +50,6 @@ export interface AnswerMessage {
   readonly scope: number
 }
 
-/**
- * Octets that the reply to this query may measure over UDP: the client's size, never more than ours (RFC 6891 §6.2.5).
- */
-export const udpLimit = (query: Query): number => Math.min(query.udpSize, MAX_UDP_SIZE)
-
 /** Octets that `writeAnswer` needs at most for this answer. */
 export const replySize = (answer: AnswerMessage): number => answer.length + OPT_SIZE + MAX_SUBNET_SIZE
 

@@ -14,6 +14,7 @@ import {
 } from "../io/datagram.ts"
 import type { Peer } from "../io/peer.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
+import { UDP } from "../query/transport.ts"
 import { Incidents } from "../runtime/incidents.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
@@ -64,7 +65,7 @@ export const listenUdp = (
   })
 
 class UdpPacket implements Packet {
-  readonly transport = "udp"
+  readonly transport = UDP
   datagram: Datagram = emptyDatagram
   private readonly socket: DatagramSocket
 
@@ -102,7 +103,7 @@ class UdpPacket implements Packet {
 }
 
 class UdpReplyPath implements ReplyPath {
-  readonly transport = "udp"
+  readonly transport = UDP
   private readonly socket: DatagramSocket
   private readonly path: ReturnPath
 

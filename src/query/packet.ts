@@ -2,6 +2,7 @@
  * A message from a client and the way back to it: what every listener makes of what it receives.
  */
 import type { Peer } from "../io/peer.ts"
+import type { Transport } from "./transport.ts"
 
 /**
  * The way back to a client. Used once; it never fails: a reply to a client that is gone is dropped.
@@ -12,7 +13,7 @@ import type { Peer } from "../io/peer.ts"
  */
 export interface ReplyPath {
   readonly client: Peer
-  readonly transport: "udp" | "tcp"
+  readonly transport: Transport
   /** Room for a reply of at most `size` octets. */
   readonly reserve: (size: number) => Uint8Array
   /** Sends the first `length` octets of what `reserve` gave. */

@@ -152,7 +152,7 @@ export class Pipeline extends Context.Service<
       let hits = 0
 
       const handle = (packet: Packet): Effect.Effect<unknown> => {
-        counters.add(packet.transport === "udp" ? "queries.udp" : "queries.tcp")
+        counters.add(packet.transport.counter)
         const verdict = readQuery(query, packet.wire, packet.length)
         if (verdict === Verdict.Drop) {
           counters.add("queries.dropped")

@@ -12,7 +12,7 @@ export const newRecord = (
 ): QueryRecord => ({
   question,
   client: path.client,
-  transport: path.transport,
+  transport: path.transport.protocol,
   startedMs,
   lookedUpMs,
   cache: outcome,

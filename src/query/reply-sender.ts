@@ -10,23 +10,18 @@ import {
   MAX_ERROR_SIZE,
   replySize,
   staleReplySize,
-  udpLimit,
   writeAnswer,
   writeError,
   writeExplainedAnswer,
   writeStaleAnswer
 } from "../dns/reply.ts"
-import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import { prohibited } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
-
-/** The largest reply on this path, in octets. */
-const limitOf = (path: ReplyPath, asked: Query): number =>
-  path.transport === "udp" ? udpLimit(asked) : MAX_MESSAGE_SIZE
+import { replyLimit } from "./transport.ts"
 
 /** Sends the answer, cut to what the client takes. */
 export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
-  const limit = limitOf(path, asked)
+  const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(replySize(answer), limit))
   path.send(writeAnswer(out, asked, answer, limit))
 }
@@ -38,14 +33,14 @@ export const sendExplainedAnswer = (
   answer: AnswerMessage,
   reason: ErrorReason
 ): void => {
-  const limit = limitOf(path, asked)
+  const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(explainedReplySize(answer, reason), limit))
   path.send(writeExplainedAnswer(out, asked, answer, limit, reason))
 }
 
 /** The same for an answer past its life. */
 export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
-  const limit = limitOf(path, asked)
+  const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(staleReplySize(answer), limit))
   path.send(writeStaleAnswer(out, asked, answer, limit))
 }
@@ -78,11 +73,11 @@ export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?:
 const prohibitedCode: ErrorReason = { code: prohibited.code, text: "" }
 
 /**
- * REFUSED to a client that may not ask. By UDP its address may be forged, and it a victim: the reply is never longer
+ * REFUSED to a client that may not ask. Where its address may be forged, it may be a victim: the reply is never longer
  * than the query, and has an Extended DNS Error only where the query's own options took as much room (RFC 5358 §3).
  */
 export const sendProhibited = (path: Packet, asked: Query): void => {
-  if (path.transport === "tcp") sendError(path, asked, Rcode.Refused, prohibited)
+  if (path.transport.isAddressProven) sendError(path, asked, Rcode.Refused, prohibited)
   else sendError(path, asked, Rcode.Refused, hasRoomForCode(path, asked) ? prohibitedCode : undefined)
 }
 

@@ -44,10 +44,13 @@ export interface ResolutionRecord {
   isShared?: true
 }
 
+/** By what queries come. */
+export type ClientProtocol = "udp" | "tcp"
+
 export interface QueryRecord {
   readonly question: Question
   readonly client: Endpoint
-  readonly transport: "udp" | "tcp"
+  readonly transport: ClientProtocol
   readonly startedMs: number
   lookedUpMs: number
   cache: "hit" | "miss" | "stale" | "failure"

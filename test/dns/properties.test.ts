@@ -3,10 +3,11 @@ import { Arbitrary, Effect } from "effect"
 import { formatName, lowerCased, parseName, readName, skipName } from "../../src/dns/name.ts"
 import { Query, readQuery, Verdict } from "../../src/dns/query.ts"
 import { type Option, type Question, questionOf, writeQuery } from "../../src/dns/question.ts"
-import { MAX_ERROR_SIZE, replySize, udpLimit, writeAnswer, writeError } from "../../src/dns/reply.ts"
+import { MAX_ERROR_SIZE, replySize, writeAnswer, writeError } from "../../src/dns/reply.ts"
 import { normalise } from "../../src/dns/response.ts"
 import { HEADER_SIZE } from "../../src/dns/wire.ts"
 import { FrameReader, frame } from "../../src/io/frames.ts"
+import { replyLimit, UDP } from "../../src/query/transport.ts"
 import { anyQuery, anyResponse, brokenMessage, name, octetsUpTo, upTo } from "../support/wire/arbitraries.ts"
 import { ANY_TTL, answerMessage, octets, rewritten } from "../support/wire/messages.ts"
 import { type ReadReply, readReply } from "../support/wire/reply-reader.ts"
@@ -156,7 +157,7 @@ describe("responses", () => {
         const whole = rewritten(wire, question)
         const asking = encodeQuery(7, question, size, [])
         const { query } = read(asking)
-        const limit = udpLimit(query)
+        const limit = replyLimit(UDP, query)
         const answer = answerMessage(whole, { ageSeconds, rotation })
         const out = new Uint8Array(Math.min(replySize(answer), limit))
         const length = writeAnswer(out, query, answer, limit)

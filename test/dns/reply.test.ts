@@ -5,7 +5,6 @@ import {
   MAX_ERROR_SIZE,
   MAX_UDP_SIZE,
   replySize,
-  udpLimit,
   writeAnswer,
   writeError,
   writeExplainedAnswer
@@ -172,14 +171,6 @@ describe("writeAnswer", () => {
       assert.deepStrictEqual(reply.slice(-11), opt({ size: MAX_UDP_SIZE }))
       assert.strictEqual(decode(reply).flag_tc, (decode(reply).answers?.length ?? 0) < 2)
     }
-  })
-})
-
-describe("udpLimit", () => {
-  it("is 512 without EDNS, else the client's size, never more than ours (RFC 6891 §6.2.5)", () => {
-    const limit = (size: number) => udpLimit(read(query({ additionals: [opt({ size })] })).query)
-    assert.strictEqual(udpLimit(read(query()).query), 512)
-    assert.deepStrictEqual([100, 900, 4096].map(limit), [512, 900, MAX_UDP_SIZE])
   })
 })
 

@@ -2,6 +2,7 @@
 import { NO_OCTETS } from "../../dns/wire.ts"
 import type { Peer } from "../../io/peer.ts"
 import type { Packet, ReplyPath } from "../../query/packet.ts"
+import { TCP } from "../../query/transport.ts"
 import { reserveMessage } from "./reply-buffer.ts"
 
 /** The connection that a message came by. */
@@ -21,7 +22,7 @@ export interface PacketConnection {
  * of a query that an answer needs are copied (`Query.detach`).
  */
 export class TcpPacket implements Packet {
-  readonly transport = "tcp"
+  readonly transport = TCP
   wire: Uint8Array
   length: number
   readonly client: Peer

@@ -1,0 +1,47 @@
+/**
+ * By what a query came, as far as its answer depends on it.
+ *
+ * Hot path: each listener's packets carry one of these constants, so that nothing is allocated or compared by name.
+ */
+import type { Query } from "../dns/query.ts"
+import { MAX_UDP_SIZE } from "../dns/reply.ts"
+import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
+import type { CounterName } from "../telemetry/counters.ts"
+import type { ClientProtocol } from "../telemetry/record.ts"
+
+export interface Transport {
+  /** As traces and the log name it. */
+  readonly protocol: ClientProtocol
+  /** Encrypted: nobody on the way reads a message, only how long it is (RFC 8467 §1). */
+  readonly isSecure: boolean
+  /** The client has answered from its address, so that the address is not forged (RFC 5358 §3). */
+  readonly isAddressProven: boolean
+  /** Octets of a reply at most. */
+  readonly maxReplySize: number
+  /** Whether a query says in its OPT that it takes less: datagrams only (RFC 6891 §6.2.5). */
+  readonly isBoundByClient: boolean
+  /** Counts the queries that come by it. */
+  readonly counter: CounterName
+}
+
+export const UDP: Transport = Object.freeze({
+  protocol: "udp",
+  isSecure: false,
+  isAddressProven: false,
+  maxReplySize: MAX_UDP_SIZE,
+  isBoundByClient: true,
+  counter: "queries.udp"
+})
+
+export const TCP: Transport = Object.freeze({
+  protocol: "tcp",
+  isSecure: false,
+  isAddressProven: true,
+  maxReplySize: MAX_MESSAGE_SIZE,
+  isBoundByClient: false,
+  counter: "queries.tcp"
+})
+
+/** Octets that the reply to this query may measure. */
+export const replyLimit = ({ isBoundByClient, maxReplySize }: Transport, query: Query): number =>
+  isBoundByClient ? Math.min(query.udpSize, maxReplySize) : maxReplySize
