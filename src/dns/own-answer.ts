@@ -36,6 +36,8 @@ export interface OwnRecord {
 export interface OwnRecords {
   readonly octets: Uint8Array
   readonly count: number
+  /** The smallest of them. */
+  readonly ttlSeconds: number
   /** How often they were given: their addresses take turns by it. */
   rotation: number
 }
@@ -62,7 +64,7 @@ export const ownRecords = (records: ReadonlyArray<OwnRecord>): OwnRecords => {
     octets.set(data, at + RECORD_SIZE)
     at += RECORD_SIZE + data.length
   }
-  return { octets, count: records.length, rotation: 0 }
+  return { octets, count: records.length, ttlSeconds: Math.min(...ttls.values()), rotation: 0 }
 }
 
 /** Of an SOA as RFC 6303 §3 has it, but for the zone's name and the TTL: its owner, its MNAME, its MINIMUM. */
@@ -75,6 +77,8 @@ export class OwnAnswer implements AnswerMessage {
   readonly scope = 0
   length = 0
   rotation = 0
+  /** The smallest TTL of its records. */
+  ttlSeconds = 0
 
   /** The records under the name that was asked for. */
   give(query: Query, records: OwnRecords): this {
@@ -83,6 +87,7 @@ export class OwnAnswer implements AnswerMessage {
     this.length = at + records.octets.length
     records.rotation = (records.rotation + 1) & 0xffff
     this.rotation = records.rotation
+    this.ttlSeconds = records.ttlSeconds
     return this
   }
 
@@ -129,5 +134,6 @@ export class OwnAnswer implements AnswerMessage {
     putU32(wire, numbers + 12, 604_800)
     putU32(wire, numbers + 16, ttlSeconds)
     this.length = at + SOA_SIZE
+    this.ttlSeconds = ttlSeconds
   }
 }

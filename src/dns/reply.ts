@@ -25,7 +25,7 @@ export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + BAR
 /** An option that tells a client the scope: at most an IPv6 address (RFC 7871 §6). */
 const MAX_SUBNET_SIZE = 8 + 16
 /** What the records of a stale answer are said to live (RFC 8767 §4). */
-const STALE_TTL_SECONDS = 30
+export const STALE_TTL_SECONDS = 30
 
 /** Why an error is given, for people (RFC 8914). */
 export interface ErrorReason {

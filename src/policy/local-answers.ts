@@ -17,7 +17,6 @@ import type { LocalAnswer } from "../config/codec/local-answer.ts"
 import { Rcode, Type } from "../dns/codes.ts"
 import { MAX_RECORDS_SIZE, OwnAnswer, type OwnRecords, ownRecords, sizeOf } from "../dns/own-answer.ts"
 import type { Query } from "../dns/query.ts"
-import type { AnswerMessage } from "../dns/reply.ts"
 import { ancestorsOf, NameMap, Suffixes } from "../dns/suffixes.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
@@ -47,7 +46,7 @@ interface Node {
 }
 
 /** Finds the server's own answer to a query; undefined where it has none. */
-export type FindOwn = (query: Query, client: Peer) => AnswerMessage | undefined
+export type FindOwn = (query: Query, client: Peer) => OwnAnswer | undefined
 
 /** Makes the function that looks among the local answers; undefined where there are none. */
 export const makeLocalAnswers = (
@@ -68,7 +67,7 @@ export function* compileLocalAnswers(
   const own = new OwnAnswer()
   const suffixes = new Suffixes()
 
-  const give = (query: Query, variant: Variant, zoneLength: number): AnswerMessage => {
+  const give = (query: Query, variant: Variant, zoneLength: number): OwnAnswer => {
     const records = query.type === Type.ANY ? variant.all : variant.byType.get(query.type)
     return records === undefined
       ? own.deny(query, Rcode.NoError, zoneLength, variant.ttlSeconds)

@@ -23,7 +23,6 @@ import { Rcode, Type } from "../dns/codes.ts"
 import { parseName, sameName } from "../dns/name.ts"
 import { OwnAnswer, ownRecords } from "../dns/own-answer.ts"
 import type { Query } from "../dns/query.ts"
-import type { AnswerMessage } from "../dns/reply.ts"
 import { ancestorsOf, NameMap, Suffixes } from "../dns/suffixes.ts"
 import { HEADER_SIZE, u32 } from "../dns/wire.ts"
 import type { FindOwn } from "./local-answers.ts"
@@ -123,7 +122,7 @@ class SpecialAnswers {
    * @param zoneLength octets of the zone's name
    * @returns undefined for what has to be asked for
    */
-  answer(query: Query, kind: SpecialKind, zoneLength: number): AnswerMessage | undefined {
+  answer(query: Query, kind: SpecialKind, zoneLength: number): OwnAnswer | undefined {
     switch (kind) {
       case "absent":
         return this.own.deny(query, this.isThere(query) ? Rcode.NoError : Rcode.NXDomain, zoneLength, TTL_SECONDS)
@@ -140,7 +139,7 @@ class SpecialAnswers {
     }
   }
 
-  private loopback(query: Query, zoneLength: number): AnswerMessage {
+  private loopback(query: Query, zoneLength: number): OwnAnswer {
     switch (query.type) {
       case Type.A:
         return this.own.give(query, this.a)
@@ -153,7 +152,7 @@ class SpecialAnswers {
     }
   }
 
-  private empty(query: Query, zoneLength: number): AnswerMessage | undefined {
+  private empty(query: Query, zoneLength: number): OwnAnswer | undefined {
     if (query.nameLength === zoneLength) {
       if (query.type === Type.DS) return undefined
       if (query.type === Type.SOA || query.type === Type.ANY) return this.own.giveSoa(query, TTL_SECONDS)

@@ -16,8 +16,13 @@ export interface ReplyPath {
   readonly transport: Transport
   /** Room for a reply of at most `size` octets. */
   readonly reserve: (size: number) => Uint8Array
-  /** Sends the first `length` octets of what `reserve` gave. */
-  readonly send: (length: number) => void
+  /**
+   * Sends the first `length` octets of what `reserve` gave.
+   *
+   * @param ttlSeconds the smallest TTL of what is sent, or less: how long others on the way may keep it (RFC 8484 §5.1);
+   *   0 for errors
+   */
+  readonly send: (length: number, ttlSeconds: number) => void
   /** The packet gets no answer. */
   readonly drop: () => void
 }

@@ -170,13 +170,13 @@ export class PendingQuery extends Follower implements PermitHolder {
   private answer(outcome: Exit.Exit<Answer, ResolveError | Shed>): Effect.Effect<void> {
     if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
     const { record, tools } = this
-    const { wire, scope, extendedError } = outcome.value
+    const { wire, ttlSeconds, scope, extendedError } = outcome.value
     tools.counters.add("answers.sent")
     fresh.wire = wire
     fresh.length = wire.length
     fresh.scope = scope
-    if (extendedError === undefined) sendAnswer(this.path, this.asked, fresh)
-    else sendExplainedAnswer(this.path, this.asked, fresh, extendedError)
+    if (extendedError === undefined) sendAnswer(this.path, this.asked, fresh, ttlSeconds)
+    else sendExplainedAnswer(this.path, this.asked, fresh, ttlSeconds, extendedError)
     record.rcode = u16(wire, 2) & 0xf
     record.endedMs = this.isPicked ? tools.clock.preciseMs() : tools.clock.nowMs()
     tools.latencies.record("miss", record.endedMs - record.startedMs, 1)

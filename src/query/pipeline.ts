@@ -182,7 +182,7 @@ export class Pipeline extends Context.Service<
         if (own !== undefined) {
           counters.add("answers.local")
           counters.add("answers.sent")
-          sendAnswer(packet, query, own)
+          sendAnswer(packet, query, own, own.ttlSeconds)
           return Effect.void
         }
         const isPicked = traces.picks()
@@ -195,7 +195,7 @@ export class Pipeline extends Context.Service<
           counters.add("cache.hits")
           counters.add("answers.sent")
           hits++
-          sendAnswer(packet, query, found)
+          sendAnswer(packet, query, found, found.remainingSeconds)
           const refreshes =
             found.remainingSeconds * PREFETCH_SHARE <= found.ageSeconds && isWorthPrefetching(found, key.hash)
           if (isPicked) traces.finish(hitRecord(packet, query, startedMs, clock.preciseMs(), found, refreshes), true)

@@ -9,6 +9,7 @@ import {
   explainedReplySize,
   MAX_ERROR_SIZE,
   replySize,
+  STALE_TTL_SECONDS,
   staleReplySize,
   writeAnswer,
   writeError,
@@ -19,11 +20,15 @@ import { prohibited } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { replyLimit } from "./transport.ts"
 
-/** Sends the answer, cut to what the client takes. */
-export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
+/**
+ * Sends the answer, cut to what the client takes.
+ *
+ * @param ttlSeconds the smallest TTL of the answer as it is sent, known from where it comes: nothing is read for it
+ */
+export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage, ttlSeconds: number): void => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(replySize(answer), limit))
-  path.send(writeAnswer(out, asked, answer, limit))
+  path.send(writeAnswer(out, asked, answer, limit), ttlSeconds)
 }
 
 /** The same for an answer with a reason. */
@@ -31,18 +36,19 @@ export const sendExplainedAnswer = (
   path: ReplyPath,
   asked: Query,
   answer: AnswerMessage,
+  ttlSeconds: number,
   reason: ErrorReason
 ): void => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(explainedReplySize(answer, reason), limit))
-  path.send(writeExplainedAnswer(out, asked, answer, limit, reason))
+  path.send(writeExplainedAnswer(out, asked, answer, limit, reason), ttlSeconds)
 }
 
 /** The same for an answer past its life. */
 export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(staleReplySize(answer), limit))
-  path.send(writeStaleAnswer(out, asked, answer, limit))
+  path.send(writeStaleAnswer(out, asked, answer, limit), STALE_TTL_SECONDS)
 }
 
 /**
@@ -67,7 +73,7 @@ export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMes
  * @param reason sent as an Extended DNS Error (RFC 8914) to clients that take one
  */
 export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): void => {
-  path.send(writeError(path.reserve(MAX_ERROR_SIZE), asked, rcode, reason))
+  path.send(writeError(path.reserve(MAX_ERROR_SIZE), asked, rcode, reason), 0)
 }
 
 const prohibitedCode: ErrorReason = { code: prohibited.code, text: "" }

@@ -42,7 +42,7 @@ describe("a reply's limit", () => {
     const answer = answerMessage(rewritten(response({ answers: addresses })))
     const isCut = (transport: Transport): boolean => {
       const packet = new FakePacket(query(), transport)
-      sendAnswer(packet, read(packet.wire).query, answer)
+      sendAnswer(packet, read(packet.wire).query, answer, 60)
       return decode(packet.sent[0]!).flag_tc
     }
     assert.deepStrictEqual([UDP, TCP, secure].map(isCut), [true, false, false])

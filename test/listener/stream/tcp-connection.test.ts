@@ -61,7 +61,7 @@ class Connection {
 
   answer(path: ReplyPath): Effect.Effect<void> {
     path.reserve(12)
-    path.send(12)
+    path.send(12, 0)
     return Effect.yieldNow
   }
 }
@@ -72,7 +72,7 @@ const isQuery = (packet: Packet): void => packet.noteQuery()
 /** A message that the pipeline answers at once with an error. */
 const isMalformed = (packet: Packet): void => {
   packet.reserve(12)
-  packet.send(12)
+  packet.send(12, 0)
 }
 /** One that it passes over. */
 const isNothing = (packet: Packet): void => packet.drop()

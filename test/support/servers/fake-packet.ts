@@ -7,6 +7,8 @@ import { type Transport, UDP } from "../../../src/query/transport.ts"
 export class FakePacket implements Packet {
   readonly client = new TextPeer({ address: "127.0.0.1", port: 4711 })
   readonly sent: Array<Uint8Array> = []
+  /** How long each may be kept, in seconds. */
+  readonly ttls: Array<number> = []
   readonly wire: Uint8Array
   readonly transport: Transport
   isDropped = false
@@ -25,8 +27,9 @@ export class FakePacket implements Packet {
     return this.room
   }
 
-  send(length: number): void {
+  send(length: number, ttlSeconds: number): void {
     this.sent.push(this.room.slice(0, length))
+    this.ttls.push(ttlSeconds)
   }
 
   drop(): void {
