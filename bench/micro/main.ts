@@ -1,4 +1,8 @@
-/** `npm run bench:micro`: what the functions on a query's way cost, each by itself. Runs the sources, not the build. */
+/**
+ * `npm run bench:micro`: what the functions on a query's way cost, each by itself. Runs the sources, not the build.
+ *
+ * `npm run bench:micro -- network`: those only whose name has the word.
+ */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { ConfigProvider, Console, Effect, Layer } from "effect"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
@@ -22,7 +26,8 @@ const WIDTH = 88
 
 const program = Effect.gen(function* () {
   yield* Console.log(`${"".padEnd(WIDTH)}   ns/call   ± %`)
-  for (const subject of yield* subjects) {
+  const wanted = process.argv[2] ?? ""
+  for (const subject of (yield* subjects).filter(({ name }) => name.includes(wanted))) {
     const { name, nanoseconds, spread } = time(subject)
     yield* Console.log(
       `${name.padEnd(WIDTH)} ${nanoseconds.toFixed(1).padStart(9)} ${(50 * spread).toFixed(1).padStart(5)}`

@@ -14,7 +14,7 @@ import { lookup } from "../../test/support/servers/kept.ts"
 import { dearMakers } from "../../test/support/wire/packets/dear.ts"
 import type { Subject } from "./harness.ts"
 import { addresses, chain, ednsQuery, plainQuery, queryFor, responseOf } from "./messages.ts"
-import { policing } from "./policy.ts"
+import { admitting, policing } from "./policy.ts"
 
 const TTL = { minSeconds: 0, maxSeconds: 86_400, maxNegativeSeconds: 3600 }
 const out = new Uint8Array(MAX_MESSAGE_SIZE + 64)
@@ -172,6 +172,7 @@ export const subjects = Effect.gen(function* () {
   const unknown = read(queryFor("not.there.example.com"))
   return [
     ...parsing(),
+    ...admitting(),
     ...hashing(cache),
     ...lookups(cache, 1000),
     ...lookups(cache, 100_000),

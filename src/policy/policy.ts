@@ -5,7 +5,7 @@ import type { ClientContext } from "../dns/client-context.ts"
 import type { Query } from "../dns/query.ts"
 import type { Geography } from "../geo/geography.ts"
 import type { Peer } from "../io/peer.ts"
-import { makeAcl } from "./acl.ts"
+import { type Acl, compileAcl } from "./acl.ts"
 import { makeClientContext } from "./client-context.ts"
 import { ClientSubnetReader } from "./client-subnet.ts"
 import { answerByLocation, compileLocalAnswers, type FindOwn } from "./local-answers.ts"
@@ -25,7 +25,7 @@ export const POLICY_SETTINGS = [
 ] as const satisfies ReadonlyArray<SettingName>
 
 export interface Policy {
-  readonly mayAsk: (peer: Peer) => boolean
+  readonly mayAsk: Acl
   /** Whether who may not ask is told so. */
   readonly refuses: boolean
   /** Notes what the query's client has to be told of where its answer depends on it. */
@@ -50,7 +50,7 @@ export function* compilePolicy(
   const locationOf: LocationOf = (query, client) => clientSubnet.locationOf(query, client)
   const router = makeRouter(groups, rules, locationOf)
   return {
-    mayAsk: makeAcl(allow),
+    mayAsk: yield* compileAcl(allow),
     refuses: denyAction === "refuse",
     note: (query, client) => clientSubnet.note(query, client),
     findLocal: yield* compileLocalAnswers(localAnswers, locationOf, router),

@@ -19,3 +19,40 @@ export const atOnce = <A>(work: Generator<void, A>): A => {
     if (step.done === true) return step.value
   }
 }
+
+/** Items that are sorted or merged at once. */
+const SORT_SLICE = 500
+
+/** Sorts in slices: runs are sorted, then merged two by two. Equal items keep their order. */
+export function* sortInSlices<A>(
+  items: ReadonlyArray<A>,
+  compare: (a: A, b: A) => number
+): Generator<void, ReadonlyArray<A>> {
+  let runs: Array<ReadonlyArray<A>> = []
+  for (let at = 0; at < items.length; at += SORT_SLICE) {
+    runs.push(items.slice(at, at + SORT_SLICE).sort(compare))
+    yield
+  }
+  while (runs.length > 1) {
+    const merged: Array<ReadonlyArray<A>> = []
+    for (let i = 0; i < runs.length; i += 2) merged.push(yield* merge(runs[i]!, runs[i + 1] ?? [], compare))
+    runs = merged
+  }
+  return runs[0] ?? []
+}
+
+function* merge<A>(
+  left: ReadonlyArray<A>,
+  right: ReadonlyArray<A>,
+  compare: (a: A, b: A) => number
+): Generator<void, ReadonlyArray<A>> {
+  const merged: Array<A> = []
+  let i = 0
+  let j = 0
+  while (i < left.length || j < right.length) {
+    const isLeft = j === right.length || (i < left.length && compare(left[i]!, right[j]!) <= 0)
+    merged.push(isLeft ? left[i++]! : right[j++]!)
+    if (merged.length % SORT_SLICE === 0) yield
+  }
+  return merged
+}
