@@ -104,7 +104,7 @@ export class PendingQuery extends Follower implements PermitHolder {
   /** Answers with the stale answer, else with the failure that is cached for the question. */
   failAgain(reason: ErrorReason): void {
     if (this.hasStale && this.answerStale()) return
-    this.record.cache = "failure"
+    this.record.outcome = "failure"
     this.fail(reason)
   }
 
@@ -198,7 +198,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     tools.counters.add("answers.sent")
     tools.counters.add("cache.stale")
     sendStaleAnswer(this.path, this.asked, found)
-    record.cache = "stale"
+    record.outcome = "stale"
     record.rcode = u16(found.wire, 2) & 0xf
     record.endedMs = tools.clock.preciseMs()
     tools.traces.finish(record, this.isPicked)

@@ -16,6 +16,7 @@ import type { ClientContext } from "../dns/client-context.ts"
 import { Rcode } from "../dns/codes.ts"
 import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
+import type { AnswerMessage } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
 import { Geography } from "../geo/geography.ts"
 import { compilePolicy, POLICY_SETTINGS } from "../policy/policy.ts"
@@ -25,7 +26,7 @@ import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
 import { Latencies } from "../telemetry/latencies.ts"
-import type { QueryRecord } from "../telemetry/record.ts"
+import { type EarlyOutcome, NO_RCODE, type QueryRecord } from "../telemetry/record.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { LoopMark } from "../upstream/resolver-pool.ts"
 import { makeAdmission } from "./admission/admission.ts"
@@ -151,6 +152,23 @@ export class Pipeline extends Context.Service<
       /** Answers of this batch that came from the cache. */
       let hits = 0
 
+      /** Of a query that was picked, and is over before the cache was asked. */
+      const traceEarly = (packet: ReplyPath, startedMs: number, outcome: EarlyOutcome, rcode: number): void => {
+        const endedMs = clock.preciseMs()
+        const record = newRecord(packet, questionOf(query), startedMs, endedMs, outcome)
+        record.endedMs = endedMs
+        record.rcode = rcode
+        traces.finish(record, true)
+      }
+
+      /** Says so to a client that may not ask, where it is told; returns the rcode. */
+      const deny = (packet: Packet, isTold: boolean): number => {
+        counters.add("queries.denied")
+        if (isTold) sendProhibited(packet, query)
+        else packet.drop()
+        return isTold ? Rcode.Refused : NO_RCODE
+      }
+
       const handle = (packet: Packet): Effect.Effect<unknown> => {
         counters.add(packet.transport.counter)
         const verdict = readQuery(query, packet.wire, packet.length)
@@ -159,34 +177,37 @@ export class Pipeline extends Context.Service<
           packet.drop()
           return Effect.void
         }
+        const isPicked = traces.picks()
+        const startedMs = isPicked ? clock.preciseMs() : clock.nowMs()
         const policy = live.current
         if (!policy.mayAsk(packet.client)) {
-          counters.add("queries.denied")
-          if (policy.refuses) sendProhibited(packet, query)
-          else packet.drop()
+          const rcode = deny(packet, policy.refuses)
+          if (isPicked) traceEarly(packet, startedMs, "denied", rcode)
           return Effect.void
         }
         if (verdict !== Verdict.Accept) {
           counters.add("queries.malformed")
           sendError(packet, query, verdict)
+          if (isPicked) traceEarly(packet, startedMs, "malformed", verdict)
           return Effect.void
         }
         packet.noteQuery()
         if (carriesOurMark(query)) {
           counters.add("queries.looped")
           sendError(packet, query, Rcode.Refused, looped)
+          if (isPicked) traceEarly(packet, startedMs, "looped", Rcode.Refused)
           return log.loop(packet.client.address)
         }
         policy.note(query, packet.client)
-        const own = policy.findLocal?.(query, packet.client) ?? policy.findSpecial?.(query, packet.client)
+        const local = policy.findLocal?.(query, packet.client)
+        const own = local ?? policy.findSpecial?.(query, packet.client)
         if (own !== undefined) {
           counters.add("answers.local")
           counters.add("answers.sent")
           sendAnswer(packet, query, own, own.ttlSeconds)
+          if (isPicked) traceEarly(packet, startedMs, local === undefined ? "special" : "local", rcodeOf(own))
           return Effect.void
         }
-        const isPicked = traces.picks()
-        const startedMs = isPicked ? clock.preciseMs() : clock.nowMs()
         const view = policy.viewOf(query, packet.client)
         const clientContext = policy.clientContextOf(query, packet.client, view)
         const key = cache.keyOf(query, view)
@@ -275,6 +296,8 @@ const PREFETCH_SHARE = 9
 const MIN_ASKED = 2
 const MIN_PREFETCH_TTL_SECONDS = 10
 
+const rcodeOf = ({ wire }: AnswerMessage): number => u16(wire, 2) & 0xf
+
 const hitRecord = (
   packet: ReplyPath,
   query: Query,
@@ -285,7 +308,7 @@ const hitRecord = (
 ): QueryRecord => {
   const record = newRecord(packet, questionOf(query), startedMs, endedMs, "hit")
   record.endedMs = endedMs
-  record.rcode = u16(hit.wire, 2) & 0xf
+  record.rcode = rcodeOf(hit)
   record.refreshes = refreshes
   return record
 }

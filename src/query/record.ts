@@ -8,14 +8,14 @@ export const newRecord = (
   question: Question,
   startedMs: number,
   lookedUpMs: number,
-  outcome: QueryRecord["cache"]
+  outcome: QueryRecord["outcome"]
 ): QueryRecord => ({
   question,
   client: path.client,
   transport: path.transport.protocol,
   startedMs,
   lookedUpMs,
-  cache: outcome,
+  outcome,
   refreshes: false,
   admittedMs: 0,
   coalesced: false,

@@ -47,13 +47,32 @@ export interface ResolutionRecord {
 /** By what queries come. */
 export type ClientProtocol = "udp" | "tcp"
 
+/** What the cache had. */
+export type CacheOutcome = "hit" | "miss" | "stale" | "failure"
+
+/** Why a query never came to the cache: it was answered here, or got an error at once, or nothing. */
+export type EarlyOutcome =
+  /** A local answer. */
+  | "local"
+  /** A special name. */
+  | "special"
+  /** Of a client that may not ask. */
+  | "denied"
+  /** It came from this server itself. */
+  | "looped"
+  /** What its rcode says was wrong with it. */
+  | "malformed"
+
+/** The rcode of a query that got no answer. */
+export const NO_RCODE = -1
+
 export interface QueryRecord {
   readonly question: Question
   readonly client: Endpoint
   readonly transport: ClientProtocol
   readonly startedMs: number
   lookedUpMs: number
-  cache: "hit" | "miss" | "stale" | "failure"
+  outcome: CacheOutcome | EarlyOutcome
   /** Whether it had a fresh answer fetched, for those who come later. */
   refreshes: boolean
   /** When the query was let in to wait for the network; 0 where it did not wait in line. */

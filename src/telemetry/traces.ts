@@ -1,7 +1,7 @@
 /**
  * Which queries leave a trace, and the trace built from a query's record, off the query's way.
  *
- * The sampler picks queries at their start; failed and slow ones are kept besides, up to a number a second. The tree:
+ * The sampler picks queries at their start, whatever becomes of them; failed and slow ones are kept besides, up to a number a second. The tree:
  * `dns.query` → `cache.lookup`, `queue.wait`, `upstream.resolve` → `upstream.attempt`, one each try.
  */
 import { Cause, Context, Effect, Exit, Layer, Option, type Tracer } from "effect"
@@ -13,7 +13,7 @@ import { formatQuestion } from "../dns/question.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
 import { Counters } from "./counters.ts"
 import { EventLog } from "./event-log.ts"
-import type { AttemptOutcome, AttemptRecord, QueryRecord } from "./record.ts"
+import { type AttemptOutcome, type AttemptRecord, type EarlyOutcome, NO_RCODE, type QueryRecord } from "./record.ts"
 import { TRACER_SETTINGS, tracerFor } from "./tracer.ts"
 
 /** Failed and slow queries that are traced a second at most: an outage must not become a flood of traces. */
@@ -70,7 +70,7 @@ export class Traces extends Context.Service<
       return Traces.of({
         picks: () => tracer.current !== undefined && sampler.current(),
         finish: (record, isPicked) => {
-          if (events.trace !== undefined && record.cache !== "hit") events.trace(...lineOf(record))
+          if (events.trace !== undefined && isAskedFor(record)) events.trace(...lineOf(record))
           if (tracer.current === undefined) return
           const isNotable =
             record.error !== "" || record.endedMs - record.startedMs >= configuration.current().slowQueryMs
@@ -84,13 +84,24 @@ export class Traces extends Context.Service<
   )
 }
 
+const early: ReadonlySet<QueryRecord["outcome"]> = new Set<EarlyOutcome>([
+  "local",
+  "special",
+  "denied",
+  "looped",
+  "malformed"
+])
+
+/** Whether the query was not over with the policy or with a hit: those leave a record only where they are picked. */
+const isAskedFor = ({ outcome }: QueryRecord): boolean => outcome !== "hit" && !early.has(outcome)
+
 /** A query that was not answered from the cache alone, for the log at the level `trace`. */
 const lineOf = (record: QueryRecord): readonly [message: string, fields: Record<string, unknown>] => [
   `query: ${formatQuestion(record.question)}`,
   {
     client: record.client.address,
     transport: record.transport,
-    cache: record.cache,
+    cache: record.outcome,
     rcode: rcodeName(record.rcode),
     milliseconds: Math.round(record.endedMs - record.startedMs),
     attempts: record.resolution?.attempts.map(({ upstream, outcome }) => `${upstream.name} ${outcome}`),
@@ -156,6 +167,7 @@ const buildTrace = (tracer: Tracer.Tracer, clock: LoopClock["Service"], record: 
   }
   const ends: Array<() => void> = []
   const { question, resolution } = record
+  const isEarly = early.has(record.outcome)
   const root = span(
     "dns.query",
     "server",
@@ -163,26 +175,31 @@ const buildTrace = (tracer: Tracer.Tracer, clock: LoopClock["Service"], record: 
     record.startedMs,
     record.endedMs,
     {
-      "dns.question.name": formatName(question.name),
-      "dns.question.type": typeName(question.type),
-      "dns.response_code": rcodeName(record.rcode),
+      // Where no question could be read, there is none.
+      ...(question.name.length === 0
+        ? {}
+        : { "dns.question.name": formatName(question.name), "dns.question.type": typeName(question.type) }),
+      ...(record.rcode === NO_RCODE ? {} : { "dns.response_code": rcodeName(record.rcode) }),
       "client.address": record.client.address,
-      "network.transport": record.transport
+      "network.transport": record.transport,
+      ...(isEarly ? { "strand.outcome": record.outcome } : {})
     },
     record.error
   )
-  span(
-    "cache.lookup",
-    "internal",
-    root,
-    record.startedMs,
-    record.lookedUpMs,
-    {
-      "cache.outcome": resolution?.isShared === true ? "shared" : record.cache,
-      ...(record.refreshes ? { "strand.refreshes": true } : {})
-    },
-    ""
-  )
+  if (!isEarly) {
+    span(
+      "cache.lookup",
+      "internal",
+      root,
+      record.startedMs,
+      record.lookedUpMs,
+      {
+        "cache.outcome": resolution?.isShared === true ? "shared" : record.outcome,
+        ...(record.refreshes ? { "strand.refreshes": true } : {})
+      },
+      ""
+    )
+  }
   if (record.admittedMs > 0) {
     span("queue.wait", "internal", root, record.lookedUpMs, record.admittedMs, {}, "")
   }

@@ -42,6 +42,38 @@ describe("a trace", () => {
     })
   )
 
+  it.live("of a query that never came to the cache says why, and has no more spans", () =>
+    Effect.gen(function* () {
+      const { url, spans } = yield* collector()
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const server = yield* startServer({
+            DNS_SERVER_UPSTREAMS: upstream.address,
+            DNS_SERVER_LOCAL_ANSWERS: "nas.home A 192.0.2.7",
+            DNS_SERVER_TRACE_SAMPLING: "always",
+            OTEL_EXPORTER_OTLP_ENDPOINT: url,
+            OTEL_EXPORTER_OTLP_PROTOCOL: "http/json"
+          })
+          yield* server.ask({ name: "nas.home" })
+          yield* server.ask({ name: "nothing.invalid" })
+        })
+      )
+      assert.deepStrictEqual(
+        spans.map((span) => [
+          span.name,
+          attribute(span, "dns.question.name"),
+          attribute(span, "dns.response_code"),
+          attribute(span, "strand.outcome")
+        ]),
+        [
+          ["dns.query", "nas.home", "NOERROR", "local"],
+          ["dns.query", "nothing.invalid", "NXDOMAIN", "special"]
+        ]
+      )
+    })
+  )
+
   it.live("that a hanging collector does not take is dropped and counted; queries do not wait for it", () =>
     Effect.gen(function* () {
       const { url } = yield* collector(true)
