@@ -32,7 +32,7 @@ const MAX_WORKERS = 256
 const ROWS = MAX_WORKERS + 1
 const LINGER_MS = 2_000
 /** A hundred thousand local answers take some seconds on a busy machine, in slices between which queries are answered. */
-const PREPARE_MS = 30_000
+const PREPARE_MS = 15_000
 /** A configuration, and the same as data that a thread can be sent. */
 export type Configured = Pick<Loaded, "settings" | "written">
 
@@ -155,7 +155,6 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       }
     })
     // Where the supervisor binds no sockets, a port that the kernel chooses for the first thread is used by the others.
-    // others.
     yield* workers.startUpTo(1)
     const listening = (): ReadonlyArray<ListeningAt> => sockets?.listening ?? workers.slots[0]!.listening
     const drawn = sockets === undefined ? listening().map(formatListening) : undefined
@@ -203,16 +202,25 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
           locations: locations.prepared(),
           forgetsFailures: forgetsFailures(before, settings)
         } as const
+        /** The threads that prepare, by the number of those that were in their slots before. */
+        const asked = new Map<WorkerSlot, number>()
         const commit = Effect.gen(function* () {
           generation++
-          for (const slot of workers.slots) runsBy.set(slot, generation)
+          for (const [slot, replacements] of asked) if (slot.replacements === replacements) runsBy.set(slot, generation)
           answers = moved
           written = change.settings
           yield* bound.commit
           yield* own.commit
         })
         yield* Effect.onError(
-          commits.apply((slot) => ({ ...change, sockets: bound.freshFor(slot.number) }), commit, PREPARE_MS),
+          commits.apply(
+            (slot) => {
+              asked.set(slot, slot.replacements)
+              return { ...change, sockets: bound.freshFor(slot.number) }
+            },
+            commit,
+            PREPARE_MS
+          ),
           () => {
             workers.putBack(ending)
             return Effect.andThen(cacheStays, Effect.andThen(bound.abandon, own.abandon))

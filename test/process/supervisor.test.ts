@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket } from "dns-packet"
 import { Effect, Layer, Logger, type Scope } from "effect"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
+import type { Loaded } from "../../src/config/configuration.ts"
 import type { ChangeRefused } from "../../src/config/live-configuration.ts"
 import { layerSupervisor, Supervisor } from "../../src/process/supervisor.ts"
 import { type Client, openClients } from "../support/clients/clients.ts"
@@ -27,6 +28,9 @@ interface Supervised {
   readonly clients: ReadonlyArray<Client>
   readonly threads: Threads
   readonly awaitReady: Effect.Effect<void>
+  /** What it was started with, and a change of it. */
+  readonly first: Loaded
+  readonly change: (settings: Record<string, string>) => Effect.Effect<void, ChangeRefused>
   /** Has the configuration changed to a cache of so many MiB. */
   readonly resizeCache: (mib: number) => Effect.Effect<void, ChangeRefused>
 }
@@ -57,7 +61,8 @@ const supervise = (upstream: string): Effect.Effect<Supervised, unknown, Scope.S
     })
     const resizeCache = (mib: number) =>
       supervisor.apply(loadedOf({ ...environment, DNS_SERVER_CACHE_SIZE_MB: String(mib) }))
-    return { supervisor, cache, clients, threads, awaitReady, resizeCache }
+    const change = (settings: Record<string, string>) => supervisor.apply(loadedOf({ ...environment, ...settings }))
+    return { supervisor, cache, clients, threads, awaitReady, resizeCache, change, first: loaded }
   })
 
 let lastId = 0
@@ -224,6 +229,50 @@ describe("the cache's memory", () => {
       yield* supervised.resizeCache(4)
       yield* awaitReady
       yield* assertOneTable(supervised, "after")
+    })
+  )
+})
+
+describe("another configuration", () => {
+  for (const kind of ["prepare", "commit"] as const) {
+    it.live(`is every thread's in the end, or no thread's, where one is killed when it is told to ${kind}`, () =>
+      Effect.gen(function* () {
+        const [one, two] = [yield* fakeUpstream(address("192.0.2.1")), yield* fakeUpstream(address("192.0.2.2"))]
+        const supervised = yield* supervise(one.address)
+        const { supervisor, clients, threads, awaitReady, change } = supervised
+        threads.onMessage = (message, { worker, thread }) => {
+          if (worker !== 2 || message.kind !== kind) return true
+          void thread.terminate()
+          return false
+        }
+        const exit = yield* Effect.exit(change({ DNS_SERVER_UPSTREAMS: two.address }))
+        assert.strictEqual(exit._tag, kind === "prepare" ? "Failure" : "Success")
+        threads.onMessage = () => true
+        yield* awaitReady
+        const expected = kind === "prepare" ? "192.0.2.1" : "192.0.2.2"
+        const answers = yield* askAll(clients, (i) => `${kind}${i}.example.test`)
+        assert.deepStrictEqual([...new Set(answers.map((answer) => addressesOf(answer)[0]))], [expected])
+        yield* supervisor.apply(supervised.first)
+        const back = yield* askAll(clients, (i) => `${kind}-back${i}.example.test`)
+        assert.deepStrictEqual([...new Set(back.map((answer) => addressesOf(answer)[0]))], ["192.0.2.1"])
+      })
+    )
+  }
+
+  it.live("has threads that have not begun by then in the end: more of them, and fewer", () =>
+    Effect.gen(function* () {
+      const [one, two] = [yield* fakeUpstream(address("192.0.2.1")), yield* fakeUpstream(address("192.0.2.2"))]
+      const { supervisor, clients, change } = yield* supervise(one.address)
+      for (const [workers, upstream, expected] of [
+        ["3", two, "192.0.2.2"],
+        ["1", one, "192.0.2.1"],
+        ["2", two, "192.0.2.2"]
+      ] as const) {
+        yield* change({ DNS_SERVER_WORKERS: workers, DNS_SERVER_UPSTREAMS: upstream.address })
+        assert.strictEqual(supervisor.workers().length, Number(workers))
+        const answers = yield* askAll(clients, (i) => `${workers}-${i}.example.test`)
+        assert.deepStrictEqual([...new Set(answers.map((answer) => addressesOf(answer)[0]))], [expected])
+      }
     })
   )
 })
