@@ -46,8 +46,8 @@ interface Needs {
 const needsOf = (settings: Settings): Needs => {
   const { workers } = settings
   const listeners = settings.listen.reduce((count, { protocols }) => count + protocols.length, 0)
-  // Of several threads each has duplicates of what the supervisor has bound for it.
-  const listening = workers === 1 ? listeners : 2 * listeners * workers
+  // Each thread has duplicates of what the supervisor has bound for it.
+  const listening = 2 * listeners * workers
   return {
     fixed: OTHERS + PER_WORKER * workers + listening,
     toUpstreams: upstreamsIn(settings) * (settings.actorPoolSize * PER_RESOLVER + workers * CONNECTIONS_PER_UPSTREAM),
