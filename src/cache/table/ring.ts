@@ -43,6 +43,7 @@ export class Ring {
    * @returns 0 where the oldest entry has to go first
    */
   place(units: number): number {
+    if (!this.isInside(this.words[this.headCell]!) || !this.isInside(this.words[this.tailCell]!)) this.clear()
     const head = this.words[this.headCell]!
     const tail = this.words[this.tailCell]!
     if (head < tail) return head + units < tail ? head : 0
@@ -52,6 +53,11 @@ export class Ring {
     this.words[(head << 1) + SHAPE] = this.end - head
     this.words[this.headCell] = this.start
     return this.start + units < tail ? this.start : 0
+  }
+
+  /** A position outside of the ring can only be damage. */
+  private isInside(position: number): boolean {
+    return position >= this.start && position < this.end
   }
 
   /** Takes in the entry that was written where `place` said. */

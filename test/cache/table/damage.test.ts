@@ -63,6 +63,27 @@ describe("a damaged table", () => {
   })
 })
 
+describe("a table whose memory is all one octet behind its locks", () => {
+  for (const octet of [0, 1, 0x7f, 0x80, 0xff]) {
+    it(`takes answers again, and serves them (${octet})`, () => {
+      const table = tableOf(1)
+      const { memory } = table
+      for (let i = 0; i < 300; i++) store(table, questionOf(i), answerTo(questionOf(i), 300))
+      for (let shard = 0; shard < memory.shards; shard++) memory.shardMemory(shard).octets.fill(octet, 8)
+      let served = 0
+      for (let i = 0; i < 2_000; i++) {
+        store(table, questionOf(i), answerTo(questionOf(i), 300))
+        const found = find(table, questionOf(i))
+        if (found === undefined) continue
+        assert.isTrue(isSame(found, answerTo(questionOf(i), 300)))
+        served++
+      }
+      // The first of each shard are written where the damage says.
+      assert.isAbove(served, 1_900)
+    })
+  }
+})
+
 describe("a store that ends between any two of its writes", () => {
   it("leaves a table that serves what is right, and takes answers once its lock is freed", () => {
     const { clock } = settableClock()
