@@ -11,7 +11,7 @@ import { exampleValues } from "./example-values.ts"
 import { standardVariable, textOf, textOfKey } from "./limits.ts"
 
 /** The schema as it is shipped, beside `dist` and `src`. */
-export const SCHEMA_URL = new URL("../../../strand.schema.json", import.meta.url)
+export const SCHEMA_URL = new URL("../../../docs/strand.schema.json", import.meta.url)
 
 const WIDTH = 118
 
