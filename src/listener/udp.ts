@@ -127,13 +127,13 @@ class UdpReplyPath implements ReplyPath {
   drop(): void {}
 }
 
-const unknownLocation: Peer = { address: "", port: 0, readWords: () => false }
+const noPeer: Peer = { address: "", port: 0, readWords: () => false }
 
 /** What a packet holds before its first datagram. */
 const emptyDatagram: Datagram = {
   payload: new Uint8Array(0),
   length: 0,
   isTruncated: false,
-  peer: unknownLocation,
-  keepPath: () => ({ peer: unknownLocation })
+  peer: noPeer,
+  keepPath: () => ({ peer: noPeer })
 }
