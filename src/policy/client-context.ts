@@ -6,7 +6,7 @@
  */
 import { Result } from "effect"
 import { readNetwork } from "../config/codec/network.ts"
-import { viewBy } from "../config/codec/rule.ts"
+import { COMMON_VIEW, viewBy } from "../config/codec/rule.ts"
 import type { SubnetPrefixes } from "../config/codec/subnet-prefixes.ts"
 import type { Settings } from "../config/schema/settings.ts"
 import type { ClientContext } from "../dns/client-context.ts"
@@ -24,7 +24,6 @@ import {
 import { type Peer, TextPeer } from "../io/peer.ts"
 import { makeAcl } from "./acl.ts"
 import type { ClientSubnetReader } from "./client-subnet.ts"
-import { COMMON_VIEW } from "./router.ts"
 
 /** Addresses that say nothing to anybody outside, and must not be told (RFC 7871 §11.1, RFC 6890). */
 const NOT_PUBLIC = [

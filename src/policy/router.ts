@@ -9,7 +9,7 @@
  */
 import { asksForPlace, type Conditions } from "../config/codec/conditions.ts"
 import type { Group } from "../config/codec/group.ts"
-import { type Rule, viewBy } from "../config/codec/rule.ts"
+import { COMMON_VIEW, type Rule, viewBy } from "../config/codec/rule.ts"
 import { Type } from "../dns/codes.ts"
 import { sameName } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"
@@ -25,9 +25,6 @@ interface Route {
   readonly mayUse: (query: Query, peer: Peer) => boolean
   readonly view: number
 }
-
-/** The view of the common upstreams, which belong to no group. */
-export const COMMON_VIEW = 0
 
 /** The location of the client of a query. */
 export type LocationOf = (query: Query, client: Peer) => Location

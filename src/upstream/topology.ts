@@ -8,7 +8,7 @@
 import type { SecureContext } from "node:tls"
 import { Effect, FiberSet, RcMap } from "effect"
 import type { Policy } from "../config/codec/policy.ts"
-import { viewBy } from "../config/codec/rule.ts"
+import { COMMON_VIEW, viewBy } from "../config/codec/rule.ts"
 import { formatUpstream, isNamed, nameUpstream, type UpstreamAddress } from "../config/codec/upstream-address.ts"
 import type { WeightedUpstream } from "../config/codec/weighted-upstream.ts"
 import { Configuration } from "../config/configuration.ts"
@@ -42,8 +42,6 @@ const GROUP_SETTINGS = [
   "groups",
   "rules"
 ] as const satisfies ReadonlyArray<SettingName>
-/** The view of questions that no rule is for. */
-const COMMON_VIEW = 0
 
 export interface Topology {
   /** The upstreams of all groups, without those that are being closed. */

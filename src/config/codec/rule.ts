@@ -21,6 +21,9 @@ export interface Rule extends Conditions {
   readonly ecs: SubnetPrefixes | undefined
 }
 
+/** The view of queries that no rule covers, and of the upstreams that they go to. */
+export const COMMON_VIEW = 0
+
 /** Tells the answers to queries that go by this rule from all others: told of clients, upstreams answer otherwise. */
 export const viewBy = ({ ecs }: Rule, { view }: Group): number =>
   ecs === undefined ? view : fingerprint(`${view} ecs=${ecs.ipv4}/${ecs.ipv6}`)
