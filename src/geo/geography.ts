@@ -6,9 +6,9 @@
  * one serves, and the problem is logged once. The database is in memory that threads share: one thread follows the
  * file, all look locations up.
  */
-import { stat } from "node:fs/promises"
 import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 import { withOpenFile } from "../io/bounded-file.ts"
+import { fileSignature } from "../io/file-signature.ts"
 import { messageOf } from "../runtime/error-text.ts"
 import { GeoDatabase } from "./database.ts"
 import { type Location, unknownLocation } from "./location.ts"
@@ -116,7 +116,7 @@ class FollowedFile {
   }
 
   readonly takeFirst: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.flatMap(this.signature, (signature) => {
+    Effect.flatMap(fileSignature(this.file), (signature) => {
       this.seen = signature
       return this.take(signature)
     })
@@ -125,21 +125,11 @@ class FollowedFile {
   /** One look after the other. */
   readonly look: Effect.Effect<void> = Semaphore.makeUnsafe(1).withPermits(1)(
     Effect.suspend(() =>
-      Effect.flatMap(this.signature, (signature) => {
+      Effect.flatMap(fileSignature(this.file), (signature) => {
         const isStill = signature === this.seen
         this.seen = signature
         return isStill && signature !== this.settled ? this.take(signature) : Effect.void
       })
-    )
-  )
-
-  /** Tells one state of the file from another; a text of its own where there is none. */
-  private readonly signature: Effect.Effect<string> = Effect.suspend(() =>
-    Effect.promise(() =>
-      stat(this.file).then(
-        ({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`,
-        (cause) => messageOf(cause)
-      )
     )
   )
 

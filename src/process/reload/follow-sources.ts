@@ -7,11 +7,10 @@
  * started there, too: that ends the server.
  */
 import { statSync } from "node:fs"
-import { stat } from "node:fs/promises"
 import { Effect, Queue, type Scope } from "effect"
 import type { ConfigurationError, Loaded } from "../../config/configuration.ts"
 import type { ChangeRefused } from "../../config/live-configuration.ts"
-import { messageOf } from "../../runtime/error-text.ts"
+import { fileSignature } from "../../io/file-signature.ts"
 import { endGracefully, isTerminalGone } from "../start/started-by.ts"
 import { followResolvers } from "./system-resolvers.ts"
 
@@ -31,19 +30,9 @@ export const hangups: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope> = E
   return signals
 })
 
-/** Tells one state of the files from another; a text of its own for one that cannot be looked at. */
+/** Tells one state of the files from another. */
 export const signatureOf = (files: ReadonlyArray<string>): Effect.Effect<string> =>
-  Effect.map(
-    Effect.forEach(files, (file) =>
-      Effect.promise(() =>
-        stat(file).then(
-          ({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`,
-          (cause) => messageOf(cause)
-        )
-      )
-    ),
-    (signatures) => signatures.join()
-  )
+  Effect.map(Effect.forEach(files, fileSignature), (signatures) => signatures.join())
 
 /** What is no regular file, such as a pipe, cannot be read again. */
 export const isRegularFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
