@@ -7,7 +7,8 @@
  */
 import { Context, Effect, Layer, Schema, Semaphore } from "effect"
 import { meaning } from "../config/codec/nearest.ts"
-import { ConfigurationError, decodeSettings, type Loaded } from "../config/configuration.ts"
+import { ConfigurationError, type Loaded } from "../config/configuration.ts"
+import { decodeChanges } from "../config/decode-changes.ts"
 import { ChangeRefused } from "../config/live-configuration.ts"
 import type { Mistake } from "../config/mistakes.ts"
 import { fileKey, type SettingName, settingNames } from "../config/schema/settings.ts"
@@ -168,10 +169,11 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
   remember("the start", [])
 
   const load = (overrides: Overrides): Effect.Effect<Running & Pick<Loaded, "warnings">, ConfigurationError> =>
-    Effect.map(read(overrides), (found) => ({
-      ...withinLimits({ ...found, settings: decodeSettings(found.written) }),
-      overrides
-    }))
+    Effect.gen(function* () {
+      const found = yield* read(overrides)
+      const settings = yield* decodeChanges(running, found.written)
+      return { ...withinLimits({ ...found, settings }), overrides }
+    })
 
   /** @param what has happened, as the log says it */
   const change = (next: Running, by: string, what: string): Effect.Effect<ChangeRecord | undefined, ChangeRefused> =>
