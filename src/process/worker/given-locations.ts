@@ -29,11 +29,18 @@ export const followLocations = (
 ) =>
   Effect.gen(function* () {
     const configuration = yield* Configuration
-    let newest: Followed = { memory: undefined, isInUse: false }
+    let inUse: Followed = { memory: undefined, isInUse: false }
+    let newest = inUse
     const followed = yield* configuration.derive(["geoDatabase"], ({ geoDatabase }) =>
       Effect.gen(function* () {
         const held: Followed = { memory: undefined, isInUse: false }
         newest = held
+        // Of a change that was abandoned nobody is given anything.
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            if (newest === held) newest = inUse
+          })
+        )
         if (geoDatabase === undefined) return held
         const adopt = (read: SharedArrayBuffer): Effect.Effect<void, Error> =>
           Effect.suspend(() => {
@@ -46,7 +53,7 @@ export const followLocations = (
         return held
       })
     )
-    let inUse = followed.current
+    inUse = followed.current
     inUse.isInUse = true
     yield* configuration.follow(["geoDatabase"], () => {
       inUse.isInUse = false
