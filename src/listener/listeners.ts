@@ -109,7 +109,10 @@ export class Listeners extends Context.Service<
         Effect.forEach(listen.flatMap(apart), (address) => {
           const key = keyOf(address)
           addresses.set(key, address)
-          return Effect.map(RcMap.get(sockets, key), (listening) => ({ key, listening }))
+          return RcMap.get(sockets, key).pipe(
+            Effect.map((listening) => ({ key, listening })),
+            Effect.ensuring(Effect.sync(() => addresses.delete(key)))
+          )
         })
       )
       let inUse = live.current
@@ -119,7 +122,6 @@ export class Listeners extends Context.Service<
           if (stays.has(key)) continue
           // Asked for again, it is opened anew.
           Effect.runSync(RcMap.invalidate(sockets, key))
-          addresses.delete(key)
           for (const { stop } of listening) stop()
         }
         inUse = live.current

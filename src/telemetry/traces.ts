@@ -1,7 +1,8 @@
 /**
  * Which queries leave a trace, and the trace built from a query's record, off the query's way.
  *
- * The sampler picks queries at their start, whatever becomes of them; failed and slow ones are kept besides, up to a number a second. The tree:
+ * The sampler picks queries at their start, whatever becomes of them; failed and slow ones are kept besides, up to a
+ * number a second. The tree:
  * `dns.query` → `cache.lookup`, `queue.wait`, `upstream.resolve` → `upstream.attempt`, one each try.
  */
 import { Cause, Context, Effect, Exit, Layer, Option, type Tracer } from "effect"
