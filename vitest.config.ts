@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 /** What real time decides in, or most of the machine's memory and processors: one file at a time, with nothing beside it. */
@@ -5,7 +6,10 @@ const serial = ["both-down", "crowd", "faults", "reload", "shared-tier-failures"
   (name) => `test/integration/${name}.test.ts`
 )
 
+const entryPoints = fileURLToPath(new URL("test/support/machine/entry-points.ts", import.meta.url))
+
 export default defineConfig({
+  resolve: { alias: [{ find: /^.*\/runtime\/entry-points\.ts$/, replacement: entryPoints }] },
   test: {
     // For one that waits for what never comes: a busy machine needs a tenth of it.
     testTimeout: 240_000,

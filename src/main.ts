@@ -6,6 +6,7 @@
  * newer than Node 16 here.
  */
 import "./process/start/node-version.ts"
+import "./process/start/compile-cache.ts"
 import "./process/signals.ts"
 
 await import("./program.ts")

@@ -6,6 +6,7 @@ import { Console, Effect } from "effect"
 import { meaning } from "../config/codec/nearest.ts"
 import { differences, type Loaded, load, shown } from "../config/configuration.ts"
 import { fileKey, settingInfo, settingNames, variableName } from "../config/schema/settings.ts"
+import { packageFile } from "../runtime/entry-points.ts"
 import { messageOf } from "../runtime/error-text.ts"
 
 export type Command =
@@ -65,7 +66,7 @@ const readDescription = (words: ReadonlyArray<string>): Command => {
   return { kind: "mistake", message: `config needs one word behind it: ${DESCRIPTIONS.join(" or ")}${said}` }
 }
 
-export const version: string = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version
+export const version: string = JSON.parse(readFileSync(packageFile("package.json"), "utf8")).version
 
 export const help = (): string => {
   const lines = settingNames.map((name) => {

@@ -13,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const compiler = join(root, "node_modules/typescript/bin/tsc")
+const bundler = join(root, "node_modules/rolldown")
 const [program] = process.argv.splice(2, 1)
 const built = join(root, `dist/${program}.js`)
 
@@ -27,11 +28,14 @@ const isStale = () => {
 
 const compile = (...args) => spawnSync(process.execPath, [compiler, ...args], { cwd: root, stdio: "inherit" }).status
 const hasCompiler = () =>
-  existsSync(compiler) && spawnSync(process.execPath, [compiler, "--version"], { stdio: "ignore" }).status === 0
+  existsSync(compiler) &&
+  existsSync(bundler) &&
+  spawnSync(process.execPath, [compiler, "--version"], { stdio: "ignore" }).status === 0
 
 if (isStale() && hasCompiler()) {
   const status = compile("--build", "src")
   if (status !== 0) process.exit(status ?? 1)
+  await import("../bundle.mjs")
 }
 if (existsSync(built)) {
   await import(pathToFileURL(built).href)

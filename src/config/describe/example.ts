@@ -3,6 +3,7 @@
  *
  * What is said begins with `# `; a setting with `#` alone, so that it holds once that is taken away.
  */
+import { packageFile } from "../../runtime/entry-points.ts"
 import { groupMap } from "../maps/group-map.ts"
 import { itemMaps } from "../maps/setting-maps.ts"
 import { fileKey, type SettingName, sections, settingInfo } from "../schema/settings.ts"
@@ -11,7 +12,7 @@ import { exampleValues } from "./example-values.ts"
 import { standardVariable, textOf, textOfKey } from "./limits.ts"
 
 /** The schema as it is shipped, beside `dist` and `src`. */
-export const SCHEMA_URL = new URL("../../../docs/strand.schema.json", import.meta.url)
+export const SCHEMA_URL = packageFile("docs/strand.schema.json")
 
 const WIDTH = 118
 

@@ -1,10 +1,10 @@
 /** Loads the configuration in a thread of its own, so that the calling thread goes on answering queries. */
-import { extname } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Effect } from "effect"
 import { ConfigurationError, type Loaded } from "../../config/configuration.ts"
 import type { Mistake } from "../../config/mistakes.ts"
 import type { Overrides } from "../../config/sources/gather.ts"
+import { programAt } from "../../runtime/entry-points.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 
 /** What was loaded, as data that a thread can send. */
@@ -20,8 +20,7 @@ export interface LoaderData {
   readonly overrides: Overrides
 }
 
-/** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
-const LOADER = new URL(`./loader${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
+const LOADER = programAt("process/reload/loader")
 /** The largest file that is read takes a few seconds on a busy machine. */
 const WITHIN_MS = 30_000
 const MAX_HEAP_MIB = 512

@@ -4,19 +4,18 @@
  * What a thread leaves behind when it ends in the middle of something is put in order before its successor begins:
  * descriptors are closed, its locks in the cache freed. What it was working on is lost, and counted.
  */
-import { extname } from "node:path"
 import { Worker as NodeThread } from "node:worker_threads"
 import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Deferred, Effect, Schedule } from "effect"
 import { Worker, type WorkerError } from "effect/workers"
 import { Descriptors, descriptorMemory } from "../../io/linux/descriptors.ts"
 import type { GivenSocket } from "../../listener/inherited-sockets.ts"
+import { programAt } from "../../runtime/entry-points.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
 import type { Acknowledgement, Change, FromWorker, ListeningAt, ToWorker, WorkerData } from "./protocol.ts"
 import { cpuWaitMsOf, isStuck, isSuspect, type Look } from "./watchdog.ts"
 
-/** This file's own ending: `.ts` where Node reads the sources, `.js` where they were compiled. */
-const WORKER = new URL(`./worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
+const WORKER = programAt("process/worker/worker")
 /** The time between two looks at the heartbeat. */
 const LOOK_MS = 250
 /** A thread that ends sooner than this after it was ready, or before, is not replaced at once. */

@@ -5,7 +5,7 @@ const version = process.env["STRAND_TEST_NODE_VERSION"]!
 Object.defineProperty(process, "versions", { value: { ...process.versions, node: version } })
 
 /** What is read before the version is known. */
-const readable = /^file:.*\/(dist|src)\/(main|cli\/demo\/main|process\/(start\/node-version|signals))\.[jt]s$/
+const readable = /^node:|^file:.*\/dist\/(main|cli\/demo\/main|programs\/(node-version|entry-points)-[^/]+)\.js$/
 
 registerHooks({
   resolve: (specifier, context, next) => {

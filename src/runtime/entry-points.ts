@@ -1,0 +1,15 @@
+/**
+ * Files that are found by where they lie: programs of other threads, and what is shipped beside the code.
+ *
+ * This file lies one folder below `src`, and below `dist` as it is built: what is said from here holds in both.
+ */
+import { extname } from "node:path"
+
+/** `.ts` where Node reads the sources, `.js` where they were built. */
+const ENDING = extname(new URL(import.meta.url).pathname)
+
+/** @param path from `src` or `dist`, without its ending: one of the programs of `bundle.mjs` */
+export const programAt = (path: string): URL => new URL(`../${path}${ENDING}`, import.meta.url)
+
+/** @param path from the folder of the package */
+export const packageFile = (path: string): URL => new URL(`../../${path}`, import.meta.url)

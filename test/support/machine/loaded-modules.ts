@@ -1,0 +1,31 @@
+/**
+ * Loaded into a program before its own code: says of each package, and of each of Strand's modules, in which thread it
+ * is loaded, once. A built file names what it is made of in comments.
+ */
+import { readFileSync, writeSync } from "node:fs"
+import { registerHooks } from "node:module"
+import { fileURLToPath } from "node:url"
+import { threadId } from "node:worker_threads"
+
+const said = new Set<string>()
+
+const say = (name: string): void => {
+  if (said.has(name)) return
+  said.add(name)
+  writeSync(2, `thread ${threadId} loads ${name}\n`)
+}
+
+registerHooks({
+  load: (url, context, next) => {
+    const loaded = /\/node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*\/node_modules\/)/.exec(url)?.[1]
+    if (loaded !== undefined) {
+      say(loaded)
+    } else if (url.startsWith("file:") && url.includes("/dist/")) {
+      const source = readFileSync(fileURLToPath(url), "utf8")
+      for (const [, name, module] of source.matchAll(/^\/\/ (?:node_modules\/((?:@[^/]+\/)?[^/]+)\/.*|(src\/.*))$/gm)) {
+        say(name ?? module!)
+      }
+    }
+    return next(url, context)
+  }
+})
