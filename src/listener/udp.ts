@@ -12,9 +12,10 @@ import {
   type ReturnPath,
   type SocketError
 } from "../io/datagram.ts"
+import { formatEndpoint } from "../io/endpoint.ts"
 import type { Peer } from "../io/peer.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
-import { UDP } from "../query/transport.ts"
+import { countedBy, type Transport, UDP } from "../query/transport.ts"
 import { Incidents } from "../runtime/incidents.ts"
 import { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
@@ -48,7 +49,7 @@ export const listenUdp = (
         return
       }
       while (i >= packets.length) {
-        const packet = new UdpPacket(socket)
+        const packet = new UdpPacket(socket, counted)
         packets.push({ packet, handling: fibers.handling(packet) })
       }
       const { packet, handling } = packets[i]!
@@ -61,16 +62,18 @@ export const listenUdp = (
       onError: () => {},
       onUnsent: (count) => counters.add("answers.unsent", count)
     })
+    const counted = countedBy(UDP, counters.trafficAt("udp", formatEndpoint(socket.local)))
     return { protocol: "udp", endpoint: socket.local, stop: () => socket.stopReceiving() }
   })
 
 class UdpPacket implements Packet {
-  readonly transport = UDP
+  readonly transport: Transport
   datagram: Datagram = emptyDatagram
   private readonly socket: DatagramSocket
 
-  constructor(socket: DatagramSocket) {
+  constructor(socket: DatagramSocket, transport: Transport) {
     this.socket = socket
+    this.transport = transport
   }
 
   get wire(): Uint8Array {
@@ -98,18 +101,19 @@ class UdpPacket implements Packet {
   noteQuery(): void {}
 
   keepPath(): ReplyPath {
-    return new UdpReplyPath(this.socket, this.datagram.keepPath())
+    return new UdpReplyPath(this.socket, this.datagram.keepPath(), this.transport)
   }
 }
 
 class UdpReplyPath implements ReplyPath {
-  readonly transport = UDP
+  readonly transport: Transport
   private readonly socket: DatagramSocket
   private readonly path: ReturnPath
 
-  constructor(socket: DatagramSocket, path: ReturnPath) {
+  constructor(socket: DatagramSocket, path: ReturnPath, transport: Transport) {
     this.socket = socket
     this.path = path
+    this.transport = transport
   }
 
   get client(): Peer {

@@ -27,6 +27,7 @@ import { layerEventLog } from "../telemetry/event-log.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
 import { layerIncidents } from "../telemetry/incidents.ts"
 import { Latencies } from "../telemetry/latencies.ts"
+import { layerRecentQueries } from "../telemetry/recent-queries.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
 import { layerIdleGc } from "./idle-gc.ts"
@@ -34,7 +35,7 @@ import { layerIdleGc } from "./idle-gc.ts"
 /** An option from the range for local use (RFC 6891 §9) with a number of this process. */
 const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: randomBytes(8) }))
 
-const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer)
+const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer, layerRecentQueries)
 
 /** Locations that another thread gives this one; undefined where this one follows the database itself. */
 export const GivenLocations: Context.Reference<Locations | undefined> = Context.Reference<Locations | undefined>(

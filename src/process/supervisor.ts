@@ -16,6 +16,7 @@ import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
+import { recentMemory } from "../telemetry/recent-queries.ts"
 import { freeSlots, slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
 import { cacheOctets, forgetsFailures, isOtherWorld, upstreamKeys } from "./change-effects.ts"
 import { LogOutput } from "./logging/logging.ts"
@@ -47,6 +48,8 @@ export class Supervisor extends Context.Service<
   {
     readonly listening: () => ReadonlyArray<ListeningAt>
     readonly workers: () => ReadonlyArray<WorkerStatus>
+    /** The rings of the last queries, by the workers' numbers. */
+    readonly rings: () => ReadonlyMap<number, SharedArrayBuffer>
     /** Has all threads run by another configuration, or, where one of them cannot, none. */
     readonly apply: (next: Configured) => Effect.Effect<void, ChangeRefused>
     /** Forgets the answers and failures kept for a name, in wire form and lower case; says how many answers. */
@@ -97,6 +100,13 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     let { written } = loaded
     /** The table that all threads use; in the middle of a change the supervisor's own cache is ahead of it. */
     let { answers } = memory
+    /** The last queries of each worker, by its number: they outlive its thread. */
+    const rings = new Map<number, SharedArrayBuffer>()
+    const ringOf = (worker: number): SharedArrayBuffer => {
+      const ring = rings.get(worker) ?? recentMemory()
+      rings.set(worker, ring)
+      return ring
+    }
     /** Counts the configurations. */
     let generation = 0
     /** The configuration that the thread of each slot runs by. */
@@ -134,6 +144,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
               settings: written,
               locations: locations.current(),
               memory: { ...memory, answers },
+              recent: ringOf(slot.number),
               sockets: sockets?.duplicatesFor(slot.number) ?? [],
               sharesPorts: all > 1 || process.platform === "linux"
             }
@@ -236,6 +247,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
 
     return Supervisor.of({
       listening,
+      rings: () => rings,
       workers: () => workers.slots.map(({ number, state, replacements }) => ({ number, state, replacements })),
       apply: (next) => commits.exclusively(Effect.uninterruptible(apply(next))),
       flushName: (name) => forgetting(cache.flushName(name)),

@@ -14,7 +14,8 @@ import type { Peer } from "../io/peer.ts"
 import type { LoopClock } from "../runtime/loop-clock.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { FailureLog } from "../telemetry/failure-log.ts"
-import type { Latencies } from "../telemetry/latencies.ts"
+import type { Latencies, LatencyName } from "../telemetry/latencies.ts"
+import type { QueryNotes } from "../telemetry/recent-queries.ts"
 import type { QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
 import type { Traces } from "../telemetry/traces.ts"
 import type { Answer, Outcome, ResolveError } from "../upstream/answer.ts"
@@ -37,6 +38,7 @@ export interface PendingQueryTools {
   readonly counters: Counters["Service"]
   readonly latencies: Latencies["Service"]
   readonly traces: Traces["Service"]
+  readonly recent: QueryNotes
   readonly clock: LoopClock["Service"]
   readonly log: FailureLog["Service"]
   readonly serveStale: ServeStale
@@ -175,12 +177,13 @@ export class PendingQuery extends Follower implements PermitHolder {
     fresh.wire = wire
     fresh.length = wire.length
     fresh.scope = scope
-    if (extendedError === undefined) sendAnswer(this.path, this.asked, fresh, ttlSeconds)
-    else sendExplainedAnswer(this.path, this.asked, fresh, ttlSeconds, extendedError)
+    const size =
+      extendedError === undefined
+        ? sendAnswer(this.path, this.asked, fresh, ttlSeconds)
+        : sendExplainedAnswer(this.path, this.asked, fresh, ttlSeconds, extendedError)
     record.rcode = u16(wire, 2) & 0xf
     record.endedMs = this.isPicked ? tools.clock.preciseMs() : tools.clock.nowMs()
-    tools.latencies.record("miss", record.endedMs - record.startedMs, 1)
-    tools.traces.finish(record, this.isPicked)
+    this.finish("miss", size)
     return Effect.void
   }
 
@@ -197,11 +200,11 @@ export class PendingQuery extends Follower implements PermitHolder {
     if (found === undefined) return false
     tools.counters.add("answers.sent")
     tools.counters.add("cache.stale")
-    sendStaleAnswer(this.path, this.asked, found)
+    const size = sendStaleAnswer(this.path, this.asked, found)
     record.outcome = "stale"
     record.rcode = u16(found.wire, 2) & 0xf
     record.endedMs = tools.clock.preciseMs()
-    tools.traces.finish(record, this.isPicked)
+    this.finish("stale", size)
     return true
   }
 
@@ -223,10 +226,17 @@ export class PendingQuery extends Follower implements PermitHolder {
   /** @param detail for the trace */
   private fail(reason: ErrorReason, detail = reason.text): void {
     const { record, tools } = this
-    sendError(this.path, this.asked, Rcode.ServFail, reason)
+    const size = sendError(this.path, this.asked, Rcode.ServFail, reason)
     record.rcode = Rcode.ServFail
     record.error = detail
     record.endedMs = tools.clock.preciseMs()
+    this.finish("failure", size)
+  }
+
+  private finish(kind: LatencyName, replySize: number): void {
+    const { record, tools } = this
+    tools.latencies.record(kind, record.endedMs - record.startedMs, 1)
+    tools.recent.noteRecord(this.path.client, record, replySize)
     tools.traces.finish(record, this.isPicked)
   }
 }

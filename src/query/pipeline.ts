@@ -26,6 +26,7 @@ import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
 import { Latencies } from "../telemetry/latencies.ts"
+import { RecentQueries } from "../telemetry/recent-queries.ts"
 import { type EarlyOutcome, NO_RCODE, type QueryRecord } from "../telemetry/record.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { LoopMark } from "../upstream/resolver-pool.ts"
@@ -127,6 +128,7 @@ export class Pipeline extends Context.Service<
       const loopMark = yield* LoopMark
       const log = yield* FailureLog
       const geography = yield* Geography
+      const recent = yield* RecentQueries
       const live = yield* configuration.derive(POLICY_SETTINGS, (settings) =>
         inSlices(() => compilePolicy(settings, geography))
       )
@@ -141,6 +143,7 @@ export class Pipeline extends Context.Service<
           counters,
           latencies,
           traces,
+          recent,
           clock,
           log,
           serveStale,
@@ -149,11 +152,22 @@ export class Pipeline extends Context.Service<
         })
       )
       const query = new Query()
-      /** Answers of this batch that came from the cache. */
+      /** Answers of this batch that came from the cache, and replies that came before it was asked. */
       let hits = 0
+      let early = 0
 
-      /** Of a query that was picked, and is over before the cache was asked. */
-      const traceEarly = (packet: ReplyPath, startedMs: number, outcome: EarlyOutcome, rcode: number): void => {
+      /** Of a query that is over before the cache was asked. */
+      const endEarly = (
+        packet: ReplyPath,
+        startedMs: number,
+        outcome: EarlyOutcome,
+        rcode: number,
+        size: number,
+        isPicked: boolean
+      ): void => {
+        early++
+        recent.note(packet.client, packet.transport.protocol, query, outcome, rcode, size, startedMs)
+        if (!isPicked) return
         const endedMs = clock.preciseMs()
         const record = newRecord(packet, questionOf(query), startedMs, endedMs, outcome)
         record.endedMs = endedMs
@@ -161,41 +175,45 @@ export class Pipeline extends Context.Service<
         traces.finish(record, true)
       }
 
-      /** Says so to a client that may not ask, where it is told; returns the rcode. */
+      /** Says so to a client that may not ask, where it is told; returns the octets that are sent. */
       const deny = (packet: Packet, isTold: boolean): number => {
         counters.add("queries.denied")
-        if (isTold) sendProhibited(packet, query)
-        else packet.drop()
-        return isTold ? Rcode.Refused : NO_RCODE
+        if (isTold) return sendProhibited(packet, query)
+        packet.drop()
+        return 0
       }
 
       const handle = (packet: Packet): Effect.Effect<unknown> => {
         counters.add(packet.transport.counter)
         const verdict = readQuery(query, packet.wire, packet.length)
+        const { traffic } = packet.transport
         if (verdict === Verdict.Drop) {
+          traffic.receivedUnread(packet.length)
           counters.add("queries.dropped")
           packet.drop()
           return Effect.void
         }
+        if (query.nameLength === 0) traffic.receivedUnread(packet.length)
+        else traffic.received(query.type, packet.length)
         const isPicked = traces.picks()
         const startedMs = isPicked ? clock.preciseMs() : clock.nowMs()
         const policy = live.current
         if (!policy.mayAsk(packet.client)) {
-          const rcode = deny(packet, policy.refuses)
-          if (isPicked) traceEarly(packet, startedMs, "denied", rcode)
+          const size = deny(packet, policy.refuses)
+          endEarly(packet, startedMs, "denied", policy.refuses ? Rcode.Refused : NO_RCODE, size, isPicked)
           return Effect.void
         }
         if (verdict !== Verdict.Accept) {
           counters.add("queries.malformed")
-          sendError(packet, query, verdict)
-          if (isPicked) traceEarly(packet, startedMs, "malformed", verdict)
+          const size = sendError(packet, query, verdict)
+          endEarly(packet, startedMs, "malformed", verdict, size, isPicked)
           return Effect.void
         }
         packet.noteQuery()
         if (carriesOurMark(query)) {
           counters.add("queries.looped")
-          sendError(packet, query, Rcode.Refused, looped)
-          if (isPicked) traceEarly(packet, startedMs, "looped", Rcode.Refused)
+          const size = sendError(packet, query, Rcode.Refused, looped)
+          endEarly(packet, startedMs, "looped", Rcode.Refused, size, isPicked)
           return log.loop(packet.client.address)
         }
         policy.note(query, packet.client)
@@ -204,8 +222,8 @@ export class Pipeline extends Context.Service<
         if (own !== undefined) {
           counters.add("answers.local")
           counters.add("answers.sent")
-          sendAnswer(packet, query, own, own.ttlSeconds)
-          if (isPicked) traceEarly(packet, startedMs, local === undefined ? "special" : "local", rcodeOf(own))
+          const size = sendAnswer(packet, query, own, own.ttlSeconds)
+          endEarly(packet, startedMs, local === undefined ? "special" : "local", rcodeOf(own), size, isPicked)
           return Effect.void
         }
         const view = policy.viewOf(query, packet.client)
@@ -216,7 +234,8 @@ export class Pipeline extends Context.Service<
           counters.add("cache.hits")
           counters.add("answers.sent")
           hits++
-          sendAnswer(packet, query, found, found.remainingSeconds)
+          const size = sendAnswer(packet, query, found, found.remainingSeconds)
+          recent.note(packet.client, packet.transport.protocol, query, "hit", rcodeOf(found), size, startedMs)
           const refreshes =
             found.remainingSeconds * PREFETCH_SHARE <= found.ageSeconds && isWorthPrefetching(found, key.hash)
           if (isPicked) traces.finish(hitRecord(packet, query, startedMs, clock.preciseMs(), found, refreshes), true)
@@ -271,9 +290,13 @@ export class Pipeline extends Context.Service<
           cache.tick()
         },
         endBatch: () => {
-          if (hits === 0) return
-          latencies.record("hit", clock.preciseMs() - clock.nowMs(), hits)
+          if (hits === 0 && early === 0) return
+          const tookMs = clock.preciseMs() - clock.nowMs()
+          if (hits > 0) latencies.record("hit", tookMs, hits)
+          if (early > 0) latencies.record("local", tookMs, early)
+          recent.endBatch(tookMs)
           hits = 0
+          early = 0
         },
         handle: (packet) =>
           Effect.catchCause(

@@ -1,5 +1,5 @@
 /** Answers and errors on their way to a client. */
-import { Rcode } from "../dns/codes.ts"
+import { Flag, Rcode } from "../dns/codes.ts"
 import type { Query } from "../dns/query.ts"
 import {
   type AnswerMessage,
@@ -16,6 +16,7 @@ import {
   writeExplainedAnswer,
   writeStaleAnswer
 } from "../dns/reply.ts"
+import { u16 } from "../dns/wire.ts"
 import { prohibited } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { replyLimit } from "./transport.ts"
@@ -24,11 +25,12 @@ import { replyLimit } from "./transport.ts"
  * Sends the answer, cut to what the client takes.
  *
  * @param ttlSeconds the smallest TTL of the answer as it is sent, known from where it comes: nothing is read for it
+ * @returns the octets that are sent
  */
-export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage, ttlSeconds: number): void => {
+export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage, ttlSeconds: number): number => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(replySize(answer), limit))
-  path.send(writeAnswer(out, asked, answer, limit), ttlSeconds)
+  return send(path, out, writeAnswer(out, asked, answer, limit), ttlSeconds)
 }
 
 /** The same for an answer with a reason. */
@@ -38,17 +40,17 @@ export const sendExplainedAnswer = (
   answer: AnswerMessage,
   ttlSeconds: number,
   reason: ErrorReason
-): void => {
+): number => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(explainedReplySize(answer, reason), limit))
-  path.send(writeExplainedAnswer(out, asked, answer, limit, reason), ttlSeconds)
+  return send(path, out, writeExplainedAnswer(out, asked, answer, limit, reason), ttlSeconds)
 }
 
 /** The same for an answer past its life. */
-export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): void => {
+export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): number => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(staleReplySize(answer), limit))
-  path.send(writeStaleAnswer(out, asked, answer, limit), STALE_TTL_SECONDS)
+  return send(path, out, writeStaleAnswer(out, asked, answer, limit), STALE_TTL_SECONDS)
 }
 
 /**
@@ -71,9 +73,20 @@ export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMes
  * ```
  *
  * @param reason sent as an Extended DNS Error (RFC 8914) to clients that take one
+ * @returns the octets that are sent
  */
-export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): void => {
-  path.send(writeError(path.reserve(MAX_ERROR_SIZE), asked, rcode, reason), 0)
+export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): number => {
+  const length = writeError(path.reserve(MAX_ERROR_SIZE), asked, rcode, reason)
+  path.transport.traffic.replied(rcode, length)
+  path.send(length, 0)
+  return length
+}
+
+/** @param out what is sent, with its rcode in the header: answers have none that is longer (RFC 6891 §6.1.3) */
+const send = (path: ReplyPath, out: Uint8Array, length: number, ttlSeconds: number): number => {
+  path.transport.traffic.replied(u16(out, 2) & Flag.RcodeMask, length)
+  path.send(length, ttlSeconds)
+  return length
 }
 
 const prohibitedCode: ErrorReason = { code: prohibited.code, text: "" }
@@ -82,9 +95,9 @@ const prohibitedCode: ErrorReason = { code: prohibited.code, text: "" }
  * REFUSED to a client that may not ask. Where its address may be forged, it may be a victim: the reply is never longer
  * than the query, and has an Extended DNS Error only where the query's own options took as much room (RFC 5358 §3).
  */
-export const sendProhibited = (path: Packet, asked: Query): void => {
-  if (path.transport.isAddressProven) sendError(path, asked, Rcode.Refused, prohibited)
-  else sendError(path, asked, Rcode.Refused, hasRoomForCode(path, asked) ? prohibitedCode : undefined)
+export const sendProhibited = (path: Packet, asked: Query): number => {
+  const reason = path.transport.isAddressProven ? prohibited : hasRoomForCode(path, asked) ? prohibitedCode : undefined
+  return sendError(path, asked, Rcode.Refused, reason)
 }
 
 const hasRoomForCode = (path: Packet, asked: Query): boolean => errorSize(asked) + BARE_ERROR_SIZE <= path.length

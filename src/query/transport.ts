@@ -1,13 +1,14 @@
 /**
  * By what a query came, as far as its answer depends on it.
  *
- * Hot path: each listener's packets carry one of these constants, so that nothing is allocated or compared by name.
+ * Hot path: each listener's packets carry one object of these, so that nothing is allocated or compared by name.
  */
 import type { Query } from "../dns/query.ts"
 import { MAX_UDP_SIZE } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import type { CounterName } from "../telemetry/counters.ts"
 import type { ClientProtocol } from "../telemetry/record.ts"
+import { type ListenerTraffic, uncounted } from "../telemetry/traffic.ts"
 
 export interface Transport {
   /** As traces and the log name it. */
@@ -22,6 +23,8 @@ export interface Transport {
   readonly isBoundByClient: boolean
   /** Counts the queries that come by it. */
   readonly counter: CounterName
+  /** Counts what comes in and goes out by the listener. */
+  readonly traffic: ListenerTraffic
 }
 
 export const UDP: Transport = Object.freeze({
@@ -30,7 +33,8 @@ export const UDP: Transport = Object.freeze({
   isAddressProven: false,
   maxReplySize: MAX_UDP_SIZE,
   isBoundByClient: true,
-  counter: "queries.udp"
+  counter: "queries.udp",
+  traffic: uncounted
 })
 
 export const TCP: Transport = Object.freeze({
@@ -39,8 +43,13 @@ export const TCP: Transport = Object.freeze({
   isAddressProven: true,
   maxReplySize: MAX_MESSAGE_SIZE,
   isBoundByClient: false,
-  counter: "queries.tcp"
+  counter: "queries.tcp",
+  traffic: uncounted
 })
+
+/** The same, of a listener that is counted by itself. */
+export const countedBy = (transport: Transport, traffic: ListenerTraffic): Transport =>
+  Object.freeze({ ...transport, traffic })
 
 /** Octets that the reply to this query may measure. */
 export const replyLimit = ({ isBoundByClient, maxReplySize }: Transport, query: Query): number =>

@@ -1,5 +1,7 @@
 /** Counters, in memory that threads share: each thread adds to its own with plain arithmetic; a reader sums them up. */
 import { Context, Layer } from "effect"
+import type { ClientProtocol } from "./record.ts"
+import { type ListenerCounts, type ListenerTraffic, TrafficTable, trafficOctets } from "./traffic.ts"
 import { type UpstreamCounts, UpstreamCountsTable, upstreamCountsOctets } from "./upstream-counts.ts"
 
 /** Every counter, and what it counts. */
@@ -83,7 +85,7 @@ const USUAL_UPSTREAMS = 512
  * @param upstreams that are counted apart
  */
 export const counterMemory = (threads: number, upstreams = USUAL_UPSTREAMS): SharedArrayBuffer => {
-  const memory = new SharedArrayBuffer(upstreamCountsAt(threads) + upstreamCountsOctets(threads, upstreams))
+  const memory = new SharedArrayBuffer(trafficAt(threads, upstreams) + trafficOctets(threads))
   const head = new Int32Array(memory, 0, HEAD_WORDS)
   head[Head.Threads] = threads
   head[Head.Upstreams] = upstreams
@@ -91,6 +93,8 @@ export const counterMemory = (threads: number, upstreams = USUAL_UPSTREAMS): Sha
 }
 
 const upstreamCountsAt = (threads: number): number => ROWS_AT + threads * names.length * Float64Array.BYTES_PER_ELEMENT
+const trafficAt = (threads: number, upstreams: number): number =>
+  upstreamCountsAt(threads) + upstreamCountsOctets(threads, upstreams)
 
 /**
  * Counts of what happens: queries, answers, attempts, failures.
@@ -120,6 +124,10 @@ export class Counters extends Context.Service<
     readonly countsFor: (index: number, upstream: string) => UpstreamCounts
     /** What became of the attempts at each upstream, of all threads together. */
     readonly upstreams: UpstreamCountsTable["table"]
+    /** Registers a listener, at `127.0.0.1:53` or `[::1]:53`: what comes in and goes out is counted by it. */
+    readonly trafficAt: (protocol: ClientProtocol, server: string) => ListenerTraffic
+    /** What came in and went out by each listener, of all threads together. */
+    readonly traffic: () => ReadonlyArray<ListenerCounts>
     /** The collector takes no traces; says whether this is the first thread that finds it out. */
     readonly collectorWent: () => boolean
     /** It takes them again: how many were dropped meanwhile, for the first that finds it out. */
@@ -142,6 +150,7 @@ export class Counters extends Context.Service<
         head[Head.Upstreams]!,
         row
       )
+      const traffic = new TrafficTable(memory, trafficAt(threads, head[Head.Upstreams]!), threads, row)
       const droppedBefore = new Float64Array(memory, DROPPED_BEFORE_AT, 1)
       const own = all.subarray(row * names.length, (row + 1) * names.length)
       const read = (name: CounterName): number => {
@@ -157,6 +166,8 @@ export class Counters extends Context.Service<
         read,
         countsFor: (index, upstream) => upstreamCounts.countsFor(index, upstream, add),
         upstreams: () => upstreamCounts.table(),
+        trafficAt: (protocol, server) => traffic.at(protocol, server),
+        traffic: () => traffic.read(),
         collectorWent: () => {
           if (Atomics.compareExchange(head, Head.IsGone, 0, 1) !== 0) return false
           droppedBefore[0] = read("traces.dropped")

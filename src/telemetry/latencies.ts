@@ -5,13 +5,18 @@ import { cellOf, HISTOGRAM_CELLS, quantileOf } from "./histogram.ts"
 /** What is measured, each from when the query was taken in until its reply was handed over. */
 export const latencyMeanings = {
   hit: "answers from the cache",
-  miss: "answers that were asked for"
+  miss: "answers that were asked for",
+  stale: "answers past their life",
+  local: "replies that needed neither the cache nor an upstream",
+  failure: "queries answered SERVFAIL"
 } as const
 
 export type LatencyName = keyof typeof latencyMeanings
 
 const names = Object.keys(latencyMeanings) as ReadonlyArray<LatencyName>
-const ROW = names.length * HISTOGRAM_CELLS
+/** The cells of a name, and the sum of what was recorded, in milliseconds. */
+const CELLS = HISTOGRAM_CELLS + 1
+const ROW = names.length * CELLS
 
 /** Room for the latencies of so many threads, a row each. */
 export const latencyMemory = (threads: number): SharedArrayBuffer =>
@@ -48,6 +53,8 @@ export class Latencies extends Context.Service<
     readonly record: (name: LatencyName, milliseconds: number, count: number) => void
     /** Of all threads together. */
     readonly quantiles: (name: LatencyName) => Quantiles
+    /** The cells of `histogram.ts`, and behind them the sum in milliseconds; of all threads together. */
+    readonly cells: (name: LatencyName) => Float64Array
   }
 >()("strand/telemetry/Latencies") {
   static readonly layer: Layer.Layer<Latencies> = Layer.suspend(() => Latencies.layerOver(latencyMemory(1), 0))
@@ -56,26 +63,36 @@ export class Latencies extends Context.Service<
   static readonly layerOver = (memory: SharedArrayBuffer, row: number): Layer.Layer<Latencies> =>
     Layer.sync(Latencies, () => {
       const all = new Float64Array(memory)
-      const own = {
-        hit: all.subarray(row * ROW, row * ROW + HISTOGRAM_CELLS),
-        miss: all.subarray(row * ROW + HISTOGRAM_CELLS, row * ROW + 2 * HISTOGRAM_CELLS)
+      const ownCells = (name: LatencyName): Float64Array => {
+        const start = row * ROW + names.indexOf(name) * CELLS
+        return all.subarray(start, start + CELLS)
       }
+      const own = {
+        hit: ownCells("hit"),
+        miss: ownCells("miss"),
+        stale: ownCells("stale"),
+        local: ownCells("local"),
+        failure: ownCells("failure")
+      } satisfies Record<LatencyName, Float64Array>
       const merged = (name: LatencyName): Float64Array => {
-        const sums = new Float64Array(HISTOGRAM_CELLS)
-        for (let start = names.indexOf(name) * HISTOGRAM_CELLS; start < all.length; start += ROW) {
-          for (let cell = 0; cell < HISTOGRAM_CELLS; cell++) sums[cell]! += all[start + cell]!
+        const sums = new Float64Array(CELLS)
+        for (let start = names.indexOf(name) * CELLS; start < all.length; start += ROW) {
+          for (let cell = 0; cell < CELLS; cell++) sums[cell]! += all[start + cell]!
         }
         return sums
       }
       return Latencies.of({
         record: (name, milliseconds, count) => {
-          own[name][cellOf(milliseconds * 1000)]! += count
+          const cells = own[name]
+          cells[cellOf(milliseconds * 1000)]! += count
+          cells[HISTOGRAM_CELLS]! += milliseconds * count
         },
         quantiles: (name) => {
-          const counts = merged(name)
+          const counts = merged(name).subarray(0, HISTOGRAM_CELLS)
           const at = (quantile: number): number => quantileOf(counts, quantile) / 1000
           return { p50: at(0.5), p95: at(0.95), p99: at(0.99), p999: at(0.999) }
-        }
+        },
+        cells: merged
       })
     })
 }

@@ -21,7 +21,8 @@ export type AttemptOutcome =
 
 /** One question sent to one upstream. */
 export interface AttemptRecord {
-  readonly upstream: { readonly name: string; readonly endpoint: Endpoint }
+  /** Its slot is the one at which it is counted. */
+  readonly upstream: { readonly name: string; readonly endpoint: Endpoint; readonly slot: number }
   readonly startedMs: number
   transport: "udp" | "tcp"
   endedMs: number

@@ -47,6 +47,7 @@ export interface EndedAttempt extends Omit<AttemptRecord, "upstream"> {
 
 /** What is counted of one upstream by one thread. */
 export interface UpstreamCounts {
+  readonly slot: number
   readonly ended: (attempt: EndedAttempt) => void
   readonly withheld: () => void
 }
@@ -83,6 +84,7 @@ export class UpstreamCountsTable {
       addTotal(totals[outcome])
     }
     return {
+      slot,
       ended: ({ outcome, rcode }) => {
         if (outcome !== "waiting") add(outcome === "error-response" ? errorOf(rcode) : outcome)
       },

@@ -9,10 +9,11 @@ export interface UpstreamObserver extends UpstreamCounts {
   readonly note: Say | undefined
 }
 
-export const unobserved: UpstreamObserver = { ended: () => {}, withheld: () => {}, note: undefined }
+export const unobserved: UpstreamObserver = { slot: 0, ended: () => {}, withheld: () => {}, note: undefined }
 
 /** Counts, and logs at the level `debug`. */
 export const observe = (upstream: string, counts: UpstreamCounts, events: Events): UpstreamObserver => ({
+  slot: counts.slot,
   withheld: counts.withheld,
   ended: (attempt) => {
     counts.ended(attempt)

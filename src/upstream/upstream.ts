@@ -77,6 +77,11 @@ export class Upstream {
     return this.isSafe || this.trustsAll()
   }
 
+  /** Where it is counted. */
+  get slot(): number {
+    return this.observer.slot
+  }
+
   /** The transport of the first message. */
   get transport(): "udp" | "tcp" {
     return this.address.protocol === "udp" ? "udp" : "tcp"

@@ -33,6 +33,7 @@ export const contradictions = Effect.fnUntraced(function* ({ settings, origins }
   sayOfListeners(settings, isSystems, say)
   sayOfGroups(settings, groupNames(settings, gathered), say)
   sayOfNames(settings, say)
+  sayOfAdmin(settings, say)
   for (const name of namesWithTooMuch(settings.localAnswers ?? [])) {
     say("localAnswers", name, "fewer records of one type: together they do not fit into a message")
   }
@@ -43,6 +44,23 @@ export const contradictions = Effect.fnUntraced(function* ({ settings, origins }
   yield* sayOfPlaces(settings, say)
   return mistakes
 })
+
+/** Whoever is not on this machine shows a token; a certificate has its key. */
+const sayOfAdmin = (
+  { admin, adminToken, adminTlsCertificateFile: certificate, adminTlsKeyFile: key }: Partial<Settings>,
+  say: Say
+): void => {
+  if (admin !== undefined && admin !== "off" && !isLoopback(admin.address) && adminToken === undefined) {
+    say(
+      "admin",
+      formatEndpoint(admin),
+      "an address on loopback, or admin_token: others than this machine could reach it"
+    )
+  }
+  if (certificate !== undefined && key === undefined)
+    say("adminTlsCertificateFile", certificate, "admin_tls_key_file too")
+  if (key !== undefined && certificate === undefined) say("adminTlsKeyFile", key, "admin_tls_certificate_file too")
+}
 
 /** Where the system's resolver is this server, its upstreams have to be configured. */
 const remedy = (name: SettingName): string =>

@@ -35,5 +35,10 @@ export const exampleValues: { readonly [Name in SettingName]?: string } = {
   otelTracesProtocol: "http/json",
   otelTimeout: "3000",
   otelTracesTimeout: "3000",
-  otelServiceName: "strand"
+  otelServiceName: "strand",
+  adminToken: "a-secret-of-16-or-more",
+  adminReadToken: "another-secret-of-16",
+  adminHosts: "[dns.example.net]",
+  adminTlsCertificateFile: "/etc/strand/admin.pem",
+  adminTlsKeyFile: "/etc/strand/admin.key"
 }

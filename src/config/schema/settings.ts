@@ -6,6 +6,7 @@
  * a list in the file.
  */
 import { Schema } from "effect"
+import { admin } from "./admin.ts"
 import { attempts } from "./attempts.ts"
 import { cache } from "./cache.ts"
 import { clients } from "./clients.ts"
@@ -32,7 +33,8 @@ const all = {
   ...redis.settings,
   ...tcp.settings,
   ...processSettings.settings,
-  ...telemetry.settings
+  ...telemetry.settings,
+  ...admin.settings
 }
 
 /** In the order in which people read them. */
@@ -47,7 +49,8 @@ export const sections: ReadonlyArray<Section<Readonly<Record<string, Setting<Sch
   redis,
   tcp,
   processSettings,
-  telemetry
+  telemetry,
+  admin
 ]
 
 export type SettingName = keyof typeof all

@@ -8,6 +8,7 @@ import { FrameReader, PREFIX_SIZE } from "../../io/frames.ts"
 import type { Peer } from "../../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../../io/stream-transport.ts"
 import type { Packet } from "../../query/packet.ts"
+import type { Transport } from "../../query/transport.ts"
 import { type Frames, frameOf, octetsOf } from "./reply-buffer.ts"
 import { type PacketConnection, TcpPacket } from "./tcp-packet.ts"
 
@@ -36,6 +37,7 @@ export interface Unread {
 }
 
 export interface TcpClientOptions {
+  readonly transport: Transport
   readonly start: (packet: Packet) => void
   readonly nowMs: () => number
   readonly unreadInAll: Unread
@@ -102,6 +104,10 @@ export class TcpClient implements PacketConnection {
 
   get peer(): Peer {
     return this.socket.peer
+  }
+
+  get transport(): Transport {
+    return this.options.transport
   }
 
   get isIdle(): boolean {

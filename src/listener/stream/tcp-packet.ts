@@ -2,11 +2,12 @@
 import { NO_OCTETS } from "../../dns/wire.ts"
 import type { Peer } from "../../io/peer.ts"
 import type { Packet, ReplyPath } from "../../query/packet.ts"
-import { TCP } from "../../query/transport.ts"
+import type { Transport } from "../../query/transport.ts"
 import { reserveMessage } from "./reply-buffer.ts"
 
 /** The connection that a message came by. */
 export interface PacketConnection {
+  readonly transport: Transport
   /** A message that came is a query, well-formed and of a client that may ask. */
   readonly noteQuery: () => void
   /**
@@ -22,7 +23,7 @@ export interface PacketConnection {
  * of a query that an answer needs are copied (`Query.detach`).
  */
 export class TcpPacket implements Packet {
-  readonly transport = TCP
+  readonly transport: Transport
   wire: Uint8Array
   length: number
   readonly client: Peer
@@ -34,6 +35,7 @@ export class TcpPacket implements Packet {
     this.wire = message
     this.length = message.length
     this.client = client
+    this.transport = connection.transport
     this.connection = connection
   }
 

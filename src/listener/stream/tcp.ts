@@ -3,9 +3,11 @@
 import { Effect, Schedule, type Scope } from "effect"
 import { Configuration } from "../../config/configuration.ts"
 import type { BindTarget, SocketError } from "../../io/datagram.ts"
+import { formatEndpoint } from "../../io/endpoint.ts"
 import type { Peer } from "../../io/peer.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../../io/stream-transport.ts"
 import type { Packet } from "../../query/packet.ts"
+import { countedBy, TCP } from "../../query/transport.ts"
 import { runGuarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
 import { LoopClock } from "../../runtime/loop-clock.ts"
@@ -87,6 +89,7 @@ export const listenTcp = (
         else byClient.delete(whose)
       }
       const client: TcpClient = new TcpClient(socket, whose, {
+        transport: counted,
         start,
         nowMs,
         unreadInAll: everyone.unread,
@@ -118,6 +121,7 @@ export const listenTcp = (
     )
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
     const { endpoint, stop } = yield* transport.listen(local, accept)
+    const counted = countedBy(TCP, counters.trafficAt("tcp", formatEndpoint(endpoint)))
     return {
       protocol: "tcp",
       endpoint,

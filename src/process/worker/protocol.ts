@@ -86,6 +86,8 @@ export interface WorkerData {
   /** The database of locations; undefined where there is none, or none that can be read yet. */
   readonly locations: SharedArrayBuffer | undefined
   readonly memory: SharedMemory
+  /** The ring of the last queries of this worker. */
+  readonly recent: SharedArrayBuffer
   /** Where this thread notes its descriptors. */
   readonly descriptors: SharedArrayBuffer
   /** Sockets that the supervisor has bound for it. */

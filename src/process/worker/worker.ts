@@ -25,6 +25,7 @@ import { StandIn } from "../../listener/stand-in.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import { Latencies } from "../../telemetry/latencies.ts"
+import { RecentMemory } from "../../telemetry/recent-queries.ts"
 import { SharedUpstreams } from "../../upstream/health/shared-state.ts"
 import { layerEntries } from "../logging/logging.ts"
 import { GivenLocations, serverLayer } from "../server.ts"
@@ -48,7 +49,8 @@ const {
   memory,
   descriptors,
   sockets,
-  sharesPorts
+  sharesPorts,
+  recent
 } = workerData as WorkerData
 /** What the whole server ran by when this thread began. */
 const settings = decodeSettings(written)
@@ -189,7 +191,8 @@ const serve = Effect.gen(function* () {
         Layer.succeed(GivenLocations, locations),
         Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
         Layer.succeed(LogsRedis, number === 1),
-        Layer.succeed(DescriptorMemory, descriptors)
+        Layer.succeed(DescriptorMemory, descriptors),
+        Layer.succeed(RecentMemory, recent)
       )
     )
   )

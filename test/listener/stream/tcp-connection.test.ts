@@ -4,6 +4,7 @@ import { TextPeer } from "../../../src/io/peer.ts"
 import type { StreamSocket } from "../../../src/io/stream-transport.ts"
 import { TcpClient } from "../../../src/listener/stream/tcp-connection.ts"
 import type { Packet, ReplyPath } from "../../../src/query/packet.ts"
+import { TCP } from "../../../src/query/transport.ts"
 import { framed } from "../../support/upstreams/fake-upstream.ts"
 
 const TIMES = { idleMs: 10_000, receiveMs: 10_000, sendMs: 10_000 }
@@ -41,6 +42,7 @@ class Connection {
     }
     Object.defineProperty(socket, "isDestroyed", { get: () => this.isDestroyed })
     this.client = new TcpClient(socket, "192.0.2.1", {
+      transport: TCP,
       start: (packet) => {
         this.packets.push(packet)
         this.paths.push(packet.keepPath())

@@ -38,7 +38,12 @@ const commandFor = ({ descriptors, resolvConf }: StartOptions): readonly [string
 }
 
 /** One thread unless a test asks for more: those of each processor that a machine has would take long to start. */
-const defaults: Record<string, string> = { DNS_SERVER_LOG_FORMAT: "json", DNS_SERVER_WORKERS: "1", ...datagramsOfRun }
+const defaults: Record<string, string> = {
+  DNS_SERVER_LOG_FORMAT: "json",
+  DNS_SERVER_WORKERS: "1",
+  DNS_SERVER_ADMIN: "off",
+  ...datagramsOfRun
+}
 
 /** Runs the server, or another program, with these arguments and little else in its environment; it is killed when the scope closes. */
 export const start = (

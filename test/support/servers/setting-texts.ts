@@ -220,6 +220,7 @@ const byShape = (shape: Shape): Texts => {
 
 const special: { readonly [Name in SettingName]?: Texts } = {
   listen: joined(maybe(constantOf("udp://", "tcp://")), oneOf(address, constantOf("0.0.0.0:0", "[::]:53"))),
+  admin: oneOf(address, constantOf("off", "127.0.0.1:8053", "[::1]:0")),
   allow: network,
   ecsTrust: network,
   bootstrap: address,
