@@ -1,0 +1,92 @@
+/** The configuration: as it is, changed, given back, rolled back, saved. */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { ChangeNotMade, NotThere, StaleGeneration, WrongSettings } from "./errors.ts"
+
+/** A setting as it is written: text, or a list of texts. Numbers and truths may be given as such. */
+export const SettingValue = Schema.Union([
+  Schema.String,
+  Schema.Number,
+  Schema.Boolean,
+  Schema.Array(Schema.Union([Schema.String, Schema.Number]))
+])
+
+export const Setting = Schema.Struct({
+  value: Schema.NullOr(Schema.Union([Schema.String, Schema.Array(Schema.String)])).annotate({
+    description: "secrets are hidden"
+  }),
+  source: Schema.Literals(["default", "file", "environment", "program"]),
+  place: Schema.String.annotate({ description: "where it was set" }),
+  touches: Schema.Array(Schema.String),
+  section: Schema.String,
+  meaning: Schema.String,
+  kind: Schema.Literals(["text", "number", "truth", "word", "list"]),
+  words: Schema.Array(Schema.String).annotate({ description: "what it may be, where that is a choice" })
+})
+
+export const Configuration = Schema.Struct({
+  generation: Schema.Number,
+  file: Schema.NullOr(Schema.String),
+  settings: Schema.Record(Schema.String, Setting)
+})
+
+export const Change = Schema.Struct({
+  name: Schema.String,
+  before: Schema.NullOr(Schema.String),
+  after: Schema.NullOr(Schema.String),
+  touches: Schema.Array(Schema.String)
+})
+
+export const Changed = Schema.Struct({
+  generation: Schema.Number,
+  changed: Schema.Array(Change),
+  touches: Schema.Array(Schema.String)
+})
+
+export const HistoryEntry = Schema.Struct({
+  generation: Schema.Number,
+  atMs: Schema.Number,
+  by: Schema.String,
+  changed: Schema.Array(Change)
+})
+
+const ifMatch = { "if-match": Schema.optional(Schema.String) }
+const dryRun = { dry_run: Schema.optional(Schema.Boolean) }
+const etag = { etag: Schema.String }
+
+export class ConfigGroup extends HttpApiGroup.make("config")
+  .add(
+    HttpApiEndpoint.get("read", "/config", { success: HttpApiSchema.WithHeaders(Configuration, etag) }),
+    HttpApiEndpoint.patch("change", "/config", {
+      query: dryRun,
+      headers: ifMatch,
+      payload: Schema.Record(Schema.String, Schema.NullOr(SettingValue)).annotate({
+        description: "settings by their names in the file; null gives one back to the file, the environment or its default"
+      }),
+      success: HttpApiSchema.WithHeaders(Changed, etag),
+      error: [WrongSettings, ChangeNotMade, StaleGeneration]
+    }),
+    HttpApiEndpoint.delete("giveBack", "/config/:name", {
+      params: { name: Schema.String },
+      headers: ifMatch,
+      success: HttpApiSchema.WithHeaders(Changed, etag),
+      error: [WrongSettings, ChangeNotMade, StaleGeneration, NotThere]
+    }),
+    HttpApiEndpoint.get("history", "/config/history", { success: Schema.Array(HistoryEntry) }),
+    HttpApiEndpoint.post("rollBack", "/config/rollback", {
+      headers: ifMatch,
+      payload: Schema.Struct({ generation: Schema.optional(Schema.Number) }),
+      success: HttpApiSchema.WithHeaders(Changed, etag),
+      error: [ChangeNotMade, StaleGeneration, NotThere]
+    }).annotate(OpenApi.Description, "to the configuration before, or to the one of a generation"),
+    HttpApiEndpoint.post("reload", "/config/reload", {
+      success: HttpApiSchema.WithHeaders(Changed, etag),
+      error: [WrongSettings, ChangeNotMade]
+    }).annotate(OpenApi.Description, "reads file and environment again"),
+    HttpApiEndpoint.post("save", "/config/save", {
+      success: Schema.Struct({ file: Schema.String, saved: Schema.Array(Schema.String) }),
+      error: [ChangeNotMade, NotThere]
+    }).annotate(OpenApi.Description, "writes what was changed here into the file; its comments and order stay")
+  )
+  .prefix("/api/v1")
+{}

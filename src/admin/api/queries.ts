@@ -1,0 +1,137 @@
+/** The last queries, the traces made of them, who asks most, and what would become of a question. */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { NotNow, NotThere, NotUnderstood } from "./errors.ts"
+
+export const outcomes = [
+  "hit",
+  "miss",
+  "stale",
+  "failure",
+  "local",
+  "special",
+  "denied",
+  "looped",
+  "malformed"
+] as const
+
+export const Query = Schema.Struct({
+  id: Schema.String,
+  atMs: Schema.Number.annotate({ description: "milliseconds since 1970" }),
+  tookMs: Schema.Number,
+  name: Schema.String,
+  type: Schema.String,
+  client: Schema.String,
+  clientPort: Schema.Number,
+  protocol: Schema.Literals(["udp", "tcp"]),
+  outcome: Schema.Literals(outcomes),
+  rcode: Schema.NullOr(Schema.String).annotate({ description: "null where it got no reply" }),
+  octets: Schema.Number,
+  upstream: Schema.NullOr(Schema.String).annotate({ description: "of the last attempt" }),
+  attempts: Schema.Number,
+  isCoalesced: Schema.Boolean,
+  isShared: Schema.Boolean,
+  worker: Schema.Number,
+  error: Schema.NullOr(Schema.String)
+})
+
+/** Which of them; all that are given have to hold. */
+export const filters = {
+  name: Schema.optional(Schema.String).annotate({ description: "part of the name" }),
+  suffix: Schema.optional(Schema.String).annotate({ description: "the name, or a name below it" }),
+  client: Schema.optional(Schema.String).annotate({ description: "an address, or a network as 10.0.0.0/8" }),
+  type: Schema.optional(Schema.String),
+  rcode: Schema.optional(Schema.String),
+  outcome: Schema.optional(Schema.String),
+  slower_than_ms: Schema.optional(Schema.Number)
+}
+
+export const Step = Schema.Struct({
+  name: Schema.String,
+  fromMs: Schema.Number.annotate({ description: "milliseconds from the start of the query" }),
+  toMs: Schema.Number,
+  status: Schema.Literals(["ok", "error"]),
+  detail: Schema.String,
+  depth: Schema.Number
+})
+
+export const Trace = Schema.Struct({
+  query: Query,
+  steps: Schema.Array(Step)
+})
+
+export const TopEntry = Schema.Struct({
+  key: Schema.String,
+  count: Schema.Number.annotate({ description: "queries, estimated where many are asked" }),
+  share: Schema.Number,
+  error: Schema.Number.annotate({ description: "the count may be too high by so many" })
+})
+
+export const ExplainStep = Schema.Struct({
+  step: Schema.String.annotate({ description: "acl, loop, local, special, rule, cache, stale, failure, group, upstreams, asked" }),
+  outcome: Schema.String,
+  detail: Schema.String,
+  isFinal: Schema.Boolean.annotate({ description: "whether the answer comes from here" })
+})
+
+export const Explanation = Schema.Struct({
+  name: Schema.String,
+  type: Schema.String,
+  client: Schema.String,
+  steps: Schema.Array(ExplainStep),
+  answer: Schema.NullOr(
+    Schema.Struct({
+      rcode: Schema.String,
+      tookMs: Schema.Number,
+      records: Schema.Array(Schema.String),
+      attempts: Schema.Array(Step)
+    })
+  ).annotate({ description: "where it was asked" })
+})
+
+export class QueriesGroup extends HttpApiGroup.make("queries")
+  .add(
+    HttpApiEndpoint.get("list", "/queries", {
+      query: { ...filters, limit: Schema.optional(Schema.Number) },
+      success: Schema.Struct({
+        queries: Schema.Array(Query).annotate({ description: "the newest first" }),
+        examined: Schema.Number
+      }),
+      error: [NotUnderstood]
+    }),
+    HttpApiEndpoint.get("stream", "/queries/stream", {
+      query: filters,
+      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })),
+      error: [NotUnderstood, NotNow]
+    }).annotate(
+      OpenApi.Description,
+      "server-sent events: `query` (a list of queries), `dropped` (how many were not sent because there were too many)"
+    ),
+    HttpApiEndpoint.get("top", "/top", {
+      query: {
+        by: Schema.Literals(["name", "client", "type", "upstream"]),
+        window: Schema.optional(Schema.String).annotate({ description: "1m, 10m or 1h" }),
+        limit: Schema.optional(Schema.Number)
+      },
+      success: Schema.Struct({ seconds: Schema.Number, total: Schema.Number, entries: Schema.Array(TopEntry) }),
+      error: [NotUnderstood]
+    }),
+    HttpApiEndpoint.get("traces", "/traces", {
+      query: { ...filters, limit: Schema.optional(Schema.Number) },
+      success: Schema.Array(Query),
+      error: [NotUnderstood]
+    }).annotate(OpenApi.Description, "queries that failed, were slow, stale or shed: kept longer than the others"),
+    HttpApiEndpoint.get("trace", "/traces/:id", { params: { id: Schema.String }, success: Trace, error: [NotThere] }),
+    HttpApiEndpoint.post("explain", "/explain", {
+      payload: Schema.Struct({
+        name: Schema.String,
+        type: Schema.optional(Schema.String),
+        client: Schema.optional(Schema.String),
+        ask: Schema.optional(Schema.Boolean)
+      }),
+      success: Explanation,
+      error: [NotUnderstood, NotNow]
+    }).annotate(OpenApi.Description, "what happens to this question from this client, step by step")
+  )
+  .prefix("/api/v1")
+{}
