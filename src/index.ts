@@ -29,6 +29,7 @@ export {
 export {
   type ChangeRecord,
   type GivenSettings,
+  OtherGeneration,
   type Running,
   ServerControl,
   UnknownGeneration

@@ -1,6 +1,10 @@
 /** The composition root: configuration → layers → run. Nothing else composes the process. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Console, Effect, Exit } from "effect"
+import type { AdminUnavailable } from "./admin/admin-socket.ts"
+import type { AdminSources } from "./admin/sources.ts"
+import { startAdmin } from "./admin/start-admin.ts"
+import { AnswerCache } from "./cache/answer-cache.ts"
 import { check, compare, describe, help, readCommand, version } from "./cli/command.ts"
 import { nameUpstream } from "./config/codec/upstream-address.ts"
 import { Configuration, type ConfigurationError, type Loaded, load, shown } from "./config/configuration.ts"
@@ -32,6 +36,7 @@ const followedFiles = (file: string | undefined, { given }: Loaded): ReadonlyArr
 
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
 const run = Effect.fnUntraced(function* (file: string | undefined) {
+  const startedAtMs = Date.now()
   const signals = yield* hangups
   const open = descriptorsOpen()
   const before = yield* signatureOf(file === undefined ? [] : [file])
@@ -71,15 +76,34 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
     )
     const files = followedFiles(file, loaded)
     const signature = files.length <= 1 ? before : yield* signatureOf(files)
-    const following = Effect.flatMap(ServerControl, ({ reload }) =>
-      followSources({ reload, given: loaded.given, signals, files, signature })
-    )
+    let refusals = 0
+    const onRefusal = (): void => {
+      refusals++
+    }
+    const following = Effect.gen(function* () {
+      const control = yield* ServerControl
+      const sources: AdminSources = {
+        version,
+        startedAtMs,
+        file,
+        supervisor,
+        control,
+        configuration,
+        counters,
+        latencies,
+        cache: yield* AnswerCache,
+        refusals: () => refusals,
+        end: () => process.emit("SIGTERM", "SIGTERM")
+      }
+      yield* startAdmin(sources, loaded.given.get("admin")?.source === "default")
+      return yield* followSources({ reload: control.reload, given: loaded.given, signals, files, signature })
+    })
     return yield* Effect.provide(
       following,
-      ServerControl.layer({ file, first: fitted, apply: supervisor.apply, withinLimits })
+      ServerControl.layer({ file, first: fitted, apply: supervisor.apply, withinLimits, onRefusal })
     )
   })
-  const server: Effect.Effect<never, SocketError | WorkersFailed> = Effect.scoped(
+  const server: Effect.Effect<never, SocketError | WorkersFailed | AdminUnavailable> = Effect.scoped(
     Effect.provide(Effect.scoped(serve), layerSupervisor(fitted))
   )
   const explained = Effect.catchTag(server, "SocketError", (error) => Effect.fail(explainFailure(error)))

@@ -12,6 +12,7 @@ import { formatEndpoint } from "../io/endpoint.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
 import type { LoopClock } from "../runtime/loop-clock.ts"
 import type { Counters } from "../telemetry/counters.ts"
+import { Gauges } from "../telemetry/gauges.ts"
 import { InheritedSockets, SharesPorts, socketName } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
@@ -101,6 +102,8 @@ export class Listeners extends Context.Service<
       const configuration = yield* Configuration
       const fibers = yield* QueryFibers
       const tcpClients = new TcpClients()
+      const gauges = yield* Gauges
+      gauges.register("tcp.connections", () => tcpClients.clients.size)
       const addresses = new Map<string, ListenAddress>()
       const sockets = yield* RcMap.make({
         lookup: (key: string) => Effect.suspend(() => open(addresses.get(key)!, tcpClients, MAX_PORT_DRAWS))

@@ -9,6 +9,7 @@ import { Configuration } from "../config/configuration.ts"
 import type { Packet } from "../query/packet.ts"
 import { Pipeline } from "../query/pipeline.ts"
 import { FiberList } from "../runtime/fiber-list.ts"
+import { Gauges } from "../telemetry/gauges.ts"
 
 export class QueryFibers extends Context.Service<
   QueryFibers,
@@ -33,6 +34,8 @@ export class QueryFibers extends Context.Service<
       const pipeline = yield* Pipeline
       const configuration = yield* Configuration
       const fibers = yield* FiberList.make
+      const gauges = yield* Gauges
+      gauges.register("queries.waiting", () => fibers.size)
       const scheduler = yield* Scheduler.Scheduler
       const context = Context.add(yield* Effect.context<never>(), Scheduler.Scheduler, new SharedDispatcher(scheduler))
       const runFork = Effect.runForkWith(context)

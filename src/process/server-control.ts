@@ -70,6 +70,30 @@ export class UnknownGeneration extends Schema.TaggedError<UnknownGeneration>()("
 }) {}
 
 /**
+ * The configuration has changed meanwhile: it is not of the generation that a change was meant for.
+ *
+ * **When to use**
+ *
+ * Use to tell a change that comes too late from one that is wrong.
+ *
+ * **Example** (A change of what was just read, or none)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ServerControl } from "strand-dns"
+ *
+ * const once = Effect.gen(function* () {
+ *   const control = yield* ServerControl
+ *   yield* control.set({ retries: "1" }, "my program", control.generation())
+ * }).pipe(Effect.catchTag("OtherGeneration", ({ message }) => Effect.logWarning(message)))
+ * ```
+ */
+export class OtherGeneration extends Schema.TaggedError<OtherGeneration>()("OtherGeneration", {
+  message: Schema.String,
+  generation: Schema.Number
+}) {}
+
+/**
  * A configuration as data, where each setting came from, and what of it a program has set.
  *
  * **When to use**
@@ -121,11 +145,16 @@ export class ServerControl extends Context.Service<
      * @returns the change; undefined where nothing is different
      */
     readonly reload: (by: string) => Effect.Effect<ChangeRecord | undefined, ConfigurationError | ChangeRefused>
-    /** Changes these settings. They win over file and environment until they are given back. */
+    /**
+     * Changes these settings. They win over file and environment until they are given back.
+     *
+     * @param generation the one that the change is meant for; any where it is undefined
+     */
     readonly set: (
       settings: GivenSettings,
-      by: string
-    ) => Effect.Effect<ChangeRecord | undefined, ConfigurationError | ChangeRefused>
+      by: string,
+      generation?: number
+    ) => Effect.Effect<ChangeRecord | undefined, ConfigurationError | ChangeRefused | OtherGeneration>
     /** What `set` would change. */
     readonly preview: (settings: GivenSettings) => Effect.Effect<ReadonlyArray<Difference>, ConfigurationError>
     /**
@@ -149,12 +178,21 @@ export interface ControlOptions {
   readonly apply: (next: Running) => Effect.Effect<void, ChangeRefused>
   /** Reads what the sources say, with the settings over it that a program has set: by default, in a thread of its own. */
   readonly read?: (overrides: Overrides) => Effect.Effect<LoadedApart, ConfigurationError>
+  /** Called for each change that is refused. */
+  readonly onRefusal?: () => void
   /** What is kept to of a configuration on this machine. */
   readonly withinLimits: (next: Loaded) => Loaded
 }
 
 const make = (options: ControlOptions): ServerControl["Service"] => {
-  const { file, first, apply, withinLimits, read = (overrides) => loadApart(file, overrides) } = options
+  const {
+    file,
+    first,
+    apply,
+    withinLimits,
+    onRefusal = () => {},
+    read = (overrides) => loadApart(file, overrides)
+  } = options
   const alone = Semaphore.makeUnsafe(1)
   const earlier: Array<{ readonly record: ChangeRecord; readonly running: Running }> = []
   let running: Running = { ...first, overrides: NO_OVERRIDES }
@@ -168,9 +206,16 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
   }
   remember("the start", [])
 
-  const load = (overrides: Overrides): Effect.Effect<Running & Pick<Loaded, "warnings">, ConfigurationError> =>
+  const load = ({
+    overrides,
+    mistakes
+  }: Merged): Effect.Effect<Running & Pick<Loaded, "warnings">, ConfigurationError> =>
     Effect.gen(function* () {
-      const found = yield* read(overrides)
+      const found = yield* Effect.mapError(
+        read(overrides),
+        (error) => new ConfigurationError({ ...error, mistakes: [...mistakes, ...error.mistakes] })
+      )
+      if (mistakes.length > 0) return yield* new ConfigurationError({ mistakes, warnings: [] })
       const settings = yield* decodeChanges(running, found.written)
       return { ...withinLimits({ ...found, settings }), overrides }
     })
@@ -196,11 +241,26 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     effect.pipe(
       // A fault of this program refuses the change; the server goes on.
       Effect.catchDefect((defect) => Effect.fail(new ChangeRefused({ message: messageOf(defect) }))),
-      Effect.tapError(({ message }) => Effect.logError(`${what}; nothing changed: ${message}`, { by })),
+      Effect.tapError(({ message }) => {
+        onRefusal()
+        return Effect.logError(`${what}; nothing changed: ${message}`, { by })
+      }),
       alone.withPermits(1)
     )
 
-  const changeTo = (overrides: () => Effect.Effect<Overrides, ConfigurationError>, by: string, what: string) =>
+  /** Fails where the configuration is not of this generation. */
+  const expect = (wanted: number | undefined): Effect.Effect<void, OtherGeneration> =>
+    Effect.suspend(() => {
+      if (wanted === undefined || wanted === generation) return Effect.void
+      const message = `the configuration is of generation ${generation} now, not ${wanted}`
+      return Effect.fail(new OtherGeneration({ message, generation }))
+    })
+
+  const changeTo = <E extends { readonly message: string }>(
+    overrides: () => Effect.Effect<Merged, E>,
+    by: string,
+    what: string
+  ) =>
     exclusively(
       what,
       by,
@@ -218,11 +278,20 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     running: () => running,
     generation: () => generation,
     history: () => earlier.map(({ record }) => record),
-    reload: (by) => changeTo(() => Effect.succeed(running.overrides), by, "configuration read again"),
-    set: (settings, by) => changeTo(() => merged(running.overrides, settings), by, "configuration set"),
+    reload: (by) => changeTo(() => Effect.succeed(merged(running.overrides, {})), by, "configuration read again"),
+    set: (settings, by, wanted) =>
+      changeTo(
+        () =>
+          Effect.andThen(
+            expect(wanted),
+            Effect.suspend(() => merged(running.overrides, settings))
+          ),
+        by,
+        "configuration set"
+      ),
     preview: (settings) =>
       Effect.gen(function* () {
-        const next = yield* load(yield* merged(running.overrides, settings))
+        const next = yield* load(merged(running.overrides, settings))
         return differences(running.settings, next.settings)
       }),
     rollBack: (by, to) => {
@@ -241,19 +310,25 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
 
 const keys = settingNames.map(fileKey)
 
-/** What a program has set before and sets now; names that are no settings are mistakes. */
-const merged = (before: Overrides, settings: GivenSettings): Effect.Effect<Overrides, ConfigurationError> => {
-  const next = new Map(before)
+interface Merged {
+  readonly overrides: Overrides
+  /** Names that are no settings. */
+  readonly mistakes: ReadonlyArray<Mistake>
+}
+
+/** What a program has set before and sets now. */
+const merged = (before: Overrides, settings: GivenSettings): Merged => {
+  const overrides = new Map(before)
   const mistakes: Array<Mistake> = []
   for (const [key, value] of Object.entries(settings)) {
     const name: SettingName | undefined = settingNames[keys.indexOf(key)]
     if (name === undefined) {
       mistakes.push({ place: key, value: undefined, expected: `the name of a setting${meaning(key, keys)}` })
     } else if (value === undefined) {
-      next.delete(name)
+      overrides.delete(name)
     } else {
-      next.set(name, value)
+      overrides.set(name, value)
     }
   }
-  return mistakes.length === 0 ? Effect.succeed(next) : Effect.fail(new ConfigurationError({ mistakes, warnings: [] }))
+  return { overrides, mistakes }
 }

@@ -20,6 +20,7 @@ import { StandIn } from "../listener/stand-in.ts"
 import { Coalescer } from "../query/exchange/coalescer.ts"
 import { makeSharedCacheLookup } from "../query/exchange/shared-cache-lookup.ts"
 import { Pipeline } from "../query/pipeline.ts"
+import { layerResolveByHand } from "../query/resolve-by-hand.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -158,7 +159,7 @@ export const serverLayerWith = <PipelineError = never, PoolError = never>(
 ): Layer.Layer<Listeners | StandIn, SocketError | PipelineError | PoolError, Ground | Shared> => {
   const pipeline: Layer.Layer<Pipeline, PipelineError, BelowPipeline> = rooms.pipeline ?? Pipeline.layer
   const resolverPool: Layer.Layer<ResolverPool, PoolError, BelowUpstreams> = rooms.resolverPool ?? ResolverPool.layer
-  return Layer.mergeAll(Listeners.layer, StandIn.layer, layerIdleGc).pipe(
+  return Layer.mergeAll(Listeners.layer, StandIn.layer, layerIdleGc, layerResolveByHand).pipe(
     Layer.provide(QueryFibers.layer),
     Layer.provide(pipeline),
     Layer.provide(Coalescer.layer(makeSharedCacheLookup)),

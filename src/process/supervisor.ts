@@ -11,20 +11,24 @@ import { Configuration, type Loaded } from "../config/configuration.ts"
 import { ChangeRefused } from "../config/live-configuration.ts"
 import type { Settings } from "../config/schema/settings.ts"
 import type { Written } from "../config/snapshot.ts"
+import type { Question } from "../dns/question.ts"
 import type { SocketError } from "../io/datagram.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
+import { type GaugeName, gaugeMemory, readGauges } from "../telemetry/gauges.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
 import { recentMemory } from "../telemetry/recent-queries.ts"
 import { freeSlots, slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
+import { Asks, type NotDone } from "./asks.ts"
 import { cacheOctets, forgetsFailures, isOtherWorld, upstreamKeys } from "./change-effects.ts"
 import { LogOutput } from "./logging/logging.ts"
 import { explainFailure } from "./start/listen-check.ts"
 import { TwoPhaseCommit } from "./two-phase-commit.ts"
+import { drainUpstream, type UpstreamStatus, upstreamStatuses } from "./upstream-status.ts"
 import { followLocations } from "./worker/given-locations.ts"
 import { ListeningSockets, NO_SOCKETS } from "./worker/listening-sockets.ts"
-import type { ListeningAt, SharedMemory } from "./worker/protocol.ts"
+import type { Ask, ListeningAt, SharedMemory, Told } from "./worker/protocol.ts"
 import type { WorkerSlot } from "./worker/worker-slot.ts"
 import { Workers, type WorkersFailed } from "./worker/workers.ts"
 
@@ -41,6 +45,7 @@ export interface WorkerStatus {
   readonly number: number
   readonly state: WorkerSlot["state"]
   readonly replacements: number
+  readonly gauges: Readonly<Record<GaugeName, number>>
 }
 
 export class Supervisor extends Context.Service<
@@ -48,15 +53,25 @@ export class Supervisor extends Context.Service<
   {
     readonly listening: () => ReadonlyArray<ListeningAt>
     readonly workers: () => ReadonlyArray<WorkerStatus>
+    /** What is known of the upstreams of the configuration. */
+    readonly upstreams: () => ReadonlyArray<UpstreamStatus>
+    /** Takes an upstream out of use, or back; says whether there is one of this name. */
+    readonly drain: (upstream: string, isDrained: boolean) => boolean
+    /** The database of locations that the workers have. */
+    readonly locations: () => SharedArrayBuffer | undefined
     /** The rings of the last queries, by the workers' numbers. */
     readonly rings: () => ReadonlyMap<number, SharedArrayBuffer>
     /** Has all threads run by another configuration, or, where one of them cannot, none. */
     readonly apply: (next: Configured) => Effect.Effect<void, ChangeRefused>
+    /** Has one worker do something for people. */
+    readonly ask: (ask: Ask) => Effect.Effect<Told, NotDone>
     /** Forgets the answers and failures kept for a name, in wire form and lower case; says how many answers. */
     readonly flushName: (name: Uint8Array) => Effect.Effect<number, ChangeRefused>
     /** The same for a name and all below it. */
     readonly flushTree: (name: Uint8Array) => Effect.Effect<number, ChangeRefused>
     readonly flushAll: Effect.Effect<void, ChangeRefused>
+    /** The same for the answer to one question, whatever it was asked with. */
+    readonly flushQuestions: (questions: ReadonlyArray<Question>) => Effect.Effect<number, ChangeRefused>
   }
 >()("strand/process/Supervisor") {}
 
@@ -72,6 +87,7 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
         answers: TableMemory.create(cacheOctets(settings), clock).buffer,
         counters: counterMemory(ROWS, slotsFor(settings)),
         latencies: latencyMemory(ROWS),
+        gauges: gaugeMemory(MAX_WORKERS),
         upstreams: upstreamMemory(slotsFor(settings)),
         heartbeats: new SharedArrayBuffer(MAX_WORKERS * Int32Array.BYTES_PER_ELEMENT)
       }
@@ -100,6 +116,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     let { written } = loaded
     /** The table that all threads use; in the middle of a change the supervisor's own cache is ahead of it. */
     let { answers } = memory
+    const asks = new Asks()
     /** The last queries of each worker, by its number: they outlive its thread. */
     const rings = new Map<number, SharedArrayBuffer>()
     const ringOf = (worker: number): SharedArrayBuffer => {
@@ -161,7 +178,8 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
           }),
           onReady: Effect.suspend(() => commits.catchUp(slotOf(), bornWith)),
           onAcknowledged: (message) => commits.receive(slotOf().number, message),
-          onLog: log.write
+          onLog: log.write,
+          onTold: (id, told) => asks.receive(id, told)
         }
       }
     })
@@ -247,12 +265,30 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
 
     return Supervisor.of({
       listening,
+      upstreams: () => upstreamStatuses(memory.upstreams, configuration.current()),
+      drain: (name, isDrained) => drainUpstream(memory.upstreams, configuration.current(), name, isDrained),
+      locations: locations.current,
       rings: () => rings,
-      workers: () => workers.slots.map(({ number, state, replacements }) => ({ number, state, replacements })),
+      workers: () =>
+        workers.slots.map(({ number, state, replacements }) => ({
+          number,
+          state,
+          replacements,
+          gauges: readGauges(memory.gauges, number - 1)
+        })),
       apply: (next) => commits.exclusively(Effect.uninterruptible(apply(next))),
       flushName: (name) => forgetting(cache.flushName(name)),
       flushTree: (name) => forgetting(cache.flushTree(name)),
-      flushAll: forgetting(cache.flushAll)
+      flushAll: forgetting(cache.flushAll),
+      flushQuestions: (questions) =>
+        forgetting(
+          Effect.sync(() => {
+            const kept = questions.filter((question) => cache.peekStale(question) !== undefined)
+            for (const question of kept) cache.supersede(question)
+            return kept.length
+          })
+        ),
+      ask: (ask) => asks.ask(workers.slots, ask)
     })
   })
 

@@ -25,6 +25,7 @@ import { inSlices } from "../runtime/slices.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
 import { FailureLog } from "../telemetry/failure-log.ts"
+import { Gauges } from "../telemetry/gauges.ts"
 import { Latencies } from "../telemetry/latencies.ts"
 import { RecentQueries } from "../telemetry/recent-queries.ts"
 import { type EarlyOutcome, NO_RCODE, type QueryRecord } from "../telemetry/record.ts"
@@ -134,6 +135,9 @@ export class Pipeline extends Context.Service<
       )
       const admission = yield* makeAdmission(configuration.current(), wheel)
       yield* configuration.follow(["maxConcurrentQueries", "maxQueuedQueries"], admission.resize)
+      const gauges = yield* Gauges
+      gauges.register("permits.used", admission.held)
+      gauges.register("queue.length", admission.waiting)
       const serveStale = new ServeStale(cache, clock, configuration)
       const refresher = new Refresher(admission, coalescer, clock, serveStale, configuration)
       const tools = yield* configuration.derive(["queryTimeoutSecs"], ({ queryTimeoutSecs }) =>

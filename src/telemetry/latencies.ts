@@ -13,10 +13,10 @@ export const latencyMeanings = {
 
 export type LatencyName = keyof typeof latencyMeanings
 
-const names = Object.keys(latencyMeanings) as ReadonlyArray<LatencyName>
+export const latencyNames = Object.keys(latencyMeanings) as ReadonlyArray<LatencyName>
 /** The cells of a name, and the sum of what was recorded, in milliseconds. */
 const CELLS = HISTOGRAM_CELLS + 1
-const ROW = names.length * CELLS
+const ROW = latencyNames.length * CELLS
 
 /** Room for the latencies of so many threads, a row each. */
 export const latencyMemory = (threads: number): SharedArrayBuffer =>
@@ -53,8 +53,12 @@ export class Latencies extends Context.Service<
     readonly record: (name: LatencyName, milliseconds: number, count: number) => void
     /** Of all threads together. */
     readonly quantiles: (name: LatencyName) => Quantiles
-    /** The cells of `histogram.ts`, and behind them the sum in milliseconds; of all threads together. */
-    readonly cells: (name: LatencyName) => Float64Array
+    /**
+     * The cells of `histogram.ts`, and behind them the sum in milliseconds; of all threads together.
+     *
+     * @param rows of the first so many threads alone, where no other has recorded anything
+     */
+    readonly cells: (name: LatencyName, rows?: number) => Float64Array
   }
 >()("strand/telemetry/Latencies") {
   static readonly layer: Layer.Layer<Latencies> = Layer.suspend(() => Latencies.layerOver(latencyMemory(1), 0))
@@ -64,7 +68,7 @@ export class Latencies extends Context.Service<
     Layer.sync(Latencies, () => {
       const all = new Float64Array(memory)
       const ownCells = (name: LatencyName): Float64Array => {
-        const start = row * ROW + names.indexOf(name) * CELLS
+        const start = row * ROW + latencyNames.indexOf(name) * CELLS
         return all.subarray(start, start + CELLS)
       }
       const own = {
@@ -74,9 +78,9 @@ export class Latencies extends Context.Service<
         local: ownCells("local"),
         failure: ownCells("failure")
       } satisfies Record<LatencyName, Float64Array>
-      const merged = (name: LatencyName): Float64Array => {
+      const merged = (name: LatencyName, rows = all.length / ROW): Float64Array => {
         const sums = new Float64Array(CELLS)
-        for (let start = names.indexOf(name) * CELLS; start < all.length; start += ROW) {
+        for (let start = latencyNames.indexOf(name) * CELLS; start < rows * ROW; start += ROW) {
           for (let cell = 0; cell < CELLS; cell++) sums[cell]! += all[start + cell]!
         }
         return sums

@@ -12,6 +12,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { Configuration } from "../config/configuration.ts"
+import { Rcode } from "../dns/codes.ts"
 import type { Query } from "../dns/query.ts"
 import type { Question } from "../dns/question.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
@@ -51,8 +52,8 @@ const outcomes = [
   "looped",
   "malformed"
 ] as const satisfies ReadonlyArray<QueryRecord["outcome"]>
-type Outcome = (typeof outcomes)[number]
-const outcomeCells = Object.fromEntries(outcomes.map((name, cell) => [name, cell])) as Record<Outcome, number>
+export type QueryOutcome = (typeof outcomes)[number]
+const outcomeCells = Object.fromEntries(outcomes.map((name, cell) => [name, cell])) as Record<QueryOutcome, number>
 
 const attemptOutcomes = [
   "waiting",
@@ -106,7 +107,7 @@ export interface RecentQuery {
   readonly isIPv4: boolean
   readonly port: number
   readonly protocol: ClientProtocol
-  readonly outcome: Outcome
+  readonly outcome: QueryOutcome
   /** -1 where it got no reply. */
   readonly rcode: number
   /** Octets. */
@@ -134,7 +135,7 @@ export interface QueryNotes {
     client: Peer,
     protocol: ClientProtocol,
     query: Query,
-    outcome: Outcome,
+    outcome: QueryOutcome,
     rcode: number,
     replySize: number,
     startedMs: number
@@ -207,7 +208,7 @@ export class RecentQueryWriter implements QueryNotes {
     client: Peer,
     protocol: ClientProtocol,
     query: Query,
-    outcome: Outcome,
+    outcome: QueryOutcome,
     rcode: number,
     replySize: number,
     startedMs: number
@@ -278,7 +279,7 @@ export class RecentQueryWriter implements QueryNotes {
     client: Peer,
     protocol: ClientProtocol,
     type: number,
-    outcome: Outcome,
+    outcome: QueryOutcome,
     rcode: number,
     replySize: number,
     startedMs: number,
@@ -338,10 +339,24 @@ const encoder = new TextEncoder()
 export class RecentQueryReader {
   private readonly count: Int32Array
   private readonly octets: Uint8Array
+  private readonly words: Uint32Array
+  private readonly doubles: Float64Array
 
   constructor(memory: SharedArrayBuffer) {
     this.count = new Int32Array(memory, 0, 1)
     this.octets = new Uint8Array(memory, HEAD_OCTETS)
+    this.words = new Uint32Array(memory, HEAD_OCTETS)
+    this.doubles = new Float64Array(memory, HEAD_OCTETS)
+  }
+
+  /** Whether the query of this number is one to be kept longer: it failed, was slow, or got an answer past its life. */
+  isNotable(sequence: number, slowMs: number): boolean {
+    const start = (sequence & (SLOTS - 1)) * SLOT_OCTETS
+    const numbers = this.words[(start >> 2) + Word.Numbers]!
+    const outcome = outcomes[numbers >>> 24]
+    if (outcome === "failure" || outcome === "stale") return true
+    if (outcome !== "miss" && outcome !== "hit") return false
+    return ((numbers >>> 16) & 0xff) === Rcode.ServFail || this.doubles[(start >> 3) + Double.Duration]! >= slowMs
   }
 
   /** How many have been written, round and round in 32 bits. */

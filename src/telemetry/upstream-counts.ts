@@ -35,8 +35,37 @@ export type OutcomeName = keyof typeof totals
 export const outcomeNames = Object.keys(totals) as ReadonlyArray<OutcomeName>
 const counterOf = Object.fromEntries(outcomeNames.map((name, cell) => [name, cell])) as Record<OutcomeName, number>
 
+/** Rcodes of replies that are counted apart; all others come last. */
+export const replyRcodes = ["NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED", "other"] as const
+const rcodeCells: ReadonlyMap<number, number> = new Map([
+  [Rcode.NoError, 0],
+  [Rcode.NXDomain, 1],
+  [Rcode.ServFail, 2],
+  [Rcode.Refused, 3]
+])
+const OTHER_RCODE = replyRcodes.length - 1
+
+/** Seconds that a reply took, the upper ends of the steps in which they are counted; what took longer comes last. */
+export const durationSteps: ReadonlyArray<number> = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
+]
+const STEPS = durationSteps.length + 1
+/** The steps, and the sum of the seconds. */
+const DURATION_CELLS = STEPS + 1
+
+/** The cells of a row, behind the outcomes. */
+const IN_FLIGHT_AT = outcomeNames.length
+const RETRIES_AT = IN_FLIGHT_AT + 1
+const HEDGES_AT = RETRIES_AT + 1
+const DURATIONS_AT = HEDGES_AT + 1
+const COUNTERS = DURATIONS_AT + replyRcodes.length * DURATION_CELLS
 const NAME_OCTETS = 128
-const COUNTERS = outcomeNames.length
+
+const stepOf = (seconds: number): number => {
+  let step = 0
+  while (step < durationSteps.length && seconds > durationSteps[step]!) step++
+  return step
+}
 
 export const upstreamCountsOctets = (threads: number, upstreams: number): number =>
   upstreams * (NAME_OCTETS + threads * COUNTERS * Float64Array.BYTES_PER_ELEMENT)
@@ -50,6 +79,30 @@ export interface UpstreamCounts {
   readonly slot: number
   readonly ended: (attempt: EndedAttempt) => void
   readonly withheld: () => void
+  readonly retried: () => void
+  readonly hedged: () => void
+  /** So many exchanges with it are under way in this thread now. */
+  readonly noteInFlight: (count: number) => void
+}
+
+/** How long replies of one rcode took. */
+export interface ReplyDurations {
+  readonly rcode: (typeof replyRcodes)[number]
+  /** One more than `durationSteps`. */
+  readonly counts: ReadonlyArray<number>
+  readonly seconds: number
+}
+
+/** What was counted of one upstream, by all threads together. */
+export interface UpstreamSums {
+  readonly upstream: string
+  readonly slot: number
+  /** All that are not zero. */
+  readonly outcomes: Partial<Record<OutcomeName, number>>
+  readonly inFlight: number
+  readonly retries: number
+  readonly hedges: number
+  readonly durations: ReadonlyArray<ReplyDurations>
 }
 
 export class UpstreamCountsTable {
@@ -79,36 +132,67 @@ export class UpstreamCountsTable {
       new TextEncoder().encodeInto(name, this.names.subarray(start, start + NAME_OCTETS - 1))
     }
     const own = this.ownRow(slot)
+    // Those of a thread before this one are over.
+    own[IN_FLIGHT_AT] = 0
     const add = (outcome: OutcomeName): void => {
       own[counterOf[outcome]]! += 1
       addTotal(totals[outcome])
     }
     return {
       slot,
-      ended: ({ outcome, rcode }) => {
-        if (outcome !== "waiting") add(outcome === "error-response" ? errorOf(rcode) : outcome)
+      ended: ({ outcome, rcode, startedMs, endedMs }) => {
+        if (outcome === "waiting") return
+        add(outcome === "error-response" ? errorOf(rcode) : outcome)
+        if (rcode < 0) return
+        const seconds = Math.max(0, endedMs - startedMs) / 1000
+        const start = DURATIONS_AT + (rcodeCells.get(rcode) ?? OTHER_RCODE) * DURATION_CELLS
+        own[start + stepOf(seconds)]! += 1
+        own[start + STEPS]! += seconds
       },
-      withheld: () => add("withheld")
+      withheld: () => add("withheld"),
+      retried: () => {
+        own[RETRIES_AT]! += 1
+      },
+      hedged: () => {
+        own[HEDGES_AT]! += 1
+      },
+      noteInFlight: (count) => {
+        own[IN_FLIGHT_AT] = count
+      }
     }
   }
 
-  /** All that are not zero, of all threads together, by upstream. */
-  table(): ReadonlyArray<{ readonly upstream: string; readonly outcomes: Partial<Record<OutcomeName, number>> }> {
-    const rows = []
+  /** Of all upstreams that there were. */
+  table(): ReadonlyArray<UpstreamSums> {
+    const rows: Array<UpstreamSums> = []
     for (let slot = 0; slot < this.upstreams; slot++) {
       const upstream = this.nameAt(slot)
       if (upstream === "") continue
-      const counts = outcomeNames.map((name) => [name, this.sumOf(slot, name)] as const)
-      rows.push({ upstream, outcomes: Object.fromEntries(counts.filter(([, count]) => count !== 0)) })
+      const sums = this.sumsOf(slot)
+      const counts = outcomeNames.map((name) => [name, sums[counterOf[name]]!] as const)
+      rows.push({
+        upstream,
+        slot,
+        outcomes: Object.fromEntries(counts.filter(([, count]) => count !== 0)),
+        inFlight: sums[IN_FLIGHT_AT]!,
+        retries: sums[RETRIES_AT]!,
+        hedges: sums[HEDGES_AT]!,
+        durations: replyRcodes.map((rcode, cell) => {
+          const start = DURATIONS_AT + cell * DURATION_CELLS
+          return { rcode, counts: [...sums.subarray(start, start + STEPS)], seconds: sums[start + STEPS]! }
+        })
+      })
     }
     return rows
   }
 
-  private sumOf(slot: number, name: OutcomeName): number {
-    let sum = 0
-    for (let row = 0; row < this.threads; row++)
-      sum += this.counts[(slot * this.threads + row) * COUNTERS + counterOf[name]]!
-    return sum
+  private sumsOf(slot: number): Float64Array {
+    const sums = new Float64Array(COUNTERS)
+    for (let row = 0; row < this.threads; row++) {
+      const start = (slot * this.threads + row) * COUNTERS
+      for (let cell = 0; cell < COUNTERS; cell++) sums[cell]! += this.counts[start + cell]!
+    }
+    return sums
   }
 
   private nameAt(slot: number): string {

@@ -9,12 +9,25 @@ export interface UpstreamObserver extends UpstreamCounts {
   readonly note: Say | undefined
 }
 
-export const unobserved: UpstreamObserver = { slot: 0, ended: () => {}, withheld: () => {}, note: undefined }
+const nothing = (): void => {}
+
+export const unobserved: UpstreamObserver = {
+  slot: 0,
+  ended: nothing,
+  withheld: nothing,
+  retried: nothing,
+  hedged: nothing,
+  noteInFlight: nothing,
+  note: undefined
+}
 
 /** Counts, and logs at the level `debug`. */
 export const observe = (upstream: string, counts: UpstreamCounts, events: Events): UpstreamObserver => ({
   slot: counts.slot,
   withheld: counts.withheld,
+  retried: counts.retried,
+  hedged: counts.hedged,
+  noteInFlight: counts.noteInFlight,
   ended: (attempt) => {
     counts.ended(attempt)
     if (!isOrdinary(attempt)) events.debug?.(`an attempt failed: ${attempt.outcome}`, fieldsOf(upstream, attempt))

@@ -15,14 +15,17 @@ import type { Geography } from "../geo/geography.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import { Incidents } from "../runtime/incidents.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
+import { Operations } from "../runtime/operations.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
 import { Counters } from "../telemetry/counters.ts"
+import { Gauges } from "../telemetry/gauges.ts"
 import type { Begin } from "./answer.ts"
 import { Resolution, type ResolutionOptions } from "./attempt/resolution.ts"
 import { Resolver } from "./attempt/resolver.ts"
 import { RetryBudget } from "./attempt/retry-budget.ts"
 import { makeRetryPlans } from "./attempt/retry-schedule.ts"
 import { HealthMonitor } from "./health/monitor.ts"
+import { probeByHand } from "./health/probe-by-hand.ts"
 import { commonState, SharedUpstreams, slotsFor, upstreamMemory } from "./health/shared-state.ts"
 import { makeTopology } from "./topology.ts"
 
@@ -166,6 +169,13 @@ export class ResolverPool extends Context.Service<
         for (const spare of slots.splice(actorPoolSize)) runFork(dismiss(spare))
         runFork(alone.withPermits(1)(grow))
       })
+      const gauges = yield* Gauges
+      gauges.register("resolvers", () => slots.length)
+      gauges.register("resolvers.busy", () => slots.filter(({ resolver }) => resolver.inFlight > 0).length)
+      gauges.register("exchanges", () => slots.reduce((sum, { resolver }) => sum + resolver.inFlight, 0))
+      gauges.before(() => {
+        for (const { observer, inFlight } of topology.upstreams()) observer.noteInFlight(inFlight)
+      })
       let slot = slots[0]!
       let latest = 0
       let run = 0
@@ -193,6 +203,15 @@ export class ResolverPool extends Context.Service<
         common: commonState(shared.memory),
         begin: (attempt) => choose().resolver.begin(attempt)
       })
+      const operations = yield* Operations
+      operations.probe = (name) =>
+        Effect.suspend(() => {
+          const upstream = topology.upstreams().find((candidate) => candidate.name === name)
+          if (upstream === undefined) return Effect.undefined
+          clock.begin()
+          const withinMs = configuration.current().attemptTimeoutMs
+          return probeByHand(upstream, wheel, withinMs, (attempt) => choose().resolver.begin(attempt))
+        })
       const budget = new RetryBudget()
       /** What a question that begins now is resolved by, to its end. */
       const options = yield* configuration.derive(RESOLUTION_SETTINGS, (settings) =>

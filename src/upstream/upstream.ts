@@ -4,7 +4,7 @@ import { type Endpoint, isLoopback, isPrivate } from "../io/endpoint.ts"
 import { Breaker, type OnTransition } from "./health/breaker.ts"
 import { KnownQuestion } from "./health/known-question.ts"
 import { ProbeLease } from "./health/probe-lease.ts"
-import { ownState, type UpstreamState } from "./health/shared-state.ts"
+import { Flag, ownState, type UpstreamState } from "./health/shared-state.ts"
 import { Trials } from "./health/trials.ts"
 import { type UpstreamObserver, unobserved } from "./observer.ts"
 import { Latency } from "./select/latency.ts"
@@ -75,6 +75,11 @@ export class Upstream {
   /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */
   get isTrusted(): boolean {
     return this.isSafe || this.trustsAll()
+  }
+
+  /** Taken out of use by hand: asked only where no other can be. */
+  get isDrained(): boolean {
+    return this.state.flags[Flag.Drained] !== 0
   }
 
   /** Where it is counted. */

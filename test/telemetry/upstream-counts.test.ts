@@ -14,6 +14,10 @@ const ended = (outcome: AttemptOutcome, rcode: number): EndedAttempt => ({
   rcode
 })
 
+/** What the table says, without what is zero in these tests. */
+const outcomesOf = (counters: Counters["Service"]) =>
+  counters.upstreams().map(({ upstream, outcomes }) => ({ upstream, outcomes }))
+
 const countersOver = (memory: SharedArrayBuffer, row: number): Effect.Effect<Counters["Service"]> =>
   Effect.provide(Counters, Counters.layerOver(memory, row))
 
@@ -39,7 +43,7 @@ describe("what is counted by upstream", () => {
       other.ended(ended("overtaken", -1))
       other.ended(ended("garbage", -1))
       other.withheld()
-      assert.deepStrictEqual(three.upstreams(), [
+      assert.deepStrictEqual(outcomesOf(three), [
         {
           upstream: "udp://192.0.2.1:53",
           outcomes: { answered: 2, SERVFAIL: 1, REFUSED: 1, "other-error": 1, unusable: 1 }
@@ -60,12 +64,47 @@ describe("what is counted by upstream", () => {
     })
   )
 
+  it.effect("is how long replies took, by rcode, and what else is known of an upstream", () =>
+    Effect.gen(function* () {
+      const memory = counterMemory(2, 1)
+      const one = (yield* countersOver(memory, 0)).countsFor(0, "one")
+      const two = (yield* countersOver(memory, 1)).countsFor(0, "one")
+      one.ended({ ...ended("answered", 0), startedMs: 10, endedMs: 14 })
+      two.ended({ ...ended("overtaken", 0), startedMs: 10, endedMs: 30_000 })
+      two.ended({ ...ended("error-response", 2), startedMs: 10, endedMs: 10.5 })
+      two.ended(ended("timeout", -1))
+      one.retried()
+      two.retried()
+      two.hedged()
+      one.noteInFlight(3)
+      two.noteInFlight(2)
+      const [sums] = (yield* countersOver(memory, 0)).upstreams()
+      const counted = sums!.durations.map(({ rcode, counts }) => [
+        rcode,
+        counts.flatMap((n, step) => (n > 0 ? [step] : []))
+      ])
+      assert.deepStrictEqual(Object.fromEntries(counted), {
+        NOERROR: [2, 13],
+        NXDOMAIN: [],
+        SERVFAIL: [0],
+        REFUSED: [],
+        other: []
+      })
+      assert.closeTo(sums!.durations[0]!.seconds, 29.994, 1e-9)
+      assert.deepStrictEqual([sums!.retries, sums!.hedges, sums!.inFlight], [2, 1, 5])
+      // A thread that takes the place of another has nothing under way.
+      two.noteInFlight(0)
+      ;(yield* countersOver(memory, 0)).countsFor(0, "one")
+      assert.strictEqual((yield* countersOver(memory, 0)).upstreams()[0]!.inFlight, 0)
+    })
+  )
+
   it.effect("is in the totals alone where there is no room, and changes no other counter", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 1), 0)
       counters.countsFor(0, "udp://192.0.2.1:53").ended(ended("answered", 0))
       counters.countsFor(1, "udp://192.0.2.2:53").ended(ended("answered", 0))
-      assert.deepStrictEqual(counters.upstreams(), [{ upstream: "udp://192.0.2.1:53", outcomes: { answered: 1 } }])
+      assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "udp://192.0.2.1:53", outcomes: { answered: 1 } }])
       assert.strictEqual(counters.read("upstream.answered"), 2)
     })
   )
@@ -75,7 +114,7 @@ describe("what is counted by upstream", () => {
       const counters = yield* countersOver(counterMemory(1, 2), 0)
       counters.countsFor(0, `https://${"ä".repeat(300)}/dns-query`)
       counters.countsFor(1, "next").ended(ended("answered", 0))
-      const [long, next] = counters.upstreams()
+      const [long, next] = outcomesOf(counters)
       assert.isTrue(long!.upstream.startsWith("https://ää"))
       assert.deepStrictEqual(next, { upstream: "next", outcomes: { answered: 1 } })
     })

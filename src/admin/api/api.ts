@@ -18,5 +18,4 @@ export class AdminApi extends HttpApi.make("strand")
       description:
         "See and change a running Strand. Without `admin_token` everyone who reaches the address may do everything; with it, send `Authorization: Bearer TOKEN`."
     })
-  )
-{}
+  ) {}

@@ -56,5 +56,4 @@ export class CacheGroup extends HttpApiGroup.make("cache")
       error: [NotUnderstood, NotNow]
     })
   )
-  .prefix("/api/v1")
-{}
+  .prefix("/api/v1") {}

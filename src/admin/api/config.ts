@@ -61,7 +61,8 @@ export class ConfigGroup extends HttpApiGroup.make("config")
       query: dryRun,
       headers: ifMatch,
       payload: Schema.Record(Schema.String, Schema.NullOr(SettingValue)).annotate({
-        description: "settings by their names in the file; null gives one back to the file, the environment or its default"
+        description:
+          "settings by their names in the file; null gives one back to the file, the environment or its default"
       }),
       success: HttpApiSchema.WithHeaders(Changed, etag),
       error: [WrongSettings, ChangeNotMade, StaleGeneration]
@@ -88,5 +89,4 @@ export class ConfigGroup extends HttpApiGroup.make("config")
       error: [ChangeNotMade, NotThere]
     }).annotate(OpenApi.Description, "writes what was changed here into the file; its comments and order stay")
   )
-  .prefix("/api/v1")
-{}
+  .prefix("/api/v1") {}

@@ -68,7 +68,9 @@ export const TopEntry = Schema.Struct({
 })
 
 export const ExplainStep = Schema.Struct({
-  step: Schema.String.annotate({ description: "acl, loop, local, special, rule, cache, stale, failure, group, upstreams, asked" }),
+  step: Schema.String.annotate({
+    description: "acl, loop, local, special, rule, cache, stale, failure, group, upstreams, asked"
+  }),
   outcome: Schema.String,
   detail: Schema.String,
   isFinal: Schema.Boolean.annotate({ description: "whether the answer comes from here" })
@@ -133,5 +135,4 @@ export class QueriesGroup extends HttpApiGroup.make("queries")
       error: [NotUnderstood, NotNow]
     }).annotate(OpenApi.Description, "what happens to this question from this client, step by step")
   )
-  .prefix("/api/v1")
-{}
+  .prefix("/api/v1") {}

@@ -5,7 +5,9 @@ import { plainText } from "./errors.ts"
 
 /** How fast, and how well, in a span of time. */
 export const Rates = Schema.Struct({
-  seconds: Schema.Number.annotate({ description: "how long the span was; less than its name where the server is young" }),
+  seconds: Schema.Number.annotate({
+    description: "how long the span was; less than its name where the server is young"
+  }),
   queriesPerSecond: Schema.Number,
   hitRatio: Schema.NullOr(Schema.Number).annotate({ description: "answers from the cache, of all that were answered" }),
   failedPerSecond: Schema.Number,
@@ -59,27 +61,25 @@ export const Second = Schema.Struct({
   rcodes: Schema.Record(Schema.String, Schema.Number)
 })
 
-export class SystemGroup extends HttpApiGroup.make("system", { topLevel: true })
-  .add(
-    HttpApiEndpoint.get("healthz", "/healthz", { success: plainText }).annotate(
-      OpenApi.Description,
-      "200 while the process lives"
-    ),
-    HttpApiEndpoint.get("readyz", "/readyz", {
-      success: [plainText, plainText.pipe(HttpApiSchema.status(503))]
-    }).annotate(OpenApi.Description, "200 when queries are answered, else 503 with what is missing"),
-    HttpApiEndpoint.get("metrics", "/metrics", { success: plainText }).annotate(
-      OpenApi.Description,
-      "Prometheus' text format; OpenMetrics, with exemplars, where the client accepts it"
-    ),
-    HttpApiEndpoint.get("status", "/api/v1/status", { success: Status }),
-    HttpApiEndpoint.get("seconds", "/api/v1/seconds", {
-      query: { last: Schema.optional(Schema.Number) },
-      success: Schema.Array(Second)
-    }).annotate(OpenApi.Description, "what happened in each of the last seconds, 600 at most, the oldest first"),
-    HttpApiEndpoint.post("drain", "/api/v1/drain", {
-      payload: Schema.Struct({ seconds: Schema.optional(Schema.Number) }),
-      success: Schema.Struct({ endsInSeconds: Schema.Number })
-    }).annotate(OpenApi.Description, "not ready from now on; goes on answering for so many seconds, then ends")
-  )
-{}
+export class SystemGroup extends HttpApiGroup.make("system", { topLevel: true }).add(
+  HttpApiEndpoint.get("healthz", "/healthz", { success: plainText }).annotate(
+    OpenApi.Description,
+    "200 while the process lives"
+  ),
+  HttpApiEndpoint.get("readyz", "/readyz", {
+    success: [plainText, plainText.pipe(HttpApiSchema.status(503))]
+  }).annotate(OpenApi.Description, "200 when queries are answered, else 503 with what is missing"),
+  HttpApiEndpoint.get("metrics", "/metrics", { success: plainText }).annotate(
+    OpenApi.Description,
+    "Prometheus' text format; OpenMetrics, with exemplars, where the client accepts it"
+  ),
+  HttpApiEndpoint.get("status", "/api/v1/status", { success: Status }),
+  HttpApiEndpoint.get("seconds", "/api/v1/seconds", {
+    query: { last: Schema.optional(Schema.Number) },
+    success: Schema.Array(Second)
+  }).annotate(OpenApi.Description, "what happened in each of the last seconds, 600 at most, the oldest first"),
+  HttpApiEndpoint.post("drain", "/api/v1/drain", {
+    payload: Schema.Struct({ seconds: Schema.optional(Schema.Number) }),
+    success: Schema.Struct({ endsInSeconds: Schema.Number })
+  }).annotate(OpenApi.Description, "not ready from now on; goes on answering for so many seconds, then ends")
+) {}

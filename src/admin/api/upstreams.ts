@@ -44,5 +44,4 @@ export class UpstreamsGroup extends HttpApiGroup.make("upstreams")
       error: [NotThere, NotNow]
     }).annotate(OpenApi.Description, "asks it a question now")
   )
-  .prefix("/api/v1")
-{}
+  .prefix("/api/v1") {}

@@ -5,8 +5,10 @@
  * all have, they are told to commit, and when one refuses, to abandon it.
  */
 import type { Written } from "../../config/snapshot.ts"
+import type { Question } from "../../dns/question.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
 import type { GivenSocket } from "../../listener/inherited-sockets.ts"
+import type { ToldAnswer, ToldProbe } from "../../runtime/operations.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
 
 export type Change =
@@ -34,7 +36,22 @@ export interface SettingsChange {
   readonly sockets: ReadonlyArray<GivenSocket>
 }
 
+/** What one worker is asked to do, for people. */
+export type Ask =
+  | { readonly kind: "resolve"; readonly question: Question }
+  | { readonly kind: "probe"; readonly upstream: string }
+  | { readonly kind: "flush-shared"; readonly flush: string }
+
+export type Told =
+  | ({ readonly kind: "resolved" } & ToldAnswer)
+  | ({ readonly kind: "probed" } & ToldProbe)
+  /** @property error undefined where it was done, or where there is no Redis */
+  | { readonly kind: "flushed"; readonly error: string | undefined }
+  /** It cannot do that now. */
+  | { readonly kind: "unable" }
+
 export type ToWorker =
+  | { readonly kind: "ask"; readonly id: number; readonly ask: Ask }
   | { readonly kind: "prepare"; readonly id: number; readonly change: Change }
   | { readonly kind: "commit"; readonly id: number }
   | { readonly kind: "abandon"; readonly id: number }
@@ -58,16 +75,18 @@ export type FromWorker =
   | { readonly kind: "prepared"; readonly id: number; readonly refusal: string | undefined }
   /** @property listening where it listens from now on */
   | { readonly kind: "committed"; readonly id: number; readonly listening: ReadonlyArray<ListeningAt> }
+  | { readonly kind: "told"; readonly id: number; readonly told: Told }
   /** A line for the log, which the supervisor writes. */
   | { readonly kind: "log"; readonly entry: LogEntry }
 
-export type Acknowledgement = Extract<FromWorker, { readonly id: number }>
+export type Acknowledgement = Extract<FromWorker, { readonly kind: "prepared" | "committed" }>
 
 /** Memory that all threads share. */
 export interface SharedMemory {
   readonly answers: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly latencies: SharedArrayBuffer
+  readonly gauges: SharedArrayBuffer
   /** What all threads know together of the upstreams. */
   readonly upstreams: SharedArrayBuffer
   /** One 32-bit cell a worker, counted up ten times a second. */

@@ -12,7 +12,7 @@ import { Descriptors, descriptorMemory } from "../../io/linux/descriptors.ts"
 import type { GivenSocket } from "../../listener/inherited-sockets.ts"
 import { programAt } from "../../runtime/entry-points.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
-import type { Acknowledgement, Change, FromWorker, ListeningAt, ToWorker, WorkerData } from "./protocol.ts"
+import type { Acknowledgement, Change, FromWorker, ListeningAt, Told, ToWorker, WorkerData } from "./protocol.ts"
 import { cpuWaitMsOf, isStuck, isSuspect, type Look } from "./watchdog.ts"
 
 const WORKER = programAt("process/worker/worker")
@@ -40,6 +40,8 @@ export interface SlotOptions {
   readonly onReady: () => Effect.Effect<void>
   readonly onAcknowledged: (message: Acknowledgement) => void
   readonly onLog: (entry: LogEntry) => void
+  /** Called with what the thread says to something that it was asked. */
+  readonly onTold: (id: number, told: Told) => void
 }
 
 export class WorkerSlot {
@@ -191,6 +193,9 @@ export class WorkerSlot {
         return Effect.void
       case "prepared":
         this.options.onAcknowledged(message)
+        return Effect.void
+      case "told":
+        this.options.onTold(message.id, message.told)
         return Effect.void
       case "log":
         this.options.onLog(message.entry)

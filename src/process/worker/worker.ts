@@ -23,7 +23,9 @@ import { InheritedSockets, SharesPorts, socketName } from "../../listener/inheri
 import { Listeners } from "../../listener/listeners.ts"
 import { StandIn } from "../../listener/stand-in.ts"
 import { messageOf } from "../../runtime/error-text.ts"
+import { Operations } from "../../runtime/operations.ts"
 import { Counters } from "../../telemetry/counters.ts"
+import { GaugeRow, Gauges } from "../../telemetry/gauges.ts"
 import { Latencies } from "../../telemetry/latencies.ts"
 import { RecentMemory } from "../../telemetry/recent-queries.ts"
 import { SharedUpstreams } from "../../upstream/health/shared-state.ts"
@@ -31,14 +33,17 @@ import { layerEntries } from "../logging/logging.ts"
 import { GivenLocations, serverLayer } from "../server.ts"
 import { layerDatagrams } from "../transports.ts"
 import {
+  type Ask,
   type Change,
   type FromWorker,
   HEARTBEAT_MS,
   type ListeningAt,
   type SettingsChange,
+  type Told,
   type ToWorker,
   type WorkerData
 } from "./protocol.ts"
+import { registerThread } from "./thread-gauges.ts"
 import { workerLimits } from "./worker-limits.ts"
 
 const {
@@ -59,6 +64,9 @@ const locations = new Locations(database)
 const inherited = new Map(sockets.map((given) => [socketName(given.protocol, given.endpoint), given.fd] as const))
 const notes = new Descriptors(descriptors)
 const counters = Counters.layerOver(memory.counters, number - 1)
+/** What the rooms of this thread can do for people. */
+const operations: Operations = {}
+const gauges = new GaugeRow(memory.gauges, number - 1)
 /** From here on it is closed by whoever listens at it, or noted again. */
 const inherit = (name: string): number | undefined => {
   const fd = inherited.get(name)
@@ -69,7 +77,10 @@ const inherit = (name: string): number | undefined => {
 
 /** The heartbeat: shows the supervisor that this thread's event loop runs. */
 const heartbeat = Effect.repeat(
-  Effect.sync(() => Atomics.add(new Int32Array(memory.heartbeats), number - 1, 1)),
+  Effect.sync(() => {
+    Atomics.add(new Int32Array(memory.heartbeats), number - 1, 1)
+    gauges.sample()
+  }),
   Schedule.spaced(HEARTBEAT_MS)
 )
 
@@ -126,6 +137,7 @@ const serve = Effect.gen(function* () {
       }
     }
 
+    const scope = yield* Effect.scope
     // One message after the other: what is committed was prepared before.
     const alone = yield* Semaphore.make(1)
     const receive = (message: ToWorker): Effect.Effect<void> => {
@@ -161,6 +173,14 @@ const serve = Effect.gen(function* () {
           )
         case "stand-down":
           return standIn.end(message.worker)
+        case "ask":
+          // Others do not wait for it.
+          return Effect.asVoid(
+            Effect.forkIn(
+              Effect.flatMap(answerAsk(message.ask), (told) => send({ kind: "told", id: message.id, told })),
+              scope
+            )
+          )
         case "stop":
           return Effect.asVoid(Deferred.succeed(stopped, undefined))
         default:
@@ -168,6 +188,7 @@ const serve = Effect.gen(function* () {
           return Effect.logError("the supervisor says something that this worker does not know", message)
       }
     }
+    yield* registerThread(gauges)
     yield* Effect.forkScoped(heartbeat)
     yield* Effect.forkScoped(supervisor.run((_port, message) => alone.withPermits(1)(receive(message))))
     yield* send({ kind: "ready", listening: listening(), task: yield* taskNumber })
@@ -192,7 +213,9 @@ const serve = Effect.gen(function* () {
         Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
         Layer.succeed(LogsRedis, number === 1),
         Layer.succeed(DescriptorMemory, descriptors),
-        Layer.succeed(RecentMemory, recent)
+        Layer.succeed(RecentMemory, recent),
+        Layer.succeed(Gauges, gauges),
+        Layer.succeed(Operations, operations)
       )
     )
   )
@@ -203,6 +226,27 @@ const serve = Effect.gen(function* () {
     Effect.provide(log)
   )
 }).pipe(Effect.provide(Configuration.layer(workerLimits(settings, workers))))
+
+const answerAsk = (ask: Ask): Effect.Effect<Told> => {
+  const unable: Told = { kind: "unable" }
+  switch (ask.kind) {
+    case "resolve":
+      return operations.resolve === undefined
+        ? Effect.succeed(unable)
+        : Effect.map(operations.resolve(ask.question), (answer): Told => ({ kind: "resolved", ...answer }))
+    case "probe":
+      return operations.probe === undefined
+        ? Effect.succeed(unable)
+        : Effect.map(
+            operations.probe(ask.upstream),
+            (probe): Told => (probe === undefined ? unable : { kind: "probed", ...probe })
+          )
+    case "flush-shared":
+      return operations.flushShared === undefined
+        ? Effect.succeed(unable)
+        : Effect.map(operations.flushShared(ask.flush), (error): Told => ({ kind: "flushed", error }))
+  }
+}
 
 /** A change of which nothing is known: it was abandoned, or never prepared. */
 const nothing: Prepared = { commit: Effect.void, abandon: Effect.void }

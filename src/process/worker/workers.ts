@@ -25,7 +25,7 @@ export interface WorkersOptions {
   /** What a slot is told, and tells, beside what concerns the others. */
   readonly optionsOf: (slot: () => WorkerSlot) => Pick<
     SlotOptions,
-    "dataFor" | "onAcknowledged" | "onLog" | "closeDescriptor" | "heartbeats"
+    "dataFor" | "onAcknowledged" | "onLog" | "onTold" | "closeDescriptor" | "heartbeats"
   > & {
     readonly onEnd: Effect.Effect<void>
     readonly onReady: Effect.Effect<void>

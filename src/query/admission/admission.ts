@@ -41,6 +41,8 @@ export interface Admission {
   readonly release: (holder: PermitHolder) => Effect.Effect<unknown>
   /** Waits in the queue for a permit, for `deadlineMs` at most. An interrupted query leaves the queue. */
   readonly enqueue: (holder: PermitHolder, deadlineMs: number) => Effect.Effect<void, Shed | WaitedTooLong>
+  /** How many queries hold a permit. */
+  readonly held: () => number
   /** How many queries are in the queue. */
   readonly waiting: () => number
   /** Whether the load is so high that no refresh should begin: nobody waits for a refresh. */
@@ -99,6 +101,7 @@ export const makeAdmission = (first: Limits, wheel: TimerWheel["Service"]): Effe
       hold: (holder) => holders.add(holder, wheel.nowMs()),
       // One that was shed has no permit any more.
       release: (holder) => (holders.remove(holder) ? handOn : Effect.void),
+      held: () => holders.length,
       waiting: () => queue.length,
       isBusy: () => queue.length > 0 || holders.length * 2 > limits.maxConcurrentQueries,
       resize: (next) => {

@@ -201,6 +201,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     )
     if (other !== undefined && this.options.budget.takeHedge(this.question.name)) {
       this.options.counters.add("upstream.hedges")
+      other.upstream.observer.hedged()
       const { overdueMs } = this
       this.start(other.upstream)
       this.overdueMs = Math.max(overdueMs, this.nowMs + WITHHELD_MS)
@@ -286,6 +287,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
 
   private follow(upstream: Upstream): void {
     this.options.counters.add("upstream.retries")
+    upstream.observer.retried()
     this.start(upstream)
     this.armForNext()
   }

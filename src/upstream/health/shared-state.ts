@@ -3,7 +3,7 @@
  *
  * ```
  *   common      when a query found no upstream to ask, and how many health checks may still be sent
- *   upstream 0  a cache line: breaker, probe lease │ a cache line: latency │ a question that it has answered
+ *   upstream 0  a cache line: breaker, probe lease │ a cache line: latency, flags │ a question that it has answered
  *   upstream 1  …
  * ```
  *
@@ -36,6 +36,9 @@ const TIMES = 5
 /** What is in the second line. */
 export const Estimate = { Mean: 0, Variation: 1, Cost: 2, Observed: 3 } as const
 const ESTIMATES = 4
+/** Words behind them. */
+export const Flag = { Drained: 0 } as const
+const FLAGS = 2
 /** What is common to all upstreams. */
 export const Common = { Demand: 0, Room: 1, RoomAt: 2 } as const
 const COMMON = 3
@@ -44,6 +47,7 @@ export interface UpstreamState {
   readonly words: Int32Array
   readonly times: Float64Array
   readonly estimates: Float64Array
+  readonly flags: Int32Array
   /** `KnownQuestion`. */
   readonly question: Uint8Array
 }
@@ -59,13 +63,14 @@ export const upstreamMemory = (upstreams: number): SharedArrayBuffer => {
 }
 
 /** Of an upstream of which nothing is known. Its identity stays. */
-const forget = ({ words, times, estimates, question }: UpstreamState): void => {
+const forget = ({ words, times, estimates, flags, question }: UpstreamState): void => {
   words.fill(0, 0, Word.Identity)
   words[Word.Fault] = SILENCE
   times.fill(Number.NEGATIVE_INFINITY)
   estimates[Estimate.Mean] = -1
   estimates[Estimate.Cost] = -1
   estimates[Estimate.Observed] = Number.NEGATIVE_INFINITY
+  flags.fill(0)
   question.fill(0)
 }
 
@@ -85,6 +90,7 @@ export const upstreamStateAt = (memory: SharedArrayBuffer, slot: number): Upstre
     words: new Int32Array(memory, start, WORDS),
     times: new Float64Array(memory, start + WORDS * Int32Array.BYTES_PER_ELEMENT, TIMES),
     estimates: new Float64Array(memory, start + LINE_OCTETS, ESTIMATES),
+    flags: new Int32Array(memory, start + LINE_OCTETS + ESTIMATES * Float64Array.BYTES_PER_ELEMENT, FLAGS),
     question: new Uint8Array(memory, start + 2 * LINE_OCTETS, KNOWN_QUESTION_OCTETS)
   }
 }
@@ -129,6 +135,15 @@ export const freeSlots = (memory: SharedArrayBuffer, keys: Iterable<string>): vo
     forget(state)
     Atomics.store(state.words, Word.Identity, 0)
   }
+}
+
+/** The slot that the upstream with this key has; undefined where no thread has asked for it yet. */
+export const findSlot = (memory: SharedArrayBuffer, key: string): number | undefined => {
+  const identity = identityOf(key)
+  for (let slot = 0; slot < slotsIn(memory); slot++) {
+    if (Atomics.load(upstreamStateAt(memory, slot).words, Word.Identity) === identity) return slot
+  }
+  return undefined
 }
 
 const identityOf = (key: string): number => stableHash(Buffer.from(key)) | 1

@@ -55,8 +55,19 @@ export class UpstreamGroup {
    * @param client where it is, if that is known
    */
   rank(nowMs: number, name: Uint8Array, client?: Coordinates): Ranking<Member> {
-    return this.ranker.rank(nowMs, () => stableHash(name), client)
+    const ranking = this.ranker.rank(nowMs, () => stableHash(name), client)
+    return this.members.some(isDrained) ? withoutDrained(ranking) : ranking
   }
+}
+
+const isDrained = ({ upstream }: Member): boolean => upstream.isDrained
+
+/** Those that are drained come last, and only where nothing better can be asked. */
+const withoutDrained = ({ order, atOnce }: Ranking<Member>): Ranking<Member> => {
+  const inUse = order.filter((member) => !isDrained(member))
+  const canAnswer = inUse.some(({ upstream }) => upstream.breaker.isClosed)
+  const asked = canAnswer ? inUse : [...inUse, ...order.filter(isDrained)]
+  return { order: asked, atOnce: Math.min(atOnce, asked.length) }
 }
 
 /** A question, and what became of it so far. */

@@ -1,0 +1,69 @@
+/**
+ * The socket at which the admin side listens. What is spoken on its connections is loaded by those who have one
+ * (`admin.ts`): address and certificate can change while the server runs, one without the other.
+ */
+import * as net from "node:net"
+import { Effect, Schema, type Scope } from "effect"
+import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { messageOf } from "../runtime/error-text.ts"
+
+/** Connections at a time, of all clients together and of one. */
+const MAX_CONNECTIONS = 256
+const MAX_CONNECTIONS_PER_CLIENT = 64
+
+/** The admin side cannot listen, or cannot speak HTTPS: why. */
+export class AdminUnavailable extends Schema.TaggedError<AdminUnavailable>()("AdminUnavailable", {
+  message: Schema.String
+}) {}
+
+/** @returns where it listens */
+export const listening = (
+  { address, port }: Endpoint,
+  accept: (socket: net.Socket) => void
+): Effect.Effect<Endpoint, AdminUnavailable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<net.Server, AdminUnavailable>((resume) => {
+      const byClient = new Map<string, number>()
+      const server = net.createServer((socket) => {
+        const client = socket.remoteAddress ?? ""
+        const count = (byClient.get(client) ?? 0) + 1
+        if (count > MAX_CONNECTIONS_PER_CLIENT) {
+          socket.destroy()
+          return
+        }
+        byClient.set(client, count)
+        socket.on("close", () => {
+          const left = (byClient.get(client) ?? 1) - 1
+          if (left > 0) byClient.set(client, left)
+          else byClient.delete(client)
+        })
+        socket.on("error", () => {})
+        accept(socket)
+      })
+      server.maxConnections = MAX_CONNECTIONS
+      server.once("error", (cause) =>
+        resume(Effect.fail(new AdminUnavailable({ message: why({ address, port }, cause) })))
+      )
+      server.listen({ host: address, port, exclusive: true }, () => {
+        server.on("error", () => {})
+        resume(Effect.succeed(server))
+      })
+      return Effect.sync(() => server.close())
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.close()
+      })
+  ).pipe(
+    Effect.map((server) => {
+      const bound = server.address()
+      return bound === null || typeof bound === "string" ? { address, port } : bound
+    })
+  )
+
+const why = (endpoint: Endpoint, cause: unknown): string => {
+  const { code } = cause as { readonly code?: string }
+  const at = `admin: nothing can listen at ${formatEndpoint(endpoint)}`
+  if (code === "EADDRINUSE") return `${at}: another program does; set admin to another address, or to off`
+  return `${at}: ${messageOf(cause)}`
+}

@@ -1,0 +1,70 @@
+/** The admin side as a whole: the API, metrics and the page, at the address that the configuration names. */
+import type { Socket } from "node:net"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ByteSize, Effect, Layer, type Scope } from "effect"
+import { HttpIncomingMessage, HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import type { AdminUnavailable } from "./admin-socket.ts"
+import { AdminApi } from "./api/api.ts"
+import { watchBusy } from "./busy.ts"
+import { docsRoute } from "./docs.ts"
+import { MAX_BODY } from "./guard.ts"
+import { cacheHandlers } from "./handlers/cache.ts"
+import { configHandlers } from "./handlers/config.ts"
+import { queryHandlers } from "./handlers/queries.ts"
+import { systemHandlers } from "./handlers/system.ts"
+import { upstreamHandlers } from "./handlers/upstreams.ts"
+import { type AdminSources, Sources } from "./sources.ts"
+import { Views } from "./views.ts"
+import { guard, speaking } from "./web-server.ts"
+
+const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(AdminApi, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide([systemHandlers, configHandlers, upstreamHandlers, cacheHandlers, queryHandlers])
+  ),
+  docsRoute
+)
+
+/** What a request that no route is for gets, and one that a route could not answer. */
+const application = Effect.fnUntraced(function* () {
+  const app = yield* HttpRouter.toHttpEffect(routes)
+  return app.pipe(
+    Effect.catchCause((cause) =>
+      Effect.gen(function* () {
+        const isUnknown = cause.reasons.some(
+          (reason) => reason._tag === "Fail" && "reason" in reason.error && reason.error.reason._tag === "RouteNotFound"
+        )
+        if (isUnknown) return HttpServerResponse.jsonUnsafe({ message: "there is nothing here" }, { status: 404 })
+        yield* Effect.logError("a request of the admin side failed", cause)
+        return HttpServerResponse.jsonUnsafe({ message: "internal error" }, { status: 500 })
+      })
+    ),
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(MAX_BODY)),
+    Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true)
+  )
+})
+
+/** Takes connections to where the admin side listens. */
+export type Accept = (socket: Socket) => void
+
+/** What answers on connections, as long as the scope lives: its certificate may change meanwhile. */
+export const makeAdmin = (sources: AdminSources): Effect.Effect<Accept, AdminUnavailable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { configuration } = sources
+    const scope = yield* Effect.scope
+    // Its views look at what happens for as long as this scope lives.
+    const services = yield* Layer.build(
+      Layer.merge(Layer.provideMerge(Views.layer, Layer.succeed(Sources, sources)), NodeHttpServer.layerHttpServices)
+    )
+    const makeHandler = Effect.flatMap(application(), (app) => NodeHttpServer.makeHandler(app, { scope }))
+    const handler = yield* Effect.provideContext(makeHandler, services)
+    const guarded = guard(configuration.current, yield* watchBusy, handler)
+    const speaker = yield* configuration.derive(
+      ["adminTlsCertificateFile", "adminTlsKeyFile"],
+      ({ adminTlsCertificateFile: certificate, adminTlsKeyFile: key }) => speaking({ certificate, key }, guarded)
+    )
+    const accept: Accept = (socket) => {
+      speaker.current.emit("connection", socket)
+    }
+    return accept
+  })

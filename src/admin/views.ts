@@ -1,0 +1,62 @@
+/** What the admin side makes of what the threads write, for as long as it is there. */
+import { Context, Effect, Layer } from "effect"
+import { rcodeLabels } from "../telemetry/traffic.ts"
+import { Readiness } from "./readiness.ts"
+import { type AdminSources, rowsOf, Sources } from "./sources.ts"
+import { Activity } from "./views/activity.ts"
+import { Rates, type Totals } from "./views/rates.ts"
+import { RecentView } from "./views/recent-view.ts"
+
+export class Views extends Context.Service<
+  Views,
+  {
+    readonly recent: RecentView
+    readonly activity: Activity
+    readonly rates: Rates
+    readonly readiness: Readiness
+  }
+>()("strand/admin/Views") {
+  static readonly layer: Layer.Layer<Views, never, Sources> = Layer.effect(
+    Views,
+    Effect.gen(function* () {
+      const sources = yield* Sources
+      const { configuration, counters, supervisor } = sources
+      const upstreamAt = (slot: number): string =>
+        counters.upstreams().find((upstream) => upstream.slot === slot)?.upstream ?? ""
+      const recent = new RecentView(supervisor.rings, upstreamAt)
+      return Views.of({
+        recent,
+        activity: yield* Activity.make(recent, upstreamAt, () => configuration.current().slowQueryMs),
+        rates: yield* Rates.make(() => totalsOf(sources)),
+        readiness: new Readiness(supervisor)
+      })
+    })
+  )
+}
+
+const totalsOf = (sources: AdminSources): Totals => {
+  const { counters, latencies, supervisor } = sources
+  const { read } = counters
+  const rows = rowsOf(sources)
+  const rcodes = new Array<number>(rcodeLabels.length).fill(0)
+  for (const { replies } of counters.traffic()) for (const [cell, count] of replies.entries()) rcodes[cell]! += count
+  const workers = supervisor.workers()
+  const hits = read("cache.hits")
+  const stale = read("cache.stale")
+  const local = read("answers.local")
+  return {
+    counts: {
+      queries: read("queries.udp") + read("queries.tcp"),
+      hits,
+      stale,
+      misses: read("answers.sent") - hits - stale - local,
+      local,
+      failures: read("answers.failed") + read("answers.late") + read("cache.failures"),
+      shed: read("answers.shed")
+    },
+    rcodes,
+    latencies: (name) => latencies.cells(name, rows),
+    waiting: workers.reduce((sum, { gauges }) => sum + gauges["queries.waiting"], 0),
+    queued: workers.reduce((sum, { gauges }) => sum + gauges["queue.length"], 0)
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * Follows the rings of the workers: what of the new queries is notable is kept longer, a sample of them is counted for the
+ * top lists, and those who watch are told.
+ *
+ * Its work for a look is bounded, whatever the rate: beyond that, queries are counted by those that stand for them, and
+ * those who watch are told how many they did not see.
+ */
+import { Effect, Schedule, type Scope } from "effect"
+import { typeName } from "../../dns/codes.ts"
+import { formatName, lowerCased } from "../../dns/name.ts"
+import type { LatencyName } from "../../telemetry/latencies.ts"
+import type { Exemplar } from "../../telemetry/metrics/family.ts"
+import { RECENT_QUERIES, type RecentQuery, type RecentQueryReader } from "../../telemetry/recent-queries.ts"
+import { stepOfDuration } from "../duration-steps.ts"
+import { formatClient } from "./client-text.ts"
+import { type Found, idOf, type Matches, type RecentView } from "./recent-view.ts"
+import { TopLists } from "./top-lists.ts"
+
+/** Between two looks: at 30,000 queries a second a worker's ring goes round in more than that. */
+const LOOK_MS = 200
+/** Queries of a worker that are counted at a look, at most. */
+const SAMPLE = 100
+/** Queries of a worker that watchers are shown at a look, at most. */
+const SHOWN = 500
+/** Notable queries of a worker that are copied at a look, at most. */
+const NOTABLE_AT_ONCE = 50
+/** Notable queries that are kept. */
+const NOTABLE = 1_000
+
+export interface Watcher {
+  readonly matches: Matches
+  /** @param dropped queries that came and were not looked at */
+  readonly onQueries: (found: ReadonlyArray<Found>, dropped: number) => void
+}
+
+export class Activity {
+  readonly top: TopLists
+  private readonly view: RecentView
+  private readonly upstreamAt: (slot: number) => string
+  private readonly slowMs: () => number
+  /** Up to where each worker's ring was looked at. */
+  private readonly seen = new Map<number, number>()
+  private readonly notable: Array<Found> = []
+  private readonly watchers = new Set<Watcher>()
+  /** The last query that was counted of each outcome and step of its duration. */
+  readonly exemplars = new Map<LatencyName, Map<number, Exemplar>>()
+
+  private constructor(view: RecentView, upstreamAt: (slot: number) => string, slowMs: () => number) {
+    this.view = view
+    this.upstreamAt = upstreamAt
+    this.slowMs = slowMs
+    this.top = new TopLists(() => performance.now())
+  }
+
+  /** Looks as long as the scope lives. */
+  static make(
+    view: RecentView,
+    upstreamAt: (slot: number) => string,
+    slowMs: () => number
+  ): Effect.Effect<Activity, never, Scope.Scope> {
+    return Effect.gen(function* () {
+      const activity = new Activity(view, upstreamAt, slowMs)
+      const look = Effect.sync(() => activity.look())
+      yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_MS)))
+      return activity
+    })
+  }
+
+  /** Tells of new queries until the returned function is called. */
+  watch(watcher: Watcher): () => void {
+    this.watchers.add(watcher)
+    return () => this.watchers.delete(watcher)
+  }
+
+  get watching(): number {
+    return this.watchers.size
+  }
+
+  /** Those that are kept longer than the others, the newest first. */
+  latestNotable(limit: number, matches: Matches): ReadonlyArray<Found> {
+    const found: Array<Found> = []
+    for (let i = this.notable.length - 1; i >= 0 && found.length < limit; i--) {
+      if (matches(this.notable[i]!.query)) found.push(this.notable[i]!)
+    }
+    return found
+  }
+
+  findNotable(worker: number, sequence: number): Found | undefined {
+    return this.notable.find((found) => found.worker === worker && found.query.sequence === sequence)
+  }
+
+  /** Looks at what came since the last time. */
+  look(): void {
+    const shown: Array<Found> = []
+    let dropped = 0
+    for (const [worker, reader] of this.view.all()) {
+      const to = reader.written()
+      const from = this.seen.get(worker) ?? to
+      this.seen.set(worker, to)
+      const count = (to - from) | 0
+      if (count <= 0) continue
+      const first = count > RECENT_QUERIES ? (to - RECENT_QUERIES) | 0 : from
+      this.keepNotable(worker, reader, first, to)
+      this.sample(worker, reader, from, to)
+      if (this.watchers.size === 0) continue
+      const shownFrom = count > SHOWN ? (to - SHOWN) | 0 : from
+      dropped += Math.max(0, count - SHOWN)
+      for (let at = shownFrom; at !== to; at = (at + 1) | 0) {
+        const query = reader.read(at)
+        if (query !== undefined) shown.push({ worker, query })
+      }
+    }
+    if (shown.length === 0 && dropped === 0) return
+    for (const watcher of this.watchers) {
+      watcher.onQueries(
+        shown.filter(({ query }) => watcher.matches(query)),
+        dropped
+      )
+    }
+  }
+
+  private keepNotable(worker: number, reader: RecentQueryReader, from: number, to: number): void {
+    const slowMs = this.slowMs()
+    let kept = 0
+    for (let at = from; at !== to && kept < NOTABLE_AT_ONCE; at = (at + 1) | 0) {
+      if (!reader.isNotable(at, slowMs)) continue
+      const query = reader.read(at)
+      if (query === undefined) continue
+      this.notable.push({ worker, query })
+      kept++
+    }
+    if (this.notable.length > NOTABLE) this.notable.splice(0, this.notable.length - NOTABLE)
+  }
+
+  private sample(worker: number, reader: RecentQueryReader, from: number, to: number): void {
+    const count = (to - from) | 0
+    const samples = Math.min(count, SAMPLE)
+    const weight = count / samples
+    for (let i = 0; i < samples; i++) {
+      const query = reader.read((to - 1 - Math.floor(i * weight)) | 0)
+      if (query === undefined) continue
+      this.count(query, weight)
+      this.noteExemplar(worker, query)
+    }
+  }
+
+  private noteExemplar(worker: number, { durationMs, outcome, sequence, startedAtMs }: RecentQuery): void {
+    const name = latencyNameOf(outcome)
+    const value = durationMs / 1000
+    const ofName = this.exemplars.get(name) ?? new Map<number, Exemplar>()
+    this.exemplars.set(name, ofName)
+    ofName.set(stepOfDuration(value), { traceId: idOf(worker, sequence), value, atMs: startedAtMs })
+  }
+
+  private count({ address, attempts, isIPv4, name, type }: RecentQuery, weight: number): void {
+    if (name.length > 0) {
+      this.top.add("name", formatName(lowerCased(name, 0, name.length)), weight)
+      this.top.add("type", typeName(type), weight)
+    }
+    this.top.add("client", formatClient(address, isIPv4), weight)
+    const last = attempts.at(-1)
+    if (last !== undefined) this.top.add("upstream", this.upstreamAt(last.upstream), weight)
+  }
+}
+
+/** By what name its duration is counted. */
+const latencyNameOf = (outcome: RecentQuery["outcome"]): LatencyName => {
+  switch (outcome) {
+    case "hit":
+    case "miss":
+    case "stale":
+    case "failure":
+      return outcome
+    default:
+      return "local"
+  }
+}

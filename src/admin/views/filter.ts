@@ -1,0 +1,72 @@
+/** Which of the last queries are asked for: filters of the API, compiled. */
+import { Result } from "effect"
+import { network } from "../../config/codec/network.ts"
+import { rcodeName, typeName } from "../../dns/codes.ts"
+import { formatName, isAtOrBelow, lowerCased, parseName } from "../../dns/name.ts"
+import type { Peer } from "../../io/peer.ts"
+import { makeAcl } from "../../policy/acl.ts"
+import type { RecentQuery } from "../../telemetry/recent-queries.ts"
+import { outcomes } from "../api/queries.ts"
+import type { Matches } from "./recent-view.ts"
+
+export interface Filters {
+  readonly name?: string | undefined
+  readonly suffix?: string | undefined
+  readonly client?: string | undefined
+  readonly type?: string | undefined
+  readonly rcode?: string | undefined
+  readonly outcome?: string | undefined
+  readonly slower_than_ms?: number | undefined
+}
+
+/** A filter that cannot be read: which, and what is expected. */
+export type Mistaken = string
+
+export const compileFilters = (filters: Filters): Result.Result<Matches, Mistaken> => {
+  const tests: Array<Matches> = []
+  const { client, name, outcome, rcode, slower_than_ms: slowerThanMs, suffix, type } = filters
+  if (outcome !== undefined) {
+    if (!outcomes.some((known) => known === outcome)) return Result.fail(`outcome: one of ${outcomes.join(", ")}`)
+    tests.push((query) => query.outcome === outcome)
+  }
+  if (slowerThanMs !== undefined) tests.push((query) => query.durationMs >= slowerThanMs)
+  if (type !== undefined) {
+    const wanted = type.toUpperCase()
+    tests.push((query) => query.type !== 0 && typeName(query.type) === wanted)
+  }
+  if (rcode !== undefined) {
+    const wanted = rcode.toUpperCase()
+    tests.push((query) => query.rcode >= 0 && rcodeName(query.rcode) === wanted)
+  }
+  if (suffix !== undefined) {
+    const zone = parseName(suffix)
+    if (zone === undefined) return Result.fail("suffix: a name such as example.com")
+    tests.push((query) => query.name.length > 0 && isAtOrBelow(lowerCased(query.name, 0, query.name.length), zone))
+  }
+  if (client !== undefined) {
+    const test = clientTest(client)
+    if (Result.isFailure(test)) return Result.fail(`client: ${test.failure}`)
+    tests.push(test.success)
+  }
+  if (name !== undefined) {
+    const wanted = name.toLowerCase()
+    tests.push((query) => query.name.length > 0 && formatName(query.name).toLowerCase().includes(wanted))
+  }
+  return Result.succeed((query) => tests.every((test) => test(query)))
+}
+
+const clientTest = (text: string): Result.Result<Matches, string> =>
+  Result.map(network.read(text), (wanted) => {
+    const holds = makeAcl([wanted])
+    return (query: RecentQuery) => holds(peerOf(query))
+  })
+
+/** A client of which only the words of its address are looked at. */
+const peerOf = ({ address, isIPv4, port }: RecentQuery): Peer => ({
+  address: "",
+  port,
+  readWords: (words) => {
+    words.set(address)
+    return isIPv4
+  }
+})

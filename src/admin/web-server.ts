@@ -1,0 +1,104 @@
+/** HTTP as the admin side speaks it: by Node's own server, with limits on everything, in front of an Effect application. */
+import { readFileSync } from "node:fs"
+import * as http from "node:http"
+import * as https from "node:https"
+import { Effect, type Scope } from "effect"
+import { messageOf } from "../runtime/error-text.ts"
+import { AdminUnavailable } from "./admin-socket.ts"
+import { type GuardSettings, refusalOf } from "./guard.ts"
+import { RateLimit } from "./rate-limit.ts"
+
+const limits: http.ServerOptions = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 5_000,
+  requestTimeout: 15_000,
+  keepAliveTimeout: 10_000,
+  connectionsCheckingInterval: 1_000
+}
+const MAX_REQUESTS_PER_CONNECTION = 10_000
+
+export type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void
+
+/** Sent with every reply: nobody frames it, sniffs it, keeps it, or is told where a link was followed. */
+const headers: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cross-origin-opener-policy": "same-origin",
+  "content-security-policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+/** A server that speaks HTTP, or HTTPS where files are named, on connections that it is given. */
+export const speaking = (
+  files: { readonly certificate: string | undefined; readonly key: string | undefined },
+  guarded: Handler
+): Effect.Effect<http.Server, AdminUnavailable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const server =
+          files.certificate === undefined || files.key === undefined
+            ? http.createServer(limits)
+            : https.createServer({ ...limits, cert: readFileSync(files.certificate), key: readFileSync(files.key) })
+        server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION
+        server.on("request", guarded)
+        server.on("clientError", (_, socket) => socket.destroy())
+        server.on("tlsClientError", (_, socket) => socket.destroy())
+        return server
+      },
+      catch: (cause) =>
+        new AdminUnavailable({ message: `admin_tls_certificate_file, admin_tls_key_file: ${messageOf(cause)}` })
+    }),
+    (server) => Effect.sync(() => server.closeAllConnections())
+  )
+
+/** Lets through what may go on, and answers the rest itself. */
+export const guard = (settings: () => GuardSettings, isBusy: () => boolean, next: Handler): Handler => {
+  const rates = new RateLimit()
+  return (request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    response.setHeader("cache-control", "no-store")
+    const client = request.socket.remoteAddress ?? ""
+    const path = (request.url ?? "/").split("?", 1)[0]!
+    const isProbe = path === "/healthz" || path === "/readyz"
+    if (!isProbe && !rates.takes(client)) {
+      response.setHeader("retry-after", "1")
+      refuse(request, response, 429, "too many requests, or too many wrong tokens")
+      return
+    }
+    const isTls = "encrypted" in request.socket
+    const refusal = refusalOf({ method: request.method ?? "GET", path, headers: request.headers, isTls }, settings())
+    if (refusal !== undefined) {
+      if (refusal.status === 401) {
+        response.setHeader("www-authenticate", 'Bearer realm="strand", Basic realm="strand"')
+        if (request.headers.authorization !== undefined) rates.wrong(client)
+      }
+      refuse(request, response, refusal.status, refusal.message)
+      return
+    }
+    if (!isProbe && isBusy()) {
+      response.setHeader("retry-after", "1")
+      refuse(request, response, 503, "too much is asked of the admin side just now")
+      return
+    }
+    next(request, response)
+  }
+}
+
+/** Nothing more is read of a request that is refused: what it still sends is not wanted. */
+const refuse = (
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  status: number,
+  message: string
+): void => {
+  const body = `${JSON.stringify({ message })}\n`
+  const hasBody = request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined
+  if (hasBody) response.setHeader("connection", "close")
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(body) })
+  response.end(body, () => {
+    if (hasBody) request.socket.destroySoon()
+  })
+}
