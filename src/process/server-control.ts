@@ -280,15 +280,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     history: () => earlier.map(({ record }) => record),
     reload: (by) => changeTo(() => Effect.succeed(merged(running.overrides, {})), by, "configuration read again"),
     set: (settings, by, wanted) =>
-      changeTo(
-        () =>
-          Effect.andThen(
-            expect(wanted),
-            Effect.suspend(() => merged(running.overrides, settings))
-          ),
-        by,
-        "configuration set"
-      ),
+      changeTo(() => Effect.map(expect(wanted), () => merged(running.overrides, settings)), by, "configuration set"),
     preview: (settings) =>
       Effect.gen(function* () {
         const next = yield* load(merged(running.overrides, settings))
