@@ -10,6 +10,8 @@ import { messageOf } from "../runtime/error-text.ts"
 /** Connections at a time, of all clients together and of one. */
 const MAX_CONNECTIONS = 256
 const MAX_CONNECTIONS_PER_CLIENT = 64
+/** How long replies that are under way have, once the socket is closed. */
+const LAST_REPLIES_MS = 500
 
 /** The admin side cannot listen, or cannot speak HTTPS: why. */
 export class AdminUnavailable extends Schema.TaggedError<AdminUnavailable>()("AdminUnavailable", {
@@ -21,45 +23,59 @@ export const listening = (
   { address, port }: Endpoint,
   accept: (socket: net.Socket) => void
 ): Effect.Effect<Endpoint, AdminUnavailable, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.callback<net.Server, AdminUnavailable>((resume) => {
-      const byClient = new Map<string, number>()
-      const server = net.createServer((socket) => {
-        const client = socket.remoteAddress ?? ""
-        const count = (byClient.get(client) ?? 0) + 1
-        if (count > MAX_CONNECTIONS_PER_CLIENT) {
-          socket.destroy()
-          return
-        }
-        byClient.set(client, count)
-        socket.on("close", () => {
-          const left = (byClient.get(client) ?? 1) - 1
-          if (left > 0) byClient.set(client, left)
-          else byClient.delete(client)
-        })
-        socket.on("error", () => {})
-        accept(socket)
-      })
-      server.maxConnections = MAX_CONNECTIONS
-      server.once("error", (cause) =>
-        resume(Effect.fail(new AdminUnavailable({ message: why({ address, port }, cause) })))
-      )
-      server.listen({ host: address, port, exclusive: true }, () => {
-        server.on("error", () => {})
-        resume(Effect.succeed(server))
-      })
-      return Effect.sync(() => server.close())
-    }),
-    (server) =>
+  Effect.suspend(() => {
+    const sockets = new Set<net.Socket>()
+    return Effect.acquireRelease(open({ address, port }, accept, sockets), (server) =>
       Effect.sync(() => {
         server.close()
+        // The reply to who has ended it is on its way.
+        setTimeout(() => {
+          for (const socket of sockets) socket.destroy()
+        }, LAST_REPLIES_MS).unref()
       })
-  ).pipe(
+    )
+  }).pipe(
     Effect.map((server) => {
       const bound = server.address()
       return bound === null || typeof bound === "string" ? { address, port } : bound
     })
   )
+
+const open = (
+  { address, port }: Endpoint,
+  accept: (socket: net.Socket) => void,
+  sockets: Set<net.Socket>
+): Effect.Effect<net.Server, AdminUnavailable> =>
+  Effect.callback<net.Server, AdminUnavailable>((resume) => {
+    const byClient = new Map<string, number>()
+    const server = net.createServer((socket) => {
+      const client = socket.remoteAddress ?? ""
+      const count = (byClient.get(client) ?? 0) + 1
+      if (count > MAX_CONNECTIONS_PER_CLIENT) {
+        socket.destroy()
+        return
+      }
+      byClient.set(client, count)
+      socket.on("close", () => {
+        const left = (byClient.get(client) ?? 1) - 1
+        if (left > 0) byClient.set(client, left)
+        else byClient.delete(client)
+      })
+      socket.on("error", () => {})
+      sockets.add(socket)
+      socket.on("close", () => sockets.delete(socket))
+      accept(socket)
+    })
+    server.maxConnections = MAX_CONNECTIONS
+    server.once("error", (cause) =>
+      resume(Effect.fail(new AdminUnavailable({ message: why({ address, port }, cause) })))
+    )
+    server.listen({ host: address, port, exclusive: true }, () => {
+      server.on("error", () => {})
+      resume(Effect.succeed(server))
+    })
+    return Effect.sync(() => server.close())
+  })
 
 const why = (endpoint: Endpoint, cause: unknown): string => {
   const { code } = cause as { readonly code?: string }

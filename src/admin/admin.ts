@@ -9,6 +9,7 @@ import { AdminApi } from "./api/api.ts"
 import { watchBusy } from "./busy.ts"
 import { docsRoute } from "./docs.ts"
 import { MAX_BODY } from "./guard.ts"
+import { adguardRoutes } from "./handlers/adguard.ts"
 import { cacheHandlers } from "./handlers/cache.ts"
 import { configHandlers } from "./handlers/config.ts"
 import { queryHandlers } from "./handlers/queries.ts"
@@ -22,7 +23,8 @@ const routes = Layer.mergeAll(
   HttpApiBuilder.layer(AdminApi, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([systemHandlers, configHandlers, upstreamHandlers, cacheHandlers, queryHandlers])
   ),
-  docsRoute
+  docsRoute,
+  adguardRoutes
 )
 
 /** What a request that no route is for gets, and one that a route could not answer. */

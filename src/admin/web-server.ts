@@ -46,12 +46,18 @@ export const speaking = (
         server.on("request", guarded)
         server.on("clientError", (_, socket) => socket.destroy())
         server.on("tlsClientError", (_, socket) => socket.destroy())
+        // It listens nowhere itself; Node begins to watch the time limits of connections with this event.
+        server.emit("listening")
         return server
       },
       catch: (cause) =>
         new AdminUnavailable({ message: `admin_tls_certificate_file, admin_tls_key_file: ${messageOf(cause)}` })
     }),
-    (server) => Effect.sync(() => server.closeAllConnections())
+    (server) =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
   )
 
 /** Lets through what may go on, and answers the rest itself. */

@@ -233,7 +233,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     })
 
   /** One change after the other; what is refused is logged. */
-  const exclusively = <A, E extends { readonly message: string }>(
+  const exclusively = <A, E extends { readonly _tag: string; readonly message: string }>(
     what: string,
     by: string,
     effect: Effect.Effect<A, E>
@@ -241,8 +241,9 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     effect.pipe(
       // A fault of this program refuses the change; the server goes on.
       Effect.catchDefect((defect) => Effect.fail(new ChangeRefused({ message: messageOf(defect) }))),
-      Effect.tapError(({ message }) => {
-        onRefusal()
+      Effect.tapError(({ _tag, message }) => {
+        // One that comes too late, or goes back to nothing, is no fault of what the configuration says.
+        if (_tag === "ConfigurationError" || _tag === "ChangeRefused") onRefusal()
         return Effect.logError(`${what}; nothing changed: ${message}`, { by })
       }),
       alone.withPermits(1)
@@ -256,7 +257,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
       return Effect.fail(new OtherGeneration({ message, generation }))
     })
 
-  const changeTo = <E extends { readonly message: string }>(
+  const changeTo = <E extends { readonly _tag: string; readonly message: string }>(
     overrides: () => Effect.Effect<Merged, E>,
     by: string,
     what: string

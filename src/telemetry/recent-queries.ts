@@ -257,7 +257,7 @@ export class RecentQueryWriter implements QueryNotes {
     }
     const error = record.error === "" ? 0 : this.writeText(record.error, start + NAME_AT + used, start + SLOT_OCTETS)
     this.words[(start >> 2) + Word.Lengths] = name | (attempts << 8) | (error << 16)
-    if (this.batchFrom === this.next - 1) this.publish()
+    if (this.batchFrom === ((this.next - 1) | 0)) this.publish()
   }
 
   endBatch(durationMs: number): void {
