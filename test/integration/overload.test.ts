@@ -27,7 +27,7 @@ const isServfail = (answer: Buffer | undefined): boolean => answer !== undefined
  */
 const patient = {
   DNS_SERVER_WORKERS: "1",
-  DNS_SERVER_QUERY_TIMEOUT_SECS: "40",
+  DNS_SERVER_QUERY_TIMEOUT_SECS: "60",
   DNS_SERVER_ATTEMPT_TIMEOUT_MS: "10000",
   DNS_SERVER_TRACE_SAMPLING: "never"
 }
