@@ -1,4 +1,5 @@
 /** The composition root: configuration → layers → run. Nothing else composes the process. */
+import { hostname } from "node:os"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Console, Effect, Exit } from "effect"
 import type { AdminUnavailable } from "./admin/admin-socket.ts"
@@ -16,6 +17,7 @@ import { guardStandardStreams } from "./process/logging/line-writer.ts"
 import { layerLogging } from "./process/logging/logging.ts"
 import { followSources, hangups, isRegularFile, signatureOf } from "./process/reload/follow-sources.ts"
 import { ServerControl } from "./process/server-control.ts"
+import { shareConfiguration } from "./process/shared-configuration.ts"
 import { descriptorLimit, descriptorsOpen, fitToDescriptors } from "./process/start/descriptor-limit.ts"
 import { checkListening, explainFailure } from "./process/start/listen-check.ts"
 import { endWithNpm } from "./process/start/started-by.ts"
@@ -82,6 +84,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
     }
     const following = Effect.gen(function* () {
       const control = yield* ServerControl
+      const shared = yield* shareConfiguration(configuration, control, `${hostname()} ${process.pid}`)
       const sources: AdminSources = {
         version,
         startedAtMs,
@@ -93,6 +96,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
         latencies,
         cache: yield* AnswerCache,
         refusals: () => refusals,
+        shared: shared.state,
         end: () => process.emit("SIGTERM", "SIGTERM")
       }
       yield* startAdmin(sources, loaded.given.get("admin")?.source === "default")

@@ -3,6 +3,7 @@ import { Context } from "effect"
 import type { AnswerCache } from "../cache/answer-cache.ts"
 import type { Configuration } from "../config/configuration.ts"
 import type { ServerControl } from "../process/server-control.ts"
+import type { SharedConfigurationState } from "../process/shared-configuration.ts"
 import type { Supervisor } from "../process/supervisor.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { Latencies } from "../telemetry/latencies.ts"
@@ -21,6 +22,8 @@ export interface AdminSources {
   readonly cache: AnswerCache["Service"]
   /** Changes that were refused. */
   readonly refusals: () => number
+  /** How this server stands to others with which it shares its configuration. */
+  readonly shared: () => SharedConfigurationState | undefined
   /** Ends the server. */
   readonly end: () => void
 }

@@ -25,6 +25,9 @@ export const Status = Schema.Struct({
   isReady: Schema.Boolean,
   isDraining: Schema.Boolean,
   listening: Schema.Array(Schema.String),
+  sharedConfiguration: Schema.NullOr(
+    Schema.Struct({ generation: Schema.Number, author: Schema.String, error: Schema.NullOr(Schema.String) })
+  ).annotate({ description: "where it is kept in step with other servers; an error where this one is not" }),
   workers: Schema.Array(
     Schema.Struct({
       number: Schema.Number,

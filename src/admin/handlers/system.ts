@@ -7,7 +7,7 @@ import { formatEndpoint } from "../../io/endpoint.ts"
 import { contentTypes, formatFamilies, formatFor } from "../../telemetry/metrics/text-format.ts"
 import { AdminApi } from "../api/api.ts"
 import { families } from "../metrics.ts"
-import { Sources } from "../sources.ts"
+import { type AdminSources, Sources } from "../sources.ts"
 import { Views } from "../views.ts"
 
 /** Seconds that a drain lasts where none are given: what watches readiness looks every few seconds. */
@@ -52,6 +52,7 @@ export const systemHandlers = HttpApiBuilder.group(
             listening: supervisor
               .listening()
               .map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
+            sharedConfiguration: sharedOf(sources),
             workers: workers.map(({ number, state, replacements, gauges }) => ({
               number,
               state,
@@ -84,3 +85,8 @@ export const systemHandlers = HttpApiBuilder.group(
     })
   })
 )
+
+const sharedOf = ({ shared }: AdminSources) => {
+  const state = shared()
+  return state === undefined ? null : { ...state, error: state.error === "" ? null : state.error }
+}
