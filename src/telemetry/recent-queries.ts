@@ -38,7 +38,7 @@ export const recentMemory = (): SharedArrayBuffer => new SharedArrayBuffer(HEAD_
 const Double = { StartedAt: 0, Duration: 1 } as const
 /** Words of a slot, behind the doubles. */
 const Word = { Numbers: 4, Client: 5, Sizes: 6, Lengths: 7, Address: 8 } as const
-/** Single floats of a slot, behind the words: milliseconds from its start; 0 for what did not happen. */
+/** Single floats of a slot of a query that waited: milliseconds from its start; 0 for what did not happen. */
 const Float = { LookedUp: 12, Admitted: 13, Asked: 14, Told: 15 } as const
 
 const outcomes = [
@@ -78,6 +78,7 @@ const IS_IPV4 = 1 << 16
 const IS_COALESCED = 1 << 17
 const IS_SHARED = 1 << 18
 const HAS_REPLY = 1 << 19
+const HAS_WAITED = 1 << 20
 const PROTOCOL_BITS = 24
 
 /** One question to one upstream; times are milliseconds from the start of the query. */
@@ -234,16 +235,15 @@ export class RecentQueryWriter implements QueryNotes {
       rcode,
       replySize,
       startedMs,
-      (record.coalesced ? IS_COALESCED : 0) | (resolution?.isShared === true ? IS_SHARED : 0)
+      HAS_WAITED | (record.coalesced ? IS_COALESCED : 0) | (resolution?.isShared === true ? IS_SHARED : 0)
     )
     const float = start >> 2
     this.doubles[(start >> 3) + Double.Duration] = endedMs - startedMs
     this.floats[float + Float.LookedUp] = record.lookedUpMs - startedMs
     this.floats[float + Float.Admitted] = record.admittedMs === 0 ? 0 : record.admittedMs - startedMs
-    if (resolution !== undefined) {
-      this.floats[float + Float.Asked] = resolution.startedMs - startedMs
-      this.floats[float + Float.Told] = (resolution.endedMs === 0 ? endedMs : resolution.endedMs) - startedMs
-    }
+    const toldMs = resolution === undefined || resolution.endedMs === 0 ? endedMs : resolution.endedMs
+    this.floats[float + Float.Asked] = resolution === undefined ? 0 : resolution.startedMs - startedMs
+    this.floats[float + Float.Told] = resolution === undefined ? 0 : toldMs - startedMs
     const name = this.writeName(question, start + NAME_AT)
     let used = name
     let attempts = 0
@@ -301,7 +301,6 @@ export class RecentQueryWriter implements QueryNotes {
       (rcode < 0 ? 0 : HAS_REPLY) |
       ((protocol === "udp" ? 0 : 1) << PROTOCOL_BITS)
     own[word + Word.Sizes] = replySize
-    this.floats.fill(0, word + Float.LookedUp, word + Float.Told + 1)
     own[word + Word.Address + 3] = words[3]!
     if (!isIPv4) {
       own[word + Word.Address] = words[0]!
@@ -394,6 +393,7 @@ const decode = (slot: Uint8Array, sequence: number): RecentQuery | undefined => 
   }
   const error = slot.subarray(at, at + (lengths >>> 16))
   const isIPv4 = (client & IS_IPV4) !== 0
+  const hasWaited = (client & HAS_WAITED) !== 0
   return {
     sequence,
     startedAtMs: doubles[Double.StartedAt]!,
@@ -414,10 +414,10 @@ const decode = (slot: Uint8Array, sequence: number): RecentQuery | undefined => 
     replySize: own[Word.Sizes]!,
     isCoalesced: (client & IS_COALESCED) !== 0,
     isShared: (client & IS_SHARED) !== 0,
-    lookedUpMs: floats[Float.LookedUp]!,
-    admittedMs: floats[Float.Admitted]!,
-    askedMs: floats[Float.Asked]!,
-    toldMs: floats[Float.Told]!,
+    lookedUpMs: hasWaited ? floats[Float.LookedUp]! : 0,
+    admittedMs: hasWaited ? floats[Float.Admitted]! : 0,
+    askedMs: hasWaited ? floats[Float.Asked]! : 0,
+    toldMs: hasWaited ? floats[Float.Told]! : 0,
     attempts,
     error: Buffer.from(error).toString("utf8")
   }
