@@ -2,13 +2,19 @@
  * Builds `dist` from the sources, but for the types: programs with all that they use in few files, so that a start reads and
  * compiles little, and the library, which uses the packages of the program that embeds it.
  *
+ * The commands beside the server are built on their own: what only they use of a package would otherwise lie in the files
+ * that a server loads too.
+ *
  * Each import that waits (`await import(…)`) is a file of its own: what is not configured is not loaded.
  */
-import { readdirSync, readFileSync, rmSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { build } from "rolldown"
 
 const programs = ["main", "process/worker/worker", "process/reload/loader", "cli/demo/main"]
+const commands = ["cli/command-line"]
+
+const from = (paths) => Object.fromEntries(paths.map((path) => [path, `src/${path}.ts`]))
 
 /** Native code, and what is not a module. */
 const NATIVE = ["koffi"]
@@ -24,34 +30,43 @@ const output = (chunks) => ({
   codeSplitting: byPlace
 })
 
-/** The licences of the packages that are part of what is built, in one file beside it. */
-const licences = {
-  name: "licences",
+/** Folders of the packages that are part of what is built. */
+const packages = new Set()
+
+const notingPackages = {
+  name: "noting-packages",
   generateBundle(_, bundle) {
-    const packages = new Set()
     for (const chunk of Object.values(bundle)) {
       for (const id of chunk.moduleIds ?? []) {
         const found = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)
         if (found !== null) packages.add(found[0])
       }
     }
-    const texts = [...packages].sort().map((folder) => {
-      const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
-      const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
-      const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`
-      return `${name} ${version} (${license})\n${text}`
-    })
-    this.emitFile({ type: "asset", fileName: "LICENCES.txt", source: texts.join(`\n${"-".repeat(80)}\n\n`) })
   }
 }
 
+const licences = () =>
+  [...packages].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
+    const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`
+    return `${name} ${version} (${license})\n${text}`
+  })
+
 const built = await build([
   {
-    input: Object.fromEntries(programs.map((path) => [path, `src/${path}.ts`])),
+    input: from(programs),
     platform: "node",
     external: NATIVE,
     output: output("programs"),
-    plugins: [licences]
+    plugins: [notingPackages]
+  },
+  {
+    input: from(commands),
+    platform: "node",
+    external: NATIVE,
+    output: output("commands"),
+    plugins: [notingPackages]
   },
   {
     input: { index: "src/index.ts" },
@@ -61,9 +76,11 @@ const built = await build([
   }
 ])
 
+writeFileSync("dist/LICENCES.txt", licences().join(`\n${"-".repeat(80)}\n\n`))
+
 // What earlier builds made goes last: a program that runs may load its parts until then.
 const files = new Set(built.flatMap(({ output }) => output.map(({ fileName }) => fileName)))
-for (const chunks of ["programs", "library"]) {
+for (const chunks of ["programs", "commands", "library"]) {
   for (const file of readdirSync(`dist/${chunks}`)) {
     if (!files.has(`${chunks}/${file}`)) rmSync(`dist/${chunks}/${file}`)
   }

@@ -1,25 +1,26 @@
 /** The composition root: configuration → layers → run. Nothing else composes the process. */
 import { hostname } from "node:os"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Cause, Console, Effect, Exit } from "effect"
+import { Effect } from "effect"
 import type { AdminUnavailable } from "./admin/admin-socket.ts"
 import type { AdminSources } from "./admin/sources.ts"
 import { startAdmin } from "./admin/start-admin.ts"
 import { AnswerCache } from "./cache/answer-cache.ts"
-import { check, compare, describe, help, readCommand, version } from "./cli/command.ts"
+import { firstSteps } from "./cli/first-steps.ts"
+import type { Serving } from "./cli/serving.ts"
+import { version } from "./cli/version.ts"
 import { nameUpstream } from "./config/codec/upstream-address.ts"
-import { Configuration, type ConfigurationError, type Loaded, load, shown } from "./config/configuration.ts"
+import { Configuration, type Loaded, load, shown } from "./config/configuration.ts"
 import { fileKey, type Settings } from "./config/schema/settings.ts"
 import type { SocketError } from "./io/datagram.ts"
 import { formatEndpoint } from "./io/endpoint.ts"
 import { surviveDefects } from "./process/defects.ts"
-import { guardStandardStreams } from "./process/logging/line-writer.ts"
 import { layerLogging } from "./process/logging/logging.ts"
 import { followSources, hangups, isRegularFile, signatureOf } from "./process/reload/follow-sources.ts"
 import { ServerControl } from "./process/server-control.ts"
 import { shareConfiguration } from "./process/shared-configuration.ts"
 import { descriptorLimit, descriptorsOpen, fitToDescriptors } from "./process/start/descriptor-limit.ts"
 import { checkListening, explainFailure } from "./process/start/listen-check.ts"
+import { runToEnd } from "./process/start/run-to-end.ts"
 import { endWithNpm } from "./process/start/started-by.ts"
 import { layerSupervisor, Supervisor } from "./process/supervisor.ts"
 import type { WorkersFailed } from "./process/worker/workers.ts"
@@ -65,6 +66,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       policy: settings.upstreamPolicy,
       workers: settings.workers
     })
+    for (const step of firstSteps(settings, supervisor.listening())) yield* Effect.logInfo(step)
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         yield* Effect.logInfo("shutting down", counters.snapshot(), {
@@ -117,33 +119,5 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   )
 }, Effect.scoped)
 
-const program = Effect.suspend((): Effect.Effect<void, ConfigurationError | Error> => {
-  const command = readCommand(process.argv.slice(2))
-  switch (command.kind) {
-    case "help":
-      return Console.log(help())
-    case "version":
-      return Console.log(version)
-    case "mistake":
-      return Effect.fail(new Error(`${command.message}; strand --help says what there is`))
-    case "check":
-      return command.against === undefined ? check(command.file) : compare(command.file, command.against)
-    case "describe":
-      return describe(command.what)
-    case "run":
-      return run(command.file)
-  }
-}).pipe(Effect.tapError((error) => Console.error(error.message)))
-
-guardStandardStreams()
-
-NodeRuntime.runMain(program, {
-  disableErrorReporting: true,
-  teardown: (exit, onExit) => {
-    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
-      if (Cause.hasDies(exit.cause)) console.error(Cause.pretty(exit.cause))
-      return onExit(1)
-    }
-    return onExit(0)
-  }
-})
+/** Runs the server until the process ends. */
+export const start = ({ file }: Serving): void => runToEnd(run(file))
