@@ -9,6 +9,7 @@ import { printable } from "../text/printable.ts"
 import { type Style, style } from "../text/style.ts"
 import { table } from "../text/table.ts"
 import { openAdmin } from "./client.ts"
+import { given } from "./given.ts"
 import type { AdminOptions } from "./place.ts"
 
 interface Options extends AdminOptions {
@@ -141,7 +142,7 @@ export const rollBack = Effect.fnUntraced(function* (
   const admin = yield* openAdmin(options)
   const { generation } = options
   const { body } = yield* admin.ask(({ config }) =>
-    config.rollBack({ headers: ifMatch(options), payload: { generation } })
+    config.rollBack({ headers: ifMatch(options), payload: given({ generation }) })
   )
   yield* printChanged({ isJson: options.isJson, isDryRun: false }, body)
 })

@@ -6,6 +6,7 @@ import { print } from "../text/print.ts"
 import { printable } from "../text/printable.ts"
 import { type Style, style } from "../text/style.ts"
 import { openAdmin } from "./client.ts"
+import { given } from "./given.ts"
 import type { AdminOptions } from "./place.ts"
 import { waterfall } from "./waterfall.ts"
 
@@ -21,7 +22,7 @@ export const explain = Effect.fnUntraced(function* (options: ExplainOptions) {
   const { name, type, client } = options
   const admin = yield* openAdmin(options)
   const ask = options.isAsking ? true : undefined
-  const found = yield* admin.ask(({ queries }) => queries.explain({ payload: { name, type, client, ask } }))
+  const found = yield* admin.ask(({ queries }) => queries.explain({ payload: given({ name, type, client, ask }) }))
   const paint = yield* style
   yield* print(options.isJson, found, () => explanationLines(found, paint))
 })
