@@ -41,7 +41,10 @@ describe("strand config", () => {
   it("says what it takes where something else is asked of it, and --help has both", () => {
     const { status, stderr } = run(["config", "shcema"])
     assert.strictEqual(status, 1)
-    assert.include(stderr, "config needs one word behind it: example or schema, not shcema: did you mean schema?")
+    assert.strictEqual(
+      stderr,
+      "unknown command: shcema: did you mean schema?; strand config --help says what there is\n"
+    )
     const help = run(["--help"]).stdout
     assert.match(help, /strand config example .*defaults\n.*strand config schema .*editors/)
   })
