@@ -5,7 +5,7 @@ import type { AdminUnavailable } from "./admin/admin-socket.ts"
 import type { AdminSources } from "./admin/sources.ts"
 import { startAdmin } from "./admin/start-admin.ts"
 import { AnswerCache } from "./cache/answer-cache.ts"
-import { firstSteps } from "./cli/first-steps.ts"
+import { firstStep } from "./cli/first-step.ts"
 import type { Serving } from "./cli/serving.ts"
 import { version } from "./cli/version.ts"
 import { nameUpstream } from "./config/codec/upstream-address.ts"
@@ -66,7 +66,8 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       policy: settings.upstreamPolicy,
       workers: settings.workers
     })
-    for (const step of firstSteps(settings, supervisor.listening())) yield* Effect.logInfo(step)
+    const step = firstStep(settings, supervisor.listening())
+    if (step !== undefined) yield* Effect.logInfo(step)
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         yield* Effect.logInfo("shutting down", counters.snapshot(), {

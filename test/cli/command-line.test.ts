@@ -166,7 +166,7 @@ describe("what a start loads", () => {
     const modules = [...modulesOf(`dist/programs/${program}`)]
     assert.include(modules, "src/program.ts")
     const other = modules.filter((module) =>
-      /effect\/dist\/(cli|http|http-api)\/|src\/(cli\/(admin|commands|query|text|top)|admin\/api)\/|dns-packet/.test(
+      /effect\/dist\/(cli|http-api)\/|HttpClient|src\/(cli\/(admin|commands|query|text|top)|admin\/api)\/|dns-packet/.test(
         module
       )
     )
