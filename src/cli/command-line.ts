@@ -12,6 +12,9 @@ import { presenter } from "./presenter.ts"
 import type { Serving } from "./serving.ts"
 import { version } from "./version.ts"
 
+/** As shells have it for SIGINT. */
+const INTERRUPTED = 130
+
 /** @param serve what becomes of a command that turns out to be the server's */
 export const commandLine = (args: ReadonlyArray<string>, serve: Serve) =>
   Command.runWith(commandsWith(serve), { version })(args).pipe(
@@ -39,6 +42,7 @@ export const runCommandLine = (args: ReadonlyArray<string>, startServer: (servin
     })
   runToEnd(commandLine(args, serve), {
     isSaid: CliError.isCliError,
+    interruptedStatus: INTERRUPTED,
     next: () => (serving === undefined ? undefined : startServer(serving))
   })
 }

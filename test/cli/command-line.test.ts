@@ -146,6 +146,7 @@ describe("completions", () => {
       assert.strictEqual(completed("strand config ro"), "rollback")
       assert.strictEqual(completed("strand trace --outcome st"), "stale")
       assert.include(completed("strand query --d"), "--dnssec")
+      assert.strictEqual(completed("strand check --config package-l"), "package-lock.json")
     })
   )
 })

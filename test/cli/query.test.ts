@@ -6,7 +6,8 @@ import { runCommand } from "../support/clients/command.ts"
 import { askDig, dig } from "../support/clients/dig.ts"
 import { fileWith } from "../support/machine/files.ts"
 import { freePort } from "../support/machine/ports.ts"
-import { startListening } from "../support/servers/process.ts"
+import { until } from "../support/machine/until.ts"
+import { start, startListening } from "../support/servers/process.ts"
 import { address, fakeUpstream, reply, silent } from "../support/upstreams/fake-upstream.ts"
 import { httpsUpstream } from "../support/upstreams/https-upstream.ts"
 import { mirrorReply } from "../support/upstreams/mirror.ts"
@@ -207,7 +208,9 @@ describe("strand query", () => {
         [["2001:db8::1"], `1.${"0.".repeat(23)}8.b.d.0.1.0.0.2.ip6.arpa`, "PTR"],
         [["bücher.example"], "xn--bcher-kva.example", "A"],
         [["www.example.test."], "www.example.test", "A"],
-        [["."], ".", "A"]
+        [["."], ".", "A"],
+        // As dns-packet writes a label with a dot in it.
+        [["a\\.b.example.test"], "a.b.example.test", "A"]
       ] as const) {
         const { questions } = yield* asked(args)
         assert.deepStrictEqual([questions?.[0]?.name, questions?.[0]?.type], [name, type])
@@ -240,6 +243,16 @@ describe("strand query", () => {
         assert.notInclude(error, "\n")
         assert.deepStrictEqual([out, status], ["", 1])
       }
+    })
+  )
+
+  it.live("ends with 130 when it is interrupted", () =>
+    Effect.gen(function* () {
+      const mute = yield* fakeUpstream(silent)
+      const { child, exit, output } = yield* start({}, ["query", "x", "--via", mute.address])
+      yield* until("it has asked", () => mute.queries() > 0)
+      child.kill("SIGINT")
+      assert.deepStrictEqual([yield* Effect.promise(() => exit), output()], [130, ""])
     })
   )
 

@@ -10,7 +10,7 @@ import { table } from "../text/table.ts"
 import { openAdmin } from "./client.ts"
 import type { AdminOptions } from "./place.ts"
 
-export interface CacheOptions extends AdminOptions {
+interface CacheOptions extends AdminOptions {
   readonly name: string | undefined
   readonly type: string | undefined
   readonly isForgetting: boolean

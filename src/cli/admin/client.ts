@@ -1,10 +1,10 @@
 /** The admin side of a running server, as commands ask it: what fails is said in words for people. */
 import { Effect } from "effect"
-import { HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
 import { AdminApi } from "../../admin/api/api.ts"
 import type { CommandFailed } from "../failure.ts"
-import { explain } from "./explain-failure.ts"
+import { explainFailure } from "./explain-failure.ts"
 import { httpClient } from "./http.ts"
 import { type AdminOptions, type AdminPlace, adminPlace } from "./place.ts"
 
@@ -16,7 +16,7 @@ const clientFor = ({ url, token, certificate }: AdminPlace) =>
     )
   })
 
-export type AdminClient = Effect.Success<ReturnType<typeof clientFor>>
+type AdminClient = Effect.Success<ReturnType<typeof clientFor>>
 
 export interface Admin {
   readonly url: string
@@ -30,8 +30,6 @@ export const openAdmin = Effect.fnUntraced(function* (options: AdminOptions) {
   const client = yield* clientFor(place)
   return {
     url: place.url,
-    ask: (asking) => Effect.catch(asking(client), (error) => Effect.flatMap(explain(place, error), Effect.fail))
+    ask: (asking) => Effect.catch(asking(client), (error) => Effect.flatMap(explainFailure(place, error), Effect.fail))
   } satisfies Admin as Admin
 })
-
-export { HttpClientError }

@@ -59,7 +59,7 @@ const valueText = ({ value }: One): string => {
   return text === null || text === "" ? "(none)" : String(text)
 }
 
-export interface ChangeOptions extends Options {
+interface ChangeOptions extends Options {
   readonly isDryRun: boolean
   /** Changes nothing where the configuration is of another generation. */
   readonly ifGeneration: number | undefined

@@ -18,7 +18,7 @@ import type { AdminPlace } from "./place.ts"
 const Refusal = Schema.Struct({ message: Schema.String })
 const readRefusal = Schema.decodeUnknownEffect(Refusal)
 
-export const explain = (place: AdminPlace, error: unknown): Effect.Effect<CommandFailed> =>
+export const explainFailure = (place: AdminPlace, error: unknown): Effect.Effect<CommandFailed> =>
   Effect.map(reasonOf(place, error), (message) => new CommandFailed({ message }))
 
 const reasonOf = (place: AdminPlace, error: unknown): Effect.Effect<string> => {

@@ -10,7 +10,7 @@ import { given } from "./given.ts"
 import type { AdminOptions } from "./place.ts"
 import { waterfall } from "./waterfall.ts"
 
-export interface ExplainOptions extends AdminOptions {
+interface ExplainOptions extends AdminOptions {
   readonly name: string
   readonly type: string | undefined
   readonly client: string | undefined
@@ -27,7 +27,7 @@ export const explain = Effect.fnUntraced(function* (options: ExplainOptions) {
   yield* print(options.isJson, found, () => explanationLines(found, paint))
 })
 
-export const explanationLines = (found: typeof Explanation.Type, paint: Style): ReadonlyArray<string> => {
+const explanationLines = (found: typeof Explanation.Type, paint: Style): ReadonlyArray<string> => {
   const widths = [
     Math.max(...found.steps.map(({ step }) => step.length), 0),
     Math.max(...found.steps.map(({ outcome }) => outcome.length), 0)

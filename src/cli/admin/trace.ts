@@ -10,7 +10,7 @@ import { openAdmin } from "./client.ts"
 import type { AdminOptions } from "./place.ts"
 import { waterfall } from "./waterfall.ts"
 
-export interface QueryFilters {
+interface QueryFilters {
   readonly name: string | undefined
   readonly suffix: string | undefined
   readonly client: string | undefined
@@ -20,7 +20,7 @@ export interface QueryFilters {
   readonly slower_than_ms: number | undefined
 }
 
-export interface TraceOptions extends AdminOptions {
+interface TraceOptions extends AdminOptions {
   readonly id: string | undefined
   readonly filters: QueryFilters
   /** The last queries, not only those that are kept because they were slow, stale, shed, or failed. */

@@ -17,8 +17,13 @@ const AGAIN_MS = 1_000
 const TRUNCATED = 0x02
 const MEDIA_TYPE = "application/dns-message"
 
-export interface Reply {
+/** A message that came, and how long after the question was sent; a handshake before that does not count. */
+interface Came {
   readonly message: Uint8Array
+  readonly tookMs: number
+}
+
+export interface Reply extends Came {
   /** By which it came: `udp`, or `tcp` where the one by UDP was truncated. */
   readonly protocol: UpstreamAddress["protocol"]
 }
@@ -36,9 +41,9 @@ export const ask = (server: Server, id: number, query: Uint8Array): Effect.Effec
   const destination: Destination = { remote: address.endpoint, addresses }
   switch (address.protocol) {
     case "udp":
-      return Effect.flatMap(byUdp({ address: addresses[0]!, port: address.endpoint.port }, id, query), (message) =>
-        (message[2]! & TRUNCATED) === 0
-          ? Effect.succeed({ message, protocol: "udp" as const })
+      return Effect.flatMap(byUdp({ address: addresses[0]!, port: address.endpoint.port }, id, query), (came) =>
+        (came.message[2]! & TRUNCATED) === 0
+          ? Effect.succeed({ ...came, protocol: "udp" as const })
           : as("tcp", onStream(dial(destination), id, query))
       )
     case "tcp":
@@ -50,8 +55,14 @@ export const ask = (server: Server, id: number, query: Uint8Array): Effect.Effec
   }
 }
 
-const as = <E>(protocol: Reply["protocol"], message: Effect.Effect<Uint8Array, E>): Effect.Effect<Reply, E> =>
-  Effect.map(message, (octets) => ({ message: octets, protocol }))
+const as = <E>(protocol: Reply["protocol"], coming: Effect.Effect<Came, E>): Effect.Effect<Reply, E> =>
+  Effect.map(coming, (came) => ({ ...came, protocol }))
+
+/** Begun when the question is sent. */
+const stopwatch = (): ((message: Uint8Array) => Came) => {
+  const sentMs = performance.now()
+  return (message) => ({ message, tookMs: performance.now() - sentMs })
+}
 
 const secure = (
   { authorities }: Server,
@@ -64,18 +75,20 @@ const failed = (cause: unknown): CommandFailed => new CommandFailed({ message: m
 const isReplyTo = (id: number, message: Uint8Array): boolean =>
   message.length >= 12 && ((message[0]! << 8) | message[1]!) === id && (message[2]! & 0x80) !== 0
 
-const byUdp = (server: Endpoint, id: number, query: Uint8Array): Effect.Effect<Uint8Array, CommandFailed> =>
+const byUdp = (server: Endpoint, id: number, query: Uint8Array): Effect.Effect<Came, CommandFailed> =>
   Effect.acquireUseRelease(
     Effect.sync(() => createSocket(isIPv6Endpoint(server) ? "udp6" : "udp4")),
     (socket) =>
-      Effect.callback<Uint8Array, CommandFailed>((resume) => {
+      Effect.callback<Came, CommandFailed>((resume) => {
         const send = (): void => socket.send(query)
+        let came: ((message: Uint8Array) => Came) | undefined
         socket.on("error", (cause) => resume(Effect.fail(failed(cause))))
         socket.on("message", (message) => {
-          if (isReplyTo(id, message)) resume(Effect.succeed(message))
+          if (came !== undefined && isReplyTo(id, message)) resume(Effect.succeed(came(message)))
         })
         // Connected, so that the kernel says when nobody listens there, and lets nobody else answer.
         socket.connect(server.port, server.address, () => {
+          came = stopwatch()
           send()
           const again = setInterval(send, AGAIN_MS)
           socket.on("close", () => clearInterval(again))
@@ -88,17 +101,18 @@ const onStream = (
   opening: Effect.Effect<Socket, SocketError, Scope.Scope>,
   id: number,
   query: Uint8Array
-): Effect.Effect<Uint8Array, CommandFailed> =>
+): Effect.Effect<Came, CommandFailed> =>
   Effect.scoped(
     Effect.flatMap(Effect.mapError(opening, failed), (socket) =>
-      Effect.callback<Uint8Array, CommandFailed>((resume) => {
+      Effect.callback<Came, CommandFailed>((resume) => {
         const frames = new FrameReader()
+        const came = stopwatch()
         const fail = (cause: Error): void => resume(Effect.fail(failed(cause)))
         socket.on("error", fail)
         socket.on("close", () => fail(new Error("the connection was closed without an answer")))
         socket.on("data", (chunk: Buffer) =>
           frames.push(chunk, (message) => {
-            if (isReplyTo(id, message)) resume(Effect.succeed(Uint8Array.from(message)))
+            if (isReplyTo(id, message)) resume(Effect.succeed(came(Uint8Array.from(message))))
           })
         )
         socket.write(frame(query))
@@ -111,7 +125,7 @@ const byHttps = (
   address: HttpsAddress,
   destination: Destination,
   query: Uint8Array
-): Effect.Effect<Uint8Array, CommandFailed> =>
+): Effect.Effect<Came, CommandFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
       const socket = yield* Effect.mapError(secure(server, address, ["h2"]).dial(destination), failed)
@@ -127,7 +141,7 @@ const request = (
   session: ClientHttp2Session,
   { method, path }: HttpsAddress,
   query: Uint8Array
-): Effect.Effect<Uint8Array, CommandFailed> =>
+): Effect.Effect<Came, CommandFailed> =>
   Effect.callback((resume) => {
     const fail = (cause: unknown): void => resume(Effect.fail(failed(cause)))
     session.on("error", fail)
@@ -141,6 +155,7 @@ const request = (
       accept: MEDIA_TYPE,
       ...(isPost ? { "content-type": MEDIA_TYPE, "content-length": String(sent.length) } : {})
     })
+    const came = stopwatch()
     const chunks: Array<Buffer> = []
     stream.on("error", fail)
     stream.on("response", (headers) => {
@@ -148,7 +163,7 @@ const request = (
       if (wrong !== undefined) fail(new Error(wrong))
     })
     stream.on("data", (chunk: Buffer) => chunks.push(chunk))
-    stream.on("end", () => resume(Effect.succeed(Buffer.concat(chunks))))
+    stream.on("end", () => resume(Effect.succeed(came(Buffer.concat(chunks)))))
     stream.end(isPost ? sent : undefined)
   })
 

@@ -16,7 +16,7 @@ import { readMessage, type ShownMessage } from "./message.ts"
 import { type QuestionOptions, readQuestion } from "./question.ts"
 import { answerLines, shortLines } from "./shown.ts"
 
-export interface QueryOptions extends QuestionOptions {
+interface QueryOptions extends QuestionOptions {
   /** The configuration's file. */
   readonly file: string | undefined
   readonly via: string | undefined
@@ -29,8 +29,11 @@ export const query = Effect.fnUntraced(function* (options: QueryOptions) {
   const question = yield* readQuestion(options)
   const server = yield* serverOf(options)
   const name = nameUpstream(server.address)
-  const begunMs = performance.now()
-  const reply = yield* ask(server, question.id, question.message).pipe(
+  const {
+    tookMs,
+    protocol,
+    message: octets
+  } = yield* ask(server, question.id, question.message).pipe(
     Effect.timeoutOrElse({
       duration: options.timeoutSeconds * 1_000,
       orElse: () => Effect.fail(new CommandFailed({ message: `no answer within ${options.timeoutSeconds} s` }))
@@ -40,18 +43,17 @@ export const query = Effect.fnUntraced(function* (options: QueryOptions) {
       return new CommandFailed({ message: printable(`${name} does not answer: ${message}${hint}`) })
     })
   )
-  const tookMs = performance.now() - begunMs
-  const message = yield* read(name, reply.message)
+  const message = yield* read(name, octets)
   if (options.isJson) {
     return yield* printJson({
       server: name,
-      protocol: reply.protocol,
+      protocol,
       tookMs: Math.round(tookMs * 1_000) / 1_000,
       ...message
     })
   }
   if (options.isShort) return yield* printLines(shortLines(message))
-  yield* printLines(answerLines(message, { server: name, protocol: reply.protocol, tookMs }, yield* style))
+  yield* printLines(answerLines(message, { server: name, protocol, tookMs }, yield* style))
 })
 
 const read = (server: string, octets: Uint8Array): Effect.Effect<ShownMessage, CommandFailed> =>

@@ -7,7 +7,8 @@ import { Effect, Result } from "effect"
 import { IpNetwork, NetAddress } from "effect/net"
 import { nearest } from "../../config/codec/nearest.ts"
 import { readNetwork } from "../../config/codec/network.ts"
-import { formatName, parseName } from "../../dns/name.ts"
+import { parseName } from "../../dns/name.ts"
+import { HEADER_SIZE } from "../../dns/wire.ts"
 import { CommandFailed } from "../failure.ts"
 import { packetType, typeNames, typeNumber } from "./codes.ts"
 
@@ -23,8 +24,6 @@ export interface QuestionOptions {
 }
 
 export interface Question {
-  readonly name: string
-  readonly type: number
   readonly id: number
   readonly message: Uint8Array
 }
@@ -35,12 +34,12 @@ export const readQuestion = Effect.fnUntraced(function* (options: QuestionOption
   const name = yield* readName(options.name)
   const id = randomInt(0x10000)
   const subnet = options.subnet === undefined ? [] : [yield* subnetOption(options.subnet)]
-  const message = packet.encode({
+  const withoutName = packet.encode({
     type: "query",
     id,
     // AD asks for AD (RFC 6840 §5.7).
     flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA,
-    questions: [{ name, type: packetType(type) as "A" }],
+    questions: [{ name: ".", type: packetType(type) as "A" }],
     additionals: [
       {
         type: "OPT",
@@ -54,7 +53,9 @@ export const readQuestion = Effect.fnUntraced(function* (options: QuestionOption
       }
     ]
   })
-  return { name, type, id, message } satisfies Question as Question
+  // dns-packet knows no escapes in names: the root's octet, which it wrote, is replaced.
+  const message = Buffer.concat([withoutName.subarray(0, HEADER_SIZE), name, withoutName.subarray(HEADER_SIZE + 1)])
+  return { id, message } satisfies Question as Question
 })
 
 const readType = (text: string): Effect.Effect<number, CommandFailed> => {
@@ -67,17 +68,17 @@ const readType = (text: string): Effect.Effect<number, CommandFailed> => {
   )
 }
 
-const readName = (text: string): Effect.Effect<string, CommandFailed> => {
+/** In wire form. */
+const readName = (text: string): Effect.Effect<Uint8Array, CommandFailed> => {
   const address = NetAddress.ipFromString(text)
-  if (Result.isSuccess(address)) return Effect.succeed(reverseName(address.success))
+  const written = Result.isSuccess(address) ? reverseName(address.success) : text
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what is beyond ASCII is looked for.
-  const ascii = /[^\x00-\x7f]/.test(text) ? domainToASCII(text) : text
-  const parsed = parseName(ascii)
-  return parsed === undefined || ascii === ""
+  const name = parseName(/[^\x00-\x7f]/.test(written) ? domainToASCII(written) || ".." : written)
+  return name === undefined || text === ""
     ? Effect.fail(
         new CommandFailed({ message: `${text}: expected a name of at most 255 octets, its labels of at most 63` })
       )
-    : Effect.succeed(formatName(parsed).replace(/(?<=.)\.$/, ""))
+    : Effect.succeed(name)
 }
 
 /** RFC 1035 §3.5, RFC 3596 §2.5. */

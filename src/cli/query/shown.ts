@@ -4,7 +4,7 @@ import { printable } from "../text/printable.ts"
 import type { Style } from "../text/style.ts"
 import type { Edns, ShownMessage, ShownRecord } from "./message.ts"
 
-export interface Circumstances {
+interface Circumstances {
   readonly server: string
   readonly protocol: string
   readonly tookMs: number

@@ -18,7 +18,7 @@ const sequence =
   (text) =>
     text === "" ? text : `\x1b[${code}m${text}\x1b[0m`
 
-export const coloured: Style = {
+const coloured: Style = {
   bold: sequence(1),
   dim: sequence(2),
   red: sequence(31),

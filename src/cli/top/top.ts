@@ -14,7 +14,7 @@ const [STDIN, STDOUT] = [0, 1]
 /** Of a line, where it is not known. */
 const COLUMNS = 100
 
-export interface TopOptions extends AdminOptions {
+interface TopOptions extends AdminOptions {
   readonly isOnce: boolean
   readonly isJson: boolean
 }
