@@ -264,6 +264,7 @@ describe("strand config", () => {
       const body = { generation: 4, changed: [{ name: "retries", before: "2", after: "3", touches: ["upstream"] }] }
       const admin = yield* fakeAdmin({
         "GET /api/v1/config/history": { body: [{ ...body, atMs: 1_790_000_000_000, by: "admin 127.0.0.1" }] },
+        "PATCH /api/v1/config": changed,
         "POST /api/v1/config/rollback": changed,
         "POST /api/v1/config/save": { body: { file: "strand.yaml", saved: ["retries"] } },
         "POST /api/v1/config/reload": { ...changed, body: { generation: 4, changed: [], touches: [] } }
@@ -276,6 +277,9 @@ describe("strand config", () => {
       assert.deepStrictEqual(admin.requests.at(-1)?.body, {})
       assert.strictEqual((yield* run("save")).out, "saved in strand.yaml: retries")
       assert.strictEqual((yield* run("reload")).out, "nothing has changed")
+      assert.include((yield* run("reload", "--dry-run")).out, "this was a dry run")
+      assert.deepStrictEqual(admin.requests.at(-1)?.query, { dry_run: "true" })
+      assert.deepStrictEqual(admin.requests.at(-1)?.body, {})
     })
   )
 })

@@ -1,5 +1,5 @@
 /** The commands of the command line on a server that runs. */
-import { readFileSync } from "node:fs"
+import { appendFileSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { runCommand } from "../support/clients/command.ts"
@@ -77,6 +77,20 @@ describe("the command line, on a server that runs", () => {
       yield* strand("config", "set", "retries=2")
       assert.match((yield* strand("config", "save")).out, /^saved in .*strand\.yaml: retries$/)
       assert.match(readFileSync(file, "utf8"), /# How often\.\nretries: "?2"?\n/)
+    })
+  )
+
+  it.live("says what is wrong in the file before it is read again", () =>
+    Effect.gen(function* () {
+      const { strand, file } = yield* running
+      assert.strictEqual((yield* strand("config", "reload", "--dry-run")).out, "nothing would change")
+      appendFileSync(file, "query_timeout_secs: never\n")
+      const { error, status } = yield* strand("config", "reload", "--dry-run")
+      assert.match(
+        error,
+        /^nothing was changed: a mistake\n {2}.*strand\.yaml:4:\d+: query_timeout_secs: never: expected /
+      )
+      assert.strictEqual(status, 1)
     })
   )
 

@@ -155,8 +155,11 @@ export const saveConfig = Effect.fnUntraced(function* (options: Options) {
   ])
 })
 
-export const reloadConfig = Effect.fnUntraced(function* (options: Options) {
+/** A dry run is a change of nothing: file and environment are read for it as for any other. */
+export const reloadConfig = Effect.fnUntraced(function* (options: Options & { readonly isDryRun: boolean }) {
   const admin = yield* openAdmin(options)
-  const { body } = yield* admin.ask(({ config }) => config.reload({}))
-  yield* printChanged({ isJson: options.isJson, isDryRun: false }, body)
+  const { body } = yield* admin.ask(({ config }) =>
+    options.isDryRun ? config.change({ query: { dry_run: true }, headers: {}, payload: {} }) : config.reload({})
+  )
+  yield* printChanged(options, body)
 })

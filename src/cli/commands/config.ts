@@ -129,7 +129,7 @@ const save = Command.make("save", adminFlags, (options) =>
   Command.withExamples([{ command: "strand config save" }])
 )
 
-const reload = Command.make("reload", adminFlags, (options) =>
+const reload = Command.make("reload", { isDryRun, ...adminFlags }, (options) =>
   Effect.gen(function* () {
     const { file } = yield* strand
     yield* (yield* load).reloadConfig({ ...options, file })
@@ -137,9 +137,12 @@ const reload = Command.make("reload", adminFlags, (options) =>
 ).pipe(
   Command.withShortDescription("read file and environment again"),
   Command.withDescription(
-    "Has the server read its file again, as SIGHUP does, and says what that changed. strand check --against says it before."
+    "Has the server read its file and its environment again, as SIGHUP does, and says what that changed."
   ),
-  Command.withExamples([{ command: "strand config reload" }])
+  Command.withExamples([
+    { command: "strand config reload --dry-run", description: "what it would change" },
+    { command: "strand config reload" }
+  ])
 )
 
 /** Loaded by those who ask for it: a server describes nothing. */
