@@ -36,6 +36,7 @@ export const status = {
   generation: 3,
   isReady: true,
   isDraining: false,
+  sharedConfiguration: null,
   listening: ["udp://127.0.0.1:1053"],
   workers: [
     {
