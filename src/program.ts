@@ -13,6 +13,7 @@ import { Configuration, type Loaded, load, shown } from "./config/configuration.
 import { fileKey, type Settings } from "./config/schema/settings.ts"
 import type { SocketError } from "./io/datagram.ts"
 import { formatEndpoint } from "./io/endpoint.ts"
+import { libc } from "./io/linux/libc.ts"
 import { surviveDefects } from "./process/defects.ts"
 import { layerLogging } from "./process/logging/logging.ts"
 import { followSources, hangups, isRegularFile, signatureOf } from "./process/reload/follow-sources.ts"
@@ -23,6 +24,9 @@ import { checkListening, explainFailure } from "./process/start/listen-check.ts"
 import { runToEnd } from "./process/start/run-to-end.ts"
 import { endWithNpm } from "./process/start/started-by.ts"
 import { layerSupervisor, Supervisor } from "./process/supervisor.ts"
+import { HandedOverSockets, takeHandedOver, unusedAmong } from "./process/systemd/handed-over.ts"
+import { serviceManager } from "./process/systemd/service-manager.ts"
+import { tellWhileOpen, toldReload } from "./process/systemd/telling.ts"
 import type { WorkersFailed } from "./process/worker/workers.ts"
 import { Counters } from "./telemetry/counters.ts"
 import { Latencies } from "./telemetry/latencies.ts"
@@ -47,7 +51,9 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   const withinLimits = (next: Loaded): Loaded => fitToDescriptors(next, descriptorLimit(), open)
   const fitted = withinLimits(loaded)
   const { settings } = fitted
-  yield* checkListening(settings.listen)
+  const handedOver = takeHandedOver(settings.datagrams === "portable" ? undefined : libc)
+  yield* checkListening(settings.listen, handedOver)
+  const manager = serviceManager(libc)
   let current: () => Settings = () => settings
 
   const serve = Effect.gen(function* () {
@@ -56,12 +62,19 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
     const counters = yield* Counters
     const latencies = yield* Latencies
     current = configuration.current
+    const listening = (): ReadonlyArray<string> =>
+      supervisor.listening().map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`)
+    const status = (): string => `answers at ${listening().join(", ")} by ${supervisor.workers().length} workers`
+    const isAnswering = (): boolean => supervisor.workers().some(({ state }) => state === "ready")
     yield* surviveDefects
     yield* Effect.forkScoped(endWithNpm)
-    for (const warning of fitted.warnings) yield* Effect.logWarning(warning)
+    const unheard = unusedAmong(handedOver, supervisor.listening())
+    for (const warning of [...fitted.warnings, ...manager.warnings, ...handedOver.unusable, ...unheard]) {
+      yield* Effect.logWarning(warning)
+    }
     yield* Effect.logDebug("configuration", shownSettings(loaded))
     yield* Effect.logInfo(`strand ${version} answers`, {
-      listening: supervisor.listening().map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`),
+      listening: listening(),
       upstreams: settings.upstreams.map(nameUpstream),
       policy: settings.upstreamPolicy,
       workers: settings.workers
@@ -103,7 +116,9 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
         end: () => process.emit("SIGTERM", "SIGTERM")
       }
       yield* startAdmin(sources, loaded.given.get("admin")?.source === "default")
-      return yield* followSources({ reload: control.reload, given: loaded.given, signals, files, signature })
+      yield* tellWhileOpen(manager, status, isAnswering)
+      const reload = (by: string) => toldReload(manager, status, control.reload(by))
+      return yield* followSources({ reload, given: loaded.given, signals, files, signature })
     })
     return yield* Effect.provide(
       following,
@@ -117,7 +132,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   return yield* Effect.provide(
     explained,
     layerLogging(() => current())
-  )
+  ).pipe(Effect.provideService(HandedOverSockets, handedOver))
 }, Effect.scoped)
 
 /** Runs the server until the process ends. */

@@ -24,6 +24,7 @@ import { Asks, type NotDone } from "./asks.ts"
 import { cacheOctets, forgetsFailures, isOtherWorld, upstreamKeys } from "./change-effects.ts"
 import { LogOutput } from "./logging/logging.ts"
 import { explainFailure } from "./start/listen-check.ts"
+import { HandedOverSockets } from "./systemd/handed-over.ts"
 import { TwoPhaseCommit } from "./two-phase-commit.ts"
 import { drainUpstream, type UpstreamStatus, upstreamStatuses } from "./upstream-status.ts"
 import { followLocations } from "./worker/given-locations.ts"
@@ -110,9 +111,12 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const cache = yield* AnswerCache
     const counters = yield* Counters
     const log = yield* LogOutput
+    const handedOver = yield* HandedOverSockets
     const { datagrams, listen, workers: count } = loaded.settings
     const sockets =
-      libc === undefined || datagrams === "portable" ? undefined : yield* ListeningSockets.bind(libc, listen, count)
+      libc === undefined || datagrams === "portable"
+        ? undefined
+        : yield* ListeningSockets.bind(libc, listen, count, handedOver)
     let { written } = loaded
     /** The table that all threads use; in the middle of a change the supervisor's own cache is ahead of it. */
     let { answers } = memory

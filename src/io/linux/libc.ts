@@ -11,6 +11,8 @@ import { endianness } from "node:os"
 export interface Libc {
   readonly socket: (domain: number, type: number, protocol: number) => number
   readonly setsockopt: (fd: number, level: number, name: number, value: number, length: number) => number
+  readonly getsockopt: (fd: number, level: number, name: number, value: number, length: number) => number
+  readonly fcntl: (fd: number, command: number, argument: number) => number
   readonly bind: (fd: number, address: number, length: number) => number
   readonly getsockname: (fd: number, address: number, length: number) => number
   readonly listen: (fd: number, backlog: number) => number
@@ -42,6 +44,9 @@ interface Koffi {
 const signatures: { readonly [Name in Exclude<keyof Libc, "errno" | "addressOf">]: string } = {
   socket: "int socket(int, int, int)",
   setsockopt: "int setsockopt(int, int, int, intptr_t, unsigned int)",
+  getsockopt: "int getsockopt(int, int, int, intptr_t, intptr_t)",
+  // Its third argument is passed like any other on the processors that are supported.
+  fcntl: "int fcntl(int, int, int)",
   bind: "int bind(int, intptr_t, unsigned int)",
   getsockname: "int getsockname(int, intptr_t, intptr_t)",
   listen: "int listen(int, int)",
@@ -82,6 +87,7 @@ const load = (): Libc | undefined => {
 /** The C library; undefined where it cannot be called. */
 export const libc: Libc | undefined = load()
 
+export const AF_UNIX = 1
 export const AF_INET = 2
 export const AF_INET6 = 10
 export const SOCK_STREAM = 1
@@ -90,9 +96,11 @@ export const SOCK_NONBLOCK = 0o4000
 export const SOCK_CLOEXEC = 0o2000000
 export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
+export const SO_TYPE = 3
 export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
 export const SO_REUSEPORT = 15
+export const SO_DOMAIN = 39
 export const IPPROTO_IP = 0
 export const IPPROTO_UDP = 17
 export const IPPROTO_IPV6 = 41
@@ -114,6 +122,11 @@ export const SHUT_WR = 1
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
 export const MSG_NOSIGNAL = 0x4000
+export const F_SETFD = 2
+export const F_SETFL = 4
+export const FD_CLOEXEC = 1
+export const O_RDWR = 2
+export const O_NONBLOCK = 0o4000
 
 /** Numbers of errors that are acted on. */
 export const Errno = {

@@ -54,6 +54,13 @@ export class Arguments {
     return this.libc.setsockopt(fd, level, name, this.address, 4)
   }
 
+  /** An integer; undefined where the socket has no such option. */
+  option(fd: number, level: number, name: number): number | undefined {
+    this.view.setUint32(ADDRESS_ROOM, 4, true)
+    const isThere = this.libc.getsockopt(fd, level, name, this.address, this.address + ADDRESS_ROOM) === 0
+    return isThere ? this.view.getInt32(0, true) : undefined
+  }
+
   bind(fd: number, endpoint: Endpoint): number {
     return this.libc.bind(fd, this.address, writeSocketAddress(this.octets, 0, endpoint))
   }
@@ -87,10 +94,21 @@ const open = (
     const fd = libc.socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if (fd >= 0 && steps(fd)) return Effect.succeed(fd)
     const errno = libc.errno()
-    const message = `${describeErrno(errno)} ${formatEndpoint(endpoint)}`
     if (fd >= 0) libc.close(fd)
-    const isExhaustion = errno === Errno.EMFILE || errno === Errno.ENFILE
-    return Effect.fail(new SocketError({ endpoint: formatEndpoint(endpoint), message, isExhaustion }))
+    return Effect.fail(failed(errno, endpoint))
+  })
+
+const failed = (errno: number, endpoint: Endpoint): SocketError => {
+  const isExhaustion = errno === Errno.EMFILE || errno === Errno.ENFILE
+  const message = `${describeErrno(errno)} ${formatEndpoint(endpoint)}`
+  return new SocketError({ endpoint: formatEndpoint(endpoint), message, isExhaustion })
+}
+
+/** Another descriptor of a socket that is bound to `endpoint`. */
+export const duplicate = (libc: Libc, fd: number, endpoint: Endpoint): Effect.Effect<number, SocketError> =>
+  Effect.suspend(() => {
+    const copy = libc.dup(fd)
+    return copy >= 0 ? Effect.succeed(copy) : Effect.fail(failed(libc.errno(), endpoint))
   })
 
 /** A UDP socket bound to `local`; `shared` lets others of this process bind to it too and share what comes. */
@@ -103,12 +121,16 @@ export const openDatagramSocket = (
   open(libc, local, SOCK_DGRAM, (fd) => {
     prepare(args, fd, local)
     if (shared) args.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)
-    if (isWildcard(local)) {
-      if (isIPv6Endpoint(local)) args.setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-      else args.setOption(fd, IPPROTO_IP, IP_PKTINFO, 1)
-    }
+    tellsTarget(args, fd, local)
     return args.bind(fd, local) === 0
   })
+
+/** Has each datagram say which address it was sent to, where the socket is bound to all of them. */
+export const tellsTarget = (args: Arguments, fd: number, local: Endpoint): void => {
+  if (!isWildcard(local)) return
+  if (isIPv6Endpoint(local)) args.setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+  else args.setOption(fd, IPPROTO_IP, IP_PKTINFO, 1)
+}
 
 /** A UDP socket that exchanges datagrams with `remote` only, from the port given. */
 export const openConnectedSocket = (

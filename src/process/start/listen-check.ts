@@ -15,6 +15,7 @@ import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "../..
 import { type Libc, libc } from "../../io/linux/libc.ts"
 import { Arguments, openBoundStream } from "../../io/linux/socket.ts"
 import { readSystemFile } from "../../io/linux/system-file.ts"
+import { type HandedOver, handedOverAt, NOTHING_HANDED_OVER } from "../systemd/handed-over.ts"
 import { portHolder } from "./port-holder.ts"
 
 /** Clients cannot be listened for. */
@@ -22,13 +23,17 @@ export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotList
 
 type Protocol = ListenAddress["protocols"][number]
 
-/** Tries all addresses; fails with what is wrong with each. */
-export const checkListening = (addresses: ReadonlyArray<ListenAddress>): Effect.Effect<void, CannotListen> =>
+/** Tries all addresses but those that are bound already; fails with what is wrong with each. */
+export const checkListening = (
+  addresses: ReadonlyArray<ListenAddress>,
+  handedOver: HandedOver = NOTHING_HANDED_OVER
+): Effect.Effect<void, CannotListen> =>
   Effect.gen(function* () {
     const failures: Array<string> = []
     for (const { protocols, endpoint } of addresses) {
       const byReason = new Map<string, Array<Protocol>>()
       for (const protocol of protocols) {
+        if (handedOverAt(handedOver, protocol, endpoint) !== undefined) continue
         const reason = coveredBy(addresses, protocol, endpoint) ?? (yield* whyNot(protocol, endpoint))
         if (reason === undefined) continue
         byReason.set(reason, [...(byReason.get(reason) ?? []), protocol])
@@ -37,7 +42,8 @@ export const checkListening = (addresses: ReadonlyArray<ListenAddress>): Effect.
         failures.push(`${formatEndpoint(endpoint)} (${which.map((one) => one.toUpperCase()).join(" and ")}): ${reason}`)
       }
     }
-    if (failures.length > 0) return yield* new CannotListen({ message: listed(failures) })
+    if (failures.length === 0) return
+    return yield* new CannotListen({ message: [listed(failures), ...handedOver.unusable].join("\n") })
   })
 
 /** The same for a socket that could not be opened although the address was free a moment ago. */

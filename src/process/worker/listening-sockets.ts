@@ -4,6 +4,9 @@
  *
  * While workers are added or taken away, the kernel is told which sockets are read (`reuseport.ts`), so that nothing waits
  * in one that nobody reads, and nothing is lost in one that is closed.
+ *
+ * A socket that the service manager has bound and handed over is one for all workers: another user may not bind to its
+ * address again. Each worker has a duplicate, and takes from it what the others have not taken.
  */
 import { Effect, Exit, Scope } from "effect"
 import type { ListenAddress } from "../../config/codec/listen-address.ts"
@@ -11,9 +14,10 @@ import type { SocketError } from "../../io/datagram.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
 import { type Libc, SO_REUSEPORT, SOL_SOCKET } from "../../io/linux/libc.ts"
 import { Steering } from "../../io/linux/reuseport.ts"
-import { Arguments, openDatagramSocket, openStreamListener } from "../../io/linux/socket.ts"
+import { Arguments, duplicate, openDatagramSocket, openStreamListener } from "../../io/linux/socket.ts"
 import { BACKLOG } from "../../io/stream.ts"
 import { type GivenSocket, socketName } from "../../listener/inherited-sockets.ts"
+import { type HandedOver, handedOverAt, NOTHING_HANDED_OVER } from "../systemd/handed-over.ts"
 import type { ListeningAt } from "./protocol.ts"
 
 /** How often the kernel is asked for a port that is free for both UDP and TCP. */
@@ -26,6 +30,8 @@ interface SocketGroup {
   /** Where they are bound. */
   readonly local: Endpoint
   readonly fds: ReadonlyArray<number>
+  /** They are duplicates of one socket. */
+  readonly isOneSocket: boolean
 }
 
 /** Sockets for the next configuration. Exactly one of the two effects is to be run. */
@@ -44,12 +50,14 @@ export class ListeningSockets {
   private readonly args: Arguments
   private readonly steering: Steering
   private readonly scope: Scope.Scope
+  private readonly handedOver: HandedOver
   private groups: ReadonlyMap<string, SocketGroup> = new Map()
   /** Datagram sockets of addresses that are no longer configured, while workers may still use them. */
   private readonly retired = new Map<string, { readonly group: SocketGroup; readonly scope: Scope.Closeable }>()
 
-  private constructor(libc: Libc, scope: Scope.Scope) {
+  private constructor(libc: Libc, scope: Scope.Scope, handedOver: HandedOver) {
     this.libc = libc
+    this.handedOver = handedOver
     this.scope = scope
     this.args = new Arguments(libc)
     this.steering = new Steering(libc)
@@ -59,10 +67,11 @@ export class ListeningSockets {
   static bind(
     libc: Libc,
     addresses: ReadonlyArray<ListenAddress>,
-    workers: number
+    workers: number,
+    handedOver: HandedOver = NOTHING_HANDED_OVER
   ): Effect.Effect<ListeningSockets, SocketError, Scope.Scope> {
     return Effect.gen(function* () {
-      const sockets = new ListeningSockets(libc, yield* Effect.scope)
+      const sockets = new ListeningSockets(libc, yield* Effect.scope, handedOver)
       yield* Effect.addFinalizer(() => Effect.sync(() => sockets.closeAll()))
       const { commit } = yield* sockets.prepare(addresses, workers, 0)
       yield* commit
@@ -78,6 +87,14 @@ export class ListeningSockets {
   /** Duplicates of all sockets of a worker, for a thread that begins. */
   duplicatesFor(worker: number): ReadonlyArray<GivenSocket> {
     return this.duplicates(this.groups.values(), worker)
+  }
+
+  /** Duplicates of those that no other worker reads anyway. */
+  ownDuplicatesFor(worker: number): ReadonlyArray<GivenSocket> {
+    return this.duplicates(
+      [...this.groups.values()].filter(({ isOneSocket }) => !isOneSocket),
+      worker
+    )
   }
 
   /**
@@ -106,12 +123,12 @@ export class ListeningSockets {
           const name = socketName(protocol, endpoint)
           const present = this.groups.get(name)
           const old = this.retired.get(name)?.group
-          const group = present ?? old
+          const group = present ?? old ?? this.takeOver(protocol, endpoint)
           if (group === undefined) {
             missing.push(protocol)
             continue
           }
-          if (present === undefined) revived.add(name)
+          if (old !== undefined && present === undefined) revived.add(name)
           const grown = yield* this.grow(group, workers, opened)
           next.set(name, grown)
           if (present === undefined) fresh.push(grown)
@@ -134,13 +151,13 @@ export class ListeningSockets {
   /** From now on nothing new comes to sockets of workers beyond the first `workers`. Returns whether that is so. */
   shareAmongFirst(workers: number): boolean {
     return [...this.groups.values()].every(
-      ({ fds }) => fds.length <= workers || this.steering.toFirst(fds[0]!, workers)
+      ({ fds, isOneSocket }) => isOneSocket || fds.length <= workers || this.steering.toFirst(fds[0]!, workers)
     )
   }
 
   /** All sockets of each address share what comes. */
   shareAmongAll(): void {
-    for (const { fds } of this.groups.values()) this.steering.toAll(fds[0]!)
+    for (const { fds, isOneSocket } of this.groups.values()) if (!isOneSocket) this.steering.toAll(fds[0]!)
   }
 
   /** Closes the sockets of workers beyond the first `workers`. */
@@ -199,14 +216,23 @@ export class ListeningSockets {
   private grow(group: SocketGroup, workers: number, opened: Array<number>): Effect.Effect<SocketGroup, SocketError> {
     return Effect.gen({ self: this }, function* () {
       const fds = [...group.fds]
-      if (fds.length < workers) this.steering.toFirst(fds[0]!, fds.length)
+      if (fds.length < workers && !group.isOneSocket) this.steering.toFirst(fds[0]!, fds.length)
       while (fds.length < workers) {
-        const fd = yield* this.bindOne(group.protocol, group.local, true)
+        const fd = yield* group.isOneSocket
+          ? duplicate(this.libc, handedOverAt(this.handedOver, group.protocol, group.endpoint)!, group.endpoint)
+          : this.bindOne(group.protocol, group.local, true)
         opened.push(fd)
         fds.push(fd)
       }
       return { ...group, fds }
     })
+  }
+
+  /** The group of an address that was handed over, without any descriptor yet; undefined where none was. */
+  private takeOver(protocol: "udp" | "tcp", endpoint: Endpoint): SocketGroup | undefined {
+    return handedOverAt(this.handedOver, protocol, endpoint) === undefined
+      ? undefined
+      : { protocol, endpoint, local: endpoint, fds: [], isOneSocket: true }
   }
 
   /** Sockets of one address. A port that the kernel draws (`:0`) for the first protocol is asked for by the next too. */
@@ -231,7 +257,7 @@ export class ListeningSockets {
           own.push(fd)
           port = this.args.localEndpoint(fd).port
         }
-        groups.push({ protocol, endpoint, local: { address: endpoint.address, port }, fds })
+        groups.push({ protocol, endpoint, local: { address: endpoint.address, port }, fds, isOneSocket: false })
       }
       opened.push(...own)
       return groups

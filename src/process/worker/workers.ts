@@ -43,7 +43,7 @@ export class Workers {
     this.lives = lives
     this.standIns = new StandIns({
       slots: () => this.slots,
-      duplicate: (worker) => options.sockets?.duplicatesFor(worker) ?? []
+      duplicate: (worker) => options.sockets?.ownDuplicatesFor(worker) ?? []
     })
   }
 

@@ -25,6 +25,8 @@ const isNotCalled = (): never => {
 const unused = {
   socket: isNotCalled,
   setsockopt: isNotCalled,
+  getsockopt: isNotCalled,
+  fcntl: isNotCalled,
   bind: isNotCalled,
   getsockname: isNotCalled,
   listen: isNotCalled,
