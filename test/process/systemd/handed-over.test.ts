@@ -7,6 +7,7 @@ import { libc } from "../../../src/io/linux/libc.ts"
 import { NOTHING_HANDED_OVER, takeHandedOver } from "../../../src/process/systemd/handed-over.ts"
 import { openClients } from "../../support/clients/clients.ts"
 import { notifySocket, python, startHandedOver } from "../../support/external/systemd.ts"
+import { makeFaults } from "../../support/faults/faults.ts"
 import { fileWith } from "../../support/machine/files.ts"
 import { until } from "../../support/machine/until.ts"
 import { startListening } from "../../support/servers/process.ts"
@@ -86,6 +87,29 @@ describe("sockets that the service manager hands over", () => {
       for (const client of clients) assert.strictEqual(client.answers(), 20)
     }).pipe(Effect.scoped)
   )
+
+  for (const fault of ["exit", "loop"] as const) {
+    it.live.skipIf(cannotHandOver)(`are read by the other workers when one has the fault ${fault}`, () =>
+      Effect.gen(function* () {
+        const upstream = yield* fakeUpstream(address("192.0.2.1"))
+        const faults = yield* makeFaults
+        const server = yield* startHandedOver(["udp=127.0.0.1", "tcp=127.0.0.1"], {
+          ...environmentFor(upstream, 2),
+          ...faults.environment
+        })
+        yield* server.begin
+        yield* until("the start", () => answers(server.output()) === 1)
+        const clients = yield* openClients(server.port, CLIENTS)
+        yield* faults.cause(1, fault)
+        yield* Effect.forEach(clients, (client) => client.askUntil(QUESTION, 50), { concurrency: "unbounded" })
+        for (const client of clients) assert.strictEqual(client.answers(), 50)
+        yield* until("the next thread", () => /worker 1 is replaced/.test(server.output()))
+        assert.deepStrictEqual(addressesOf(yield* ask(server.port, { name: "late.example.test", tcp: true })), [
+          "192.0.2.1"
+        ])
+      }).pipe(Effect.scoped)
+    )
+  }
 
   it.live.skipIf(cannotHandOver)("that listen does not name, or that are none of DNS, are warned of", () =>
     Effect.gen(function* () {
