@@ -1,0 +1,37 @@
+/**
+ * Starts the server once, with each part that is loaded when it is configured, and ends it when it answers: Node keeps the
+ * code that it has compiled for that in `NODE_COMPILE_CACHE`.
+ */
+import { spawn, spawnSync } from "node:child_process"
+
+const [, , program, config] = process.argv
+const ADDRESS = "127.0.0.1:1053"
+const TRIES = 100
+const PAUSE_MS = 100
+
+const server = spawn(process.execPath, [program, "--config", config], {
+  stdio: "inherit",
+  env: {
+    ...process.env,
+    DNS_SERVER_LISTEN: ADDRESS,
+    DNS_SERVER_WORKERS: "2",
+    // Fails where koffi cannot be loaded.
+    DNS_SERVER_DATAGRAMS: "batched",
+    // Nobody is asked there, and nobody listens.
+    DNS_SERVER_UPSTREAMS: "127.0.0.1:1, tls://127.0.0.1:1#localhost, https://127.0.0.1:1/dns-query",
+    DNS_SERVER_REDIS_URL: "redis://127.0.0.1:1",
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1"
+  }
+})
+const ended = new Promise((resolve) => server.once("exit", resolve))
+
+const healthcheck = new URL("healthcheck.mjs", import.meta.url).pathname
+const isAnswering = () => spawnSync(process.execPath, [healthcheck, ADDRESS]).status === 0
+
+let isUp = false
+for (let i = 0; i < TRIES && !isUp && server.exitCode === null; i++) {
+  isUp = isAnswering()
+  if (!isUp) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+}
+server.kill("SIGTERM")
+process.exitCode = isUp && (await ended) === 0 ? 0 : 1
