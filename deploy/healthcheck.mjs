@@ -10,7 +10,7 @@ const WITHIN_MS = 2_000
 const [, address = "127.0.0.1", port = "53"] = /^\[?(.*?)\]?:(\d+)$/.exec(process.argv[2] ?? "") ?? []
 
 /** ID 0x5374, recursion desired, one question: localhost A IN. */
-const question = Buffer.from("53740100000100000000000009" + Buffer.from("localhost").toString("hex") + "0000010001", "hex")
+const question = Buffer.from(`53740100000100000000000009${Buffer.from("localhost").toString("hex")}0000010001`, "hex")
 
 const socket = createSocket(isIPv6(address) ? "udp6" : "udp4")
 
