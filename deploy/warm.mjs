@@ -4,8 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process"
 
-const [, , program, config] = process.argv
-const ADDRESS = "127.0.0.1:1053"
+const [, , program, config, address = "127.0.0.1:1053"] = process.argv
 const TRIES = 100
 const PAUSE_MS = 100
 
@@ -13,7 +12,7 @@ const server = spawn(process.execPath, [program, "--config", config], {
   stdio: "inherit",
   env: {
     ...process.env,
-    DNS_SERVER_LISTEN: ADDRESS,
+    DNS_SERVER_LISTEN: address,
     DNS_SERVER_WORKERS: "2",
     // Fails where koffi cannot be loaded.
     DNS_SERVER_DATAGRAMS: "batched",
@@ -26,7 +25,7 @@ const server = spawn(process.execPath, [program, "--config", config], {
 const ended = new Promise((resolve) => server.once("exit", resolve))
 
 const healthcheck = new URL("healthcheck.mjs", import.meta.url).pathname
-const isAnswering = () => spawnSync(process.execPath, [healthcheck, ADDRESS]).status === 0
+const isAnswering = () => spawnSync(process.execPath, [healthcheck, address]).status === 0
 
 let isUp = false
 for (let i = 0; i < TRIES && !isUp && server.exitCode === null; i++) {
