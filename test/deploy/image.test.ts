@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -8,12 +8,18 @@ import { libc } from "../../src/io/linux/libc.ts"
 import { freePort } from "../support/machine/ports.ts"
 import { startListening } from "../support/servers/process.ts"
 import { datagramsOfRun } from "../support/servers/server.ts"
-import { pathOf } from "./files.ts"
+import { pathOf, textOf } from "./files.ts"
 
-/** How a program ends. */
-const exitOf = (args: ReadonlyArray<string>, environment: Record<string, string> = {}): Effect.Effect<number | null> =>
+interface Surroundings {
+  readonly environment?: Record<string, string>
+  readonly cwd?: string
+}
+
+/** How a program of Node's ends. */
+const exitOf = (args: ReadonlyArray<string>, { environment, cwd }: Surroundings = {}): Effect.Effect<number | null> =>
   Effect.callback((resume) => {
-    const child = spawn(process.execPath, args, { stdio: "ignore", env: { PATH: process.env["PATH"], ...environment } })
+    const env = { PATH: process.env["PATH"], ...environment }
+    const child = spawn(process.execPath, args, { stdio: "ignore", env, cwd })
     child.once("exit", (code) => resume(Effect.succeed(code)))
     return Effect.sync(() => child.kill("SIGKILL"))
   })
@@ -44,19 +50,37 @@ describe("the image's health check", () => {
   )
 })
 
+const emptyFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "strand-test-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+/** What the first stage is given before it builds. */
+const givenToBuild = (): ReadonlyArray<string> => {
+  const [before = ""] = textOf("deploy/Dockerfile").split("RUN npm run build")
+  return [...before.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, sources]) => sources!.split(" "))
+}
+
 describe("the image's build", () => {
+  it.live("needs no other files than it is given", () =>
+    Effect.gen(function* () {
+      const cwd = yield* emptyFolder
+      for (const path of givenToBuild()) cpSync(pathOf(path), join(cwd, path), { recursive: true })
+      symlinkSync(pathOf("node_modules"), join(cwd, "node_modules"))
+      assert.strictEqual(yield* exitOf(["node_modules/typescript/bin/tsc", "--build", "src"], { cwd }), 0)
+      assert.strictEqual(yield* exitOf(["src/bundle.mjs"], { cwd }), 0)
+      assert.isTrue(existsSync(join(cwd, "dist/main.js")))
+    }).pipe(Effect.scoped)
+  )
+
   const isPortable = datagramsOfRun["DNS_SERVER_DATAGRAMS"] === "portable"
 
   it.live.skipIf(libc === undefined || isPortable)("keeps the compiled code of a start", () =>
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "strand-test-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-      )
+      const folder = yield* emptyFolder
       const args = ["deploy/warm.mjs", "dist/main.js", "deploy/strand/strand.yaml"].map(pathOf)
       const code = yield* exitOf([...args, `127.0.0.1:${yield* freePort}`], {
-        NODE_COMPILE_CACHE: folder,
-        DNS_SERVER_ADMIN: "off"
+        environment: { NODE_COMPILE_CACHE: folder, DNS_SERVER_ADMIN: "off" }
       })
       assert.strictEqual(code, 0)
       const kept = readdirSync(folder).flatMap((name) => readdirSync(join(folder, name)))
