@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -62,18 +62,27 @@ const givenToBuild = (): ReadonlyArray<string> => {
 }
 
 describe("the image's build", () => {
-  it.live("needs no other files than it is given", () =>
-    Effect.gen(function* () {
-      const cwd = yield* emptyFolder
-      for (const path of givenToBuild()) cpSync(pathOf(path), join(cwd, path), { recursive: true })
-      symlinkSync(pathOf("node_modules"), join(cwd, "node_modules"))
-      assert.strictEqual(yield* exitOf(["node_modules/typescript/bin/tsc", "--build", "src"], { cwd }), 0)
-      assert.strictEqual(yield* exitOf(["src/bundle.mjs"], { cwd }), 0)
-      assert.isTrue(existsSync(join(cwd, "dist/main.js")))
-    }).pipe(Effect.scoped)
-  )
-
   const isPortable = datagramsOfRun["DNS_SERVER_DATAGRAMS"] === "portable"
+
+  it.live.skipIf(libc === undefined || isPortable)(
+    "needs no other files than it is given, and koffi alone to run",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* emptyFolder
+        const modules = join(cwd, "node_modules")
+        for (const path of givenToBuild()) cpSync(pathOf(path), join(cwd, path), { recursive: true })
+        symlinkSync(pathOf("node_modules"), modules)
+        assert.strictEqual(yield* exitOf(["node_modules/typescript/bin/tsc", "--build", "src"], { cwd }), 0)
+        assert.strictEqual(yield* exitOf(["src/bundle.mjs"], { cwd }), 0)
+
+        rmSync(modules)
+        mkdirSync(modules)
+        for (const name of ["koffi", "@koromix"]) symlinkSync(pathOf(`node_modules/${name}`), join(modules, name))
+        const args = [pathOf("deploy/warm.mjs"), "dist/main.js", pathOf("deploy/strand/strand.yaml")]
+        const environment = { DNS_SERVER_ADMIN: `127.0.0.1:${yield* freePort}` }
+        assert.strictEqual(yield* exitOf([...args, `127.0.0.1:${yield* freePort}`], { cwd, environment }), 0)
+      }).pipe(Effect.scoped)
+  )
 
   it.live.skipIf(libc === undefined || isPortable)("keeps the compiled code of a start", () =>
     Effect.gen(function* () {
