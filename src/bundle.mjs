@@ -11,7 +11,14 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { build } from "rolldown"
 
-const programs = ["main", "process/worker/worker", "process/reload/loader", "cli/demo/main"]
+const programs = [
+  "main",
+  "process/worker/worker",
+  "process/reload/loader",
+  "telemetry/query-log/log-thread",
+  "telemetry/query-log/searcher",
+  "cli/demo/main"
+]
 const commands = ["cli/command-line"]
 
 const from = (paths) => Object.fromEntries(paths.map((path) => [path, `src/${path}.ts`]))

@@ -18,6 +18,7 @@ import { libc } from "../io/linux/libc.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { type GaugeName, gaugeMemory, readGauges } from "../telemetry/gauges.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
+import { QueryLog } from "../telemetry/query-log/query-log.ts"
 import { recentMemory } from "../telemetry/recent-queries.ts"
 import { freeSlots, slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
 import { Asks, type NotDone } from "./asks.ts"
@@ -36,6 +37,8 @@ import { Workers, type WorkersFailed } from "./worker/workers.ts"
 /** Rows of what is counted: one for each worker that there may be, and the last for the supervisor itself. */
 const MAX_WORKERS = 256
 const ROWS = MAX_WORKERS + 1
+/** One row more in the counters is that of the query log's thread. */
+const LOG_ROW = ROWS
 const LINGER_MS = 2_000
 /** A hundred thousand local answers take some seconds on a busy machine, in slices between which queries are answered. */
 const PREPARE_MS = 15_000
@@ -76,7 +79,7 @@ export class Supervisor extends Context.Service<
   }
 >()("strand/process/Supervisor") {}
 
-type Provided = Supervisor | AnswerCache | Counters | Latencies | Configuration
+type Provided = Supervisor | QueryLog | AnswerCache | Counters | Latencies | Configuration
 
 /** Starts the threads of a configuration; they end with the scope, after the queries in flight. */
 export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFailed | SocketError> =>
@@ -86,13 +89,16 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
       const clock = yield* Clock.clockWith(Effect.succeed)
       const memory: SharedMemory = {
         answers: TableMemory.create(cacheOctets(settings), clock).buffer,
-        counters: counterMemory(ROWS, slotsFor(settings)),
+        counters: counterMemory(LOG_ROW + 1, slotsFor(settings)),
         latencies: latencyMemory(ROWS),
         gauges: gaugeMemory(MAX_WORKERS),
         upstreams: upstreamMemory(slotsFor(settings)),
         heartbeats: new SharedArrayBuffer(MAX_WORKERS * Int32Array.BYTES_PER_ELEMENT)
       }
+      const queryLog = QueryLog.layerOver({ counters: memory.counters, row: LOG_ROW, workers: MAX_WORKERS })
       return Layer.effect(Supervisor, supervise(loaded, memory)).pipe(
+        // Closed behind the workers: what they have written last is logged.
+        Layer.provideMerge(queryLog),
         Layer.provideMerge(AnswerCache.layerOver(memory.answers, ROWS)),
         Layer.provideMerge(
           Layer.mergeAll(
@@ -112,6 +118,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const counters = yield* Counters
     const log = yield* LogOutput
     const handedOver = yield* HandedOverSockets
+    const queryLog = yield* QueryLog
     const { datagrams, listen, workers: count } = loaded.settings
     const sockets =
       libc === undefined || datagrams === "portable"
@@ -124,8 +131,11 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     /** The last queries of each worker, by its number: they outlive its thread. */
     const rings = new Map<number, SharedArrayBuffer>()
     const ringOf = (worker: number): SharedArrayBuffer => {
-      const ring = rings.get(worker) ?? recentMemory()
+      const before = rings.get(worker)
+      if (before !== undefined) return before
+      const ring = recentMemory()
       rings.set(worker, ring)
+      queryLog.follow(worker, ring)
       return ring
     }
     /** Counts the configurations. */

@@ -56,6 +56,13 @@ export const counterMeanings = {
   "tcp.expired": "connections closed because they were idle, unfinished or did not read",
   "traces.sampled": "traces exported",
   "traces.dropped": "traces not exported because the collector was slow or gone, or there were too many",
+  "log.overwritten": "queries that were written over before the query log had read them",
+  "log.file.written": "queries written to the query log's file",
+  "log.file.lost": "queries that could not be written to it",
+  "log.dnstap.written": "queries written as dnstap",
+  "log.dnstap.lost": "queries that could not be: its reader was slow or gone",
+  "log.store.written": "queries written to the query log's store",
+  "log.store.lost": "queries that could not be written to it",
   "descriptors.exhausted": "connections and sockets for which no file descriptor was left",
   "workers.ended": "worker threads that ended",
   "process.defects": "errors on the main thread that nothing caught",
@@ -124,6 +131,8 @@ export class Counters extends Context.Service<
     readonly countsFor: (index: number, upstream: string) => UpstreamCounts
     /** What became of the attempts at each upstream, of all threads together. */
     readonly upstreams: UpstreamCountsTable["table"]
+    /** The name of the upstream that is counted at a slot; empty where there is none. */
+    readonly upstreamName: (slot: number) => string
     /** Registers a listener, at `127.0.0.1:53` or `[::1]:53`: what comes in and goes out is counted by it. */
     readonly trafficAt: (protocol: ClientProtocol, server: string) => ListenerTraffic
     /** What came in and went out by each listener, of all threads together. */
@@ -166,6 +175,7 @@ export class Counters extends Context.Service<
         read,
         countsFor: (index, upstream) => upstreamCounts.countsFor(index, upstream, add),
         upstreams: () => upstreamCounts.table(),
+        upstreamName: (slot) => upstreamCounts.nameAt(slot),
         trafficAt: (protocol, server) => traffic.at(protocol, server),
         traffic: () => traffic.read(),
         collectorWent: () => {

@@ -11,13 +11,14 @@
  * Hot path: a hit costs one slot of plain stores.
  */
 import { Context, Effect, Layer } from "effect"
-import { Configuration } from "../config/configuration.ts"
+import { Configuration, ofCurrent } from "../config/configuration.ts"
 import { Rcode } from "../dns/codes.ts"
 import type { Query } from "../dns/query.ts"
 import type { Question } from "../dns/question.ts"
 import { HEADER_SIZE } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
+import { isLogging } from "./query-log/plan.ts"
 import type { AttemptOutcome, AttemptRecord, ClientProtocol, QueryRecord } from "./record.ts"
 
 /** A power of two, and more than are shown: those beyond are what a writer may be in the middle of. */
@@ -29,6 +30,8 @@ const HEAD_OCTETS = 64
 /** Where in a slot its name begins; behind it the attempts, and what went wrong: what has no room is cut. */
 const NAME_AT = 64
 const ROOM_OCTETS = SLOT_OCTETS - NAME_AT
+/** Octets of a name at most; what is longer is cut. */
+export const RING_NAME_OCTETS = ROOM_OCTETS
 /** An attempt: the upstream's slot, outcome and transport, rcode, and when it began and ended. */
 const ATTEMPT_OCTETS = 12
 
@@ -159,7 +162,7 @@ export const RecentMemory: Context.Reference<SharedArrayBuffer | undefined> = Co
   SharedArrayBuffer | undefined
 >("strand/telemetry/RecentMemory", { defaultValue: () => undefined })
 
-/** Writes the ring of this thread, while the configuration says so. */
+/** Writes the ring of this thread, while the configuration says so: for the admin side, or for the query log. */
 export const layerRecentQueries: Layer.Layer<never, never, Configuration | LoopClock> = Layer.effect(
   RecentQueries,
   Effect.gen(function* () {
@@ -167,7 +170,8 @@ export const layerRecentQueries: Layer.Layer<never, never, Configuration | LoopC
     const configuration = yield* Configuration
     const clock = yield* LoopClock
     if (memory === undefined) return nowhere
-    return new RecentQueryWriter(memory, clock.wallMs(0), () => configuration.current().recentQueries)
+    const isOn = ofCurrent(configuration, (settings) => settings.recentQueries || isLogging(settings))
+    return new RecentQueryWriter(memory, clock.wallMs(0), isOn)
   })
 )
 

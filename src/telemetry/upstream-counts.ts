@@ -195,7 +195,8 @@ export class UpstreamCountsTable {
     return sums
   }
 
-  private nameAt(slot: number): string {
+  /** Empty where none was registered. */
+  nameAt(slot: number): string {
     const octets = this.names.slice(slot * NAME_OCTETS, (slot + 1) * NAME_OCTETS)
     return Buffer.from(octets.subarray(0, octets.indexOf(0))).toString("utf8")
   }

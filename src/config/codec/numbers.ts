@@ -5,7 +5,7 @@
 import { Result } from "effect"
 import type { Read, TextForm } from "./text-form.ts"
 
-export type Unit = "seconds" | "milliseconds" | "MiB"
+export type Unit = "seconds" | "milliseconds" | "hours" | "MiB"
 
 export interface NumberOptions {
   readonly min: number
@@ -36,6 +36,7 @@ const meant = (text: string, value: number, options: NumberOptions): string => {
 /** How many of the setting's own unit one of these is. */
 const factors: Readonly<Record<Unit, Readonly<Record<string, number>>>> = {
   seconds: { ms: 0.001, s: 1, sec: 1, secs: 1, m: 60, min: 60, h: 3600, d: 86_400 },
+  hours: { h: 1, d: 24, w: 168 },
   milliseconds: { ms: 1, s: 1000, sec: 1000, secs: 1000, m: 60_000, min: 60_000 },
   MiB: { k: 1 / 1024, kb: 1 / 1024, kib: 1 / 1024, m: 1, mb: 1, mib: 1, g: 1024, gb: 1024, gib: 1024 }
 }

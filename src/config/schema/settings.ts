@@ -13,6 +13,7 @@ import { clients } from "./clients.ts"
 import { load } from "./load.ts"
 import { localAnswers } from "./local-answers.ts"
 import { processSettings } from "./process.ts"
+import { queryLog } from "./query-log.ts"
 import { redis } from "./redis.ts"
 import { routing } from "./routing.ts"
 import type { Section, Setting, SettingInfo } from "./setting.ts"
@@ -34,6 +35,7 @@ const all = {
   ...tcp.settings,
   ...processSettings.settings,
   ...telemetry.settings,
+  ...queryLog.settings,
   ...admin.settings
 }
 
@@ -50,6 +52,7 @@ export const sections: ReadonlyArray<Section<Readonly<Record<string, Setting<Sch
   tcp,
   processSettings,
   telemetry,
+  queryLog,
   admin
 ]
 

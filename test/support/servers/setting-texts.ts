@@ -229,7 +229,12 @@ const special: { readonly [Name in SettingName]?: Texts } = {
   rules: ruleText,
   localAnswers: localAnswerText,
   redisUrl: redisText,
-  traceSampling: samplingText
+  traceSampling: samplingText,
+  queryLogDnstap: oneOf(
+    constantOf("unix:/run/dnstap.sock", "UNIX:/a b", "file:/var/log/queries.dnstap", "File:/x"),
+    joined(constantOf("tcp:", "TCP:"), oneOf(ipv4, Arbitrary.Constant("[2001:db8::1]")), maybe(port))
+  ),
+  queryLogNames: name
 }
 
 const itemShape = (shape: Shape): Shape => (shape.kind === "list" ? shape.item : shape)

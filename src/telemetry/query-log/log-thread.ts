@@ -1,0 +1,144 @@
+/**
+ * The thread of the query log: reads the rings of all workers some ten times a second and writes what is new.
+ *
+ * Workers never wait for it. What it has not read when a ring comes round is lost, and counted.
+ */
+import { parentPort, workerData } from "node:worker_threads"
+import { Deferred, Effect, Exit, Queue, Scope } from "effect"
+import { dnstapTarget } from "../../config/codec/dnstap-target.ts"
+import { Counters } from "../counters.ts"
+import { dnstapOutput } from "./dnstap-output.ts"
+import { fileOutput } from "./file-output.ts"
+import { LoggedQueries, type LoggedQuery } from "./logged-query.ts"
+import type { Output } from "./output.ts"
+import { type LogPlan, samePlan } from "./plan.ts"
+import type { FromLogThread, LogThreadData, ToLogThread } from "./protocol.ts"
+import { Report } from "./report.ts"
+import { RingFollower } from "./ring-follower.ts"
+
+/** Between two looks. */
+const LOOK_MS = 100
+/** The same where a look has found many: half of a ring would be full again after the usual time. */
+const BUSY_LOOK_MS = 20
+const MANY = 2_000
+
+type OutputName = "file" | "dnstap" | "store"
+const OUTPUTS = ["file", "dnstap", "store"] as const satisfies ReadonlyArray<OutputName>
+
+interface Opened {
+  readonly wanted: LogPlan[OutputName]
+  readonly output: Output
+  readonly scope: Scope.Closeable
+}
+
+const data = workerData as LogThreadData
+const say = (line: FromLogThread): void => parentPort?.postMessage(line)
+
+const program = Effect.gen(function* () {
+  const counters = yield* Counters
+  const messages = yield* Queue.unbounded<ToLogThread>()
+  parentPort?.on("message", (message: ToLogThread) => Queue.offerUnsafe(messages, message))
+  const rings = data.rings.map((ring) => new RingFollower(ring, data.positions))
+  const outputs = new Map<OutputName, Opened>()
+  let logged = queriesBy(data.plan, counters.upstreamName)
+  let isBehind = false
+
+  /** Reads what is new and writes it; says how much was new. */
+  const look = (): number => {
+    const found: Array<LoggedQuery> = []
+    let read = 0
+    let lost = 0
+    for (const ring of rings) {
+      lost += ring.read((query) => {
+        read++
+        const entry = logged.of(query, ring.worker)
+        if (entry !== undefined) found.push(entry)
+      })
+    }
+    if (lost > 0) counters.add("log.overwritten", lost)
+    if (lost > 0 !== isBehind) {
+      isBehind = lost > 0
+      say(
+        isBehind
+          ? { level: "error", message: "the query log cannot keep up: queries are lost to it", fields: { lost } }
+          : {
+              level: "info",
+              message: "the query log keeps up again",
+              fields: { lost_in_all: counters.read("log.overwritten") }
+            }
+      )
+    }
+    for (const { output } of outputs.values()) output.write(found)
+    return read + lost
+  }
+
+  const open = (name: OutputName, plan: LogPlan): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      const wanted = plan[name]
+      const before = outputs.get(name)
+      if (before !== undefined) {
+        if (samePlan(before.wanted, wanted)) return
+        outputs.delete(name)
+        yield* Scope.close(before.scope, Exit.void)
+      }
+      if (wanted === undefined) return
+      const output = yield* outputOf(name, plan, counters.add)
+      const scope = yield* Scope.make()
+      yield* Scope.addFinalizer(scope, output.close)
+      outputs.set(name, { wanted, output, scope })
+    })
+
+  const use = (plan: LogPlan): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      look()
+      logged = queriesBy(plan, counters.upstreamName)
+      yield* Effect.forEach(OUTPUTS, (name) => open(name, plan), { concurrency: "unbounded", discard: true })
+    })
+
+  const stopped = yield* Deferred.make<void>()
+  const receive = (message: ToLogThread): Effect.Effect<unknown> => {
+    switch (message.kind) {
+      case "plan":
+        return use(message.plan)
+      case "ring":
+        return Effect.sync(() => rings.push(new RingFollower(message.ring, data.positions)))
+      case "stop":
+        return Deferred.succeed(stopped, undefined)
+    }
+  }
+  yield* use(data.plan)
+  yield* Effect.forkChild(Effect.forever(Effect.flatMap(Queue.take(messages), receive)))
+  yield* Effect.forkChild(Effect.forever(Effect.suspend(() => Effect.sleep(look() > MANY ? BUSY_LOOK_MS : LOOK_MS))))
+  yield* Deferred.await(stopped)
+  look()
+  yield* Effect.forEach(outputs.values(), ({ scope }) => Scope.close(scope, Exit.void), {
+    concurrency: "unbounded",
+    discard: true
+  })
+})
+
+const queriesBy = (plan: LogPlan, upstreamName: (slot: number) => string): LoggedQueries =>
+  new LoggedQueries(plan, data.key, upstreamName)
+
+const outputOf = (name: OutputName, plan: LogPlan, add: Counters["Service"]["add"]): Effect.Effect<Output> => {
+  const reportOf = (what: string): Report => new Report(name, what, add, say)
+  const { file, dnstap, store } = plan
+  switch (name) {
+    case "file":
+      return Effect.sync(() => fileOutput(file!.path, file!.rotation, reportOf(`the file ${file!.path}`)))
+    case "dnstap":
+      return Effect.sync(() =>
+        dnstapOutput(dnstap!.target, dnstap!.rotation, reportOf(`dnstap at ${dnstapTarget.write(dnstap!.target)}`))
+      )
+    case "store":
+      // SQLite is loaded where a store is configured.
+      return Effect.map(
+        Effect.promise(() => import("./store-output.ts")),
+        ({ storeOutput }) => storeOutput(store!.folder, store!.maxOctets, reportOf(`the store ${store!.folder}`))
+      )
+  }
+}
+
+Effect.runCallback(Effect.provide(program, Counters.layerOver(data.counters, data.row)), {
+  onExit: (exit) => process.exit(exit._tag === "Success" ? 0 : 1)
+})

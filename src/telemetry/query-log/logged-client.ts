@@ -1,0 +1,104 @@
+/**
+ * How clients stand in the log: as they are, as the network that they are in, by a keyed hash, or not at all.
+ *
+ * A hash stands as an address of 100::/64, from which nothing comes (RFC 6666): where an address is wanted there is one,
+ * and nobody takes it for a client's.
+ */
+import { createHmac } from "node:crypto"
+import { Result } from "effect"
+import { NetAddress } from "effect/net"
+import type { RecentQuery } from "../recent-queries.ts"
+import type { ClientForm } from "./plan.ts"
+
+export interface LoggedClient {
+  /** Empty where clients are not logged; a network where they are truncated. */
+  readonly text: string
+  /** Four octets, or sixteen, or none. */
+  readonly octets: Uint8Array
+}
+
+const nobody: LoggedClient = { text: "", octets: new Uint8Array(0) }
+
+const IPV4_PREFIX = 24
+const IPV6_PREFIX = 56
+const HASH_OCTETS = 8
+/** Clients whose form is remembered. */
+const REMEMBERED = 20_000
+
+export class LoggedClients {
+  private readonly form: ClientForm
+  private readonly key: Uint8Array
+  private readonly known = new Map<number | string, LoggedClient>()
+
+  constructor(form: ClientForm, key: Uint8Array) {
+    this.form = form
+    this.key = key
+  }
+
+  of({ address, isIPv4 }: Pick<RecentQuery, "address" | "isIPv4">): LoggedClient {
+    if (this.form === "none") return nobody
+    const key = isIPv4 ? address[3] : address.join()
+    const before = this.known.get(key)
+    if (before !== undefined) return before
+    if (this.known.size >= REMEMBERED) this.known.clear()
+    const client = this.formed(octetsOf(address, isIPv4))
+    this.known.set(key, client)
+    return client
+  }
+
+  /** Ports tell clients behind one address apart. */
+  get hasPorts(): boolean {
+    return this.form === "full"
+  }
+
+  private formed(octets: Uint8Array): LoggedClient {
+    switch (this.form) {
+      case "truncated":
+        return truncated(octets)
+      case "hashed":
+        return hashed(octets, this.key)
+      default:
+        return { text: formatAddress(octets), octets }
+    }
+  }
+}
+
+/** Every text by which this address may stand in a log; itself where it is none. */
+export const formsOf = (text: string, key: Uint8Array): ReadonlyArray<string> => {
+  const read = NetAddress.ipFromString(text)
+  if (Result.isFailure(read)) return [text]
+  const ip = NetAddress.toCanonical(read.success)
+  const octets = Uint8Array.from(
+    NetAddress.isIpv4Address(ip) ? NetAddress.ipv4ToOctets(ip) : NetAddress.ipv6ToOctets(ip)
+  )
+  return [formatAddress(octets), truncated(octets).text, hashed(octets, key).text]
+}
+
+const octetsOf = (words: RecentQuery["address"], isIPv4: boolean): Uint8Array => {
+  const octets = new Uint8Array(isIPv4 ? 4 : 16)
+  const view = new DataView(octets.buffer)
+  if (isIPv4) view.setUint32(0, words[3])
+  else for (let i = 0; i < 4; i++) view.setUint32(4 * i, words[i]!)
+  return octets
+}
+
+const formatAddress = (octets: Uint8Array): string =>
+  octets.length === 4
+    ? octets.join(".")
+    : NetAddress.formatIp(Result.getOrThrow(NetAddress.ipv6FromString(colonForm(octets))))
+
+const colonForm = (octets: Uint8Array): string => Buffer.from(octets).toString("hex").match(/.{4}/g)!.join(":")
+
+const truncated = (octets: Uint8Array): LoggedClient => {
+  const prefix = octets.length === 4 ? IPV4_PREFIX : IPV6_PREFIX
+  const network = octets.map((octet, i) => (i < prefix >> 3 ? octet : 0))
+  return { text: `${formatAddress(network)}/${prefix}`, octets: network }
+}
+
+const hashed = (octets: Uint8Array, key: Uint8Array): LoggedClient => {
+  const address = new Uint8Array(16)
+  address[0] = 1
+  const digest = createHmac("sha256", key).update(octets).digest()
+  address.set(digest.subarray(0, HASH_OCTETS), 16 - HASH_OCTETS)
+  return { text: formatAddress(address), octets: address }
+}

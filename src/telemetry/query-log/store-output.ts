@@ -1,0 +1,213 @@
+/**
+ * Queries in files of SQLite, in which those of days are searched.
+ *
+ * All files together have no more octets than are configured: before rows are written that might not have room, the
+ * oldest file is removed, whole, which takes no longer for a large one. What another process locks, a full disk, a file
+ * that is damaged or gone: rows are lost, and a second later it is tried again.
+ */
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync, type StatementSync } from "node:sqlite"
+import { Effect } from "effect"
+import type { LoggedQuery } from "./logged-query.ts"
+import type { Output } from "./output.ts"
+import type { Report } from "./report.ts"
+import { octetsOf, partitionName, partitionsIn, removePartition, rowAt, SCHEMA, VERSION } from "./store-schema.ts"
+
+const RETRY_MS = 1_000
+/** Whoever holds the lock for longer costs rows. */
+const LOCK_MS = 50
+/** So many partitions are there when the store is full. */
+const PARTITIONS = 8
+const MAX_PARTITION_OCTETS = 256 << 20
+/** More than a row takes with its indexes, in the log of what is written and in the file. */
+const ROW_OCTETS = 1_200
+const PAGE_OCTETS = 4_096
+const MODE = 0o640
+
+interface Partition {
+  readonly path: string
+  readonly inode: number
+  readonly database: DatabaseSync
+  readonly insert: StatementSync
+}
+
+export class QueryStore {
+  private readonly folder: string
+  private readonly maxOctets: number
+  private readonly partitionOctets: number
+  private partition: Partition | undefined
+  /** Octets of all other partitions. */
+  private otherOctets = 0
+  private lastRow = 0
+  private lookedMs = 0
+
+  constructor(folder: string, maxOctets: number) {
+    this.folder = folder
+    this.maxOctets = maxOctets
+    this.partitionOctets = Math.min(maxOctets / PARTITIONS, MAX_PARTITION_OCTETS)
+  }
+
+  /** Writes all of them or throws. */
+  write(queries: ReadonlyArray<LoggedQuery>): void {
+    const { database, insert } = this.roomFor(queries.length)
+    database.exec("BEGIN IMMEDIATE")
+    try {
+      for (const query of queries) {
+        this.lastRow = Math.max(this.lastRow + 1, rowAt(query.atMs + query.durationMs))
+        insert.run(...valuesOf(this.lastRow, query))
+      }
+      database.exec("COMMIT")
+    } catch (cause) {
+      if (database.isTransaction) database.exec("ROLLBACK")
+      throw cause
+    }
+  }
+
+  close(): void {
+    const { partition } = this
+    this.partition = undefined
+    partition?.database.close()
+  }
+
+  /** The partition to write to, with room for so many rows. */
+  private roomFor(rows: number): Partition {
+    const nowMs = Date.now()
+    if (nowMs - this.lookedMs >= RETRY_MS) {
+      this.lookedMs = nowMs
+      const { partition } = this
+      const isThere =
+        partition !== undefined && statSync(partition.path, { throwIfNoEntry: false })?.ino === partition.inode
+      if (!isThere) this.close()
+    }
+    this.partition ??= this.openNewest() ?? this.begin(nowMs)
+    if (octetsOf(this.partition.path) >= this.partitionOctets) {
+      this.close()
+      this.partition = this.begin(nowMs)
+    }
+    const needed = octetsOf(this.partition.path) + rows * ROW_OCTETS
+    if (this.otherOctets + needed > this.maxOctets) this.makeRoom(this.partition.path, needed)
+    return this.partition
+  }
+
+  /** Goes on with the newest partition, where it is one of this version and can be read. */
+  private openNewest(): Partition | undefined {
+    mkdirSync(this.folder, { recursive: true, mode: 0o750 })
+    const newest = partitionsIn(this.folder).at(-1)
+    if (newest === undefined) return undefined
+    try {
+      return this.openAt(newest)
+    } catch (cause) {
+      // One that is damaged is left as it is until its time comes; one that is locked may be free in a second.
+      if (isLocked(cause)) throw cause
+      return undefined
+    }
+  }
+
+  private begin(nowMs: number): Partition {
+    return this.openAt(join(this.folder, partitionName(nowMs)))
+  }
+
+  private openAt(path: string): Partition {
+    // Made here, for SQLite would let others read it.
+    closeSync(openSync(path, "a", MODE))
+    const database = new DatabaseSync(path, { timeout: LOCK_MS })
+    try {
+      const pages = Math.max(64, Math.min(1_000, Math.floor(this.partitionOctets / PAGE_OCTETS / 8)))
+      database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${pages}`)
+      const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"])
+      if (version !== VERSION) {
+        if (version !== 0) throw new Error(`tables of another version: ${version}`)
+        database.exec(`${SCHEMA}PRAGMA user_version = ${VERSION}`)
+      }
+      this.lastRow = Math.max(
+        this.lastRow,
+        Number(database.prepare("SELECT max(id) AS id FROM queries").get()?.["id"] ?? 0)
+      )
+      const insert = database.prepare(`INSERT INTO queries VALUES (${Array(COLUMNS).fill("?").join(", ")})`)
+      this.otherOctets = partitionsIn(this.folder)
+        .filter((other) => other !== path)
+        .reduce((sum, other) => sum + octetsOf(other), 0)
+      return { path, inode: statSync(path).ino, database, insert }
+    } catch (cause) {
+      database.close()
+      throw cause
+    }
+  }
+
+  /** Removes the oldest partitions until there is room beside them. */
+  private makeRoom(current: string, needed: number): void {
+    const others = partitionsIn(this.folder)
+      .filter((path) => path !== current)
+      .map((path) => ({ path, octets: octetsOf(path) }))
+    this.otherOctets = others.reduce((sum, { octets }) => sum + octets, 0)
+    for (const { path, octets } of others) {
+      if (this.otherOctets + needed <= this.maxOctets) return
+      removePartition(path)
+      this.otherOctets -= octets
+    }
+  }
+}
+
+const COLUMNS = 17
+
+const valuesOf = (row: number, query: LoggedQuery): ReadonlyArray<number | string> => [
+  row,
+  query.atMs,
+  query.durationMs,
+  query.reversedName,
+  query.type,
+  query.client,
+  query.port,
+  query.protocol,
+  query.outcome,
+  query.rcode,
+  query.replySize,
+  query.worker,
+  upstreamOf(query),
+  query.attempts.length,
+  query.isCoalesced ? 1 : 0,
+  query.isShared ? 1 : 0,
+  query.error
+]
+
+/** The one that gave the answer, or the one that was asked last. */
+const upstreamOf = ({ attempts }: LoggedQuery): string =>
+  (attempts.find(({ outcome }) => outcome === "answered") ?? attempts.at(-1))?.upstream ?? ""
+
+/** SQLITE_BUSY and SQLITE_LOCKED. */
+const isLocked = (cause: unknown): boolean => {
+  const { errcode } = cause as { readonly errcode?: number }
+  return errcode !== undefined && ((errcode & 0xff) === 5 || (errcode & 0xff) === 6)
+}
+
+export const storeOutput = (folder: string, maxOctets: number, report: Report): Output => {
+  const store = new QueryStore(folder, maxOctets)
+  let retryMs = 0
+  return {
+    write: (queries) => {
+      if (queries.length === 0) return
+      const nowMs = Date.now()
+      if (nowMs < retryMs) return report.lost(queries.length)
+      try {
+        store.write(queries)
+        report.written(queries.length)
+        report.over()
+      } catch (cause) {
+        retryMs = nowMs + RETRY_MS
+        report.lost(queries.length)
+        report.trouble(cause instanceof Error ? cause.message : String(cause))
+        if (!isLocked(cause)) closeQuietly(store)
+      }
+    },
+    close: Effect.sync(() => closeQuietly(store))
+  }
+}
+
+const closeQuietly = (store: QueryStore): void => {
+  try {
+    store.close()
+  } catch {
+    // What could not be written is lost, and was counted.
+  }
+}
