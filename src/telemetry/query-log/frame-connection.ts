@@ -21,6 +21,7 @@ const LONGEST_PAUSE_MS = 15_000
 /** At the end: what waits may be read for so long, then the reader may say that it has read it. */
 const DRAIN_MS = 750
 const FINISH_MS = 250
+const LOOK_MS = 5
 
 interface Waiting {
   readonly octets: Uint8Array
@@ -62,7 +63,7 @@ export class FrameConnection {
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.isClosing = true
     clearTimeout(this.timer)
-    return this.isOpen ? this.finish() : Effect.void
+    return this.socket === undefined ? Effect.void : this.finish()
   }).pipe(
     Effect.ensuring(
       Effect.sync(() => {
@@ -74,18 +75,21 @@ export class FrameConnection {
 
   private finish(): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
+      const end = (): void => resume(Effect.void)
       const isDrained = (): boolean => this.waiting.length === 0 && this.inSocket === 0
+      const timers = [setTimeout(() => (isDrained() ? undefined : end()), DRAIN_MS)]
       const look = setInterval(() => {
         if (!isDrained()) return
         clearInterval(look)
-        this.onFinish = () => resume(Effect.void)
-        setTimeout(() => resume(Effect.void), FINISH_MS)
+        if (!this.isOpen) return end()
+        timers.push(setTimeout(end, FINISH_MS))
         this.socket?.write(controlFrame(Control.Stop))
-      }, 5)
-      setTimeout(() => {
-        if (!isDrained()) resume(Effect.void)
-      }, DRAIN_MS)
-      return Effect.sync(() => clearInterval(look))
+      }, LOOK_MS)
+      this.onFinish = end
+      return Effect.sync(() => {
+        clearInterval(look)
+        for (const timer of timers) clearTimeout(timer)
+      })
     })
   }
 
@@ -130,6 +134,8 @@ export class FrameConnection {
       this.waitingOctets -= chunk.octets.length
       this.inSocket += chunk.queries
       socket.write(chunk.octets, (error) => {
+        // What a connection had that is gone was counted then.
+        if (socket !== this.socket) return
         this.inSocket -= chunk.queries
         if (error === undefined || error === null) this.report.written(chunk.queries)
         else this.report.lost(chunk.queries)
@@ -157,6 +163,8 @@ export class FrameConnection {
     const { socket } = this
     this.socket = undefined
     this.isOpen = false
+    this.report.lost(this.inSocket)
+    this.inSocket = 0
     this.onFinish?.()
     socket?.on("error", () => {})
     socket?.destroy()

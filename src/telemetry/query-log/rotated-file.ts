@@ -9,6 +9,7 @@ import {
   constants,
   createReadStream,
   createWriteStream,
+  existsSync,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -189,6 +190,8 @@ export class RotatedFile {
     this.finish()
     const aside = this.freeName(nowMs)
     renameSync(this.path, aside)
+    // At once: compressing may be slower than what is written.
+    this.removeOld()
     this.compressing = this.compressing.then(() => this.compress(aside))
   }
 
@@ -201,12 +204,12 @@ export class RotatedFile {
 
   /** What cannot be compressed is kept as it is. */
   private async compress(aside: string): Promise<void> {
-    if (this.rotation.keep > 0 && !this.isClosed) {
+    if (!this.isClosed && existsSync(aside)) {
       const unfinished = `${aside}.gz.part`
       try {
         await pipeline(createReadStream(aside), createGzip(), createWriteStream(unfinished, { mode: MODE }))
         renameSync(unfinished, `${aside}.gz`)
-        rmSync(aside)
+        rmSync(aside, { force: true })
       } catch {
         rmSync(unfinished, { force: true })
       }

@@ -84,6 +84,9 @@ const searchPartition = (
     const where = conditions.length === 0 ? "" : ` WHERE ${conditions.map(({ sql }) => sql).join(" AND ")}`
     const statement = database.prepare(`SELECT * FROM queries${where} ORDER BY id DESC LIMIT ?`)
     return statement.all(...conditions.flatMap(({ values }) => values), limit).map(foundIn)
+  } catch (cause) {
+    if (isDamaged(cause)) return []
+    throw cause
   } finally {
     database.close()
   }
@@ -96,6 +99,12 @@ const openOrNothing = (path: string): DatabaseSync | undefined => {
   } catch {
     return undefined
   }
+}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB. */
+const isDamaged = (cause: unknown): boolean => {
+  const { errcode = 0 } = cause as { readonly errcode?: number }
+  return (errcode & 0xff) === 11 || (errcode & 0xff) === 26
 }
 
 const foundIn = (row: Record<string, SQLOutputValue>): FoundQuery => ({
