@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { fileWith } from "../support/machine/files.ts"
 import { startListening } from "../support/servers/process.ts"
 import { ask, rcodeOf } from "../support/servers/server.ts"
 import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
@@ -35,6 +36,19 @@ describe("the server loads", () => {
       const loaded = yield* loadedWith({})
       assert.include([...loaded], "effect")
       for (const name of [...REDIS, ...OPENTELEMETRY, "undici", "ws", "yaml"]) assert.notInclude([...loaded], name)
+    })
+  )
+
+  it.live("nothing of the query log where it is off, and no SQLite where it has no store", () =>
+    Effect.gen(function* () {
+      const parts = ["log-thread", "store-output", "searcher"].map((name) => `src/telemetry/query-log/${name}.ts`)
+      const [thread, ...store] = parts
+      const off = yield* loadedWith({})
+      for (const part of parts) assert.notInclude([...off], part)
+      const file = yield* fileWith("")
+      const on = yield* loadedWith({ DNS_SERVER_QUERY_LOG_FILE: file })
+      assert.include([...on], thread)
+      for (const part of store) assert.notInclude([...on], part)
     })
   )
 

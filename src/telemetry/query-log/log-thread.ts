@@ -4,7 +4,7 @@
  * Workers never wait for it. What it has not read when a ring comes round is lost, and counted.
  */
 import { parentPort, workerData } from "node:worker_threads"
-import { Deferred, Effect, Exit, Queue, Scope } from "effect"
+import { Cause, Deferred, Effect, Exit, Queue, Scope } from "effect"
 import { dnstapTarget } from "../../config/codec/dnstap-target.ts"
 import { Counters } from "../counters.ts"
 import { dnstapOutput } from "./dnstap-output.ts"
@@ -42,9 +42,11 @@ const program = Effect.gen(function* () {
   const outputs = new Map<OutputName, Opened>()
   let logged = queriesBy(data.plan, counters.upstreamName)
   let isBehind = false
+  let isChanging = false
 
   /** Reads what is new and writes it; says how much was new. */
   const look = (): number => {
+    if (isChanging) return 0
     const found: Array<LoggedQuery> = []
     let read = 0
     let lost = 0
@@ -88,17 +90,20 @@ const program = Effect.gen(function* () {
       outputs.set(name, { wanted, output, scope })
     })
 
+  /** What comes while outputs are closed and opened waits in the rings. */
   const use = (plan: LogPlan): Effect.Effect<void> =>
     Effect.gen(function* () {
-      look()
+      isChanging = true
       logged = queriesBy(plan, counters.upstreamName)
       yield* Effect.forEach(OUTPUTS, (name) => open(name, plan), { concurrency: "unbounded", discard: true })
+      isChanging = false
     })
 
   const stopped = yield* Deferred.make<void>()
   const receive = (message: ToLogThread): Effect.Effect<unknown> => {
     switch (message.kind) {
       case "plan":
+        look()
         return use(message.plan)
       case "ring":
         return Effect.sync(() => rings.push(new RingFollower(message.ring, data.positions)))
@@ -107,9 +112,10 @@ const program = Effect.gen(function* () {
     }
   }
   yield* use(data.plan)
-  yield* Effect.forkChild(Effect.forever(Effect.flatMap(Queue.take(messages), receive)))
-  yield* Effect.forkChild(Effect.forever(Effect.suspend(() => Effect.sleep(look() > MANY ? BUSY_LOOK_MS : LOOK_MS))))
-  yield* Deferred.await(stopped)
+  const receiving = Effect.forever(Effect.flatMap(Queue.take(messages), receive))
+  const looking = Effect.forever(Effect.suspend(() => Effect.sleep(look() > MANY ? BUSY_LOOK_MS : LOOK_MS)))
+  // A fault in one of them ends the thread, and another takes its place.
+  yield* Effect.raceFirst(Deferred.await(stopped), Effect.raceFirst(receiving, looking))
   look()
   yield* Effect.forEach(outputs.values(), ({ scope }) => Scope.close(scope, Exit.void), {
     concurrency: "unbounded",
@@ -140,5 +146,8 @@ const outputOf = (name: OutputName, plan: LogPlan, add: Counters["Service"]["add
 }
 
 Effect.runCallback(Effect.provide(program, Counters.layerOver(data.counters, data.row)), {
-  onExit: (exit) => process.exit(exit._tag === "Success" ? 0 : 1)
+  onExit: (exit) => {
+    if (exit._tag === "Success") process.exit(0)
+    throw Cause.squash(exit.cause)
+  }
 })

@@ -1,13 +1,13 @@
 /**
  * Loaded into the server before its own code (`NODE_OPTIONS=--import`): does to its threads what a test asks for.
  *
- * A fault is a file in the directory `STRAND_TEST_FAULTS`, named for the worker (0 is the main thread), with the
- * fault's kind in it. It is taken away before the fault happens, and nothing else of the thread runs in between. A
+ * A fault is a file in the directory `STRAND_TEST_FAULTS`, named for the worker (0 is the main thread, other threads have
+ * names), with the fault's kind in it. It is taken away before the fault happens, and nothing else of the thread runs in between. A
  * worker for which there is a file `stillborn-1` ends as soon as it begins.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { isMainThread, workerData } from "node:worker_threads"
+import { isMainThread, threadName, workerData } from "node:worker_threads"
 
 export type Fault = "throw" | "reject" | "exit" | "loop" | "wait"
 
@@ -30,7 +30,7 @@ const commit = (fault: string): void => {
 
 const directory = process.env["STRAND_TEST_FAULTS"]
 if (directory !== undefined) {
-  const number = isMainThread ? 0 : workerData?.number
+  const number = isMainThread ? 0 : (workerData?.number ?? threadName)
   const file = join(directory, `worker-${number}`)
   if (existsSync(join(directory, `stillborn-${number}`))) throw new Error("a test asked for no such worker")
   const look = (): void => {

@@ -19,6 +19,8 @@ export interface StartOptions {
   readonly descriptors?: number
   /** A file that it sees in the place of /etc/resolv.conf; only where `mayMount`. */
   readonly resolvConf?: string
+  /** A folder that is a disk of its own, of so many KiB; only where `mayMount`. */
+  readonly disk?: { readonly folder: string; readonly kib: number }
   /** Runs this in the place of `dist/main.js`. */
   readonly program?: string
 }
@@ -27,14 +29,15 @@ export interface StartOptions {
 export const mayMount = process.platform === "linux" && spawnSync("unshare", ["-m", "true"]).status === 0
 
 /** What starts node with them. */
-const commandFor = ({ descriptors, resolvConf }: StartOptions): readonly [string, ReadonlyArray<string>] => {
+const commandFor = ({ descriptors, resolvConf, disk }: StartOptions): readonly [string, ReadonlyArray<string>] => {
   const steps = [
     ...(descriptors === undefined ? [] : [`ulimit -n ${descriptors}`]),
-    ...(resolvConf === undefined ? [] : [`mount --bind ${resolvConf} /etc/resolv.conf`])
+    ...(resolvConf === undefined ? [] : [`mount --bind ${resolvConf} /etc/resolv.conf`]),
+    ...(disk === undefined ? [] : [`mount -t tmpfs -o size=${disk.kib}k tmpfs ${disk.folder}`])
   ]
   if (steps.length === 0) return [process.execPath, []]
   const shell = ["sh", "-c", `${steps.join(" && ")} && exec "$0" "$@"`, process.execPath]
-  return resolvConf === undefined ? [shell[0]!, shell.slice(1)] : ["unshare", ["-m", ...shell]]
+  return resolvConf === undefined && disk === undefined ? [shell[0]!, shell.slice(1)] : ["unshare", ["-m", ...shell]]
 }
 
 /** One thread unless a test asks for more: those of each processor that a machine has would take long to start. */
