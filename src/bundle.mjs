@@ -17,6 +17,7 @@ const programs = [
   "process/reload/loader",
   "telemetry/query-log/log-thread",
   "telemetry/query-log/searcher",
+  "telemetry/query-log/indexer",
   "cli/demo/main"
 ]
 const commands = ["cli/command-line"]

@@ -8,22 +8,29 @@
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync, type StatementSync } from "node:sqlite"
+import { Worker } from "node:worker_threads"
 import { Effect } from "effect"
+import { programAt } from "../../runtime/entry-points.ts"
 import type { LoggedQuery } from "./logged-query.ts"
 import type { Output } from "./output.ts"
 import type { Report } from "./report.ts"
 import { octetsOf, partitionName, partitionsIn, removePartition, rowAt, SCHEMA, VERSION } from "./store-schema.ts"
 
+const INDEXER = programAt("telemetry/query-log/indexer")
 const RETRY_MS = 1_000
 /** Whoever holds the lock for longer costs rows. */
 const LOCK_MS = 50
-/** So many partitions are there when the store is full. */
-const PARTITIONS = 8
-const MAX_PARTITION_OCTETS = 256 << 20
-/** More than a row takes with its indexes, in the log of what is written and in the file. */
-const ROW_OCTETS = 1_200
+/** A partition's share of the store before it is indexed. */
+const PARTITION_SHARE = 1 / 16
+const MAX_PARTITION_OCTETS = 64 << 20
+/** How large a partition becomes by its indexes. */
+const INDEXED = 2
+/** More than a row takes, in what is written before and in the file. */
+const ROW_OCTETS = 600
 const PAGE_OCTETS = 4_096
 const MODE = 0o640
+
+type Index = (partition: string, done: () => void) => void
 
 interface Partition {
   readonly path: string
@@ -36,16 +43,21 @@ export class QueryStore {
   private readonly folder: string
   private readonly maxOctets: number
   private readonly partitionOctets: number
+  private readonly index: Index
   private partition: Partition | undefined
-  /** Octets of all other partitions. */
+  /** Octets of all other partitions, when they are indexed. */
   private otherOctets = 0
+  /** Those that are to be indexed. */
+  private readonly unindexed = new Set<string>()
   private lastRow = 0
   private lookedMs = 0
 
-  constructor(folder: string, maxOctets: number) {
+  /** @param index what is done with a partition that is full; it calls `done` when it is over */
+  constructor(folder: string, maxOctets: number, index: Index) {
     this.folder = folder
     this.maxOctets = maxOctets
-    this.partitionOctets = Math.min(maxOctets / PARTITIONS, MAX_PARTITION_OCTETS)
+    this.partitionOctets = Math.min(maxOctets * PARTITION_SHARE, MAX_PARTITION_OCTETS)
+    this.index = index
   }
 
   /** Writes all of them or throws. */
@@ -81,11 +93,14 @@ export class QueryStore {
       if (!isThere) this.close()
     }
     this.partition ??= this.openNewest() ?? this.begin(nowMs)
-    if (octetsOf(this.partition.path) >= this.partitionOctets) {
+    const { path } = this.partition
+    if (octetsOf(path) >= this.partitionOctets) {
       this.close()
+      this.unindexed.add(path)
+      this.index(path, () => this.unindexed.delete(path))
       this.partition = this.begin(nowMs)
     }
-    const needed = octetsOf(this.partition.path) + rows * ROW_OCTETS
+    const needed = INDEXED * (octetsOf(this.partition.path) + rows * ROW_OCTETS)
     if (this.otherOctets + needed > this.maxOctets) this.makeRoom(this.partition.path, needed)
     return this.partition
   }
@@ -125,9 +140,7 @@ export class QueryStore {
         Number(database.prepare("SELECT max(id) AS id FROM queries").get()?.["id"] ?? 0)
       )
       const insert = database.prepare(`INSERT INTO queries VALUES (${Array(COLUMNS).fill("?").join(", ")})`)
-      this.otherOctets = partitionsIn(this.folder)
-        .filter((other) => other !== path)
-        .reduce((sum, other) => sum + octetsOf(other), 0)
+      this.otherOctets = sumOf(this.othersThan(path))
       return { path, inode: statSync(path).ino, database, insert }
     } catch (cause) {
       database.close()
@@ -137,17 +150,26 @@ export class QueryStore {
 
   /** Removes the oldest partitions until there is room beside them. */
   private makeRoom(current: string, needed: number): void {
-    const others = partitionsIn(this.folder)
-      .filter((path) => path !== current)
-      .map((path) => ({ path, octets: octetsOf(path) }))
-    this.otherOctets = others.reduce((sum, { octets }) => sum + octets, 0)
+    const others = this.othersThan(current)
+    this.otherOctets = sumOf(others)
     for (const { path, octets } of others) {
       if (this.otherOctets + needed <= this.maxOctets) return
       removePartition(path)
+      this.unindexed.delete(path)
       this.otherOctets -= octets
     }
   }
+
+  /** The oldest first. */
+  private othersThan(current: string): ReadonlyArray<{ readonly path: string; readonly octets: number }> {
+    return partitionsIn(this.folder)
+      .filter((path) => path !== current)
+      .map((path) => ({ path, octets: octetsOf(path) * (this.unindexed.has(path) ? INDEXED : 1) }))
+  }
 }
+
+const sumOf = (partitions: ReadonlyArray<{ readonly octets: number }>): number =>
+  partitions.reduce((sum, { octets }) => sum + octets, 0)
 
 const COLUMNS = 17
 
@@ -182,7 +204,7 @@ const isLocked = (cause: unknown): boolean => {
 }
 
 export const storeOutput = (folder: string, maxOctets: number, report: Report): Output => {
-  const store = new QueryStore(folder, maxOctets)
+  const store = new QueryStore(folder, maxOctets, inThread())
   let retryMs = 0
   return {
     write: (queries) => {
@@ -201,6 +223,28 @@ export const storeOutput = (folder: string, maxOctets: number, report: Report): 
       }
     },
     close: Effect.sync(() => closeQuietly(store))
+  }
+}
+
+/** Indexes one partition after the other. One that cannot be is searched without. */
+const inThread = (): Index => {
+  const waiting: Array<{ readonly partition: string; readonly done: () => void }> = []
+  let isRunning = false
+  const next = (): void => {
+    const first = waiting.shift()
+    isRunning = first !== undefined
+    if (first === undefined) return
+    const thread = new Worker(INDEXER, { workerData: first.partition, name: "query log index" })
+    thread.on("error", () => {})
+    thread.on("exit", () => {
+      first.done()
+      next()
+    })
+    thread.unref()
+  }
+  return (partition, done) => {
+    waiting.push({ partition, done })
+    if (!isRunning) next()
   }
 }
 

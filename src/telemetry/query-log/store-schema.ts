@@ -2,11 +2,14 @@
  * The tables of the store, and where its files are: each file holds the queries of some time, and the oldest file is
  * removed when there is no room for more.
  *
+ * Only files that are full have indexes (`indexer.ts`): the one that is written to is small enough to be read whole.
+ *
  * Rows are numbered by when they were logged, so that their order is that of time without an index. Names stand in them
  * with their labels from the last to the first, `com.example.www`: all names below another lie side by side.
  */
 import { readdirSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 
 /** Counts the forms that the tables have had. */
 export const VERSION = 1
@@ -31,6 +34,9 @@ CREATE TABLE IF NOT EXISTS queries (
   shared INTEGER NOT NULL,
   error TEXT NOT NULL
 ) STRICT;
+`
+
+export const INDEXES = `
 CREATE INDEX IF NOT EXISTS by_name ON queries (reversed_name, id);
 CREATE INDEX IF NOT EXISTS by_client ON queries (client, id);
 `
@@ -51,8 +57,14 @@ export const partitionsIn = (folder: string): ReadonlyArray<string> =>
     .sort()
     .map((name) => join(folder, name))
 
+/** Opens one that is there, and makes none that is not. What a process that was killed left half done is undone. */
+export const existing = (partition: string): URL => new URL(`${pathToFileURL(partition)}?mode=rw`)
+
 /** What SQLite writes for one partition. */
-const filesOf = (partition: string): ReadonlyArray<string> => [partition, `${partition}-wal`, `${partition}-shm`]
+const filesOf = (partition: string): ReadonlyArray<string> => [
+  partition,
+  ...["wal", "shm", "journal"].map((ending) => `${partition}-${ending}`)
+]
 
 export const octetsOf = (partition: string): number =>
   filesOf(partition).reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0)

@@ -5,7 +5,7 @@ import type { ClientProtocol } from "../record.ts"
 import { formsOf } from "./logged-client.ts"
 import { namesIn } from "./logged-query.ts"
 import type { FoundQuery, SearchFilter, SearchResult } from "./search.ts"
-import { partitionsIn, rowAt, VERSION } from "./store-schema.ts"
+import { existing, partitionsIn, rowAt, VERSION } from "./store-schema.ts"
 
 const USUAL_LIMIT = 100
 const MAX_LIMIT = 1_000
@@ -95,7 +95,7 @@ const searchPartition = (
 /** One that was removed meanwhile, or is damaged, has nothing. */
 const openOrNothing = (path: string): DatabaseSync | undefined => {
   try {
-    return new DatabaseSync(path, { readOnly: true, timeout: LOCK_MS })
+    return new DatabaseSync(existing(path), { timeout: LOCK_MS })
   } catch {
     return undefined
   }

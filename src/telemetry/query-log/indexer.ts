@@ -1,0 +1,14 @@
+/**
+ * The thread that indexes a partition of the store, when nothing more comes into it: at once that costs a fifth of what
+ * it costs row by row, and keeps nothing waiting.
+ */
+import { DatabaseSync } from "node:sqlite"
+import { workerData } from "node:worker_threads"
+import { existing, INDEXES } from "./store-schema.ts"
+
+const LOCK_MS = 5_000
+
+const database = new DatabaseSync(existing(workerData as string), { timeout: LOCK_MS })
+// Nobody writes to it any more: pages of an index need no log of their own.
+database.exec(`PRAGMA journal_mode = DELETE; ${INDEXES}`)
+database.close()
