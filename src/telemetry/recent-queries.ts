@@ -371,18 +371,27 @@ export class RecentQueryReader {
   read(sequence: number): RecentQuery | undefined {
     const start = (sequence & (SLOTS - 1)) * SLOT_OCTETS
     // A copy: what is decoded does not change meanwhile.
-    const slot = this.octets.slice(start, start + SLOT_OCTETS)
+    copied.octets.set(this.octets.subarray(start, start + SLOT_OCTETS))
     const behind = (this.written() - sequence) | 0
     if (behind <= 0 || behind > RECENT_QUERIES) return undefined
-    return decode(slot, sequence)
+    return decodeCopied(sequence)
   }
 }
 
-const decode = (slot: Uint8Array, sequence: number): RecentQuery | undefined => {
-  const view = new DataView(slot.buffer, slot.byteOffset)
-  const doubles = new Float64Array(slot.buffer, slot.byteOffset, 2)
-  const own = new Uint32Array(slot.buffer, slot.byteOffset, SLOT_OCTETS >> 2)
-  const floats = new Float32Array(slot.buffer, slot.byteOffset, SLOT_OCTETS >> 2)
+/** The slot that was copied last. */
+const copied = (() => {
+  const memory = new ArrayBuffer(SLOT_OCTETS)
+  return {
+    octets: new Uint8Array(memory),
+    view: new DataView(memory),
+    doubles: new Float64Array(memory, 0, 2),
+    words: new Uint32Array(memory),
+    floats: new Float32Array(memory)
+  }
+})()
+
+const decodeCopied = (sequence: number): RecentQuery | undefined => {
+  const { octets, view, doubles, words: own, floats } = copied
   const numbers = own[Word.Numbers]!
   const client = own[Word.Client]!
   const lengths = own[Word.Lengths]!
@@ -395,14 +404,14 @@ const decode = (slot: Uint8Array, sequence: number): RecentQuery | undefined => 
     attempts.push(attemptAt(view, at))
     at += ATTEMPT_OCTETS
   }
-  const error = slot.subarray(at, at + (lengths >>> 16))
+  const errorEnd = at + (lengths >>> 16)
   const isIPv4 = (client & IS_IPV4) !== 0
   const hasWaited = (client & HAS_WAITED) !== 0
   return {
     sequence,
     startedAtMs: doubles[Double.StartedAt]!,
     durationMs: Math.max(0, doubles[Double.Duration]!),
-    name: slot.subarray(NAME_AT, nameEnd),
+    name: octets.slice(NAME_AT, nameEnd),
     type: numbers & 0xffff,
     address: [
       isIPv4 ? 0 : own[Word.Address]!,
@@ -423,7 +432,7 @@ const decode = (slot: Uint8Array, sequence: number): RecentQuery | undefined => 
     askedMs: hasWaited ? floats[Float.Asked]! : 0,
     toldMs: hasWaited ? floats[Float.Told]! : 0,
     attempts,
-    error: Buffer.from(error).toString("utf8")
+    error: errorEnd === at ? "" : Buffer.from(copied.octets.buffer, at, errorEnd - at).toString("utf8")
   }
 }
 

@@ -6,7 +6,7 @@ import { geoLiteFile } from "../support/external/geolite.ts"
 import { fileWith } from "../support/machine/files.ts"
 import { loaded, UPSTREAM } from "../support/servers/loading.ts"
 
-const PAGES = ["configuration", "upstreams", "upstream-policies", "local-answers", "geography"]
+const PAGES = ["configuration", "upstreams", "upstream-policies", "local-answers", "geography", "query-log"]
 
 const examplesIn = (page: string): ReadonlyArray<string> =>
   [...readFileSync(`docs/${page}.md`, "utf8").matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text]) => text!)

@@ -106,6 +106,21 @@ local_answers:
     })
   )
 
+  it.effect("of two outputs that would write to one file is said", () =>
+    Effect.gen(function* () {
+      const [mistake, ...more] = yield* mistakesIn({
+        ...UPSTREAM,
+        DNS_SERVER_QUERY_LOG_FILE: "/var/log/queries",
+        DNS_SERVER_QUERY_LOG_DNSTAP: "file:/var/log/queries"
+      })
+      assert.isEmpty(more)
+      assert.deepStrictEqual(
+        [mistake?.place, mistake?.expected],
+        ["DNS_SERVER_QUERY_LOG_DNSTAP", "another file than that of query_log_file"]
+      )
+    })
+  )
+
   it.effect("of an empty list says that there has to be one", () =>
     Effect.gen(function* () {
       const lines = yield* linesOf("listen: []\nallow:   \nupstreams: ''\nfailover_rcodes: [~]\n", {})

@@ -107,6 +107,23 @@ otel_endpoint: http://127.0.0.1:4318
     })
   )
 
+  it.effect("is what is said of the query log where it writes nothing like it", () =>
+    Effect.gen(function* () {
+      const all = "query_log_keep: 3\nquery_log_store_max_mb: 10\nquery_log_clients: none\n"
+      const saidWith = (text: string) =>
+        Effect.map(warningsOf(`upstreams: 192.0.2.1\n${all}${text}`), (warnings) =>
+          warnings.map((warning) => /^FILE:\d+:\d+: (\w+)/.exec(warning)?.[1]).sort()
+        )
+      assert.deepStrictEqual(yield* saidWith(""), ["query_log_clients", "query_log_keep", "query_log_store_max_mb"])
+      assert.deepStrictEqual(yield* saidWith("query_log_store: /store\n"), ["query_log_keep"])
+      assert.deepStrictEqual(yield* saidWith("query_log_dnstap: unix:/socket\n"), [
+        "query_log_keep",
+        "query_log_store_max_mb"
+      ])
+      assert.deepStrictEqual(yield* saidWith("query_log_dnstap: file:/queries\n"), ["query_log_store_max_mb"])
+    })
+  )
+
   it.effect("is a time that leaves another no room, and stale answers that are never kept", () =>
     Effect.gen(function* () {
       const of = (env: Record<string, string>) =>

@@ -34,6 +34,10 @@ export const contradictions = Effect.fnUntraced(function* ({ settings, origins }
   sayOfGroups(settings, groupNames(settings, gathered), say)
   sayOfNames(settings, say)
   sayOfAdmin(settings, say)
+  const { queryLogFile: file, queryLogDnstap: dnstap } = settings
+  if (dnstap?.kind === "file" && dnstap.path === file) {
+    say("queryLogDnstap", `file:${file}`, "another file than that of query_log_file")
+  }
   for (const name of namesWithTooMuch(settings.localAnswers ?? [])) {
     say("localAnswers", name, "fewer records of one type: together they do not fit into a message")
   }

@@ -147,6 +147,17 @@ const ofUnused = (settings: Partial<Settings>, say: Say, isSet: (name: SettingNa
   if (!isEncrypted && settings.redisUrl?.isEncrypted !== true) unused("tlsCaFile", "nothing is asked by TLS")
   const asks = [...rules, ...localAnswers].some(asksForPlace)
   if (!asks && !policies.includes("geo")) unused("geoDatabase", "no rule, local answer or policy asks for places")
+  const { queryLogFile: file, queryLogDnstap: dnstap, queryLogStore: store } = settings
+  if (file === undefined && dnstap?.kind !== "file") {
+    for (const name of ["queryLogMaxMb", "queryLogMaxAgeHours", "queryLogKeep"] as const)
+      unused(name, "no file is logged to")
+  }
+  if (store === undefined) unused("queryLogStoreMaxMb", "query_log_store is not set")
+  if (file === undefined && dnstap === undefined && store === undefined) {
+    for (const name of ["queryLogSample", "queryLogOnly", "queryLogNames", "queryLogClients"] as const) {
+      unused(name, "no query is logged")
+    }
+  }
   if (settings.traceSampling?.kind === "never") unused("otelEndpoint", "trace_sampling is never")
 }
 

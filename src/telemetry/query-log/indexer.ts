@@ -4,9 +4,12 @@
  */
 import { DatabaseSync } from "node:sqlite"
 import { workerData } from "node:worker_threads"
+import { lowerPriority } from "./low-priority.ts"
 import { existing, INDEXES } from "./store-schema.ts"
 
 const LOCK_MS = 5_000
+
+lowerPriority()
 
 const database = new DatabaseSync(existing(workerData as string), { timeout: LOCK_MS })
 // Nobody writes to it any more: pages of an index need no log of their own.

@@ -10,6 +10,7 @@ import { Counters } from "../counters.ts"
 import { dnstapOutput } from "./dnstap-output.ts"
 import { fileOutput } from "./file-output.ts"
 import { LoggedQueries, type LoggedQuery } from "./logged-query.ts"
+import { lowerPriority } from "./low-priority.ts"
 import type { Output } from "./output.ts"
 import { type LogPlan, samePlan } from "./plan.ts"
 import type { FromLogThread, LogThreadData, ToLogThread } from "./protocol.ts"
@@ -144,6 +145,8 @@ const outputOf = (name: OutputName, plan: LogPlan, add: Counters["Service"]["add
       )
   }
 }
+
+lowerPriority()
 
 Effect.runCallback(Effect.provide(program, Counters.layerOver(data.counters, data.row)), {
   onExit: (exit) => {

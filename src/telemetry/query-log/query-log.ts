@@ -19,7 +19,9 @@ const PROGRAM = programAt("telemetry/query-log/log-thread")
 const STOP_MS = 2_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
+/** What one look finds of all rings, some megabytes, is young and gone soon. */
 const MAX_HEAP_MIB = 256
+const YOUNG_HEAP_MIB = 16
 
 export interface QueryLogOptions {
   readonly counters: SharedArrayBuffer
@@ -145,7 +147,7 @@ class LogThread {
     this.worker = new Worker(PROGRAM, {
       workerData: data,
       name: "query log",
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB }
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_HEAP_MIB }
     })
     this.worker.on("message", onLine)
     this.worker.on("error", (cause) => {

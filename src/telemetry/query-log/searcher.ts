@@ -1,6 +1,7 @@
 /** The thread that searches the store: a search of days may take seconds, which no other thread is to wait for. */
 import { parentPort, workerData } from "node:worker_threads"
 import { messageOf } from "../../runtime/error-text.ts"
+import { lowerPriority } from "./low-priority.ts"
 import type { FromSearchThread, SearchThreadData, ToSearchThread } from "./search.ts"
 import { searchStore } from "./store-search.ts"
 
@@ -13,5 +14,7 @@ const answerTo = ({ id, filter }: ToSearchThread): FromSearchThread => {
     return { id, error: messageOf(cause) }
   }
 }
+
+lowerPriority()
 
 parentPort?.on("message", (message: ToSearchThread) => parentPort?.postMessage(answerTo(message)))
