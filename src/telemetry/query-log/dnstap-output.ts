@@ -30,6 +30,7 @@ export const dnstapOutput = (target: DnstapTarget, rotation: Rotation, report: R
   return {
     write: (queries) => {
       if (queries.length > 0) connection.write({ octets: writer.write(queries).octets, queries: queries.length })
+      else connection.look()
     },
     close: connection.close
   }

@@ -59,6 +59,11 @@ export class FrameConnection {
     }
   }
 
+  /** Whether all is well. */
+  look(): void {
+    if (this.isOpen && this.waiting.length === 0) this.report.over()
+  }
+
   /** Waits a moment for the reader to read what waits, and to say so. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.isClosing = true
@@ -116,7 +121,6 @@ export class FrameConnection {
       socket.write(controlFrame(Control.Start))
       this.isOpen = true
       this.pauseMs = FIRST_PAUSE_MS
-      this.report.over()
       this.pump()
     }
     if (type === Control.Finish) this.onFinish?.()
@@ -128,7 +132,7 @@ export class FrameConnection {
     while (socket.writableLength < IN_SOCKET_OCTETS) {
       const chunk = this.waiting.shift()
       if (chunk === undefined) {
-        this.report.over()
+        this.look()
         return
       }
       this.waitingOctets -= chunk.octets.length

@@ -12,6 +12,7 @@ import { fileOutput } from "./file-output.ts"
 import { LoggedQueries, type LoggedQuery } from "./logged-query.ts"
 import { lowerPriority } from "./low-priority.ts"
 import type { Output } from "./output.ts"
+import { Pace } from "./pace.ts"
 import { type LogPlan, samePlan } from "./plan.ts"
 import type { FromLogThread, LogThreadData, ToLogThread } from "./protocol.ts"
 import { Report } from "./report.ts"
@@ -22,6 +23,8 @@ const LOOK_MS = 100
 /** The same where a look has found many: half of a ring would be full again after the usual time. */
 const BUSY_LOOK_MS = 20
 const MANY = 2_000
+/** Queries that are held before they are written, and those of one ring more. */
+const AT_ONCE = 5_000
 
 type OutputName = "file" | "dnstap" | "store"
 const OUTPUTS = ["file", "dnstap", "store"] as const satisfies ReadonlyArray<OutputName>
@@ -42,13 +45,17 @@ const program = Effect.gen(function* () {
   const rings = data.rings.map((ring) => new RingFollower(ring, data.positions))
   const outputs = new Map<OutputName, Opened>()
   let logged = queriesBy(data.plan, counters.upstreamName)
-  let isBehind = false
+  const pace = new Pace(counters, say)
   let isChanging = false
+
+  const write = (found: ReadonlyArray<LoggedQuery>): void => {
+    for (const { output } of outputs.values()) output.write(found)
+  }
 
   /** Reads what is new and writes it; says how much was new. */
   const look = (): number => {
     if (isChanging) return 0
-    const found: Array<LoggedQuery> = []
+    let found: Array<LoggedQuery> = []
     let read = 0
     let lost = 0
     for (const ring of rings) {
@@ -57,21 +64,13 @@ const program = Effect.gen(function* () {
         const entry = logged.of(query, ring.worker)
         if (entry !== undefined) found.push(entry)
       })
+      if (found.length >= AT_ONCE) {
+        write(found)
+        found = []
+      }
     }
-    if (lost > 0) counters.add("log.overwritten", lost)
-    if (lost > 0 !== isBehind) {
-      isBehind = lost > 0
-      say(
-        isBehind
-          ? { level: "error", message: "the query log cannot keep up: queries are lost to it", fields: { lost } }
-          : {
-              level: "info",
-              message: "the query log keeps up again",
-              fields: { lost_in_all: counters.read("log.overwritten") }
-            }
-      )
-    }
-    for (const { output } of outputs.values()) output.write(found)
+    pace.read(lost)
+    write(found)
     return read + lost
   }
 

@@ -19,6 +19,7 @@ const PROGRAM = programAt("telemetry/query-log/log-thread")
 const STOP_MS = 2_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
+const LONG_LIFE_MS = 60_000
 /** What one look finds of all rings, some megabytes, is young and gone soon. */
 const MAX_HEAP_MIB = 256
 const YOUNG_HEAP_MIB = 16
@@ -60,6 +61,7 @@ const make = (options: QueryLogOptions) =>
     const lookAgain = (): void => void Queue.offerUnsafe(changes, undefined)
 
     const start = (wanted: LogPlan): LogThread => {
+      const startedMs = performance.now()
       const data: LogThreadData = {
         plan: wanted,
         rings: [...rings.values()],
@@ -73,6 +75,7 @@ const make = (options: QueryLogOptions) =>
           void runFork(level === "info" ? Effect.logInfo(message, fields) : Effect.logError(message, fields)),
         onEnd: (why) => {
           thread = undefined
+          if (performance.now() - startedMs > LONG_LIFE_MS) pauseMs = FIRST_PAUSE_MS
           void runFork(Effect.logError(`the thread of the query log has ended: ${why}`))
           setTimeout(lookAgain, pauseMs).unref()
           pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)

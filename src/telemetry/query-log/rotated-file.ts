@@ -111,7 +111,7 @@ export class RotatedFile {
     if (this.open === undefined && nowMs < this.retryMs) return undefined
     if (nowMs - this.lookedMs >= RETRY_MS) {
       this.lookedMs = nowMs
-      if (this.open?.inode !== undefined && inodeAt(this.path) !== this.open.inode) this.finish()
+      if (this.open?.inode !== undefined) this.compare(this.open)
     }
     this.open ??= this.begin(nowMs)
     if (this.open.inode !== undefined && this.isDue(this.open, nowMs, octets)) {
@@ -120,6 +120,13 @@ export class RotatedFile {
     }
     this.error = undefined
     return this.open
+  }
+
+  /** Another program may have moved the file away, or cut it. */
+  private compare(open: Open): void {
+    const found = statSync(this.path, { throwIfNoEntry: false })
+    if (found?.ino === open.inode) open.size = found!.size
+    else this.finish()
   }
 
   private isDue({ size, bornMs }: Open, nowMs: number, octets: number): boolean {
