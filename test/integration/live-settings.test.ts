@@ -1,6 +1,6 @@
 /** Every setting, changed by the file while the server is asked, there and back, and its effect seen from outside. */
 import { createSocket } from "node:dgram"
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -115,6 +115,9 @@ const timesAsked = (upstream: FakeUpstream, port: number, name: string): Effect.
 const TO_SILENT = (tools: Tools): string =>
   `groups: { dead: { upstreams: [${tools.silent.address}] } }\nrules: [{ suffix: dead.test, group: dead }]\n`
 
+/** Where queries are logged to by the case that does. */
+let loggedTo = ""
+
 const cases: Readonly<Record<string, Case>> = {
   "listen: another address beside": {
     yaml: ({ port, spare }) => `listen: [127.0.0.1:${port}, 127.0.0.1:${spare}]`,
@@ -214,6 +217,19 @@ groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.te
   "the collector, and sampling": {
     yaml: ({ collectorUrl }) => `otel_endpoint: ${collectorUrl}\notel_protocol: http/json\ntrace_sampling: always`,
     isSeen: ({ collected }) => seen(() => collected() > 0)
+  },
+  query_log_file: {
+    yaml: ({ fileFor }) => {
+      loggedTo = fileFor("queries.jsonl", Buffer.alloc(0))
+      return `query_log_file: ${loggedTo}\nquery_log_clients: none`
+    },
+    isSeen: () => seen(() => statSync(loggedTo).size > 0),
+    isGone: () =>
+      Effect.gen(function* () {
+        const before = statSync(loggedTo).size
+        yield* Effect.sleep(300)
+        return statSync(loggedTo).size === before
+      })
   },
   log_level: both(
     () => "log_level: trace",

@@ -12,7 +12,18 @@ const said = new Set<string>()
 const say = (name: string): void => {
   if (said.has(name)) return
   said.add(name)
-  writeSync(2, `thread ${threadId} loads ${name}\n`)
+  const line = Buffer.from(`thread ${threadId} loads ${name}\n`)
+  for (let done = 0; done < line.length; ) done += written(line.subarray(done))
+}
+
+/** The pipe does not block, and whoever reads it may have no processor for a moment. */
+const written = (octets: Uint8Array): number => {
+  try {
+    return writeSync(2, octets)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EAGAIN") throw cause
+    return 0
+  }
 }
 
 registerHooks({
