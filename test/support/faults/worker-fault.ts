@@ -7,7 +7,7 @@
  */
 import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { isMainThread, threadName, workerData } from "node:worker_threads"
+import threads, { isMainThread, workerData } from "node:worker_threads"
 
 export type Fault = "throw" | "reject" | "exit" | "loop" | "wait"
 
@@ -30,7 +30,7 @@ const commit = (fault: string): void => {
 
 const directory = process.env["STRAND_TEST_FAULTS"]
 if (directory !== undefined) {
-  const number = isMainThread ? 0 : (workerData?.number ?? threadName)
+  const number = isMainThread ? 0 : (workerData?.number ?? threads.threadName)
   const file = join(directory, `worker-${number}`)
   if (existsSync(join(directory, `stillborn-${number}`))) throw new Error("a test asked for no such worker")
   const look = (): void => {
