@@ -23,7 +23,7 @@ export class Views extends Context.Service<
       const { configuration, counters, supervisor } = sources
       const upstreamAt = (slot: number): string =>
         counters.upstreams().find((upstream) => upstream.slot === slot)?.upstream ?? ""
-      const recent = new RecentView(supervisor.rings, upstreamAt)
+      const recent = new RecentView(supervisor.rings, upstreamAt, () => configuration.current().recentQueries)
       return Views.of({
         recent,
         activity: yield* Activity.make(recent, upstreamAt, () => configuration.current().slowQueryMs),

@@ -344,12 +344,25 @@ export class RecentQueryReader {
   private readonly octets: Uint8Array
   private readonly words: Uint32Array
   private readonly doubles: Float64Array
+  /** Those before this one are not shown. */
+  private first: number | undefined
 
   constructor(memory: SharedArrayBuffer) {
     this.count = new Int32Array(memory, 0, 1)
     this.octets = new Uint8Array(memory, HEAD_OCTETS)
     this.words = new Uint32Array(memory, HEAD_OCTETS)
     this.doubles = new Float64Array(memory, HEAD_OCTETS)
+  }
+
+  /** Numbers come round: what is out of the ring need not be hidden any more. */
+  private isHidden(sequence: number, first: number): boolean {
+    if (((this.written() - first) | 0) > RECENT_QUERIES) this.first = undefined
+    return ((sequence - first) | 0) < 0
+  }
+
+  /** Shows nothing of what has been written so far. */
+  hide(): void {
+    this.first = this.written()
   }
 
   /** Whether the query of this number is one to be kept longer: it failed, was slow, or got an answer past its life. */
@@ -374,6 +387,7 @@ export class RecentQueryReader {
     copied.octets.set(this.octets.subarray(start, start + SLOT_OCTETS))
     const behind = (this.written() - sequence) | 0
     if (behind <= 0 || behind > RECENT_QUERIES) return undefined
+    if (this.first !== undefined && this.isHidden(sequence, this.first)) return undefined
     return decodeCopied(sequence)
   }
 }

@@ -220,9 +220,14 @@ describe("the last queries by the API", () => {
   it.live("are not remembered where recent_queries is off, at once", () =>
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream(address("192.0.2.1"))
-      const { admin, port } = yield* startWithAdmin({ DNS_SERVER_UPSTREAMS: upstream.address })
+      const { admin, port } = yield* startWithAdmin({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        // It is written of them all the same.
+        DNS_SERVER_QUERY_LOG_FILE: yield* fileWith("")
+      })
       yield* admin("/api/v1/config", { method: "PATCH", body: { recent_queries: false } })
       yield* ask(port, { name: "private.test" })
+      yield* Effect.sleep(500)
       assert.lengthOf(((yield* admin("/api/v1/queries")).json as Listed).queries, 0)
       yield* admin("/api/v1/config", { method: "PATCH", body: { recent_queries: true } })
       yield* ask(port, { name: "shown.test" })

@@ -10,6 +10,8 @@ import { stepsOf } from "./steps.ts"
 /** Queries that are looked at in one turn of the event loop. */
 const SLICE = 500
 
+const NONE: ReadonlyMap<number, RecentQueryReader> = new Map()
+
 /** A query, and the worker that it came to. */
 export interface Found {
   readonly worker: number
@@ -19,12 +21,19 @@ export interface Found {
 export type Matches = (found: RecentQuery) => boolean
 
 export class RecentView {
+  private readonly isShown: () => boolean
   private readonly rings: () => ReadonlyMap<number, SharedArrayBuffer>
   private readonly readers = new Map<number, RecentQueryReader>()
   /** The name of the upstream that is counted at a slot. */
   private readonly upstreamAt: (slot: number) => string
 
-  constructor(rings: () => ReadonlyMap<number, SharedArrayBuffer>, upstreamAt: (slot: number) => string) {
+  /** @param isShown whether queries are to be remembered: they are written for the query log as well */
+  constructor(
+    rings: () => ReadonlyMap<number, SharedArrayBuffer>,
+    upstreamAt: (slot: number) => string,
+    isShown: () => boolean
+  ) {
+    this.isShown = isShown
     this.rings = rings
     this.upstreamAt = upstreamAt
   }
@@ -34,7 +43,9 @@ export class RecentView {
     for (const [worker, ring] of this.rings()) {
       if (!this.readers.has(worker)) this.readers.set(worker, new RecentQueryReader(ring))
     }
-    return this.readers
+    if (this.isShown()) return this.readers
+    for (const reader of this.readers.values()) reader.hide()
+    return NONE
   }
 
   /**
