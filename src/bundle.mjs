@@ -1,6 +1,6 @@
 /**
  * Builds `dist` from the sources, but for the types: programs with all that they use in few files, so that a start reads and
- * compiles little, and the library, which uses the packages of the program that embeds it.
+ * compiles little; the library, which uses the packages of the program that embeds it; and the dashboard, for browsers.
  *
  * The commands beside the server are built on their own: what only they use of a package would otherwise lie in the files
  * that a server loads too.
@@ -9,6 +9,7 @@
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { brotliCompressSync, constants, gzipSync } from "node:zlib"
 import { build } from "rolldown"
 
 const programs = [
@@ -24,6 +25,8 @@ const commands = ["cli/command-line"]
 
 const from = (paths) => Object.fromEntries(paths.map((path) => [path, `src/${path}.ts`]))
 
+const DASHBOARD = "src/admin/dashboard"
+
 /** Native code, and what is not a module. */
 const NATIVE = ["koffi"]
 
@@ -38,58 +41,84 @@ const output = (chunks) => ({
   codeSplitting: byPlace
 })
 
-/** Folders of the packages that are part of what is built. */
-const packages = new Set()
-
-const notingPackages = {
-  name: "noting-packages",
-  generateBundle(_, bundle) {
-    for (const chunk of Object.values(bundle)) {
-      for (const id of chunk.moduleIds ?? []) {
-        const found = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)
-        if (found !== null) packages.add(found[0])
-      }
+/** The licences of the packages that are part of what is built. */
+const licencesOf = (chunks) => {
+  const packages = new Set()
+  for (const { moduleIds = [] } of chunks) {
+    for (const id of moduleIds) {
+      const found = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)
+      if (found !== null) packages.add(found[0])
     }
   }
-}
-
-const licences = () =>
-  [...packages].sort().map((folder) => {
+  const texts = [...packages].sort().map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
     const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`
     return `${name} ${version} (${license})\n${text}`
   })
+  return texts.join(`\n${"-".repeat(80)}\n\n`)
+}
+
+/** Without its comments, and the space that a browser does not need. */
+const shortened = (css) =>
+  css
+    .replace(/\/\*.*?\*\//gs, "")
+    .replace(/\s+/g, " ")
+    .replace(/ ?([{};,]) ?/g, "$1")
+    .replace(/: /g, ":")
+    .replaceAll(";}", "}")
+
+/** What a browser is sent, and beside it the same compressed: not anew for each that asks. */
+const writeCompressed = (path, text) => {
+  const octets = Buffer.from(text)
+  writeFileSync(path, octets)
+  writeFileSync(`${path}.gz`, gzipSync(octets, { level: 9 }))
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: octets.length }
+  writeFileSync(`${path}.br`, brotliCompressSync(octets, { params }))
+}
 
 const built = await build([
   {
     input: from(programs),
     platform: "node",
     external: NATIVE,
-    output: output("programs"),
-    plugins: [notingPackages]
+    output: output("programs")
   },
   {
     input: from(commands),
     platform: "node",
     external: NATIVE,
-    output: output("commands"),
-    plugins: [notingPackages]
+    output: output("commands")
   },
   {
     input: { index: "src/index.ts" },
     platform: "node",
     external: (id) => !id.startsWith(".") && !id.startsWith("/"),
     output: output("library")
+  },
+  {
+    input: { dashboard: `${DASHBOARD}/main.ts` },
+    platform: "browser",
+    output: { dir: "dist/dashboard", format: "esm", minify: true, comments: false }
   }
 ])
 
-writeFileSync("dist/LICENCES.txt", licences().join(`\n${"-".repeat(80)}\n\n`))
+const chunks = built.flatMap(({ output }) => output)
+writeFileSync("dist/LICENCES.txt", licencesOf(chunks))
+
+writeCompressed("dist/dashboard/dashboard.js", chunks.find(({ fileName }) => fileName === "dashboard.js").code)
+writeCompressed(
+  "dist/dashboard/dashboard.css",
+  shortened(
+    `${readFileSync("node_modules/uplot/dist/uPlot.min.css", "utf8")}${readFileSync(`${DASHBOARD}/dashboard.css`, "utf8")}`
+  )
+)
+writeCompressed("dist/dashboard/index.html", readFileSync(`${DASHBOARD}/index.html`, "utf8").replace(/\n\s+/g, "\n"))
 
 // What earlier builds made goes last: a program that runs may load its parts until then.
-const files = new Set(built.flatMap(({ output }) => output.map(({ fileName }) => fileName)))
-for (const chunks of ["programs", "commands", "library"]) {
-  for (const file of readdirSync(`dist/${chunks}`)) {
-    if (!files.has(`${chunks}/${file}`)) rmSync(`dist/${chunks}/${file}`)
+const files = new Set(chunks.map(({ fileName }) => fileName))
+for (const folder of ["programs", "commands", "library"]) {
+  for (const file of readdirSync(`dist/${folder}`)) {
+    if (!files.has(`${folder}/${file}`)) rmSync(`dist/${folder}/${file}`)
   }
 }

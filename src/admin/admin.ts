@@ -7,6 +7,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import type { AdminUnavailable } from "./admin-socket.ts"
 import { AdminApi } from "./api/api.ts"
 import { watchBusy } from "./busy.ts"
+import { dashboardRoutes } from "./dashboard-files.ts"
 import { docsRoute } from "./docs.ts"
 import { MAX_BODY } from "./guard.ts"
 import { adguardRoutes } from "./handlers/adguard.ts"
@@ -24,7 +25,8 @@ const routes = Layer.mergeAll(
     Layer.provide([systemHandlers, configHandlers, upstreamHandlers, cacheHandlers, queryHandlers])
   ),
   docsRoute,
-  adguardRoutes
+  adguardRoutes,
+  dashboardRoutes
 )
 
 /** What a request that no route is for gets, and one that a route could not answer. */
