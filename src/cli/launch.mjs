@@ -18,7 +18,8 @@ const [program] = process.argv.splice(2, 1)
 const built = join(root, `dist/${program}.js`)
 
 const isStale = () => {
-  const record = join(root, "dist/.tsbuildinfo")
+  // Written last, whatever has changed.
+  const record = join(root, "dist/dashboard/index.html")
   if (!existsSync(built) || !existsSync(record)) return true
   const builtMs = statSync(record).mtimeMs
   return readdirSync(join(root, "src"), { recursive: true }).some(

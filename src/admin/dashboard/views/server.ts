@@ -36,7 +36,7 @@ export const Server = () => {
     </section>
     <section class="panel" aria-labelledby="workers">
       <header><h2 id="workers">Workers</h2></header>
-      <${Wide} label="Workers">
+      <${Wide} label="Table of the workers">
         <table>
           <thead>
             <tr>
