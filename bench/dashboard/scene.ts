@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, type Scope } from "effect"
-import { startListening } from "../../test/support/servers/process.ts"
+import { startWithAdmin } from "../../test/support/servers/admin.ts"
 import { encodeQuestion } from "../../test/support/servers/server.ts"
 import {
   address,
@@ -74,17 +74,8 @@ export const startScene = (
       "  - nas.example.com A 192.0.2.7"
     ]
     writeFileSync(file, `${lines.join("\n")}\n`)
-    const started = yield* startListening(
-      { DNS_SERVER_ADMIN: "127.0.0.1:0", DNS_SERVER_WORKERS: "2", ...environment },
-      ["--config", file]
-    )
-    const url = yield* Effect.gen(function* () {
-      for (;;) {
-        const found = /at (http:\/\/127\.0\.0\.1:\d+\/)/.exec(started.output())?.[1]
-        if (found !== undefined) return found
-        yield* Effect.sleep(20)
-      }
-    })
+    const started = yield* startWithAdmin({ DNS_SERVER_WORKERS: "2", ...environment }, ["--config", file])
+    const url = `${started.url}/`
     if (perSecond > 0) yield* clients(started.port, perSecond)
     return { url, port: started.port, upstreams: { near, far, reports }, output: started.output }
   })

@@ -6,8 +6,8 @@ import { Effect, type Scope } from "effect"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
 import { axeFindings, chromiumPath, openPage, startBrowser } from "../support/external/browser.ts"
 import { freePort } from "../support/machine/ports.ts"
-import { until } from "../support/machine/until.ts"
-import { type Started, startListening } from "../support/servers/process.ts"
+import { startWithAdmin } from "../support/servers/admin.ts"
+import type { Started } from "../support/servers/process.ts"
 import { ask } from "../support/servers/server.ts"
 import { address, type FakeUpstream, fakeUpstream, nameOf, silent, slow } from "../support/upstreams/fake-upstream.ts"
 
@@ -23,14 +23,6 @@ interface Watched {
   readonly slow: FakeUpstream
 }
 
-const addressOf = (started: Started): Effect.Effect<string> => {
-  const found = (): string | undefined => /at (http:\/\/127\.0\.0\.1:\d+\/)/.exec(started.output())?.[1]
-  return Effect.map(
-    until("the log says where the page is", () => found() !== undefined),
-    () => found()!
-  )
-}
-
 const SLOW_MS = 260
 
 /** Names below `slow.example` are asked of an upstream that takes its time, and those that begin with `lost` get nothing. */
@@ -41,15 +33,14 @@ const startWatched = (environment: Readonly<Record<string, string>> = {}): Effec
       (nameOf(query).startsWith("lost") ? silent : answering)(query, transport, count)
     )
     const late = yield* fakeUpstream(slow(SLOW_MS, address("192.0.2.2", 300)))
-    const server = yield* startListening({
-      DNS_SERVER_ADMIN: "127.0.0.1:0",
+    const server = yield* startWithAdmin({
       DNS_SERVER_UPSTREAMS: quick.address,
       DNS_SERVER_GROUPS: `late=${late.address}`,
       DNS_SERVER_RULES: "slow.example -> late",
       DNS_SERVER_QUERY_TIMEOUT_SECS: "2",
       ...environment
     })
-    return { url: yield* addressOf(server), server, quick, slow: late }
+    return { url: `${server.url}/`, server, quick, slow: late }
   })
 
 describe("the dashboard, as it is sent", () => {
@@ -343,9 +334,13 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
     withPage(
       async (page, { url }, browser) => {
         const field = page.getByRole("textbox", { name: "Token" })
-        await field.fill("not-the-token-at-all")
-        await page.getByRole("button", { name: "Go on" }).click()
-        await page.getByText("That token is not the right one.").waitFor()
+        for (const wrong of ["not-the-token-at-all", "nor-is-this-the-token", "the-token-of-another-test"]) {
+          await field.fill(wrong)
+          const refused = page.waitForResponse((response) => response.status() === 401)
+          await page.getByRole("button", { name: "Go on" }).click()
+          await refused
+          await page.getByText("That token is not the right one.").waitFor()
+        }
         await field.fill("the-token-of-this-test")
         await page.getByRole("button", { name: "Go on" }).click()
         await page.getByText("Queries a second").waitFor()

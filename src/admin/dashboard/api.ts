@@ -8,19 +8,26 @@ export type Reply<A> =
 /** `busy`: the server answers names first, and the page waits. */
 export type Connection = "connecting" | "live" | "busy" | "lost"
 
-export type Access = "open" | "token wanted" | "token wrong"
+export type Access = "not known" | "open" | "token wanted" | "token wrong"
 
 const TOKEN_KEY = "strand-token"
 const TIMEOUT_MS = 10_000
 
 export const connection = makeStore<Connection>("connecting")
-export const access = makeStore<Access>("open")
+export const access = makeStore<Access>("not known")
 export const token = makeStore<string | undefined>(sessionStorage.getItem(TOKEN_KEY) ?? undefined)
 
-export const keepToken = (text: string): void => {
-  sessionStorage.setItem(TOKEN_KEY, text)
+/** Whether the API answers with the token that there is: asked once, for a client that shows many wrong ones is not heard. */
+export const tryAccess = async (): Promise<void> => {
+  const response = await request("GET", "/api/v1/status")
+  if (response?.ok === true) access.set("open")
+}
+
+/** Keeps it where it is right. */
+export const tryToken = async (text: string): Promise<void> => {
   token.set(text)
-  access.set("open")
+  await tryAccess()
+  if (access.get() === "open") sessionStorage.setItem(TOKEN_KEY, text)
 }
 
 export const forgetToken = (): void => {

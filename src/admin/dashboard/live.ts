@@ -1,6 +1,6 @@
 /** What the page asks for again and again: status and seconds once a second, and what a view shows for as long as it does. */
 import { useCallback, useEffect, useState } from "preact/hooks"
-import { access, get, type Parameters, pathWith, type Reply, token } from "./api.ts"
+import { access, get, type Parameters, pathWith, type Reply, token, tryAccess } from "./api.ts"
 import type { SecondShape, StatusShape } from "./shapes.ts"
 import { makeStore, useStore } from "./store.ts"
 
@@ -56,6 +56,10 @@ const askStatus = async (): Promise<void> => {
 
 /** Begins, and does not end: the page goes with the browser's tab. */
 export const beginPolling = async (): Promise<never> => {
+  while (access.get() === "not known") {
+    await tryAccess()
+    if (access.get() === "not known") await sleep(SECOND_MS)
+  }
   for (;;) {
     await untilLookedAt()
     const beganMs = performance.now()

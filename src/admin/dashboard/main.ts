@@ -29,7 +29,7 @@ const shown: Readonly<Record<ViewName, { readonly title: string; readonly view: 
 
 const Page = () => {
   const { view } = useStore(route)
-  const isOpen = useStore(access) === "open"
+  const may = useStore(access)
   const heading = useRef<HTMLHeadingElement>(null)
   const isFirst = useRef(true)
   const { title, view: View } = shown[view]
@@ -63,7 +63,7 @@ const Page = () => {
     <main id="main">
       <h1 tabindex="-1" ref=${heading}>${title}</h1>
       <${Lost} />
-      ${isOpen ? html`<${View} key=${view} />` : html`<${TokenForm} />`}
+      ${may === "open" ? html`<${View} key=${view} />` : may !== "not known" && html`<${TokenForm} />`}
     </main>
     <${Said} />
   `
