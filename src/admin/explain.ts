@@ -21,6 +21,7 @@ import type { ExplainStep, Explanation } from "./api/queries.ts"
 import { viewsOf } from "./cache-entries.ts"
 import { recordLine, recordsOf } from "./records-text.ts"
 import type { AdminSources } from "./sources.ts"
+import { statusOfAttempt } from "./views/steps.ts"
 
 type Step = typeof ExplainStep.Type
 
@@ -115,9 +116,9 @@ export const explain = (sources: AdminSources, asked: Asked): Effect.Effect<type
       records: answer === undefined ? [] : recordsOf(answer, 0).map(recordLine),
       attempts: attempts.map(({ upstream, transport, outcome, rcode, fromMs, toMs }) => ({
         name: "upstream.attempt",
-        fromMs,
+        fromMs: Math.max(0, fromMs),
         toMs,
-        status: outcome === "answered" ? "ok" : "error",
+        status: statusOfAttempt(outcome),
         detail: [upstream, transport, outcome, ...(rcode < 0 ? [] : [rcodeName(rcode)])].join(" "),
         depth: 1
       }))

@@ -14,6 +14,7 @@ import type { QueryShape, SettingShape, StepShape } from "../../src/admin/dashbo
 import { summarize } from "../../src/admin/dashboard/summary.ts"
 import { compareUpstreams, whereTimeWent } from "../../src/admin/dashboard/where-time-went.ts"
 import { codingFor } from "../../src/admin/dashboard-files.ts"
+import { statusOfAttempt } from "../../src/admin/views/steps.ts"
 
 const query = (changes: Partial<QueryShape>): QueryShape => ({
   id: "1-1",
@@ -158,6 +159,13 @@ describe("the queries that the page keeps", () => {
     )
   })
 
+  it("are told apart from those of a server that was started again, which have the same ids", () => {
+    const buffer = new QueryBuffer()
+    buffer.add([query({ id: "1-0", atMs: 1 }), query({ id: "1-0", atMs: 9 })])
+    buffer.flush()
+    assert.strictEqual(buffer.queries.length, 2)
+  })
+
   it("are so many at most, however many come, and wait where they are held", () => {
     const buffer = new QueryBuffer()
     for (let at = 0; at < 20_000; at += 500) buffer.add(numbered(at, at + 500))
@@ -218,6 +226,17 @@ describe("texts", () => {
     assert.strictEqual(editedText(setting(["https://…@dns.example/…"], "list")), "")
     assert.strictEqual(editedText(setting(null, "text")), "")
     assert.strictEqual(givenValue(setting("5", "number"), " 7 "), "7")
+  })
+})
+
+describe("an attempt", () => {
+  it("that was overtaken by another is no failure", () => {
+    assert.deepStrictEqual(["answered", "overtaken", "waiting", "timeout"].map(statusOfAttempt), [
+      "ok",
+      "ok",
+      "ok",
+      "error"
+    ])
   })
 })
 

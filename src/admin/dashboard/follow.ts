@@ -1,5 +1,6 @@
 /**
- * Follows the queries as they come, by server-sent events. They are read by `fetch`: an `EventSource` cannot send the token.
+ * Follows the queries as they come, by server-sent events, while somebody looks at the page. They are read by `fetch`: an
+ * `EventSource` cannot send the token.
  */
 import { type Parameters, request } from "./api.ts"
 import type { QueryShape } from "./shapes.ts"
@@ -19,30 +20,55 @@ export interface Follower {
 /** @returns what ends it */
 export const followQueries = (filters: Parameters, follower: Follower): (() => void) => {
   const stopping = new AbortController()
-  const { signal } = stopping
   const begin = async (): Promise<void> => {
-    while (!signal.aborted) {
-      const response = await request("GET", "/api/v1/queries/stream", { query: filters, signal })
-      if (signal.aborted) return
-      if (response?.ok === true && response.body !== null) {
-        follower.onState(true)
-        await readEvents(response.body, signal, follower)
-        if (signal.aborted) return
-        follower.onState(false)
-      } else {
-        // A filter that cannot be read stays so.
-        if (response?.status === 400) {
-          follower.onState(false, ((await response.json()) as { readonly message?: string }).message)
-          return
-        }
-        follower.onState(false, response?.status === 503 ? "the server sends no more streams now" : undefined)
-        if (response?.status === 401) return
-      }
+    while (!stopping.signal.aborted) {
+      await untilShown(stopping.signal)
+      const over = new AbortController()
+      const hidden = whenHidden(over.signal)
+      const mayGoOn = await followOnce(filters, follower, AbortSignal.any([stopping.signal, hidden]))
+      over.abort()
+      if (!mayGoOn) return
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
     }
   }
   void begin()
   return () => stopping.abort()
+}
+
+/** @returns whether to try again */
+const followOnce = async (filters: Parameters, follower: Follower, signal: AbortSignal): Promise<boolean> => {
+  const response = await request("GET", "/api/v1/queries/stream", { query: filters, signal })
+  if (signal.aborted) return true
+  if (response?.ok === true && response.body !== null) {
+    follower.onState(true)
+    await readEvents(response.body, signal, follower)
+    if (!signal.aborted) follower.onState(false)
+    return true
+  }
+  // A filter that cannot be read stays so.
+  if (response?.status === 400) {
+    follower.onState(false, ((await response.json()) as { readonly message?: string }).message)
+    return false
+  }
+  follower.onState(false, response?.status === 503 ? "the server sends no more streams now" : undefined)
+  return response?.status !== 401
+}
+
+const untilShown = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (!document.hidden) {
+      resolve()
+      return
+    }
+    document.addEventListener("visibilitychange", () => resolve(), { once: true, signal })
+    signal.addEventListener("abort", () => resolve())
+  })
+
+/** Aborted when nobody looks at the page any more; looks until it is over. */
+const whenHidden = (over: AbortSignal): AbortSignal => {
+  const hiding = new AbortController()
+  document.addEventListener("visibilitychange", () => document.hidden && hiding.abort(), { signal: over })
+  return hiding.signal
 }
 
 const readEvents = async (

@@ -8,6 +8,9 @@ import type { QueryShape } from "./shapes.ts"
 
 export const KEPT = 1_000
 
+/** A server that was started again gives the same ids anew. */
+const keyOf = ({ atMs, id }: QueryShape): string => `${id} ${atMs}`
+
 export class QueryBuffer {
   /** The newest first. */
   queries: ReadonlyArray<QueryShape> = []
@@ -28,7 +31,7 @@ export class QueryBuffer {
   /** Takes in what waits. */
   flush(): void {
     if (this.waiting.length === 0) return
-    const fresh = this.waiting.filter(({ id }) => !this.known.has(id))
+    const fresh = this.waiting.filter((query) => !this.known.has(keyOf(query)))
     this.waiting = []
     if (fresh.length === 0) return
     const isInOrder = fresh.every(({ atMs }, at) => at === 0 || atMs >= fresh[at - 1]!.atMs)
@@ -37,12 +40,12 @@ export class QueryBuffer {
     const isNewer = this.queries.length === 0 || fresh.at(-1)!.atMs >= this.queries[0]!.atMs
     const merged = [...fresh, ...this.queries]
     if (!isNewer) merged.sort((a, b) => b.atMs - a.atMs)
-    for (const { id } of merged.slice(KEPT)) this.known.delete(id)
+    for (const query of merged.slice(KEPT)) this.known.delete(keyOf(query))
     this.queries = merged.slice(0, KEPT)
-    for (const { id } of fresh) this.known.add(id)
+    for (const query of fresh) this.known.add(keyOf(query))
     if (this.known.size > 2 * KEPT) {
       this.known.clear()
-      for (const { id } of this.queries) this.known.add(id)
+      for (const query of this.queries) this.known.add(keyOf(query))
     }
   }
 }

@@ -19,8 +19,6 @@ export interface QueryLog {
   readonly waiting: number
   /** Those that the server did not send, for there were too many. */
   readonly dropped: number
-  /** Of how many the first answer was made. */
-  readonly examined: number
   readonly isFollowing: boolean
   readonly isLoaded: boolean
   readonly mistake: string | undefined
@@ -30,7 +28,6 @@ const nothing: QueryLog = {
   queries: [],
   waiting: 0,
   dropped: 0,
-  examined: 0,
   isFollowing: false,
   isLoaded: false,
   mistake: undefined
@@ -84,21 +81,25 @@ export const useQueryLog = (filters: Parameters, isHeld: boolean): QueryLog => {
       onState: (isFollowing, mistake) => {
         state = { ...state, isFollowing, mistake }
         drawSoon()
+        // What came while it did not follow.
+        if (isFollowing && state.isLoaded) void fill()
       }
     })
-    void get<{ queries: ReadonlyArray<QueryShape>; examined: number }>("/api/v1/queries", {
-      ...filters,
-      limit: FIRST
-    }).then((reply) => {
+    const fill = async (): Promise<void> => {
+      const reply = await get<{ queries: ReadonlyArray<QueryShape> }>("/api/v1/queries", {
+        ...filters,
+        limit: FIRST
+      })
       if (isOver) return
       if (reply.ok) buffer.add([...reply.value.queries].reverse())
-      state = reply.ok
-        ? { ...state, isLoaded: true, examined: reply.value.examined }
-        : { ...state, isLoaded: true, mistake: reply.message }
-      const wasHeld = held.current
-      held.current = false
+      else state = { ...state, mistake: reply.message }
+      drawSoon()
+    }
+    void fill().then(() => {
+      if (isOver) return
+      state = { ...state, isLoaded: true }
+      buffer.flush()
       draw()
-      held.current = wasHeld
     })
     return () => {
       isOver = true

@@ -6,7 +6,9 @@ import type { Step } from "../api/queries.ts"
 const early: ReadonlySet<RecentQuery["outcome"]> = new Set(["local", "special", "denied", "looped", "malformed"])
 
 /** Outcomes of attempts that are nobody's fault. */
-const succeeded: ReadonlySet<RecentAttempt["outcome"]> = new Set(["answered", "waiting", "overtaken"])
+const succeeded: ReadonlySet<string> = new Set<RecentAttempt["outcome"]>(["answered", "waiting", "overtaken"])
+
+export const statusOfAttempt = (outcome: string): "ok" | "error" => (succeeded.has(outcome) ? "ok" : "error")
 
 export const stepsOf = (query: RecentQuery, upstreamAt: (slot: number) => string): ReadonlyArray<typeof Step.Type> => {
   const steps: Array<typeof Step.Type> = []
@@ -56,7 +58,7 @@ export const stepsOf = (query: RecentQuery, upstreamAt: (slot: number) => string
       name: "upstream.attempt",
       fromMs: attempt.startedMs,
       toMs: attempt.endedMs,
-      status: succeeded.has(attempt.outcome) ? "ok" : "error",
+      status: statusOfAttempt(attempt.outcome),
       detail: [
         upstreamAt(attempt.upstream),
         attempt.transport,
