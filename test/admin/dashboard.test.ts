@@ -1,5 +1,7 @@
 /** The dashboard in a real browser, before a real server: what operators see and do. */
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { brotliDecompressSync, gunzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
@@ -26,20 +28,26 @@ interface Watched {
 const SLOW_MS = 260
 
 /** Names below `slow.example` are asked of an upstream that takes its time, and those that begin with `lost` get nothing. */
-const startWatched = (environment: Readonly<Record<string, string>> = {}): Effect.Effect<Watched, never, Scope.Scope> =>
+const startWatched = (
+  environment: Readonly<Record<string, string>> = {},
+  args: ReadonlyArray<string> = []
+): Effect.Effect<Watched, never, Scope.Scope> =>
   Effect.gen(function* () {
     const answering = address("192.0.2.1", 300)
     const quick = yield* fakeUpstream((query, transport, count) =>
       (nameOf(query).startsWith("lost") ? silent : answering)(query, transport, count)
     )
     const late = yield* fakeUpstream(slow(SLOW_MS, address("192.0.2.2", 300)))
-    const server = yield* startWithAdmin({
-      DNS_SERVER_UPSTREAMS: quick.address,
-      DNS_SERVER_GROUPS: `late=${late.address}`,
-      DNS_SERVER_RULES: "slow.example -> late",
-      DNS_SERVER_QUERY_TIMEOUT_SECS: "2",
-      ...environment
-    })
+    const server = yield* startWithAdmin(
+      {
+        DNS_SERVER_UPSTREAMS: quick.address,
+        DNS_SERVER_GROUPS: `late=${late.address}`,
+        DNS_SERVER_RULES: "slow.example -> late",
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "2",
+        ...environment
+      },
+      args
+    )
     return { url: `${server.url}/`, server, quick, slow: late }
   })
 
@@ -108,10 +116,11 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
   const withPage = (
     body: (page: Page, watched: Watched, browser: Browser) => Promise<void>,
     environment: Readonly<Record<string, string>> = {},
-    options: BrowserContextOptions = {}
+    options: BrowserContextOptions = {},
+    args: ReadonlyArray<string> = []
   ) =>
     Effect.gen(function* () {
-      const watched = yield* startWatched(environment)
+      const watched = yield* startWatched(environment, args)
       const browser = yield* startBrowser
       yield* Effect.promise(async () => {
         const { complaints, page } = await openPage(browser, options)
@@ -262,6 +271,39 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
     })
   )
 
+  it.live("saves to the file what was changed, and says where there is none", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "strand-dashboard-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+      )
+      const file = join(folder, "strand.yaml")
+      writeFileSync(file, "retries: 2 # not too many\n")
+      const change = async (page: Page): Promise<void> => {
+        await go(page, "Settings")
+        await page.getByRole("button", { name: "Edit retries" }).click()
+        await page.getByRole("textbox", { name: "retries" }).fill("1")
+        await page.getByRole("button", { name: "Apply" }).click()
+        await page.getByRole("status").getByText("1 setting changed").waitFor()
+      }
+      yield* withPage(
+        async (page) => {
+          await change(page)
+          await page.getByRole("button", { name: "Save changes to the file" }).click()
+          await page.getByRole("status").getByText("1 setting saved to").waitFor()
+          assert.strictEqual(readFileSync(file, "utf8"), "retries: 1 # not too many\n")
+        },
+        {},
+        {},
+        ["--config", file]
+      )
+      yield* withPage(async (page) => {
+        await change(page)
+        await page.getByText("Started without a file").waitFor()
+      })
+    })
+  )
+
   it.live("shows each mistake at its setting, and changes nothing", () =>
     withPage(async (page, { url }) => {
       await go(page, "Settings")
@@ -380,8 +422,9 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
           }
           const width = (await page.evaluate("document.documentElement.scrollWidth")) as number
           assert.isAtMost(width, 360, view)
-          const outside = await page.evaluate(`[...document.querySelectorAll("main *, dialog *")]
-            .filter((element) => element.getBoundingClientRect().right > 361 && !element.closest(".wide, .hidden, thead"))
+          const outside = await page.evaluate(`[...document.querySelectorAll(":is(.panel, .dialog) *")]
+            .filter((element) => !element.closest(".wide, .hidden, .u-hz, thead"))
+            .filter((element) => element.getBoundingClientRect().right > element.closest(".panel, .dialog").getBoundingClientRect().right)
             .map((element) => element.outerHTML.slice(0, 120))`)
           assert.deepStrictEqual(outside, [], view)
         }

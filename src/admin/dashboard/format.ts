@@ -46,9 +46,6 @@ export const formatSeconds = (seconds: number): string => {
 /** The time of day, by the clock of who looks. */
 export const formatClock = (atMs: number): string => clockFormat.format(atMs)
 
-export const formatClockMs = (atMs: number): string =>
-  `${clockFormat.format(atMs)}.${String(Math.floor(atMs % 1000)).padStart(3, "0")}`
-
 export const formatDate = (atMs: number): string => dateFormat.format(atMs)
 
 /** `1 query`, `2 queries`. */

@@ -3,7 +3,7 @@
  * row, and while somebody points at one nothing moves.
  */
 import { Component } from "preact"
-import { formatClockMs, formatMs } from "../format.ts"
+import { formatClock, formatMs } from "../format.ts"
 import { html } from "../html.ts"
 import { Outcome } from "../parts/pieces.ts"
 import type { QueryShape } from "../shapes.ts"
@@ -21,7 +21,7 @@ export class QueryRow extends Component<QueryRowOptions> {
   override render({ onOpen, query }: QueryRowOptions) {
     const { atMs, attempts, client, id, name, outcome, rcode, tookMs, type, upstream } = query
     return html`<tr onClick=${() => onOpen(id)}>
-      <td class="time">${formatClockMs(atMs)}</td>
+      <td class="time">${formatClock(atMs)}<span class="wide-only">.${String(Math.floor(atMs % 1000)).padStart(3, "0")}</span></td>
       <td class="name"><button type="button" class="link" title=${name}>${name === "" ? "(no name)" : name}</button></td>
       <td class="type">${type}</td>
       <td class="client" title=${client}>${client}</td>
