@@ -42,13 +42,15 @@ const measure = async (browser: Browser, url: string): Promise<string> => {
   await page.waitForTimeout(1_000)
   const session = await page.context().newCDPSession(page)
   await session.send("Performance.enable", { timeDomain: "threadTicks" })
-  const secondsUsed = async (): Promise<number> => {
+  const used = async (): Promise<ReadonlyMap<string, number>> => {
     const { metrics } = await session.send("Performance.getMetrics")
-    return metrics.find(({ name }) => name === "ThreadTime")?.value ?? Number.NaN
+    return new Map(metrics.map(({ name, value }) => [name, value]))
   }
-  const before = await secondsUsed()
+  const before = await used()
   const { gaps, tasks } = (await page.evaluate(measuring(seconds * 1000))) as Measured
-  const used = (await secondsUsed()) - before
+  const after = await used()
+  const share = (name: string): string =>
+    `${((((after.get(name) ?? 0) - (before.get(name) ?? 0)) / seconds) * 100).toFixed(1)} %`
   const rows = await page.locator("table.log tbody tr").count()
   await page.close()
   const sorted = [...gaps].sort((a, b) => a - b)
@@ -60,7 +62,7 @@ const measure = async (browser: Browser, url: string): Promise<string> => {
     `between two: median ${at(0.5)} ms, 95 % ${at(0.95)} ms, 99 % ${at(0.99)} ms, longest ${at(1)} ms`,
     `${late} of ${gaps.length} later than 50 ms`,
     `${tasks.length} tasks longer than 50 ms${tasks.length > 0 ? `, longest ${Math.max(...tasks).toFixed(0)} ms` : ""}`,
-    `${((used / seconds) * 100).toFixed(1)} % of a processor for the page's thread`,
+    `${share("ThreadTime")} of a processor for the page's thread (script ${share("ScriptDuration")}, style ${share("RecalcStyleDuration")}, layout ${share("LayoutDuration")})`,
     `${rows} rows`
   ].join("; ")
 }

@@ -9,7 +9,7 @@ import { useStore } from "./store.ts"
 /** Between two redraws, at least; and where so many came that all that is shown is new each time, nobody follows. */
 const REDRAW_MS = 250
 const REDRAW_MANY_MS = 500
-const MANY = 100
+const MANY = 40
 const FIRST = 500
 
 export interface QueryLog {

@@ -13,8 +13,8 @@ import { QueryDialog } from "./query-dialog.ts"
 import { QueryRow } from "./query-row.ts"
 import { SummaryOf } from "./summary-of.ts"
 
-/** Rows that are shown while they move, and when they are held. */
-const ROWS_LIVE = 100
+/** Rows that are shown while they move, a screen of them, and when they are held. */
+const ROWS_LIVE = 40
 const ROWS_HELD = 500
 const NOTABLE_MS = 3_000
 export const Queries = () => {
@@ -144,5 +144,5 @@ const QueryTable = ({
         ${shown.map((query) => html`<${QueryRow} query=${query} onOpen=${onOpen} />`)}
       </tbody>
     </table>
-    ${queries.length > shown.length && html`<p class="muted">${formatCount(shown.length)} of ${formatCount(queries.length)} that the page keeps are shown.</p>`}`
+    ${queries.length > shown.length && html`<p class="muted">${formatCount(shown.length)} of ${formatCount(queries.length)} that the page keeps are shown${rows < ROWS_HELD && ": pause for more"}.</p>`}`
 }
