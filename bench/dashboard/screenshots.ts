@@ -1,13 +1,13 @@
 /**
- * Takes the pictures of docs/dashboard.md from the real page: `node bench/dashboard/screenshots.ts [FOLDER]`. Look at each of
- * them before it is committed.
+ * Takes the pictures of docs/dashboard.md from the real page: `node bench/dashboard/screenshots.ts`; with names behind it those,
+ * with `all` every view's. Look at each of them before it is committed.
  */
-import { mkdirSync } from "node:fs"
+import { mkdirSync, readFileSync } from "node:fs"
 import { Effect } from "effect"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { type Scene, startScene } from "./scene.ts"
 
-const folder = process.argv[2] ?? "docs/images"
+const folder = process.env["FOLDER"] ?? "docs/images"
 const WARM_UP_MS = Number(process.env["WARM_UP_MS"] ?? 90_000)
 
 interface Shot {
@@ -90,8 +90,11 @@ const program = Effect.gen(function* () {
   yield* Effect.promise(async () => {
     mkdirSync(folder, { recursive: true })
     const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] })
-    const wanted = process.argv.slice(3)
-    for (const shot of shots) if (wanted.length === 0 || wanted.includes(shot.name)) await take(browser, scene, shot)
+    const wanted = process.argv.slice(2)
+    const page = readFileSync("docs/dashboard.md", "utf8")
+    const isWanted = ({ name }: Shot): boolean =>
+      wanted.length === 0 ? page.includes(`/${name}.png`) : wanted.includes(name) || wanted.includes("all")
+    for (const shot of shots.filter(isWanted)) await take(browser, scene, shot)
     await browser.close()
   })
 })
