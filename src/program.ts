@@ -7,7 +7,7 @@ import { startAdmin } from "./admin/start-admin.ts"
 import { AnswerCache } from "./cache/answer-cache.ts"
 import { firstStep } from "./cli/first-step.ts"
 import type { Serving } from "./cli/serving.ts"
-import { version } from "./cli/version.ts"
+import { version } from "./runtime/version.ts"
 import { nameUpstream } from "./config/codec/upstream-address.ts"
 import { Configuration, type Loaded, load, shown } from "./config/configuration.ts"
 import { fileKey, type Settings } from "./config/schema/settings.ts"
@@ -27,6 +27,7 @@ import { layerSupervisor, Supervisor } from "./process/supervisor.ts"
 import { HandedOverSockets, takeHandedOver, unusedAmong } from "./process/systemd/handed-over.ts"
 import { serviceManager } from "./process/systemd/service-manager.ts"
 import { tellWhileOpen, toldReload } from "./process/systemd/telling.ts"
+import { exportLogLines, exportMetrics } from "./process/telemetry-export.ts"
 import type { WorkersFailed } from "./process/worker/workers.ts"
 import { Counters } from "./telemetry/counters.ts"
 import { Latencies } from "./telemetry/latencies.ts"
@@ -66,6 +67,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       supervisor.listening().map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`)
     const status = (): string => `answers at ${listening().join(", ")} by ${supervisor.workers().length} workers`
     const isAnswering = (): boolean => supervisor.workers().some(({ state }) => state === "ready")
+    yield* exportLogLines(configuration)
     yield* surviveDefects
     yield* Effect.forkScoped(endWithNpm)
     const unheard = unusedAmong(handedOver, supervisor.listening())
@@ -115,6 +117,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
         shared: shared.state,
         end: () => process.emit("SIGTERM", "SIGTERM")
       }
+      yield* exportMetrics(configuration, sources)
       yield* startAdmin(sources, loaded.given.get("admin")?.source === "default")
       yield* tellWhileOpen(manager, status, isAnswering)
       const reload = (by: string) => toldReload(manager, status, control.reload(by))

@@ -1,8 +1,9 @@
 /** What the admin side makes of what the threads write, for as long as it is there. */
 import { Context, Effect, Layer } from "effect"
+import { rowsOf } from "../process/metrics.ts"
 import { rcodeLabels } from "../telemetry/traffic.ts"
 import { Readiness } from "./readiness.ts"
-import { type AdminSources, rowsOf, Sources } from "./sources.ts"
+import { type AdminSources, Sources } from "./sources.ts"
 import { Activity } from "./views/activity.ts"
 import { Rates, type Totals } from "./views/rates.ts"
 import { RecentView } from "./views/recent-view.ts"

@@ -10,7 +10,7 @@ import { commandsWith } from "./commands/all.ts"
 import type { Serve } from "./commands/serve.ts"
 import { presenter } from "./presenter.ts"
 import type { Serving } from "./serving.ts"
-import { version } from "./version.ts"
+import { version } from "../runtime/version.ts"
 
 /** As shells have it for SIGINT. */
 const INTERRUPTED = 130

@@ -12,7 +12,12 @@ type ReadVariable = (name: string) => string | undefined
 /** Keys and certificates: in memory before the first trace, or passed over. */
 const BOUNDS: Bounds = { maxOctets: 4 * 1024 * 1024, withinMs: 5_000, onlyFiles: true }
 
-const PREFIXES = ["OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"] as const
+/** As it stands in the names of variables. */
+export type OtlpSignal = "TRACES" | "LOGS" | "METRICS"
+
+const SIGNALS: ReadonlyArray<OtlpSignal> = ["TRACES", "LOGS", "METRICS"]
+const FOR_ALL = "OTEL_EXPORTER_OTLP_"
+const PREFIXES = [...SIGNALS.map((signal) => `${FOR_ALL}${signal}_`), FOR_ALL]
 const FILES = ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"] as const
 
 /** Those that name files. */
@@ -25,26 +30,43 @@ const ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES"
 /** All that are looked at here. */
 export const otlpVariables: ReadonlyArray<string> = [...otlpFileVariables, ...HEADERS, ...COMPRESSIONS, ATTRIBUTES]
 
-/** The one for traces comes first. */
-const variableFor = (what: string, read: ReadVariable): string | undefined =>
-  PREFIXES.map((prefix) => prefix + what).find((name) => read(name) !== undefined)
+/** The one of the signal comes first. */
+const variableFor = (what: string, read: ReadVariable, signal: OtlpSignal): string | undefined =>
+  [`${FOR_ALL}${signal}_${what}`, FOR_ALL + what].find((name) => read(name) !== undefined)
+
+/** Those that are heeded for any of the signals. */
+const variablesFor = (what: string, read: ReadVariable, signals: ReadonlyArray<OtlpSignal>): ReadonlyArray<string> => [
+  ...new Set(signals.flatMap((signal) => variableFor(what, read, signal) ?? []))
+]
 
 /** What a file holds that a variable names; undefined where none does, or where it cannot be read. */
-export const otlpFile = (what: (typeof FILES)[number], read: ReadVariable): Effect.Effect<Buffer | undefined> => {
-  const variable = variableFor(what, read)
+export const otlpFile = (
+  what: (typeof FILES)[number],
+  read: ReadVariable,
+  signal: OtlpSignal = "TRACES"
+): Effect.Effect<Buffer | undefined> => {
+  const variable = variableFor(what, read, signal)
   return variable === undefined
     ? Effect.succeed(undefined)
     : Effect.orElseSucceed(readBounded(read(variable)!, BOUNDS), () => undefined)
 }
 
-/** One line each; nothing of headers is shown, for they hold keys. */
-export const otlpEnvironmentWarnings = Effect.fnUntraced(function* (read: ReadVariable) {
+/**
+ * One line each; nothing of headers is shown, for they hold keys.
+ *
+ * @param signals those that go somewhere
+ */
+export const otlpEnvironmentWarnings = Effect.fnUntraced(function* (
+  read: ReadVariable,
+  signals: ReadonlyArray<OtlpSignal> = ["TRACES"]
+) {
   const warnings: Array<string> = []
-  const compression = variableFor("COMPRESSION", read)
-  if (compression !== undefined && !/^(gzip|none)$/.test(read(compression)!)) {
-    warnings.push(`${compression}: ${read(compression)}: expected gzip or none; traces go uncompressed`)
+  for (const compression of variablesFor("COMPRESSION", read, signals)) {
+    if (!/^(gzip|none)$/.test(read(compression)!)) {
+      warnings.push(`${compression}: ${read(compression)}: expected gzip or none; what goes by it goes uncompressed`)
+    }
   }
-  for (const name of HEADERS) {
+  for (const name of [...signals.map((signal) => `${FOR_ALL}${signal}_HEADERS`), `${FOR_ALL}HEADERS`]) {
     if (hasWrongPair(read(name))) {
       warnings.push(`${name}: expected name=value, with commas between several; what is not so is left out`)
     }
@@ -52,9 +74,7 @@ export const otlpEnvironmentWarnings = Effect.fnUntraced(function* (read: ReadVa
   if (hasWrongPair(read(ATTRIBUTES))) {
     warnings.push(`${ATTRIBUTES}: expected name=value, with commas between several; not all of it is heeded`)
   }
-  for (const what of FILES) {
-    const variable = variableFor(what, read)
-    if (variable === undefined) continue
+  for (const variable of FILES.flatMap((what) => variablesFor(what, read, signals))) {
     yield* Effect.catchTag(readBounded(read(variable)!, BOUNDS), "FileUnreadable", ({ reason }) =>
       Effect.sync(() => {
         warnings.push(`${variable}: expected a readable file in PEM: ${reason}; it is as if it were not there`)

@@ -111,9 +111,12 @@ export const writeStaleAnswer = (out: Uint8Array, query: Query, answer: AnswerMe
     at = owner + 10 + u16(out, owner + 8)
   }
   if (!query.hasOpt) return end
-  const isNXDomain = (u16(answer.wire, 2) & Flag.RcodeMask) === Rcode.NXDomain
-  return writeOpt(out, end, query, Rcode.NoError, isNXDomain ? staleNXDomain : stale, answer.scope)
+  return writeOpt(out, end, query, Rcode.NoError, staleReason(answer), answer.scope)
 }
+
+/** What is said of an answer past its life. */
+export const staleReason = ({ wire }: Pick<AnswerMessage, "wire">): ErrorReason =>
+  (u16(wire, 2) & Flag.RcodeMask) === Rcode.NXDomain ? staleNXDomain : stale
 
 const subnetSize = ({ subnetOption }: Query): number => (subnetOption === undefined ? 0 : 4 + subnetOption.length)
 

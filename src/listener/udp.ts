@@ -62,7 +62,8 @@ export const listenUdp = (
       onError: () => {},
       onUnsent: (count) => counters.add("answers.unsent", count)
     })
-    const counted = countedBy(UDP, counters.trafficAt("udp", formatEndpoint(socket.local)))
+    const server = formatEndpoint(socket.local)
+    const counted = countedBy(UDP, counters.trafficAt("udp", server), server)
     return { protocol: "udp", endpoint: socket.local, stop: () => socket.stopReceiving() }
   })
 

@@ -1,5 +1,6 @@
 /** What the configuration says of queries: who may ask, what is answered here, where the rest goes. Compiled at each change. */
 import { asksForPlace } from "../config/codec/conditions.ts"
+import type { Rule } from "../config/codec/rule.ts"
 import type { SettingName, Settings } from "../config/schema/settings.ts"
 import type { ClientContext } from "../dns/client-context.ts"
 import type { Query } from "../dns/query.ts"
@@ -36,6 +37,8 @@ export interface Policy {
   readonly findSpecial: FindOwn | undefined
   /** The view of the group of upstreams that the query goes to. */
   readonly viewOf: (query: Query, client: Peer) => number
+  /** The rule by which `viewOf` decided the last time; undefined where there was none. */
+  readonly lastRule: () => Rule | undefined
   readonly clientContextOf: (query: Query, client: Peer, view: number) => ClientContext | undefined
 }
 
@@ -56,6 +59,7 @@ export function* compilePolicy(
     findLocal: yield* compileLocalAnswers(localAnswers, locationOf, router),
     findSpecial: makeSpecialNames(specialNames, settings, router),
     viewOf: router.viewOf,
+    lastRule: router.lastRule,
     clientContextOf: makeClientContext(settings, clientSubnet)
   }
 }

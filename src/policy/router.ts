@@ -20,6 +20,7 @@ import type { Peer } from "../io/peer.ts"
 import { makeAcl } from "./acl.ts"
 
 interface Route {
+  readonly rule: Rule
   readonly suffix: Uint8Array
   readonly except: ReadonlyArray<Uint8Array>
   readonly mayUse: (query: Query, peer: Peer) => boolean
@@ -32,6 +33,8 @@ export type LocationOf = (query: Query, client: Peer) => Location
 export interface Router {
   /** The view of a query by its name and its client. */
   readonly viewOf: (query: Query, client: Peer) => number
+  /** The rule by which `viewOf` decided the last time; undefined where there was none. */
+  readonly lastRule: () => Rule | undefined
   /** Octets of the suffix of the rule that a query goes by; 1 for a rule for all names, 0 where it goes by none. */
   readonly suffixLengthOf: (query: Query, client: Peer) => number
 }
@@ -49,7 +52,7 @@ export const makeRouter = (
   rules: ReadonlyArray<Rule>,
   locationOf: LocationOf = () => unknownLocation
 ): Router => {
-  if (rules.length === 0) return { viewOf: () => COMMON_VIEW, suffixLengthOf: () => 0 }
+  if (rules.length === 0) return { viewOf: () => COMMON_VIEW, lastRule: () => undefined, suffixLengthOf: () => 0 }
   const byName = new Map(groups.map((group) => [group.name, group] as const))
   const narrowestFirst = [...rules].sort((a, b) => narrowness(b) - narrowness(a))
   const routes = new NameMap<Array<Route>>()
@@ -57,6 +60,7 @@ export const makeRouter = (
     const { suffix, except } = rule
     const group = byName.get(rule.group)
     const route: Route = {
+      rule,
       suffix,
       except,
       mayUse: makeMatch(rule, locationOf),
@@ -80,8 +84,13 @@ export const makeRouter = (
     }
     return undefined
   }
+  let last: Route | undefined
   return {
-    viewOf: (query, client) => routeOf(query, client)?.view ?? COMMON_VIEW,
+    viewOf: (query, client) => {
+      last = routeOf(query, client)
+      return last?.view ?? COMMON_VIEW
+    },
+    lastRule: () => last?.rule,
     suffixLengthOf: (query, client) => routeOf(query, client)?.suffix.length ?? 0
   }
 }

@@ -20,6 +20,7 @@ import { type GaugeName, gaugeMemory, readGauges } from "../telemetry/gauges.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
 import { QueryLog } from "../telemetry/query-log/query-log.ts"
 import { recentMemory } from "../telemetry/recent-queries.ts"
+import { ServerInstance } from "../telemetry/server-instance.ts"
 import { freeSlots, slotsFor, upstreamMemory } from "../upstream/health/shared-state.ts"
 import { Asks, type NotDone } from "./asks.ts"
 import { cacheOctets, forgetsFailures, isOtherWorld, upstreamKeys } from "./change-effects.ts"
@@ -119,6 +120,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     const log = yield* LogOutput
     const handedOver = yield* HandedOverSockets
     const queryLog = yield* QueryLog
+    const { id: instance } = yield* ServerInstance
     const { datagrams, listen, workers: count } = loaded.settings
     const sockets =
       libc === undefined || datagrams === "portable"
@@ -172,6 +174,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
             return {
               number: slot.number,
               workers: all,
+              instance,
               settings: written,
               locations: locations.current(),
               memory: { ...memory, answers },

@@ -8,6 +8,7 @@ import type { Cause } from "effect"
 import { ExtendedError } from "../dns/codes.ts"
 import type { ErrorReason } from "../dns/reply.ts"
 import type { CounterName } from "../telemetry/counters.ts"
+import type { ErrorType } from "../telemetry/record.ts"
 import type { ResolveError, UpstreamsFailed } from "../upstream/answer.ts"
 import type { Shed, WaitedTooLong } from "./admission/admission.ts"
 
@@ -31,6 +32,7 @@ export interface Failure {
   /** For the log and the trace. */
   readonly detail: string
   readonly counter: CounterName | undefined
+  readonly type: ErrorType
 }
 
 /** A trusted upstream's own reason comes before ours. */
@@ -52,25 +54,26 @@ export const failureOf = (cause: Cause.Cause<ResolveError | Shed | WaitedTooLong
     const { error } = reason
     switch (error._tag) {
       case "Shed":
-        return failure(tooMany, "answers.shed")
+        return failure("shed", tooMany, "answers.shed")
       case "WaitedTooLong":
       case "DeadlinePassed":
       case "QuestionUnanswered":
-        return failure(tooLate, "answers.late")
+        return failure("timeout", tooLate, "answers.late")
       case "NoUpstreamAvailable":
-        return failure(allDown, "answers.failed")
+        return failure("no_upstream", allDown, "answers.failed")
       case "UpstreamsFailed":
-        return failure(reasonOf(error), "answers.failed", detailOf(error))
+        return failure("upstreams_failed", reasonOf(error), "answers.failed", detailOf(error))
     }
   }
-  return failure(ownFault, undefined)
+  return failure("internal", ownFault, undefined)
 }
 
-const failure = (reason: ErrorReason, counter: CounterName | undefined, detail = reason.text): Failure => ({
-  reason,
-  counter,
-  detail
-})
+const failure = (
+  type: ErrorType,
+  reason: ErrorReason,
+  counter: CounterName | undefined,
+  detail = reason.text
+): Failure => ({ reason, counter, detail, type })
 
 const detailOf = ({ message, extendedError: said }: UpstreamsFailed): string =>
   said === undefined ? message : `${message}; an upstream says: ${`${said.code} ${said.text}`.trimEnd()}`

@@ -5,18 +5,20 @@
  * there may be ten thousand.
  */
 import { Cause, Effect, Exit } from "effect"
+import type { Rule } from "../config/codec/rule.ts"
 import { Rcode } from "../dns/codes.ts"
 import type { Query } from "../dns/query.ts"
 import { formatQuestion, type Question } from "../dns/question.ts"
-import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
+import { type AnswerMessage, type ErrorReason, staleReason } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
 import type { LoopClock } from "../runtime/loop-clock.ts"
 import type { Counters } from "../telemetry/counters.ts"
 import type { FailureLog } from "../telemetry/failure-log.ts"
 import type { Latencies, LatencyName } from "../telemetry/latencies.ts"
+import type { QueryTrace } from "../telemetry/query-trace.ts"
 import type { QueryNotes } from "../telemetry/recent-queries.ts"
-import type { QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
+import type { ErrorType, QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
 import type { Traces } from "../telemetry/traces.ts"
 import type { Answer, Outcome, ResolveError } from "../upstream/answer.ts"
 import { type Admission, Shed, type WaitedTooLong } from "./admission/admission.ts"
@@ -27,7 +29,7 @@ import { type ServeStale, STALE_AFTER_MS } from "./exchange/serve-stale.ts"
 import { failureOf, ownFault } from "./extended-errors.ts"
 import type { ReplyPath } from "./packet.ts"
 import { newRecord } from "./record.ts"
-import { sendAnswer, sendError, sendExplainedAnswer, sendStaleAnswer } from "./reply-sender.ts"
+import { sendAnswer, sendError, sendExplainedAnswer, sendStaleAnswer, sentFlags } from "./reply-sender.ts"
 
 const shed = Exit.fail(new Shed())
 
@@ -74,17 +76,19 @@ export class PendingQuery extends Follower implements PermitHolder {
     hash: number,
     hasStale: boolean,
     startedMs: number,
-    isPicked: boolean
+    rule: Rule | undefined,
+    trace: QueryTrace | undefined
   ) {
     super()
     this.tools = tools
     this.path = path
     this.asked = asked
     this.hash = hash
-    this.isPicked = isPicked
+    this.isPicked = trace !== undefined
     this.hasStale = hasStale
     this.question = question
-    this.record = newRecord(path, this.question, startedMs, isPicked ? tools.clock.preciseMs() : startedMs, "miss")
+    const lookedUpMs = trace === undefined ? startedMs : tools.clock.preciseMs()
+    this.record = newRecord(path, question, startedMs, lookedUpMs, "miss", rule, trace)
   }
 
   /**
@@ -107,7 +111,7 @@ export class PendingQuery extends Follower implements PermitHolder {
   failAgain(reason: ErrorReason): void {
     if (this.hasStale && this.answerStale()) return
     this.record.outcome = "failure"
-    this.fail(reason)
+    this.fail("cached_failure", reason)
   }
 
   get client(): Peer {
@@ -158,7 +162,7 @@ export class PendingQuery extends Follower implements PermitHolder {
   /** The defect may have come after the reply was sent: SERVFAIL is sent only where none was. */
   private answerDefect(cause: Cause.Cause<never>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.record.endedMs === 0) this.fail(ownFault)
+      if (this.record.endedMs === 0) this.fail("internal", ownFault)
       return this.tools.log.defect(formatQuestion(this.question), cause)
     })
   }
@@ -166,6 +170,7 @@ export class PendingQuery extends Follower implements PermitHolder {
   override joined(resolution: ResolutionRecord, isShared: boolean): void {
     this.record.resolution = resolution
     this.record.coalesced = isShared
+    resolution.leader ??= this.record
   }
 
   /** Sends the reply; returns what is left to do afterwards, such as logging. */
@@ -182,6 +187,8 @@ export class PendingQuery extends Follower implements PermitHolder {
         ? sendAnswer(this.path, this.asked, fresh, ttlSeconds)
         : sendExplainedAnswer(this.path, this.asked, fresh, ttlSeconds, extendedError)
     record.rcode = u16(wire, 2) & 0xf
+    record.flags = sentFlags()
+    record.reason = extendedError
     record.endedMs = this.isPicked ? tools.clock.preciseMs() : tools.clock.nowMs()
     this.finish("miss", size)
     return Effect.void
@@ -203,6 +210,8 @@ export class PendingQuery extends Follower implements PermitHolder {
     const size = sendStaleAnswer(this.path, this.asked, found)
     record.outcome = "stale"
     record.rcode = u16(found.wire, 2) & 0xf
+    record.flags = sentFlags()
+    record.reason = staleReason(found)
     record.endedMs = tools.clock.preciseMs()
     this.finish("stale", size)
     return true
@@ -215,20 +224,23 @@ export class PendingQuery extends Follower implements PermitHolder {
       return Effect.void
     }
     const { counters, log } = this.tools
-    const { reason, counter, detail } = failureOf(cause)
+    const { reason, counter, detail, type } = failureOf(cause)
     if (counter !== undefined) counters.add(counter)
-    this.fail(reason, detail)
+    this.fail(type, reason, detail)
     return Cause.hasDies(cause)
       ? log.defect(formatQuestion(this.question), cause)
       : log.failure(formatQuestion(this.question), this.record, detail)
   }
 
   /** @param detail for the trace */
-  private fail(reason: ErrorReason, detail = reason.text): void {
+  private fail(type: ErrorType, reason: ErrorReason, detail = reason.text): void {
     const { record, tools } = this
     const size = sendError(this.path, this.asked, Rcode.ServFail, reason)
     record.rcode = Rcode.ServFail
+    record.flags = sentFlags()
+    record.reason = reason
     record.error = detail
+    record.errorType = type
     record.endedMs = tools.clock.preciseMs()
     this.finish("failure", size)
   }
@@ -237,7 +249,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     const { record, tools } = this
     tools.latencies.record(kind, record.endedMs - record.startedMs, 1)
     tools.recent.noteRecord(this.path.client, record, replySize)
-    tools.traces.finish(record, this.isPicked)
+    tools.traces.finish(record)
   }
 }
 

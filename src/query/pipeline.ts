@@ -16,7 +16,7 @@ import type { ClientContext } from "../dns/client-context.ts"
 import { Rcode } from "../dns/codes.ts"
 import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
-import type { AnswerMessage } from "../dns/reply.ts"
+import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
 import { Geography } from "../geo/geography.ts"
 import { compilePolicy, POLICY_SETTINGS } from "../policy/policy.ts"
@@ -35,11 +35,11 @@ import { makeAdmission } from "./admission/admission.ts"
 import { Coalescer } from "./exchange/coalescer.ts"
 import { Refresher } from "./exchange/refresher.ts"
 import { ServeStale } from "./exchange/serve-stale.ts"
-import { looped, ownFault } from "./extended-errors.ts"
+import { looped, ownFault, prohibited } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { PendingQuery, type PendingQueryTools } from "./pending-query.ts"
 import { newRecord } from "./record.ts"
-import { sendAnswer, sendError, sendProhibited } from "./reply-sender.ts"
+import { sendAnswer, sendError, sendProhibited, sentFlags } from "./reply-sender.ts"
 
 /**
  * Handles packets: from a message of a client to its answer.
@@ -167,16 +167,19 @@ export class Pipeline extends Context.Service<
         outcome: EarlyOutcome,
         rcode: number,
         size: number,
-        isPicked: boolean
+        isPicked: boolean,
+        reason?: ErrorReason
       ): void => {
         early++
         recent.note(packet.client, packet.transport.protocol, query, outcome, rcode, size, startedMs)
         if (!isPicked) return
         const endedMs = clock.preciseMs()
-        const record = newRecord(packet, questionOf(query), startedMs, endedMs, outcome)
+        const record = newRecord(packet, questionOf(query), startedMs, endedMs, outcome, undefined, traces.begin())
         record.endedMs = endedMs
         record.rcode = rcode
-        traces.finish(record, true)
+        record.flags = rcode === NO_RCODE ? 0 : sentFlags()
+        record.reason = reason
+        traces.finish(record)
       }
 
       /** Says so to a client that may not ask, where it is told; returns the octets that are sent. */
@@ -199,12 +202,13 @@ export class Pipeline extends Context.Service<
         }
         if (query.nameLength === 0) traffic.receivedUnread(packet.length)
         else traffic.received(query.type, packet.length)
-        const isPicked = traces.picks()
+        const isPicked = traces.picks(query, packet.client)
         const startedMs = isPicked ? clock.preciseMs() : clock.nowMs()
         const policy = live.current
         if (!policy.mayAsk(packet.client)) {
-          const size = deny(packet, policy.refuses)
-          endEarly(packet, startedMs, "denied", policy.refuses ? Rcode.Refused : NO_RCODE, size, isPicked)
+          const { refuses } = policy
+          const size = deny(packet, refuses)
+          endEarly(packet, startedMs, "denied", refuses ? Rcode.Refused : NO_RCODE, size, isPicked, prohibited)
           return Effect.void
         }
         if (verdict !== Verdict.Accept) {
@@ -217,7 +221,7 @@ export class Pipeline extends Context.Service<
         if (carriesOurMark(query)) {
           counters.add("queries.looped")
           const size = sendError(packet, query, Rcode.Refused, looped)
-          endEarly(packet, startedMs, "looped", Rcode.Refused, size, isPicked)
+          endEarly(packet, startedMs, "looped", Rcode.Refused, size, isPicked, looped)
           return log.loop(packet.client.address)
         }
         policy.note(query, packet.client)
@@ -242,7 +246,19 @@ export class Pipeline extends Context.Service<
           recent.note(packet.client, packet.transport.protocol, query, "hit", rcodeOf(found), size, startedMs)
           const refreshes =
             found.remainingSeconds * PREFETCH_SHARE <= found.ageSeconds && isWorthPrefetching(found, key.hash)
-          if (isPicked) traces.finish(hitRecord(packet, query, startedMs, clock.preciseMs(), found, refreshes), true)
+          if (isPicked) {
+            const asked = questionOf(query, view)
+            const record = newRecord(
+              packet,
+              asked,
+              startedMs,
+              clock.preciseMs(),
+              "hit",
+              policy.lastRule(),
+              traces.begin()
+            )
+            traces.finish(withHit(record, found, refreshes))
+          }
           return refreshes ? prefetch(key, clientContext) : Effect.void
         }
         const hasStale = serveStale.isUsable(found)
@@ -256,7 +272,8 @@ export class Pipeline extends Context.Service<
           key.hash,
           hasStale,
           startedMs,
-          isPicked
+          policy.lastRule(),
+          isPicked ? traces.begin() : undefined
         )
         const known = failures.lookup(pendingQuery.question)
         if (known !== undefined) {
@@ -325,17 +342,10 @@ const MIN_PREFETCH_TTL_SECONDS = 10
 
 const rcodeOf = ({ wire }: AnswerMessage): number => u16(wire, 2) & 0xf
 
-const hitRecord = (
-  packet: ReplyPath,
-  query: Query,
-  startedMs: number,
-  endedMs: number,
-  hit: CachedAnswer,
-  refreshes: boolean
-): QueryRecord => {
-  const record = newRecord(packet, questionOf(query), startedMs, endedMs, "hit")
-  record.endedMs = endedMs
+const withHit = (record: QueryRecord, hit: CachedAnswer, refreshes: boolean): QueryRecord => {
+  record.endedMs = record.lookedUpMs
   record.rcode = rcodeOf(hit)
+  record.flags = sentFlags()
   record.refreshes = refreshes
   return record
 }

@@ -1,5 +1,7 @@
 /** The record of a query, as it begins. */
+import type { Rule } from "../config/codec/rule.ts"
 import type { Question } from "../dns/question.ts"
+import type { QueryTrace } from "../telemetry/query-trace.ts"
 import type { QueryRecord } from "../telemetry/record.ts"
 import type { ReplyPath } from "./packet.ts"
 
@@ -8,11 +10,15 @@ export const newRecord = (
   question: Question,
   startedMs: number,
   lookedUpMs: number,
-  outcome: QueryRecord["outcome"]
+  outcome: QueryRecord["outcome"],
+  rule: Rule | undefined,
+  trace: QueryTrace | undefined
 ): QueryRecord => ({
   question,
   client: path.client,
   transport: path.transport.protocol,
+  server: path.transport.server,
+  rule,
   startedMs,
   lookedUpMs,
   outcome,
@@ -22,5 +28,9 @@ export const newRecord = (
   resolution: undefined,
   endedMs: 0,
   rcode: 0,
-  error: ""
+  flags: 0,
+  reason: undefined,
+  error: "",
+  errorType: undefined,
+  trace
 })

@@ -21,6 +21,11 @@ import { prohibited } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { replyLimit } from "./transport.ts"
 
+let sent = 0
+
+/** The second word of the header of the last reply that was sent. */
+export const sentFlags = (): number => sent
+
 /**
  * Sends the answer, cut to what the client takes.
  *
@@ -76,7 +81,9 @@ export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMes
  * @returns the octets that are sent
  */
 export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): number => {
-  const length = writeError(path.reserve(MAX_ERROR_SIZE), asked, rcode, reason)
+  const out = path.reserve(MAX_ERROR_SIZE)
+  const length = writeError(out, asked, rcode, reason)
+  sent = u16(out, 2)
   path.transport.traffic.replied(rcode, length)
   path.send(length, 0)
   return length
@@ -84,7 +91,8 @@ export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?:
 
 /** @param out what is sent, with its rcode in the header: answers have none that is longer (RFC 6891 §6.1.3) */
 const send = (path: ReplyPath, out: Uint8Array, length: number, ttlSeconds: number): number => {
-  path.transport.traffic.replied(u16(out, 2) & Flag.RcodeMask, length)
+  sent = u16(out, 2)
+  path.transport.traffic.replied(sent & Flag.RcodeMask, length)
   path.send(length, ttlSeconds)
   return length
 }

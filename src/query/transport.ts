@@ -25,6 +25,8 @@ export interface Transport {
   readonly counter: CounterName
   /** Counts what comes in and goes out by the listener. */
   readonly traffic: ListenerTraffic
+  /** Where the listener is, as `127.0.0.1:53`; empty where it does not say. */
+  readonly server: string
 }
 
 export const UDP: Transport = Object.freeze({
@@ -34,7 +36,8 @@ export const UDP: Transport = Object.freeze({
   maxReplySize: MAX_UDP_SIZE,
   isBoundByClient: true,
   counter: "queries.udp",
-  traffic: uncounted
+  traffic: uncounted,
+  server: ""
 })
 
 export const TCP: Transport = Object.freeze({
@@ -44,12 +47,13 @@ export const TCP: Transport = Object.freeze({
   maxReplySize: MAX_MESSAGE_SIZE,
   isBoundByClient: false,
   counter: "queries.tcp",
-  traffic: uncounted
+  traffic: uncounted,
+  server: ""
 })
 
 /** The same, of a listener that is counted by itself. */
-export const countedBy = (transport: Transport, traffic: ListenerTraffic): Transport =>
-  Object.freeze({ ...transport, traffic })
+export const countedBy = (transport: Transport, traffic: ListenerTraffic, server = ""): Transport =>
+  Object.freeze({ ...transport, traffic, server })
 
 /** Octets that the reply to this query may measure. */
 export const replyLimit = ({ isBoundByClient, maxReplySize }: Transport, query: Query): number =>

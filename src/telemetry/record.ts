@@ -6,8 +6,11 @@
  * the turn began.
  */
 
+import type { Rule } from "../config/codec/rule.ts"
 import type { Question } from "../dns/question.ts"
+import type { ErrorReason } from "../dns/reply.ts"
 import type { Endpoint } from "../io/endpoint.ts"
+import type { QueryTrace } from "./query-trace.ts"
 
 export type AttemptOutcome =
   | "waiting"
@@ -25,9 +28,13 @@ export interface AttemptRecord {
   readonly upstream: { readonly name: string; readonly endpoint: Endpoint; readonly slot: number }
   readonly startedMs: number
   transport: "udp" | "tcp"
+  /** When it went on by TCP, because the reply by UDP came truncated. */
+  tcpSinceMs?: number
   endedMs: number
   outcome: AttemptOutcome
   rcode: number
+  /** The span that its upstream was told of. */
+  spanId?: string
 }
 
 /**
@@ -43,6 +50,8 @@ export interface ResolutionRecord {
   attempts: Array<AttemptRecord>
   /** The answer came from the shared tier: no upstream was asked. */
   isShared?: true
+  /** The query that asked, of those who wait: the attempts stand in its trace. */
+  leader?: QueryRecord | undefined
 }
 
 /** By what queries come. */
@@ -64,6 +73,19 @@ export type EarlyOutcome =
   /** What its rcode says was wrong with it. */
   | "malformed"
 
+/** Why a query failed, in one word of few. */
+export type ErrorType =
+  /** Too many were waiting. */
+  | "shed"
+  | "timeout"
+  /** None could be asked. */
+  | "no_upstream"
+  | "upstreams_failed"
+  /** It failed a moment ago, and was not asked again. */
+  | "cached_failure"
+  /** A fault of this server. */
+  | "internal"
+
 /** The rcode of a query that got no answer. */
 export const NO_RCODE = -1
 
@@ -71,6 +93,10 @@ export interface QueryRecord {
   readonly question: Question
   readonly client: Endpoint
   readonly transport: ClientProtocol
+  /** Where it came in, as `127.0.0.1:53`; empty where no listener says. */
+  readonly server: string
+  /** The rule by which it was sent to a group. */
+  readonly rule: Rule | undefined
   readonly startedMs: number
   lookedUpMs: number
   outcome: CacheOutcome | EarlyOutcome
@@ -82,6 +108,13 @@ export interface QueryRecord {
   resolution: ResolutionRecord | undefined
   endedMs: number
   rcode: number
+  /** The second word of the reply's header; 0 where there was no reply. */
+  flags: number
+  /** The Extended DNS Error, for clients that take one. */
+  reason: ErrorReason | undefined
   /** Why it failed, for people; empty where it did not. */
   error: string
+  errorType: ErrorType | undefined
+  /** Where it is known to be traced. */
+  trace: QueryTrace | undefined
 }

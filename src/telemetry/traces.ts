@@ -1,23 +1,30 @@
 /**
- * Which queries leave a trace, and the trace built from a query's record, off the query's way.
+ * Which queries leave a trace.
  *
- * The sampler picks queries at their start, whatever becomes of them; failed and slow ones are kept besides, up to a
- * number a second. The tree:
- * `dns.query` → `cache.lookup`, `queue.wait`, `upstream.resolve` → `upstream.attempt`, one each try.
+ * The sampler picks queries at their start, whatever becomes of them, as does a client that is trusted to say that a query
+ * belongs to a trace. Failed, shed, slow and stale ones are kept besides, up to a number a second; and the query for
+ * whose exchange a traced one waited, so that its attempts are seen. The trace is built (`trace-tree.ts`) off the query's
+ * way.
  */
-import { Cause, Context, Effect, Exit, Layer, Option, type Tracer } from "effect"
+import { Context, Effect, Layer, Result } from "effect"
+import { IpNetwork, NetAddress } from "effect/net"
 import type { Sampling } from "../config/codec/sampling.ts"
 import { Configuration } from "../config/configuration.ts"
-import { rcodeName, typeName } from "../dns/codes.ts"
-import { formatName } from "../dns/name.ts"
+import { rcodeName } from "../dns/codes.ts"
+import type { Query } from "../dns/query.ts"
 import { formatQuestion } from "../dns/question.ts"
+import { readTraceContext, type TraceContext } from "../dns/trace-context.ts"
+import type { Peer } from "../io/peer.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
 import { Counters } from "./counters.ts"
 import { EventLog } from "./event-log.ts"
-import { type AttemptOutcome, type AttemptRecord, type EarlyOutcome, NO_RCODE, type QueryRecord } from "./record.ts"
-import { TRACER_SETTINGS, tracerFor } from "./tracer.ts"
+import { TRACE_SETTINGS, TraceSender } from "./otlp/targets.ts"
+import { type KeptFor, newTrace, type QueryTrace } from "./query-trace.ts"
+import type { QueryRecord } from "./record.ts"
+import { ServerInstance } from "./server-instance.ts"
+import { isEarly, leaderOf, traceOf } from "./trace-tree.ts"
 
-/** Failed and slow queries that are traced a second at most: an outage must not become a flood of traces. */
+/** Queries that are kept for what became of them, a second at most: an outage must not become a flood of traces. */
 const MAX_NOTABLE_PER_SECOND = 100
 /** Traces that wait to be built at most. */
 const MAX_WAITING = 2048
@@ -28,9 +35,11 @@ export class Traces extends Context.Service<
   Traces,
   {
     /** Whether the query that begins now is picked. */
-    readonly picks: () => boolean
-    /** Takes the record of a query that is over; `isPicked` is what `picks` said at its start. */
-    readonly finish: (record: QueryRecord, isPicked: boolean) => void
+    readonly picks: (query: Query, client: Peer) => boolean
+    /** The ids of the query that was picked just now. */
+    readonly begin: () => QueryTrace
+    /** Takes the record of a query that is over. */
+    readonly finish: (record: QueryRecord) => void
   }
 >()("strand/telemetry/Traces") {
   static readonly layer: Layer.Layer<Traces, never, Configuration | Counters | LoopClock> = Layer.effect(
@@ -40,18 +49,33 @@ export class Traces extends Context.Service<
       const counters = yield* Counters
       const clock = yield* LoopClock
       const events = yield* EventLog
-      const sampler = yield* configuration.derive(["traceSampling"], ({ traceSampling }) =>
-        Effect.sync(() => makeSampler(traceSampling, clock.nowMs))
-      )
+      const { worker } = yield* ServerInstance
+      const makeSender = yield* TraceSender
       // Without a collector nobody would see them.
-      const tracer = yield* configuration.derive(TRACER_SETTINGS, tracerFor)
-      const notable = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, clock.nowMs)
+      const sender = yield* configuration.derive(TRACE_SETTINGS, makeSender)
+      /** What the client of the query that was picked just now said. */
+      let context: TraceContext | undefined
+      const sampler = yield* configuration.derive(
+        ["traceSampling", "traceContextFrom", "traceContextOption"],
+        ({ traceSampling, traceContextFrom, traceContextOption: code }) =>
+          Effect.sync((): Picks => {
+            const sample = makeSampler(traceSampling, clock.nowMs)
+            if (traceContextFrom.length === 0) return sample
+            return (query, client) => {
+              const said = readTraceContext(query.wire, query.optionsStart, query.optionsEnd, code)
+              context = said !== undefined && isIn(traceContextFrom, client.address) ? said : undefined
+              return context !== undefined || sample()
+            }
+          })
+      )
+      const mayKeep = makeSampler({ kind: "rate", perSecond: MAX_NOTABLE_PER_SECOND }, clock.nowMs)
       const waiting: Array<QueryRecord> = []
       let isScheduled = false
 
       const buildAll = (records: ReadonlyArray<QueryRecord>): void => {
-        if (tracer.current === undefined) return
-        for (const record of records) buildTrace(tracer.current, clock, record)
+        const { current } = sender
+        if (current === undefined) return
+        for (const record of records) current(traceOf(record, record.trace!, worker, clock.wallMs))
       }
       const build = (): void => {
         isScheduled = false
@@ -68,33 +92,62 @@ export class Traces extends Context.Service<
           buildAll(waiting.splice(0))
         })
       )
+      const take = (record: QueryRecord, keptFor: KeptFor): void => {
+        record.trace ??= newTrace(keptFor)
+        if (record.trace.isTaken) return
+        record.trace.isTaken = true
+        if (waiting.length >= MAX_WAITING) {
+          counters.add("traces.dropped")
+          return
+        }
+        waiting.push(record)
+        schedule()
+      }
       return Traces.of({
-        picks: () => tracer.current !== undefined && sampler.current(),
-        finish: (record, isPicked) => {
+        picks: (query, client) => sender.current !== undefined && sampler.current(query, client),
+        begin: () => {
+          const found = context
+          context = undefined
+          return newTrace(found === undefined ? "sampler" : "context", found)
+        },
+        finish: (record) => {
           if (events.trace !== undefined && isAskedFor(record)) events.trace(...lineOf(record))
-          if (tracer.current === undefined) return
-          const isNotable =
-            record.error !== "" || record.endedMs - record.startedMs >= configuration.current().slowQueryMs
-          if (!isPicked && !(isNotable && notable())) return
-          if (waiting.length >= MAX_WAITING) return counters.add("traces.dropped")
-          waiting.push(record)
-          schedule()
+          if (sender.current === undefined) return
+          const keptFor = record.trace?.keptFor ?? reasonToKeep(record, configuration.current().slowQueryMs)
+          if (keptFor === undefined || (record.trace === undefined && !mayKeep())) return
+          const leader = leaderOf(record)
+          // One that is not over yet is taken when it is: it is known to be traced from now on.
+          if (leader !== undefined) {
+            if (leader.endedMs === 0) leader.trace ??= newTrace("followed")
+            else take(leader, "followed")
+          }
+          take(record, keptFor)
         }
       })
     })
   )
 }
 
-const early: ReadonlySet<QueryRecord["outcome"]> = new Set<EarlyOutcome>([
-  "local",
-  "special",
-  "denied",
-  "looped",
-  "malformed"
-])
+type Picks = (query: Query, client: Peer) => boolean
+
+/** Only of clients that send a context is it asked. */
+const isIn = (networks: ReadonlyArray<IpNetwork.IpNetwork>, client: string): boolean => {
+  const address = NetAddress.ipFromString(client.split("%", 1)[0]!)
+  if (Result.isFailure(address)) return false
+  const canonical = NetAddress.toCanonical(address.success)
+  return networks.some((network) => IpNetwork.contains(network, canonical))
+}
+
+/** Why a query is kept though nobody picked it; undefined where it is not. */
+const reasonToKeep = (record: QueryRecord, slowQueryMs: number): KeptFor | undefined => {
+  if (record.errorType === "shed") return "shed"
+  if (record.error !== "") return "failed"
+  if (record.outcome === "stale") return "stale"
+  return record.endedMs - record.startedMs >= slowQueryMs ? "slow" : undefined
+}
 
 /** Whether the query was not over with the policy or with a hit: those leave a record only where they are picked. */
-const isAskedFor = ({ outcome }: QueryRecord): boolean => outcome !== "hit" && !early.has(outcome)
+const isAskedFor = (record: QueryRecord): boolean => record.outcome !== "hit" && !isEarly(record)
 
 /** A query that was not answered from the cache alone, for the log at the level `trace`. */
 const lineOf = (record: QueryRecord): readonly [message: string, fields: Record<string, unknown>] => [
@@ -134,117 +187,4 @@ const makeSampler = (sampling: Sampling, nowMs: () => number): (() => boolean) =
       }
     }
   }
-}
-
-/** Begins a span and notes when it ends; an empty `error` is success. */
-type MakeSpan = (
-  name: string,
-  kind: Tracer.SpanKind,
-  parent: Tracer.Span | undefined,
-  startMs: number,
-  endMs: number,
-  attributes: Record<string, unknown>,
-  error: string
-) => Tracer.Span
-
-const buildTrace = (tracer: Tracer.Tracer, clock: LoopClock["Service"], record: QueryRecord): void => {
-  const nanos = (ms: number): bigint => BigInt(Math.round(clock.wallMs(ms) * 1e6))
-  const span: MakeSpan = (name, kind, parent, startMs, endMs, attributes, error) => {
-    const made = tracer.span({
-      name,
-      kind,
-      parent: Option.fromUndefinedOr(parent),
-      annotations: Context.empty(),
-      links: [],
-      startTime: nanos(startMs),
-      root: parent === undefined,
-      sampled: true
-    })
-    for (const [key, value] of Object.entries(attributes)) made.attribute(key, value)
-    ends.push(() =>
-      made.end(nanos(Math.max(endMs, startMs)), error === "" ? Exit.void : Exit.failCause(Cause.fail(error)))
-    )
-    return made
-  }
-  const ends: Array<() => void> = []
-  const { question, resolution } = record
-  const isEarly = early.has(record.outcome)
-  const root = span(
-    "dns.query",
-    "server",
-    undefined,
-    record.startedMs,
-    record.endedMs,
-    {
-      // Where no question could be read, there is none.
-      ...(question.name.length === 0
-        ? {}
-        : { "dns.question.name": formatName(question.name), "dns.question.type": typeName(question.type) }),
-      ...(record.rcode === NO_RCODE ? {} : { "dns.response_code": rcodeName(record.rcode) }),
-      "client.address": record.client.address,
-      "network.transport": record.transport,
-      ...(isEarly ? { "strand.outcome": record.outcome } : {})
-    },
-    record.error
-  )
-  if (!isEarly) {
-    span(
-      "cache.lookup",
-      "internal",
-      root,
-      record.startedMs,
-      record.lookedUpMs,
-      {
-        "cache.outcome": resolution?.isShared === true ? "shared" : record.outcome,
-        ...(record.refreshes ? { "strand.refreshes": true } : {})
-      },
-      ""
-    )
-  }
-  if (record.admittedMs > 0) {
-    span("queue.wait", "internal", root, record.lookedUpMs, record.admittedMs, {}, "")
-  }
-  if (resolution !== undefined) {
-    const endedMs = resolution.endedMs === 0 ? record.endedMs : resolution.endedMs
-    // An exchange that was joined began before; and its times are those of turns, which begin before what happens in
-    // them.
-    const startMs = Math.max(resolution.startedMs, record.lookedUpMs, record.admittedMs)
-    const coalesced = { "strand.coalesced": record.coalesced }
-    const attributes = { ...coalesced, "strand.attempts": resolution.attempts.length }
-    const resolve =
-      resolution.isShared === true
-        ? span("cache.shared", "internal", root, startMs, endedMs, coalesced, record.error)
-        : span("upstream.resolve", "internal", root, startMs, endedMs, attributes, record.error)
-    for (const attempt of resolution.attempts) attemptSpan(span, resolve, attempt, startMs, endedMs)
-  }
-  // Children end before their parents.
-  for (const end of ends.reverse()) end()
-}
-
-/** Outcomes that are nobody's fault. */
-const succeeded: ReadonlySet<AttemptOutcome> = new Set(["answered", "waiting", "overtaken"])
-
-const attemptSpan = (
-  span: MakeSpan,
-  parent: Tracer.Span,
-  attempt: AttemptRecord,
-  notBeforeMs: number,
-  overMs: number
-): void => {
-  span(
-    "upstream.attempt",
-    "client",
-    parent,
-    Math.max(attempt.startedMs, notBeforeMs),
-    attempt.endedMs === 0 ? overMs : attempt.endedMs,
-    {
-      "server.address": attempt.upstream.endpoint.address,
-      "server.port": attempt.upstream.endpoint.port,
-      "network.transport": attempt.transport,
-      "strand.upstream": attempt.upstream.name,
-      "strand.outcome": attempt.outcome,
-      ...(attempt.rcode < 0 ? {} : { "dns.response_code": rcodeName(attempt.rcode) })
-    },
-    succeeded.has(attempt.outcome) ? "" : attempt.outcome
-  )
 }

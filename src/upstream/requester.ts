@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import type { Question } from "../dns/question.ts"
 import type { Response } from "../dns/response.ts"
-import type { AttemptRecord } from "../telemetry/record.ts"
+import type { AttemptRecord, ResolutionRecord } from "../telemetry/record.ts"
 import type { Upstream } from "./upstream.ts"
 
 /** The upstream, or the way to it, failed: a connection refused or reset, a socket that could not be opened. */
@@ -34,6 +34,8 @@ export interface Requester {
 /** One attempt at one upstream, over whatever transports it takes; it is its own record for telemetry. */
 export interface Attempt extends Requester, AttemptRecord {
   readonly upstream: Upstream
+  /** What it is for; none of a probe. */
+  readonly resolution?: ResolutionRecord
   /** Earlier attempts for the same question that this upstream has not answered, or answered by an error. */
   readonly failures: number
 }

@@ -28,6 +28,7 @@ import { HealthMonitor } from "./health/monitor.ts"
 import { probeByHand } from "./health/probe-by-hand.ts"
 import { commonState, SharedUpstreams, slotsFor, upstreamMemory } from "./health/shared-state.ts"
 import { makeTopology } from "./topology.ts"
+import { makeTraceOption } from "./trace-option.ts"
 
 /** The most questions of one batch that one resolver takes. */
 const MAX_RUN = 32
@@ -133,7 +134,8 @@ export class ResolverPool extends Context.Service<
           addressResolvers: topology.addressResolvers,
           silenceMs: () => configuration.current().attemptTimeoutMs,
           clock,
-          loopOptions: [yield* LoopMark]
+          loopOptions: [yield* LoopMark],
+          traceOption: yield* makeTraceOption
         }),
         min: 0,
         max: MAX_RESOLVERS,

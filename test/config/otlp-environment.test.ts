@@ -12,7 +12,7 @@ describe("variables of OpenTelemetry that stand in the environment alone", () =>
   it.live("are warned of, each once, where they mean nothing, and what may be a key is not shown", () =>
     Effect.gen(function* () {
       for (const [variable, value, expected] of [
-        ["OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "zstd: expected gzip or none; traces go uncompressed"],
+        ["OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "zstd: expected gzip or none; what goes by it goes uncompressed"],
         ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "GZIP", "GZIP: expected gzip or none"],
         ["OTEL_EXPORTER_OTLP_HEADERS", "authorization s3cret", "expected name=value"],
         ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b,=s3cret", "expected name=value"],

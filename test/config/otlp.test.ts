@@ -6,7 +6,8 @@ import { otlpOf } from "../../src/config/otlp.ts"
 import { fileWith } from "../support/machine/files.ts"
 import { loadedOf, settingsOf } from "../support/servers/settings.ts"
 
-const urlOf = (environment: Record<string, string>): string | undefined => otlpOf(settingsOf(environment)).target?.url
+const urlOf = (environment: Record<string, string>): string | undefined =>
+  otlpOf(settingsOf(environment), "traces").target?.url
 
 describe("where traces go", () => {
   it("is nowhere unless an endpoint is given", () => {
@@ -59,10 +60,50 @@ describe("where traces go", () => {
         OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/json",
         OTEL_EXPORTER_OTLP_TIMEOUT: "9000",
         OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: "700"
-      })
+      }),
+      "traces"
     )
     assert.strictEqual(target?.protocol, "http/json")
     assert.strictEqual(target?.timeoutMs, 700)
+  })
+})
+
+describe("where logs and metrics go", () => {
+  const urlsOf = (environment: Record<string, string>) => {
+    const settings = settingsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318", ...environment })
+    return [otlpOf(settings, "logs").target?.url, otlpOf(settings, "metrics").target?.url]
+  }
+
+  it("is nowhere unless they are asked for, wherever traces go", () => {
+    assert.deepStrictEqual(urlsOf({}), [undefined, undefined])
+    assert.deepStrictEqual(urlsOf({ OTEL_LOGS_EXPORTER: "none,otlp", OTEL_METRICS_EXPORTER: "prometheus" }), [
+      undefined,
+      undefined
+    ])
+  })
+
+  it("is a path of their own below the endpoint for all signals, or an endpoint of their own", () => {
+    const both = { OTEL_LOGS_EXPORTER: "otlp", OTEL_METRICS_EXPORTER: "otlp" }
+    assert.deepStrictEqual(urlsOf(both), ["http://collector:4318/v1/logs", "http://collector:4318/v1/metrics"])
+    assert.deepStrictEqual(urlsOf({ ...both, OTEL_EXPORTER_OTLP_ENDPOINT: "https://all/otlp/v1/traces?k=1" }), [
+      "https://all/otlp/v1/logs?k=1",
+      "https://all/otlp/v1/metrics?k=1"
+    ])
+    assert.deepStrictEqual(
+      urlsOf({
+        ...both,
+        OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://own/l",
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "http://own/m"
+      }),
+      ["http://own/l", "http://own/m"]
+    )
+    assert.deepStrictEqual(urlsOf({ ...both, OTEL_SDK_DISABLED: "true" }), [undefined, undefined])
+  })
+
+  it("an exporter that is not known is warned of, and nothing goes", () => {
+    const loaded = loadedOf({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector", OTEL_METRICS_EXPORTER: "prometheus" })
+    const said = loaded.warnings.filter((warning) => warning.startsWith("OTEL_METRICS_EXPORTER"))
+    assert.deepStrictEqual(said, ["OTEL_METRICS_EXPORTER: prometheus: expected otlp or none; no metrics go"])
   })
 })
 
@@ -86,7 +127,7 @@ describe("a value for OpenTelemetry that means nothing here", () => {
       const said = loaded.warnings.filter((warning) => warning.startsWith(variable))
       assert.strictEqual(said.length, 1)
       assert.include(said[0], value)
-      const { target } = otlpOf(loaded.settings)
+      const { target } = otlpOf(loaded.settings, "traces")
       assert.strictEqual(target?.url, url)
       assert.strictEqual(target?.protocol ?? "http/protobuf", "http/protobuf")
     })

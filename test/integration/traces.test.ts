@@ -1,8 +1,23 @@
+import { hostname } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
+import packet from "dns-packet"
 import { Effect } from "effect"
 import { attribute, collector } from "../support/external/otlp-collector.ts"
-import { startServer } from "../support/servers/server.ts"
-import { address, fakeUpstream, silent, slow } from "../support/upstreams/fake-upstream.ts"
+import { untilSo } from "../support/machine/until.ts"
+import { startListening } from "../support/servers/process.ts"
+import { ask, startServer } from "../support/servers/server.ts"
+import { address, type Behaviour, fakeUpstream, reply, silent, slow } from "../support/upstreams/fake-upstream.ts"
+
+/** Of OTLP. */
+const UNSET = 0
+const ERROR = 2
+const SERVER = 2
+
+/** Truncated by UDP. */
+const byTcpAlone: Behaviour = (query, transport, count) =>
+  transport === "tcp"
+    ? address("192.0.2.1")(query, transport, count)
+    : [{ reply: reply(query, { flags: packet.TRUNCATED_RESPONSE }) }]
 
 describe("a trace", () => {
   it.live("shows the whole way of a query: lookup, both attempts, each under its parent", () =>
@@ -71,6 +86,77 @@ describe("a trace", () => {
           ["dns.query", "nothing.invalid", "NXDOMAIN", "special"]
         ]
       )
+    })
+  )
+
+  it.live(
+    "of a question asked again by TCP says when, on the one attempt; a success has no status, a failure no exception",
+    () =>
+      Effect.gen(function* () {
+        const { url, spans } = yield* collector()
+        const upstream = yield* fakeUpstream(byTcpAlone)
+        const gone = yield* Effect.scoped(fakeUpstream(silent))
+        const ask = (upstreams: string) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const server = yield* startServer({
+                DNS_SERVER_UPSTREAMS: upstreams,
+                DNS_SERVER_TRACE_SAMPLING: "always",
+                OTEL_EXPORTER_OTLP_ENDPOINT: url,
+                OTEL_EXPORTER_OTLP_PROTOCOL: "http/json"
+              })
+              yield* server.ask({ name: "www.example.test" })
+            })
+          )
+        yield* ask(upstream.address)
+        const [attempt, ...others] = spans.filter((span) => span.name === "upstream.attempt")
+        assert.deepStrictEqual(others, [])
+        assert.strictEqual(attribute(attempt!, "network.transport"), "tcp")
+        const [event] = attempt!.events
+        assert.strictEqual(event!.name, "tcp.fallback")
+        assert.isTrue(BigInt(event!.timeUnixNano) >= BigInt(attempt!.startTimeUnixNano))
+        assert.isTrue(BigInt(event!.timeUnixNano) <= BigInt(attempt!.endTimeUnixNano))
+        assert.deepStrictEqual([...new Set(spans.map(({ status }) => status.code))], [UNSET])
+        spans.length = 0
+        yield* ask(gone.address)
+        const root = spans.find((span) => span.name === "dns.query")!
+        assert.strictEqual(root.status.code, ERROR)
+        assert.isNotEmpty(root.status.message)
+        assert.strictEqual(attribute(root, "error.type"), "upstreams_failed")
+        assert.isTrue(spans.every(({ events }) => events.length === 0))
+      })
+  )
+
+  it.live("comes from a service with a version, a machine and an instance that is the same in all workers", () =>
+    Effect.gen(function* () {
+      const { url, spans, exports } = yield* collector()
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const server = yield* startListening({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_TRACE_SAMPLING: "always",
+        DNS_SERVER_WORKERS: "2",
+        OTEL_EXPORTER_OTLP_ENDPOINT: url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: "http/json"
+      })
+      const workers = () => new Set(spans.map((span) => attribute(span, "strand.worker")).filter((name) => name))
+      let asked = 0
+      yield* untilSo(
+        "traces of both workers",
+        Effect.map(
+          Effect.forEach([1, 2, 3], () => ask(server.port, { name: `n${asked++}.example.test` })),
+          () => workers().size === 2
+        )
+      )
+      assert.deepStrictEqual([...workers()].sort(), ["1", "2"])
+      assert.strictEqual(new Set(exports.map(({ resource }) => resource["service.instance.id"])).size, 1)
+      const { resource, scope } = exports[0]!
+      assert.match(resource["service.instance.id"]!, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+      assert.strictEqual(resource["service.name"], "strand")
+      assert.strictEqual(resource["service.version"], scope.version)
+      assert.strictEqual(resource["host.name"], hostname())
+      assert.strictEqual(resource["process.pid"], String(server.child.pid))
+      assert.strictEqual(scope.name, "strand")
+      assert.strictEqual(attribute(spans.find(({ kind }) => kind === SERVER)!, "server.port"), String(server.port))
     })
   )
 

@@ -28,7 +28,7 @@ const loadedWith = (settings: Record<string, string>) =>
   })
 
 const REDIS = ["@redis/client"]
-const OPENTELEMETRY = ["@effect/opentelemetry", "@opentelemetry/sdk-trace-node", "@opentelemetry/otlp-transformer"]
+const OPENTELEMETRY = ["@effect/opentelemetry", "@opentelemetry/otlp-exporter-base", "@opentelemetry/otlp-transformer"]
 
 describe("the server loads", () => {
   it.live("no client of Redis and nothing of OpenTelemetry where neither is configured", () =>

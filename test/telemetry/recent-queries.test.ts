@@ -26,6 +26,8 @@ const recordOf = (of: Partial<QueryRecord>): QueryRecord => ({
   question: questionOf(queryFor("www.example.test")),
   client: { address: "192.0.2.7", port: 4711 },
   transport: "tcp",
+  server: "127.0.0.1:53",
+  rule: undefined,
   startedMs: 100,
   lookedUpMs: 101,
   outcome: "miss",
@@ -35,7 +37,11 @@ const recordOf = (of: Partial<QueryRecord>): QueryRecord => ({
   resolution: undefined,
   endedMs: 150,
   rcode: 0,
+  flags: 0,
+  reason: undefined,
   error: "",
+  errorType: undefined,
+  trace: undefined,
   ...of
 })
 

@@ -318,6 +318,7 @@ describe("a socket that cannot be opened", () => {
         clock,
         counters,
         loopOptions: [],
+        traceOption: () => undefined,
         connections: new Map(),
         addressResolvers: new Map([[upstream, AddressResolver.fixed(upstream.endpoint, context)]]),
         silenceMs: () => 800

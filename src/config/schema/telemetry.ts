@@ -1,7 +1,9 @@
 /** Traces and logs. */
+import { network } from "../codec/network.ts"
 import { sampling } from "../codec/sampling.ts"
 import { shownUrl } from "../codec/secrets.ts"
-import { fromText, number, optional, section, text, textLike, word } from "./setting.ts"
+import { NETWORK_PATTERN } from "./patterns.ts"
+import { fromText, listOrNone, number, optional, section, text, textLike, word } from "./setting.ts"
 
 const HTTP_URL = "^[Hh][Tt][Tt][Pp][Ss]?://"
 
@@ -16,6 +18,26 @@ export const telemetry = section("Traces and logs", {
     default: "rate:200",
     touches: ["telemetry"],
     meaning: "queries that are traced: always, never, ratio:0.01, rate:N a second"
+  },
+  traceContextFrom: {
+    schema: listOrNone(fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$` })),
+    default: "",
+    touches: ["telemetry"],
+    isList: true,
+    meaning: "networks of clients that may say which trace a query belongs to, by the EDNS option TRACEPARENT"
+  },
+  traceContextTo: {
+    schema: listOrNone(textLike({ examples: ["quad9", "udp://192.0.2.53:53", "192.0.2.53"] })),
+    default: "",
+    touches: ["telemetry", "upstream"],
+    isList: true,
+    meaning: "upstreams that are told which trace a question belongs to: their names, or addresses"
+  },
+  traceContextOption: {
+    schema: number({ min: 65_001, max: 65_534 }),
+    default: "65500",
+    touches: ["telemetry", "upstream"],
+    meaning: "the code of the EDNS option TRACEPARENT; dnsdist and PowerDNS have 65500"
   },
   slowQueryMs: {
     schema: number({ min: 1, max: 60_000, unit: "milliseconds" }),
@@ -41,7 +63,7 @@ export const telemetry = section("Traces and logs", {
     default: "false",
     touches: ["telemetry"],
     variable: "OTEL_SDK_DISABLED",
-    meaning: "true: no trace leaves the server, whatever else is set"
+    meaning: "true: no trace, log line or metric leaves the server, whatever else is set"
   },
   otelTracesExporter: {
     schema: textLike({ examples: ["otlp", "none"] }),
@@ -50,13 +72,35 @@ export const telemetry = section("Traces and logs", {
     variable: "OTEL_TRACES_EXPORTER",
     meaning: "otlp, or none for no traces"
   },
+  otelLogsExporter: {
+    schema: textLike({ examples: ["otlp", "none"] }),
+    default: "none",
+    touches: ["telemetry"],
+    variable: "OTEL_LOGS_EXPORTER",
+    meaning: "otlp for log lines to the collector too"
+  },
+  otelMetricsExporter: {
+    schema: textLike({ examples: ["otlp", "none"] }),
+    default: "none",
+    touches: ["telemetry"],
+    variable: "OTEL_METRICS_EXPORTER",
+    meaning: "otlp for metrics to the collector too"
+  },
+  otelMetricExportInterval: {
+    schema: number({ min: 100, max: 3_600_000, unit: "milliseconds" }),
+    default: "60000",
+    touches: ["telemetry"],
+    variable: "OTEL_METRIC_EXPORT_INTERVAL",
+    meaning: "milliseconds between two exports of metrics"
+  },
   otelEndpoint: {
     schema: optional(textLike({ pattern: HTTP_URL, examples: ["http://localhost:4318"] })),
     default: undefined,
     touches: ["telemetry"],
     variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
     shown: shownUrl,
-    meaning: "where traces go by OTLP over HTTP, such as http://localhost:4318; nowhere by default"
+    meaning:
+      "where traces go by OTLP over HTTP, and logs and metrics, such as http://localhost:4318; nowhere by default"
   },
   otelTracesEndpoint: {
     schema: optional(textLike({ pattern: HTTP_URL, examples: ["http://localhost:4318/v1/traces"] })),
@@ -65,6 +109,22 @@ export const telemetry = section("Traces and logs", {
     variable: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     shown: shownUrl,
     meaning: "the same for traces alone, used as it is: http://localhost:4318/v1/traces"
+  },
+  otelLogsEndpoint: {
+    schema: optional(textLike({ pattern: HTTP_URL, examples: ["http://localhost:4318/v1/logs"] })),
+    default: undefined,
+    touches: ["telemetry"],
+    variable: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+    shown: shownUrl,
+    meaning: "the same for logs alone: http://localhost:4318/v1/logs"
+  },
+  otelMetricsEndpoint: {
+    schema: optional(textLike({ pattern: HTTP_URL, examples: ["http://localhost:4318/v1/metrics"] })),
+    default: undefined,
+    touches: ["telemetry"],
+    variable: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    shown: shownUrl,
+    meaning: "the same for metrics alone: http://localhost:4318/v1/metrics"
   },
   otelProtocol: {
     schema: textLike({ examples: ["http/protobuf", "http/json"] }),

@@ -8,7 +8,7 @@ import { Config, type ConfigProvider, Effect, Option } from "effect"
 import { meaning } from "../codec/nearest.ts"
 import { splitList } from "../codec/words.ts"
 import type { Mistake } from "../mistakes.ts"
-import { otlpEnvironmentWarnings, otlpVariables } from "../otlp-environment.ts"
+import { type OtlpSignal, otlpEnvironmentWarnings, otlpVariables } from "../otlp-environment.ts"
 import { fileKey, type SettingName, settingInfo, settingNames, variableName } from "../schema/settings.ts"
 import { DEFAULT_SPECIAL_NAMES, SPECIAL_NAMES_BESIDE_SYSTEM_RESOLVERS } from "../schema/special-names.ts"
 import { systemResolvers } from "./resolv-conf.ts"
@@ -83,13 +83,14 @@ export const gather = Effect.fnUntraced(function* (
   for (const variable of yield* unknownVariables(provider)) {
     warnings.push(`${variable} is not a setting of this server and was ignored${meaning(variable, variables)}`)
   }
-  if (given.get("otelEndpoint")!.value !== undefined || given.get("otelTracesEndpoint")!.value !== undefined) {
+  const asked = signalsAsked(given)
+  if (asked.length > 0) {
     const environment = new Map<string, string>()
     for (const variable of otlpVariables) {
       const value = yield* valueOf(provider, variable)
       if (value !== undefined) environment.set(variable, value)
     }
-    warnings.push(...(yield* otlpEnvironmentWarnings((variable) => environment.get(variable))))
+    warnings.push(...(yield* otlpEnvironmentWarnings((variable) => environment.get(variable), asked)))
   }
   yield* fillFromSystem(given, warnings)
   fillDependent(given)
@@ -97,6 +98,18 @@ export const gather = Effect.fnUntraced(function* (
 })
 
 /** An empty variable counts as not set. */
+/** What OpenTelemetry's variables that are no settings of this server concern. */
+const signalsAsked = (given: ReadonlyMap<SettingName, Given>): ReadonlyArray<OtlpSignal> => {
+  const isSet = (name: SettingName): boolean => given.get(name)!.value !== undefined
+  const goes = (name: SettingName, endpoint: SettingName): boolean =>
+    String(given.get(name)!.value).toLowerCase().includes("otlp") && (isSet("otelEndpoint") || isSet(endpoint))
+  const signals: Array<OtlpSignal> = []
+  if (isSet("otelEndpoint") || isSet("otelTracesEndpoint")) signals.push("TRACES")
+  if (goes("otelLogsExporter", "otelLogsEndpoint")) signals.push("LOGS")
+  if (goes("otelMetricsExporter", "otelMetricsEndpoint")) signals.push("METRICS")
+  return signals
+}
+
 const valueOf = (provider: ConfigProvider.ConfigProvider, variable: string): Effect.Effect<string | undefined> =>
   Config.option(Config.String(variable))
     .parse(provider)

@@ -121,7 +121,8 @@ export const listenTcp = (
     )
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
     const { endpoint, stop } = yield* transport.listen(local, accept)
-    const counted = countedBy(TCP, counters.trafficAt("tcp", formatEndpoint(endpoint)))
+    const server = formatEndpoint(endpoint)
+    const counted = countedBy(TCP, counters.trafficAt("tcp", server), server)
     return {
       protocol: "tcp",
       endpoint,

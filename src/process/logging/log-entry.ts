@@ -3,18 +3,10 @@
  * that every line has the same shape.
  */
 import { Cause, type Logger, References } from "effect"
+import type { LogFields, LogLevelName, LogLine, Scalar } from "../../telemetry/log-line.ts"
 
-export type LogLevelName = "trace" | "debug" | "info" | "warn" | "error" | "fatal"
-type Scalar = string | number | boolean
-export type LogFields = Readonly<Record<string, Scalar | ReadonlyArray<Scalar>>>
-
-/** Survives the way out of a thread. */
-export interface LogEntry {
-  readonly timeMs: number
-  readonly level: LogLevelName
-  readonly message: string
-  readonly fields: LogFields
-}
+export type { LogFields, LogLevelName }
+export type LogEntry = LogLine
 
 /** Names that every line has, or that only the log itself gives. */
 const reserved: ReadonlySet<string> = new Set(["time", "level", "message", "worker", "error"])

@@ -2,7 +2,7 @@
  * The log: Effect's loggers make entries, one thread writes them to standard output, pretty for people, JSON for
  * machines, in the order of their times.
  */
-import { Context, Effect, Layer, Logger, LogLevel, References } from "effect"
+import { Context, Effect, Layer, Logger, LogLevel, References, type Scope } from "effect"
 import type { Settings } from "../../config/schema/settings.ts"
 import { LineWriter, writeToStandardOutput } from "./line-writer.ts"
 import { entryOf, formatJson, formatPretty, type LogEntry } from "./log-entry.ts"
@@ -24,16 +24,19 @@ const MAX_BEHIND_MS = 1_000
 
 export interface Output {
   readonly write: (entry: LogEntry) => void
+  /** Has all that is written told to another, too, as long as the scope lives. */
+  readonly alsoTo: (other: (entry: LogEntry) => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /** Where entries of worker threads go; nowhere unless this process logs. */
 export const LogOutput: Context.Reference<Output> = Context.Reference("strand/process/LogOutput", {
-  defaultValue: (): Output => ({ write: () => {} })
+  defaultValue: (): Output => ({ write: () => {}, alsoTo: () => Effect.void })
 })
 
 /** Writes entries as lines, their times in order. */
 export const outputTo = (format: (entry: LogEntry) => string, makeWriter: LineWriterMaker): Output & Drained => {
   let lastMs = 0
+  const others = new Set<(entry: LogEntry) => void>()
   const lines = makeWriter((count, reason) =>
     format({ timeMs: lastMs, level: "warn", message: "log lines were lost", fields: { lost: count, reason } })
   )
@@ -41,7 +44,13 @@ export const outputTo = (format: (entry: LogEntry) => string, makeWriter: LineWr
     write: (entry) => {
       lastMs = lastMs - entry.timeMs < MAX_BEHIND_MS ? Math.max(lastMs, entry.timeMs) : entry.timeMs
       lines.line(format({ ...entry, timeMs: lastMs }))
+      for (const other of others) other(entry)
     },
+    alsoTo: (other) =>
+      Effect.acquireRelease(
+        Effect.sync(() => others.add(other)),
+        () => Effect.sync(() => others.delete(other))
+      ),
     drain: () => lines.drain(DRAIN_MS)
   }
 }

@@ -97,6 +97,8 @@ export interface WorkerData {
   /** From 1. */
   readonly number: number
   readonly workers: number
+  /** Of this start of the server. */
+  readonly instance: string
   /**
    * The settings as they were written, with the contents of the files that they name: objects of a class cannot be sent
    * to a thread.

@@ -28,6 +28,7 @@ import { Counters } from "../../telemetry/counters.ts"
 import { GaugeRow, Gauges } from "../../telemetry/gauges.ts"
 import { Latencies } from "../../telemetry/latencies.ts"
 import { RecentMemory } from "../../telemetry/recent-queries.ts"
+import { ServerInstance } from "../../telemetry/server-instance.ts"
 import { SharedUpstreams } from "../../upstream/health/shared-state.ts"
 import { layerEntries } from "../logging/logging.ts"
 import { GivenLocations, serverLayer } from "../server.ts"
@@ -49,6 +50,7 @@ import { workerLimits } from "./worker-limits.ts"
 const {
   number,
   workers,
+  instance,
   settings: written,
   locations: database,
   memory,
@@ -215,6 +217,7 @@ const serve = Effect.gen(function* () {
         Layer.succeed(DescriptorMemory, descriptors),
         Layer.succeed(RecentMemory, recent),
         Layer.succeed(Gauges, gauges),
+        Layer.succeed(ServerInstance, { id: instance, worker: number }),
         Layer.succeed(Operations, operations)
       )
     )

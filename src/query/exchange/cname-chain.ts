@@ -66,6 +66,8 @@ export class CnameChains {
     }
     const leftMs = this.deadlineMs() - (this.nowMs() - record.startedMs)
     const pending = this.lookup.ask(link, leftMs, { onOutcome })
+    // Who joins the link's exchange waits for this query.
+    if (pending.record !== undefined) pending.record.leader ??= record.leader
     if (isOver) return noOp
     first = { ...head, wire: lastingCopyOf(head.wire, 0, head.wire.length) }
     this.waiting.set(question, pending)

@@ -86,7 +86,7 @@ class CoalescedExchange implements Asker {
     incidents: Incidents
   ) {
     this.incidents = incidents
-    this.record = { startedMs, endedMs: 0, attempts: [] }
+    this.record = { startedMs, endedMs: 0, attempts: [], leader: undefined }
     this.exchanges = exchanges
     this.question = question
     this.hash = hash

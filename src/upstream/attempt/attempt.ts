@@ -1,7 +1,7 @@
 /** An attempt of a resolution. It is its own record, and passes what it is told to the resolution. */
 import type { Question } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
-import type { AttemptOutcome } from "../../telemetry/record.ts"
+import type { AttemptOutcome, ResolutionRecord } from "../../telemetry/record.ts"
 import type { Attempt, AttemptFailure } from "../requester.ts"
 import type { Upstream } from "../upstream.ts"
 import type { Exchange } from "./exchange.ts"
@@ -10,6 +10,8 @@ import type { Exchange } from "./exchange.ts"
 export interface AttemptEvents {
   readonly question: Question
   readonly nowMs: number
+  /** Of the resolution. */
+  readonly record: ResolutionRecord
   readonly onResponse: (attempt: UpstreamAttempt, response: Response) => void
   readonly onFailure: (attempt: UpstreamAttempt, failure: AttemptFailure) => void
   readonly onTrouble: (attempt: UpstreamAttempt, message: string) => void
@@ -21,6 +23,8 @@ export class UpstreamAttempt implements Attempt {
   readonly upstream: Upstream
   readonly startedMs: number
   transport: "udp" | "tcp"
+  tcpSinceMs = 0
+  spanId = ""
   endedMs = 0
   outcome: AttemptOutcome = "waiting"
   rcode = -1
@@ -52,6 +56,10 @@ export class UpstreamAttempt implements Attempt {
 
   get question(): Question {
     return this.events.question
+  }
+
+  get resolution(): ResolutionRecord {
+    return this.events.record
   }
 
   get waitedMs(): number {

@@ -93,6 +93,7 @@ export class Exchange implements Requester {
     }
     if (response.truncated && this.request === undefined) {
       this.resolver.options.counters.add("upstream.truncated")
+      this.attempt.tcpSinceMs = this.nowMs
       this.goByConnection()
       return
     }
@@ -148,15 +149,22 @@ export class Exchange implements Requester {
   }
 
   /**
-   * The options of the query: the loop mark for upstreams from which a query could come back, and the client's network
-   * where it is to be told.
+   * The options of the query: the loop mark for upstreams from which a query could come back, the client's network
+   * where it is to be told, and the trace for upstreams that are told of it.
    */
   private optionsAt(level: EdnsLevel): ReadonlyArray<Option> {
     if (level !== EdnsLevel.Options) return noOptions
-    const options = this.attempt.upstream.isNear ? this.resolver.options.loopOptions : noOptions
+    const { loopOptions, traceOption } = this.resolver.options
+    const options = this.attempt.upstream.isNear ? loopOptions : noOptions
     const subnet = this.question.clientContext?.subnet
     const data = subnet === undefined ? undefined : optionOf(subnet)
-    return data === undefined ? options : [...options, { code: OPTION_CLIENT_SUBNET, data }]
+    const trace = traceOption(this.attempt)
+    if (data === undefined && trace === undefined) return options
+    return [
+      ...options,
+      ...(data === undefined ? [] : [{ code: OPTION_CLIENT_SUBNET, data }]),
+      ...(trace === undefined ? [] : [trace])
+    ]
   }
 
   /** Limits the use of an answer to a question that was not asked as it was meant to be. */

@@ -64,7 +64,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
   private readonly resolver: Resolver
   private readonly ranked: ReadonlyArray<Member>
   private readonly atOnce: number
-  private readonly record: ResolutionRecord
+  readonly record: ResolutionRecord
   private readonly asker: Asker
   private readonly plan: RetryPlan
   private readonly endMs: number

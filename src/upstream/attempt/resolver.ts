@@ -38,6 +38,8 @@ export interface ResolverOptions {
   readonly counters: Counters["Service"]
   /** The loop mark, for upstreams from which a query could come back. */
   readonly loopOptions: ReadonlyArray<Option>
+  /** What the upstream is told of the trace that the attempt is part of; undefined for nothing. */
+  readonly traceOption: (attempt: Attempt) => Option | undefined
   readonly connections: ReadonlyMap<Upstream, Connections>
   readonly addressResolvers: ReadonlyMap<Upstream, AddressResolver>
   /** An address that has been silent for so long is left for the next one, where there is one. */

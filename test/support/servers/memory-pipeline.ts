@@ -17,6 +17,7 @@ import { layerEventLog } from "../../../src/telemetry/event-log.ts"
 import { FailureLog } from "../../../src/telemetry/failure-log.ts"
 import { layerIncidents } from "../../../src/telemetry/incidents.ts"
 import { Latencies } from "../../../src/telemetry/latencies.ts"
+import { newTrace } from "../../../src/telemetry/query-trace.ts"
 import type { QueryRecord } from "../../../src/telemetry/record.ts"
 import { Traces } from "../../../src/telemetry/traces.ts"
 import { LoopMark, ResolverPool } from "../../../src/upstream/resolver-pool.ts"
@@ -56,8 +57,9 @@ export const memoryPipeline = (
         timesPicked++
         return isPicked
       },
-      finish: (record, wasPicked) => {
-        if (wasPicked) records.push(record)
+      begin: () => newTrace("sampler"),
+      finish: (record) => {
+        if (record.trace !== undefined) records.push(record)
       }
     })
     const configuration = Configuration.layer(

@@ -7,6 +7,8 @@ import type { DatagramSocket, ReturnPath } from "../../../src/io/datagram.ts"
 import { StreamTransport } from "../../../src/io/stream-transport.ts"
 import { standaloneLayer } from "../../../src/process/server.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
+import { TraceSender } from "../../../src/telemetry/otlp/targets.ts"
+import type { Trace } from "../../../src/telemetry/trace-tree.ts"
 import { Inbox, send } from "../clients/inbox.ts"
 import { reply } from "../upstreams/fake-upstream.ts"
 import type { MemoryNetwork } from "./memory-network.ts"
@@ -20,6 +22,8 @@ export const TICK = 5
 /** A question that reached an upstream. */
 export interface Asked {
   readonly name: string
+  /** Of its EDNS options, the data of the one with this code. */
+  readonly optionOf: (code: number) => Buffer | undefined
   readonly atMs: number
   readonly answer: (options: Parameters<typeof reply>[1]) => Effect.Effect<void>
 }
@@ -32,6 +36,10 @@ export interface MemoryServer {
   readonly counters: Counters["Service"]
   /** Sends a question; what comes back stands in `answers`, in the order in which it came. */
   readonly ask: (name: string, type?: Question["type"]) => Effect.Effect<void>
+  /** Sends a message as it is. */
+  readonly send: (message: Uint8Array) => Effect.Effect<void>
+  /** The traces of queries that are over, in the order in which they were built. */
+  readonly traces: Effect.Effect<ReadonlyArray<Trace>>
   readonly answers: () => ReadonlyArray<DecodedPacket>
   /** The same, and gives what has come back by then; dies where nothing has. */
   readonly askAtOnce: (name: string) => Effect.Effect<DecodedPacket>
@@ -72,6 +80,11 @@ export const upstreamAt = (network: MemoryNetwork, port: number): Effect.Effect<
 
 const askedOf = (socket: DatagramSocket, query: Packet, path: ReturnPath, atMs: number): Asked => ({
   name: query.questions![0]!.name,
+  optionOf: (code) => {
+    const opt = query.additionals?.find((record) => record.type === "OPT")
+    const options = (opt?.type === "OPT" ? opt.options : []) as ReadonlyArray<{ code: number; data?: Buffer }>
+    return options.find((option) => option.code === code)?.data
+  },
   atMs,
   answer: (options) =>
     Effect.andThen(
@@ -95,11 +108,15 @@ export const memoryServer = (
       DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0",
       ...settings
     })
+    const traces: Array<Trace> = []
     const context = yield* Layer.build(
       standaloneLayer.pipe(
         Layer.provide(Layer.mergeAll(Configuration.layer(chosen), network.layer, noStreams, Logger.layer([])))
       )
-    ).pipe(Effect.provideService(Random.Random, least))
+    ).pipe(
+      Effect.provideService(Random.Random, least),
+      Effect.provideService(TraceSender, () => Effect.succeed((trace: Trace) => void traces.push(trace)))
+    )
     const counters = yield* Effect.provideContext(Counters, context)
     const inbox = new Inbox()
     const client = yield* network.connect({ address: "127.0.0.1", port: SERVER_PORT }, inbox)
@@ -114,6 +131,19 @@ export const memoryServer = (
     return {
       counters,
       ask,
+      send: (message: Uint8Array) =>
+        Effect.andThen(
+          Effect.sync(() => send(client, message)),
+          settle
+        ),
+      // They are built in turns of the event loop behind this one.
+      traces: Effect.as(
+        Effect.repeat(
+          Effect.promise(() => new Promise(setImmediate)),
+          { times: 20 }
+        ),
+        traces
+      ),
       answers,
       askAtOnce: (name: string) => Effect.map(ask(name), () => answers().find(({ id }) => id === lastId)!)
     }

@@ -223,6 +223,8 @@ const special: { readonly [Name in SettingName]?: Texts } = {
   admin: oneOf(address, constantOf("off", "127.0.0.1:8053", "[::1]:0")),
   allow: network,
   ecsTrust: network,
+  traceContextFrom: network,
+  traceContextTo: constantOf("quad9", "udp://192.0.2.53:53", "192.0.2.53", "2001:db8::53"),
   bootstrap: address,
   upstreams: upstreamText,
   groups: groupText,

@@ -1,5 +1,5 @@
-/** Which Strand this is. */
+/** The version of this server. */
 import { readFileSync } from "node:fs"
-import { packageFile } from "../runtime/entry-points.ts"
+import { packageFile } from "./entry-points.ts"
 
 export const version: string = JSON.parse(readFileSync(packageFile("package.json"), "utf8")).version

@@ -1,14 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type ExportResult, ExportResultCode } from "@opentelemetry/core"
-import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace-base"
-import { END_MS, TraceProcessor } from "../../src/telemetry/trace-processor.ts"
+import { ExportQueue } from "../../../src/telemetry/otlp/export-queue.ts"
+
+const END_MS = 3_000
+
+/** A trace: as many spans as it has, each with the trace's id. */
+type Trace = ReadonlyArray<string>
 
 /** An exporter that takes spans, and answers when it is told to. */
-class FakeExporter implements SpanExporter {
-  readonly batches: Array<ReadonlyArray<ReadableSpan>> = []
+class FakeExporter {
+  readonly batches: Array<ReadonlyArray<string>> = []
   answer: "at once" | "when told" | "never" | "failing" = "at once"
   private pending: Array<(result: ExportResult) => void> = []
-  export(spans: Array<ReadableSpan>, done: (result: ExportResult) => void): void {
+  export(spans: ReadonlyArray<string>, done: (result: ExportResult) => void): void {
     this.batches.push(spans)
     if (this.answer === "at once") setImmediate(() => done({ code: ExportResultCode.SUCCESS }))
     else if (this.answer === "failing") done({ code: ExportResultCode.FAILED, error: new Error("refused") })
@@ -17,13 +21,10 @@ class FakeExporter implements SpanExporter {
   tell(): void {
     for (const done of this.pending.splice(0)) done({ code: ExportResultCode.SUCCESS })
   }
-  shutdown(): Promise<void> {
-    return new Promise(() => {})
-  }
 }
 
 interface Watched {
-  readonly processor: TraceProcessor
+  readonly queue: ExportQueue<Trace>
   readonly exporter: FakeExporter
   sent: number
   dropped: number
@@ -33,16 +34,20 @@ interface Watched {
 
 const watched = (timeoutMs = 3_000): Watched => {
   const exporter = new FakeExporter()
-  const all: Omit<Watched, "processor"> & { processor?: TraceProcessor } = {
+  const all: Omit<Watched, "queue"> & { queue?: ExportQueue<Trace> } = {
     exporter,
     sent: 0,
     dropped: 0,
     reasons: [],
     aborted: 0
   }
-  all.processor = new TraceProcessor({
-    exporter,
+  all.queue = new ExportQueue<Trace>({
+    send: (traces, done) => exporter.export(traces.flat(), done),
     timeoutMs,
+    endMs: END_MS,
+    sizeOf: (spans) => spans.length,
+    maxWaiting: 8_192,
+    enough: 512,
     abort: () => {
       all.aborted++
     },
@@ -57,18 +62,14 @@ const watched = (timeoutMs = 3_000): Watched => {
   return all as Watched
 }
 
-/** A trace of so many spans, as it is built: children end before their parents, the root last. */
-const trace = (processor: TraceProcessor, id: string, spans: number): void => {
-  for (let i = spans - 1; i >= 0; i--) {
-    const parentSpanContext = i === 0 ? undefined : { traceId: id, spanId: "0", traceFlags: 1 }
-    processor.onEnd({ spanContext: () => ({ traceId: id }), parentSpanContext } as unknown as ReadableSpan)
-  }
+/** A trace of so many spans. */
+const trace = (queue: ExportQueue<Trace>, id: string, spans: number): void => {
+  queue.add(new Array<string>(spans).fill(id))
 }
 
 const spansOf = ({ exporter }: Watched): Map<string, number> => {
   const counts = new Map<string, number>()
-  for (const span of exporter.batches.flat()) {
-    const { traceId } = span.spanContext()
+  for (const traceId of exporter.batches.flat()) {
     counts.set(traceId, (counts.get(traceId) ?? 0) + 1)
   }
   return counts
@@ -79,69 +80,69 @@ describe("traces on their way to the collector", () => {
     const all = watched()
     const sizes = Array.from({ length: 900 }, (_, i) => 2 + (i % 8))
     for (const [i, size] of sizes.entries()) {
-      trace(all.processor, `${i}`, size)
+      trace(all.queue, `${i}`, size)
       if (i % 100 === 99) await new Promise(setImmediate)
     }
-    await all.processor.forceFlush()
+    await all.queue.drain()
     assert.strictEqual(all.dropped, 0)
     assert.strictEqual(all.sent, sizes.length)
     assert.deepStrictEqual([...spansOf(all).values()], sizes)
-    await all.processor.shutdown()
+    await all.queue.end()
   })
 
   it("begin to leave as soon as there are enough for an export", () => {
     const all = watched()
-    for (let i = 0; i < 64; i++) trace(all.processor, `${i}`, 8)
+    for (let i = 0; i < 64; i++) trace(all.queue, `${i}`, 8)
     assert.strictEqual(all.exporter.batches.length, 1)
-    void all.processor.shutdown()
+    void all.queue.end()
   })
 
   it("are never torn: what does not fit is dropped by whole traces, and counted", async () => {
     const all = watched()
     all.exporter.answer = "when told"
-    for (let i = 0; i < 3_000; i++) trace(all.processor, `${i}`, 7)
+    for (let i = 0; i < 3_000; i++) trace(all.queue, `${i}`, 7)
     assert.isAbove(all.dropped, 0)
     all.exporter.answer = "at once"
     all.exporter.tell()
-    await all.processor.forceFlush()
+    await all.queue.drain()
     assert.strictEqual(all.sent + all.dropped, 3_000)
     const counts = spansOf(all)
     assert.strictEqual(counts.size, all.sent)
     assert.isTrue([...counts.values()].every((count) => count === 7))
     for (const batch of all.exporter.batches) assert.isBelow(batch.length, 512 + 7)
-    await all.processor.shutdown()
+    await all.queue.end()
   })
 
   it("of a batch that fails are dropped with the reason; the collector is left alone until the next tick", async () => {
     const all = watched()
     all.exporter.answer = "failing"
-    for (let i = 0; i < 300; i++) trace(all.processor, `${i}`, 4)
-    await all.processor.forceFlush()
+    for (let i = 0; i < 300; i++) trace(all.queue, `${i}`, 4)
+    await all.queue.drain()
     assert.deepStrictEqual(all.reasons[0], "refused")
     assert.isAtMost(all.exporter.batches.length, 3)
     all.exporter.answer = "at once"
-    await all.processor.forceFlush()
+    await all.queue.drain()
     assert.strictEqual(all.sent + all.dropped, 300)
     assert.isAbove(all.sent, 0)
-    await all.processor.shutdown()
+    await all.queue.end()
   })
 
   it("that are not answered in time are dropped, and what is under way is ended", async () => {
     const all = watched(20)
     all.exporter.answer = "never"
-    trace(all.processor, "a", 3)
-    await all.processor.forceFlush()
+    trace(all.queue, "a", 3)
+    await all.queue.drain()
     assert.strictEqual(all.dropped, 1)
     assert.strictEqual(all.aborted, 1)
-    await all.processor.shutdown()
+    await all.queue.end()
   })
 
   it("have three seconds at the end for all together, however many wait and whatever the exporter's end takes", async () => {
     const all = watched(60_000)
     all.exporter.answer = "never"
-    for (let i = 0; i < 500; i++) trace(all.processor, `${i}`, 5)
+    for (let i = 0; i < 500; i++) trace(all.queue, `${i}`, 5)
     const begun = performance.now()
-    await all.processor.shutdown()
+    await all.queue.end()
     assert.isAtLeast(performance.now() - begun, END_MS - 50)
     assert.strictEqual(all.exporter.batches.length, 1)
     assert.strictEqual(all.sent + all.dropped, 500)
@@ -153,9 +154,9 @@ describe("traces on their way to the collector", () => {
     all.exporter.export = () => {
       throw new Error("broken")
     }
-    trace(all.processor, "a", 2)
-    await all.processor.forceFlush()
+    trace(all.queue, "a", 2)
+    await all.queue.drain()
     assert.deepStrictEqual(all.reasons, ["broken"])
-    await all.processor.shutdown()
+    await all.queue.end()
   })
 })

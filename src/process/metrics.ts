@@ -1,17 +1,38 @@
 /** All metrics of the server, from what its threads have counted. The names are CoreDNS's where it has one. */
 import { memoryUsage } from "node:process"
+import type { AnswerCache } from "../cache/answer-cache.ts"
+import type { Counters } from "../telemetry/counters.ts"
 import { HISTOGRAM_CELLS, middleOf } from "../telemetry/histogram.ts"
-import { type LatencyName, latencyNames } from "../telemetry/latencies.ts"
+import { type Latencies, type LatencyName, latencyNames } from "../telemetry/latencies.ts"
+import { queryDurationSteps, stepOfDuration } from "../telemetry/metrics/duration-steps.ts"
 import type { Exemplar, Family, Labels, NumberSeries } from "../telemetry/metrics/family.ts"
 import { type ListenerCounts, rcodeLabels, sizeSteps, typeLabels } from "../telemetry/traffic.ts"
 import { durationSteps, type OutcomeName, replyRcodes, type UpstreamSums } from "../telemetry/upstream-counts.ts"
-import { queryDurationSteps, stepOfDuration } from "./duration-steps.ts"
-import { type AdminSources, rowsOf } from "./sources.ts"
+import type { ServerControl } from "./server-control.ts"
+import type { Supervisor } from "./supervisor.ts"
+
+/** What metrics are read from. */
+export interface MetricSources {
+  readonly version: string
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number
+  readonly supervisor: Supervisor["Service"]
+  readonly control: ServerControl["Service"]
+  readonly counters: Counters["Service"]
+  readonly latencies: Latencies["Service"]
+  readonly cache: AnswerCache["Service"]
+  /** Changes that were refused. */
+  readonly refusals: () => number
+}
+
+/** Rows of shared memory that threads have written: those of the workers, and the supervisor's own behind them are not. */
+export const rowsOf = ({ supervisor }: Pick<MetricSources, "supervisor">): number =>
+  supervisor.workers().reduce((most, { number }) => Math.max(most, number), 1)
 
 /** The last query that was seen of each outcome and step. */
 export type Exemplars = ReadonlyMap<LatencyName, ReadonlyMap<number, Exemplar>>
 
-export const families = (sources: AdminSources, exemplars: Exemplars, isReady: boolean): ReadonlyArray<Family> => [
+export const families = (sources: MetricSources, exemplars: Exemplars, isReady: boolean): ReadonlyArray<Family> => [
   ...ofTraffic(sources.counters.traffic()),
   ofDurations(sources, exemplars),
   ...ofQueries(sources),
@@ -84,7 +105,7 @@ const ofTraffic = (listeners: ReadonlyArray<ListenerCounts>): ReadonlyArray<Fami
   ]
 }
 
-const ofDurations = (sources: AdminSources, exemplars: Exemplars): Family => ({
+const ofDurations = (sources: MetricSources, exemplars: Exemplars): Family => ({
   kind: "histogram",
   name: "strand_dns_request_duration_seconds",
   unit: "seconds",
@@ -105,7 +126,7 @@ const ofDurations = (sources: AdminSources, exemplars: Exemplars): Family => ({
   })
 })
 
-const ofQueries = ({ counters }: AdminSources): ReadonlyArray<Family> => [
+const ofQueries = ({ counters }: MetricSources): ReadonlyArray<Family> => [
   counter(
     "queries_shed",
     "queries answered SERVFAIL because too many were waiting",
@@ -154,7 +175,7 @@ const ofQueries = ({ counters }: AdminSources): ReadonlyArray<Family> => [
   )
 ]
 
-const ofCache = ({ cache, counters }: AdminSources): ReadonlyArray<Family> => {
+const ofCache = ({ cache, counters }: MetricSources): ReadonlyArray<Family> => {
   const { entries, bytes } = cache.statistics()
   return [
     gauge("cache_entries", "answers that are kept", one(entries)),
@@ -193,7 +214,7 @@ const failureKinds: Partial<Record<OutcomeName, string>> = {
 
 const STATES = ["closed", "open", "half_open"] as const
 
-const ofUpstreams = ({ counters, supervisor }: AdminSources): ReadonlyArray<Family> => {
+const ofUpstreams = ({ counters, supervisor }: MetricSources): ReadonlyArray<Family> => {
   const sums = counters.upstreams()
   const by = (value: (of: UpstreamSums) => number): ReadonlyArray<NumberSeries> =>
     sums.map((of) => ({ labels: { upstream: of.upstream }, value: value(of) }))
@@ -266,7 +287,7 @@ const ofUpstreams = ({ counters, supervisor }: AdminSources): ReadonlyArray<Fami
   ]
 }
 
-const ofThreads = ({ counters, supervisor }: AdminSources): ReadonlyArray<Family> => {
+const ofThreads = ({ counters, supervisor }: MetricSources): ReadonlyArray<Family> => {
   const all = supervisor.workers()
   const by = (name: keyof (typeof all)[number]["gauges"], factor = 1): ReadonlyArray<NumberSeries> =>
     all.map(({ number, gauges }) => ({ labels: { worker: String(number) }, value: gauges[name] * factor }))
@@ -293,7 +314,7 @@ const ofThreads = ({ counters, supervisor }: AdminSources): ReadonlyArray<Family
   ]
 }
 
-const ofProcess = (sources: AdminSources, isReady: boolean): ReadonlyArray<Family> => {
+const ofProcess = (sources: MetricSources, isReady: boolean): ReadonlyArray<Family> => {
   const { cache, control, counters, refusals, startedAtMs, supervisor, version } = sources
   const workers = supervisor.workers()
   const { rss, heapUsed, external } = memoryUsage()
