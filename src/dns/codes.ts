@@ -116,3 +116,6 @@ export const typeName = (type: number): string => typeNames.get(type) ?? `TYPE${
 
 /** `NOERROR`, `SERVFAIL`, …; `RCODE11` where the code has no name here. */
 export const rcodeName = (rcode: number): string => rcodeNames.get(rcode) ?? `RCODE${rcode}`
+
+/** The EDNS option that marks this server's own queries: from the range for local use (RFC 6891 §9). */
+export const LOOP_MARK = 65_314

@@ -11,6 +11,7 @@ import type { SharedTier } from "../cache/shared/shared-tier.ts"
 import { layerSharedTier } from "../cache/shared/shared-tier-layer.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { Settings } from "../config/schema/settings.ts"
+import { LOOP_MARK } from "../dns/codes.ts"
 import { followDatabase, Geography, Locations, type Needs } from "../geo/geography.ts"
 import type { DatagramTransport, SocketError } from "../io/datagram.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
@@ -33,8 +34,8 @@ import { Traces } from "../telemetry/traces.ts"
 import { LoopMark, ResolverPool } from "../upstream/resolver-pool.ts"
 import { layerIdleGc } from "./idle-gc.ts"
 
-/** An option from the range for local use (RFC 6891 §9) with a number of this process. */
-const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: 65_314, data: randomBytes(8) }))
+/** With a number of this process. */
+const loopMark = Layer.sync(LoopMark, () => LoopMark.of({ code: LOOP_MARK, data: randomBytes(8) }))
 
 const telemetry = Layer.mergeAll(Traces.layer, FailureLog.layer, layerRecentQueries)
 

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { Option } from "../dns/question.ts"
 import { writeTraceContext } from "../dns/trace-context.ts"
+import { formatEndpoint } from "../io/endpoint.ts"
 import { newSpanId } from "../telemetry/query-trace.ts"
 import type { Attempt } from "./requester.ts"
 
@@ -20,7 +21,10 @@ export const makeTraceOption = Effect.gen(function* () {
     const trace = attempt.resolution?.leader?.trace
     if (trace === undefined) return undefined
     const { name, endpoint } = attempt.upstream
-    if (!current.upstreams.has(name) && !current.upstreams.has(endpoint.address)) return undefined
+    const { upstreams } = current
+    if (!upstreams.has(name) && !upstreams.has(endpoint.address) && !upstreams.has(formatEndpoint(endpoint))) {
+      return undefined
+    }
     attempt.spanId ||= newSpanId()
     return { code: current.code, data: writeTraceContext(trace.traceId, attempt.spanId) }
   }

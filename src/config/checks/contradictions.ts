@@ -1,6 +1,7 @@
 /** Settings that are right each for itself and wrong together. */
 import { networkInterfaces } from "node:os"
 import { Effect } from "effect"
+import { LOOP_MARK } from "../../dns/codes.ts"
 import { type Endpoint, formatEndpoint, isLoopback, isWildcard } from "../../io/endpoint.ts"
 import { asksForPlace, type Conditions } from "../codec/conditions.ts"
 import { namesWithTooMuch } from "../codec/local-answer.ts"
@@ -44,6 +45,9 @@ export const contradictions = Effect.fnUntraced(function* ({ settings, origins }
   for (const { name, expected } of otlpDoubts(settings)) {
     const { value, source } = given.get(name)!
     if (source === "file" && typeof value === "string") say(name, shownWrong(name, value), expected)
+  }
+  if (settings.traceContextOption === LOOP_MARK) {
+    say("traceContextOption", String(LOOP_MARK), "another code: queries of this server itself are marked by this one")
   }
   yield* sayOfPlaces(settings, say)
   return mistakes

@@ -1,6 +1,6 @@
 /** Settings that are allowed and seldom meant: each a line with the place, what is written there, and its effect. */
 import { IpNetwork, NetAddress } from "effect/net"
-import { type Endpoint, isLoopback, isPrivate } from "../../io/endpoint.ts"
+import { type Endpoint, formatEndpoint, isLoopback, isPrivate } from "../../io/endpoint.ts"
 import { asksForPlace, conditionsKey } from "../codec/conditions.ts"
 import type { Rule } from "../codec/rule.ts"
 import { looksLikeAddressAndPort } from "../codec/slips.ts"
@@ -158,7 +158,18 @@ const ofUnused = (settings: Partial<Settings>, say: Say, isSet: (name: SettingNa
       unused(name, "no query is logged")
     }
   }
-  if (settings.traceSampling?.kind === "never") unused("otelEndpoint", "trace_sampling is never")
+  const { otelLogsExporter = "none", otelMetricsExporter = "none" } = settings
+  const goesElse = otelLogsExporter !== "none" || otelMetricsExporter !== "none"
+  if (settings.traceSampling?.kind === "never" && !goesElse) unused("otelEndpoint", "trace_sampling is never")
+  settings.traceContextTo?.forEach((told, i) => {
+    const isThere = all.some(
+      (upstream) =>
+        nameUpstream(upstream) === told ||
+        upstream.endpoint.address === told ||
+        formatEndpoint(upstream.endpoint) === told
+    )
+    if (!isThere) say("traceContextTo", told, "no upstream is called so", i)
+  })
 }
 
 const ofClients = (settings: Partial<Settings>, say: Say, isSet: (name: SettingName) => boolean): void => {

@@ -1,7 +1,7 @@
 /** Traces and logs. */
 import { network } from "../codec/network.ts"
 import { sampling } from "../codec/sampling.ts"
-import { shownUrl } from "../codec/secrets.ts"
+import { shownUpstream, shownUrl } from "../codec/secrets.ts"
 import { NETWORK_PATTERN } from "./patterns.ts"
 import { fromText, listOrNone, number, optional, section, text, textLike, word } from "./setting.ts"
 
@@ -31,6 +31,7 @@ export const telemetry = section("Traces and logs", {
     default: "",
     touches: ["telemetry", "upstream"],
     isList: true,
+    shown: shownUpstream,
     meaning: "upstreams that are told which trace a question belongs to: their names, or addresses"
   },
   traceContextOption: {
