@@ -229,6 +229,14 @@ local_answers:
     ])
   )
 
+  it.effect("is the code of the option that marks this server's own queries, for another option", () =>
+    Effect.gen(function* () {
+      const why = "another code: queries of this server itself are marked by this one"
+      assert.strictEqual(yield* said("DNS_SERVER_TRACE_CONTEXT_OPTION", "65314"), why)
+      assert.include(yield* said("DNS_SERVER_TRACE_CONTEXT_OPTION", "8"), "from 65001 to 65534")
+    })
+  )
+
   it.effect("in a setting's name names the nearest, and shows nothing of its value", () =>
     Effect.gen(function* () {
       const lines = yield* linesOf(

@@ -160,6 +160,16 @@ otel_endpoint: http://127.0.0.1:4318
     })
   )
 
+  it.effect("is an upstream that is to be told of traces, and is none", () =>
+    Effect.gen(function* () {
+      const { warnings } = yield* loaded({
+        DNS_SERVER_UPSTREAMS: "near=192.0.2.1,192.0.2.2:5353,udp://192.0.2.3",
+        DNS_SERVER_TRACE_CONTEXT_TO: "near,192.0.2.1,192.0.2.2:5353,udp://192.0.2.3:53,far"
+      })
+      assert.deepStrictEqual(warnings, ["DNS_SERVER_TRACE_CONTEXT_TO: far: no upstream is called so"])
+    })
+  )
+
   it.effect("is a variable that is nearly a setting's, whose value is not shown", () =>
     Effect.gen(function* () {
       const { warnings } = yield* loaded({

@@ -28,6 +28,8 @@ interface Tools {
   readonly silent: FakeUpstream
   readonly spare: number
   readonly collected: () => number
+  /** Whether the collector has log lines and metrics. */
+  readonly exported: () => boolean
   readonly collectorUrl: string
   readonly redisUrl: string
   readonly redisKeys: Effect.Effect<number>
@@ -231,6 +233,20 @@ groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.te
         return statSync(loggedTo).size === before
       })
   },
+  "logs and metrics to the collector": {
+    yaml: ({ collectorUrl }) =>
+      [
+        `otel_endpoint: ${collectorUrl}`,
+        "otel_protocol: http/json",
+        "otel_logs_exporter: otlp",
+        "otel_metrics_exporter: otlp",
+        "otel_metric_export_interval: 100"
+      ].join("\n"),
+    isSeen: ({ exported }) => seen(exported)
+  },
+  "traces that begin and go on elsewhere": quiet(
+    "trace_context_from: 127.0.0.1\ntrace_context_to: 127.0.0.1\ntrace_context_option: 65501"
+  ),
   log_level: both(
     () => "log_level: trace",
     ({ port, output, newName }) =>
@@ -325,6 +341,7 @@ describe.concurrent("each setting", () => {
           silent,
           spare: yield* freePort,
           collected: () => otlp.spans.length,
+          exported: () => otlp.metrics.length > 0 && otlp.logs.length > 0,
           collectorUrl: otlp.url,
           redisUrl: redis?.url ?? "",
           redisKeys: redis === undefined ? Effect.succeed(0) : Effect.map(redis.command("DBSIZE"), Number),
