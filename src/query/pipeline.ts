@@ -208,7 +208,8 @@ export class Pipeline extends Context.Service<
         if (!policy.mayAsk(packet.client)) {
           const { refuses } = policy
           const size = deny(packet, refuses)
-          endEarly(packet, startedMs, "denied", refuses ? Rcode.Refused : NO_RCODE, size, isPicked, prohibited)
+          const reason = refuses ? prohibited : undefined
+          endEarly(packet, startedMs, "denied", refuses ? Rcode.Refused : NO_RCODE, size, isPicked, reason)
           return Effect.void
         }
         if (verdict !== Verdict.Accept) {

@@ -36,29 +36,29 @@ export const sendMetrics = Effect.fnUntraced(function* (
   { read, startedAtMs }: MetricReader
 ) {
   const resource = yield* makeResource(serviceName)
-  const send = yield* makeSender<ReadonlyArray<MetricData>, ResourceMetrics>({
+  const send = yield* makeSender<"all", ResourceMetrics>({
     signal: "METRICS",
     target,
     what: "metrics",
-    // What is newer says all that is older: one export waits at most.
+    // They are read when they are sent: it is enough that one export waits.
     sizeOf: () => 1,
     maxWaiting: 1,
     enough: 1,
     endMs: END_MS,
-    requestOf: (exports) => ({
-      resource,
-      scopeMetrics: [{ scope: instrumentation, metrics: [...(exports.at(-1) ?? [])] }]
-    }),
+    requestOf: () => {
+      const metrics = read().map((family) => dataOf(family, startedAtMs, Date.now()))
+      return { resource, scopeMetrics: [{ scope: instrumentation, metrics }] }
+    },
     protobuf: ProtobufMetricsSerializer,
     json: JsonMetricsSerializer,
     helper: MetricsExporterMetricsHelper,
     onSent: () => {},
     ...watchCollector()
   })
-  const exportNow = Effect.sync(() => send(read().map((family) => dataOf(family, startedAtMs, Date.now()))))
+  const sendAll = Effect.sync(() => send("all"))
   // Registered behind the sender, so that it runs first.
-  yield* Effect.addFinalizer(() => exportNow)
-  yield* Effect.forkScoped(Effect.repeat(Effect.delay(exportNow, intervalMs), Schedule.forever))
+  yield* Effect.addFinalizer(() => sendAll)
+  yield* Effect.forkScoped(Effect.repeat(Effect.delay(sendAll, intervalMs), Schedule.forever))
 })
 
 const units = { seconds: "s", bytes: "By" } as const
