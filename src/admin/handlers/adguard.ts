@@ -6,10 +6,15 @@ import { Effect, type Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { formatName } from "../../dns/name.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
+import { rowsOf } from "../../process/metrics.ts"
 import { HISTOGRAM_CELLS } from "../../telemetry/histogram.ts"
 import { latencyNames } from "../../telemetry/latencies.ts"
 import type { RecentQuery } from "../../telemetry/recent-queries.ts"
+
+
 import { rowsOf } from "../../process/metrics.ts"
+
+
 import { type AdminSources, Sources } from "../sources.ts"
 import { formatClient } from "../views/client-text.ts"
 import type { RecentView } from "../views/recent-view.ts"
