@@ -6,11 +6,11 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { runToEnd } from "../process/start/run-to-end.ts"
+import { version } from "../runtime/version.ts"
 import { commandsWith } from "./commands/all.ts"
 import type { Serve } from "./commands/serve.ts"
 import { presenter } from "./presenter.ts"
 import type { Serving } from "./serving.ts"
-import { version } from "../runtime/version.ts"
 
 /** As shells have it for SIGINT. */
 const INTERRUPTED = 130

@@ -6,13 +6,10 @@ import { Effect, type Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { formatName } from "../../dns/name.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
-import { rowsOf } from "../../process/metrics.ts"
+import { rowsOf, rowsOf } from "../../process/metrics.ts"
 import { HISTOGRAM_CELLS } from "../../telemetry/histogram.ts"
 import { latencyNames } from "../../telemetry/latencies.ts"
 import type { RecentQuery } from "../../telemetry/recent-queries.ts"
-
-
-import { rowsOf } from "../../process/metrics.ts"
 
 
 import { type AdminSources, Sources } from "../sources.ts"
