@@ -98,7 +98,7 @@ describe("the collector", () => {
       assert.includeMembers(Object.keys(collector.processors), processors)
       assert.includeMembers(Object.keys(collector.exporters), exporters)
     }
-    assert.deepStrictEqual(Object.keys(collector.exporters), ["otlp_grpc"])
+    assert.sameMembers(Object.keys(collector.exporters), ["otlp_grpc", "prometheus", "debug"])
     assert.strictEqual(collector.exporters.otlp_grpc.endpoint, "jaeger:4317")
   })
 

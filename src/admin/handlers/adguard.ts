@@ -11,7 +11,6 @@ import { HISTOGRAM_CELLS } from "../../telemetry/histogram.ts"
 import { latencyNames } from "../../telemetry/latencies.ts"
 import type { RecentQuery } from "../../telemetry/recent-queries.ts"
 
-
 import { type AdminSources, Sources } from "../sources.ts"
 import { formatClient } from "../views/client-text.ts"
 import type { RecentView } from "../views/recent-view.ts"

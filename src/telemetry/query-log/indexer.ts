@@ -12,6 +12,9 @@ const LOCK_MS = 5_000
 lowerPriority()
 
 const database = new DatabaseSync(existing(workerData as string), { timeout: LOCK_MS })
-// Nobody writes to it any more: pages of an index need no log of their own.
-database.exec(`PRAGMA journal_mode = DELETE; ${INDEXES}`)
+// Nobody writes to it any more: pages of an index need no log of their own. While a search reads it that cannot be changed.
+try {
+  database.exec("PRAGMA journal_mode = DELETE")
+} catch {}
+database.exec(INDEXES)
 database.close()
