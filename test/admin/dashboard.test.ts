@@ -431,7 +431,12 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
             .filter((element) => element.getBoundingClientRect().right > element.closest(".panel, .dialog").getBoundingClientRect().right)
             .map((element) => element.outerHTML.slice(0, 120))`
           // Charts take their width from their panel, a moment after it has its own.
-          await page.waitForFunction(`${findOutside}.length === 0`, undefined, { timeout: 20_000 })
+          let outside = await page.evaluate(findOutside)
+          for (let look = 0; look < 100 && (outside as ReadonlyArray<string>).length > 0; look++) {
+            await page.waitForTimeout(100)
+            outside = await page.evaluate(findOutside)
+          }
+          assert.strictEqual((outside as ReadonlyArray<string>).join("\n"), "", view)
         }
       },
       {},
