@@ -39,6 +39,7 @@ const TopList = ({ by, link, span, title }: (typeof kinds)[number] & { readonly 
       value?.entries.length === 0
         ? html`<p class="muted">Nothing yet.</p>`
         : html`<table class="top" aria-labelledby=${`top-${by}`}>
+            <colgroup><col /><col class="count" /><col class="part" /></colgroup>
             <thead class="hidden">
               <tr><th scope="col">${title}</th><th scope="col">Queries</th><th scope="col">Share</th></tr>
             </thead>
