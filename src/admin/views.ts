@@ -2,6 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import { rowsOf } from "../process/metrics.ts"
 import { rcodeLabels } from "../telemetry/traffic.ts"
+import type { UpstreamSums } from "../telemetry/upstream-counts.ts"
 import { Readiness } from "./readiness.ts"
 import { type AdminSources, Sources } from "./sources.ts"
 import { Activity } from "./views/activity.ts"
@@ -22,8 +23,7 @@ export class Views extends Context.Service<
     Effect.gen(function* () {
       const sources = yield* Sources
       const { configuration, counters, supervisor } = sources
-      const upstreamAt = (slot: number): string =>
-        counters.upstreams().find((upstream) => upstream.slot === slot)?.upstream ?? ""
+      const upstreamAt = upstreamNames(() => counters.upstreams())
       const recent = new RecentView(supervisor.rings, upstreamAt, () => configuration.current().recentQueries)
       return Views.of({
         recent,
@@ -61,3 +61,20 @@ const totalsOf = (sources: AdminSources): Totals => {
     queued: workers.reduce((sum, { gauges }) => sum + gauges["queue.length"], 0)
   }
 }
+
+/** The names of upstreams by their slots, read anew where one is not known, at most so often. */
+const upstreamNames = (read: () => ReadonlyArray<UpstreamSums>): ((slot: number) => string) => {
+  let names = new Map<number, string>()
+  let readMs = Number.NEGATIVE_INFINITY
+  return (slot) => {
+    const nowMs = performance.now()
+    if (nowMs - readMs > (names.has(slot) ? NAMES_STAND_MS : UNKNOWN_STANDS_MS)) {
+      names = new Map(read().map((of) => [of.slot, of.upstream]))
+      readMs = nowMs
+    }
+    return names.get(slot) ?? ""
+  }
+}
+
+const NAMES_STAND_MS = 2_000
+const UNKNOWN_STANDS_MS = 20

@@ -17,7 +17,7 @@ import { type Found, idOf, type Matches, type RecentView } from "./recent-view.t
 import { TopLists } from "./top-lists.ts"
 
 /** Between two looks: at 30,000 queries a second a worker's ring goes round in more than that. */
-const LOOK_MS = 200
+const LOOK_MS = 250
 /** Queries of a worker that are counted at a look, at most. */
 const SAMPLE = 100
 /** Queries of a worker that watchers are shown at a look, at most. */
