@@ -7,7 +7,13 @@ import { type Latencies, type LatencyName, latencyNames } from "../telemetry/lat
 import { queryDurationSteps, stepOfDuration } from "../telemetry/metrics/duration-steps.ts"
 import type { Exemplar, Family, Labels, NumberSeries } from "../telemetry/metrics/family.ts"
 import { type ListenerCounts, rcodeLabels, sizeSteps, typeLabels } from "../telemetry/traffic.ts"
-import { durationSteps, type OutcomeName, replyRcodes, type UpstreamSums } from "../telemetry/upstream-counts.ts"
+import {
+  attemptsOf,
+  durationSteps,
+  type OutcomeName,
+  replyRcodes,
+  type UpstreamSums
+} from "../telemetry/upstream-counts.ts"
 import type { ServerControl } from "./server-control.ts"
 import type { Supervisor } from "./supervisor.ts"
 
@@ -218,8 +224,6 @@ const ofUpstreams = ({ counters, supervisor }: MetricSources): ReadonlyArray<Fam
   const sums = counters.upstreams()
   const by = (value: (of: UpstreamSums) => number): ReadonlyArray<NumberSeries> =>
     sums.map((of) => ({ labels: { upstream: of.upstream }, value: value(of) }))
-  const attempts = ({ outcomes }: UpstreamSums): number =>
-    Object.entries(outcomes).reduce((sum, [name, count]) => (name === "withheld" ? sum : sum + count), 0)
   return [
     {
       kind: "histogram",
@@ -252,7 +256,7 @@ const ofUpstreams = ({ counters, supervisor }: MetricSources): ReadonlyArray<Fam
       "exchanges under way",
       by(({ inFlight }) => inFlight)
     ),
-    counter("upstream_attempts", "questions sent that have ended", by(attempts)),
+    counter("upstream_attempts", "questions sent that have ended", by(attemptsOf)),
     counter(
       "upstream_retries",
       "attempts after the first of a question",

@@ -19,6 +19,7 @@ import { HEADER_SIZE } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
 import { isLogging } from "./query-log/plan.ts"
+import { type QueryOutcome, queryOutcomes } from "./query-outcome.ts"
 import type { AttemptOutcome, AttemptRecord, ClientProtocol, QueryRecord } from "./record.ts"
 
 /** A power of two, and more than are shown: those beyond are what a writer may be in the middle of. */
@@ -44,19 +45,7 @@ const Word = { Numbers: 4, Client: 5, Sizes: 6, Lengths: 7, Address: 8 } as cons
 /** Single floats of a slot of a query that waited: milliseconds from its start; 0 for what did not happen. */
 const Float = { LookedUp: 12, Admitted: 13, Asked: 14, Told: 15 } as const
 
-const outcomes = [
-  "hit",
-  "miss",
-  "stale",
-  "failure",
-  "local",
-  "special",
-  "denied",
-  "looped",
-  "malformed"
-] as const satisfies ReadonlyArray<QueryRecord["outcome"]>
-export type QueryOutcome = (typeof outcomes)[number]
-const outcomeCells = Object.fromEntries(outcomes.map((name, cell) => [name, cell])) as Record<QueryOutcome, number>
+const outcomeCells = Object.fromEntries(queryOutcomes.map((name, cell) => [name, cell])) as Record<QueryOutcome, number>
 
 const attemptOutcomes = [
   "waiting",
@@ -369,7 +358,7 @@ export class RecentQueryReader {
   isNotable(sequence: number, slowMs: number): boolean {
     const start = (sequence & (SLOTS - 1)) * SLOT_OCTETS
     const numbers = this.words[(start >> 2) + Word.Numbers]!
-    const outcome = outcomes[numbers >>> 24]
+    const outcome = queryOutcomes[numbers >>> 24]
     if (outcome === "failure" || outcome === "stale") return true
     if (outcome !== "miss" && outcome !== "hit") return false
     return ((numbers >>> 16) & 0xff) === Rcode.ServFail || this.doubles[(start >> 3) + Double.Duration]! >= slowMs
@@ -409,7 +398,7 @@ const decodeCopied = (sequence: number): RecentQuery | undefined => {
   const numbers = own[Word.Numbers]!
   const client = own[Word.Client]!
   const lengths = own[Word.Lengths]!
-  const outcome = outcomes[numbers >>> 24]
+  const outcome = queryOutcomes[numbers >>> 24]
   if (outcome === undefined || doubles[Double.StartedAt] === 0) return undefined
   const nameEnd = NAME_AT + (lengths & 0xff)
   const attempts: Array<RecentAttempt> = []

@@ -10,6 +10,7 @@ import type { Rule } from "../config/codec/rule.ts"
 import type { Question } from "../dns/question.ts"
 import type { ErrorReason } from "../dns/reply.ts"
 import type { Endpoint } from "../io/endpoint.ts"
+import type { QueryOutcome } from "./query-outcome.ts"
 import type { QueryTrace } from "./query-trace.ts"
 
 export type AttemptOutcome =
@@ -57,22 +58,6 @@ export interface ResolutionRecord {
 /** By what queries come. */
 export type ClientProtocol = "udp" | "tcp"
 
-/** What the cache had. */
-export type CacheOutcome = "hit" | "miss" | "stale" | "failure"
-
-/** Why a query never came to the cache: it was answered here, or got an error at once, or nothing. */
-export type EarlyOutcome =
-  /** A local answer. */
-  | "local"
-  /** A special name. */
-  | "special"
-  /** Of a client that may not ask. */
-  | "denied"
-  /** It came from this server itself. */
-  | "looped"
-  /** What its rcode says was wrong with it. */
-  | "malformed"
-
 /** Why a query failed, in one word of few. */
 export type ErrorType =
   /** Too many were waiting. */
@@ -99,7 +84,7 @@ export interface QueryRecord {
   readonly rule: Rule | undefined
   readonly startedMs: number
   lookedUpMs: number
-  outcome: CacheOutcome | EarlyOutcome
+  outcome: QueryOutcome
   /** Whether it had a fresh answer fetched, for those who come later. */
   refreshes: boolean
   /** When the query was let in to wait for the network; 0 where it did not wait in line. */

@@ -8,15 +8,9 @@
 import { rule as ruleForm } from "../config/codec/rule.ts"
 import { Flag, rcodeName, typeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
+import { isEarly } from "./query-outcome.ts"
 import { newSpanId, type QueryTrace } from "./query-trace.ts"
-import {
-  type AttemptOutcome,
-  type AttemptRecord,
-  type EarlyOutcome,
-  NO_RCODE,
-  type QueryRecord,
-  type ResolutionRecord
-} from "./record.ts"
+import { type AttemptOutcome, type AttemptRecord, NO_RCODE, type QueryRecord, type ResolutionRecord } from "./record.ts"
 
 export interface TraceSpan {
   readonly traceId: string
@@ -39,17 +33,6 @@ export interface TraceSpan {
 export type Trace = readonly [root: TraceSpan, ...others: ReadonlyArray<TraceSpan>]
 
 type Attributes = Record<string, string | number | boolean>
-
-const early: ReadonlySet<QueryRecord["outcome"]> = new Set<EarlyOutcome>([
-  "local",
-  "special",
-  "denied",
-  "looped",
-  "malformed"
-])
-
-/** Whether it was over before the cache was asked. */
-export const isEarly = ({ outcome }: QueryRecord): boolean => early.has(outcome)
 
 /** The query that asked, where this one waited for its exchange. */
 export const leaderOf = (record: QueryRecord): QueryRecord | undefined => {

@@ -19,10 +19,11 @@ import { LoopClock } from "../runtime/loop-clock.ts"
 import { Counters } from "./counters.ts"
 import { EventLog } from "./event-log.ts"
 import { TRACE_SETTINGS, TraceSender } from "./otlp/targets.ts"
+import { isEarly } from "./query-outcome.ts"
 import { type KeptFor, newTrace, type QueryTrace } from "./query-trace.ts"
 import type { QueryRecord } from "./record.ts"
 import { ServerInstance } from "./server-instance.ts"
-import { isEarly, leaderOf, traceOf } from "./trace-tree.ts"
+import { leaderOf, traceOf } from "./trace-tree.ts"
 
 /** Queries that are kept for what became of them, a second at most: an outage must not become a flood of traces. */
 const MAX_NOTABLE_PER_SECOND = 100

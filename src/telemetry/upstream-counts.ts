@@ -105,6 +105,10 @@ export interface UpstreamSums {
   readonly durations: ReadonlyArray<ReplyDurations>
 }
 
+/** Questions sent that have ended; a retry that was put off was not sent. */
+export const attemptsOf = ({ outcomes }: UpstreamSums): number =>
+  Object.entries(outcomes).reduce((sum, [name, count]) => (name === "withheld" ? sum : sum + count), 0)
+
 export class UpstreamCountsTable {
   private readonly names: Uint8Array
   private readonly counts: Float64Array

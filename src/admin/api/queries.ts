@@ -1,19 +1,8 @@
 /** The last queries, the traces made of them, who asks most, and what would become of a question. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { queryOutcomes } from "../../telemetry/query-outcome.ts"
 import { NotNow, NotThere, NotUnderstood } from "./errors.ts"
-
-export const outcomes = [
-  "hit",
-  "miss",
-  "stale",
-  "failure",
-  "local",
-  "special",
-  "denied",
-  "looped",
-  "malformed"
-] as const
 
 export const Query = Schema.Struct({
   id: Schema.String,
@@ -24,7 +13,7 @@ export const Query = Schema.Struct({
   client: Schema.String,
   clientPort: Schema.Number,
   protocol: Schema.Literals(["udp", "tcp"]),
-  outcome: Schema.Literals(outcomes),
+  outcome: Schema.Literals(queryOutcomes),
   rcode: Schema.NullOr(Schema.String).annotate({ description: "null where it got no reply" }),
   octets: Schema.Number,
   upstream: Schema.NullOr(Schema.String).annotate({ description: "of the last attempt" }),

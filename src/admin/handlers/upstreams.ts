@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { rcodeName } from "../../dns/codes.ts"
-import { durationSteps, type UpstreamSums } from "../../telemetry/upstream-counts.ts"
+import { attemptsOf, durationSteps, type UpstreamSums } from "../../telemetry/upstream-counts.ts"
 import { AdminApi } from "../api/api.ts"
 import { NotNow, NotThere } from "../api/errors.ts"
 import type { Upstream } from "../api/upstreams.ts"
@@ -73,9 +73,6 @@ export const upstreamHandlers = HttpApiBuilder.group(
 )
 
 const unknown = (id: string): NotThere => new NotThere({ message: `there is no upstream ${id}` })
-
-const attemptsOf = ({ outcomes }: UpstreamSums): number =>
-  Object.entries(outcomes).reduce((sum, [name, count]) => (name === "withheld" ? sum : sum + count), 0)
 
 /** Outcomes that are no failures. */
 const fine: ReadonlySet<string> = new Set(["answered", "overtaken", "withheld"])

@@ -5,8 +5,8 @@ import { rcodeName, typeName } from "../../dns/codes.ts"
 import { formatName, isAtOrBelow, lowerCased, parseName } from "../../dns/name.ts"
 import type { Peer } from "../../io/peer.ts"
 import { makeAcl } from "../../policy/acl.ts"
+import { queryOutcomes } from "../../telemetry/query-outcome.ts"
 import type { RecentQuery } from "../../telemetry/recent-queries.ts"
-import { outcomes } from "../api/queries.ts"
 import type { Matches } from "./recent-view.ts"
 
 export interface Filters {
@@ -26,7 +26,8 @@ export const compileFilters = (filters: Filters): Result.Result<Matches, Mistake
   const tests: Array<Matches> = []
   const { client, name, outcome, rcode, slower_than_ms: slowerThanMs, suffix, type } = filters
   if (outcome !== undefined) {
-    if (!outcomes.some((known) => known === outcome)) return Result.fail(`outcome: one of ${outcomes.join(", ")}`)
+    if (!queryOutcomes.some((known) => known === outcome))
+      return Result.fail(`outcome: one of ${queryOutcomes.join(", ")}`)
     tests.push((query) => query.outcome === outcome)
   }
   if (slowerThanMs !== undefined) tests.push((query) => query.durationMs >= slowerThanMs)

@@ -1,9 +1,8 @@
 /** The life of a query, step by step: what a waterfall is drawn from. */
 import { rcodeName } from "../../dns/codes.ts"
+import { isEarly } from "../../telemetry/query-outcome.ts"
 import type { RecentAttempt, RecentQuery } from "../../telemetry/recent-queries.ts"
 import type { Step } from "../api/queries.ts"
-
-const early: ReadonlySet<RecentQuery["outcome"]> = new Set(["local", "special", "denied", "looped", "malformed"])
 
 /** Outcomes of attempts that are nobody's fault. */
 const succeeded: ReadonlySet<string> = new Set<RecentAttempt["outcome"]>(["answered", "waiting", "overtaken"])
@@ -22,7 +21,7 @@ export const stepsOf = (query: RecentQuery, upstreamAt: (slot: number) => string
     detail: query.error === "" ? said : `${said}: ${query.error}`,
     depth: 0
   })
-  if (early.has(query.outcome)) return steps
+  if (isEarly(query)) return steps
   const isHit = query.outcome === "hit"
   steps.push({
     name: "cache.lookup",

@@ -1,22 +1,9 @@
 /** `strand trace`, as it is written. */
 import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { outcomes } from "../../admin/api/queries.ts"
+import { queryOutcomes } from "../../telemetry/query-outcome.ts"
 import { adminFlags, maybe, maybeArgument, text, toggle } from "./flags.ts"
 import { strand } from "./root.ts"
-
-/** The same again: help and completions load nothing of the API. */
-const outcomeNames: typeof outcomes = [
-  "hit",
-  "miss",
-  "stale",
-  "failure",
-  "local",
-  "special",
-  "denied",
-  "looped",
-  "malformed"
-]
 
 export const trace = Command.make(
   "trace",
@@ -29,7 +16,7 @@ export const trace = Command.make(
       client: text("client", "ADDRESS", "an address, or a network such as 10.0.0.0/8"),
       type: text("type", "TYPE", "such as AAAA"),
       rcode: text("rcode", "RCODE", "such as SERVFAIL"),
-      outcome: maybe(Flag.Literals("outcome", outcomeNames).pipe(Flag.withDescription("what came of it"))),
+      outcome: maybe(Flag.Literals("outcome", queryOutcomes).pipe(Flag.withDescription("what came of it"))),
       slower_than_ms: maybe(
         Flag.Finite("slower-than").pipe(Flag.withMetavar("MS"), Flag.withDescription("took longer than so many ms"))
       )
