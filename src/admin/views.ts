@@ -27,7 +27,7 @@ export class Views extends Context.Service<
       const recent = new RecentView(supervisor.rings, upstreamAt, () => configuration.current().recentQueries)
       return Views.of({
         recent,
-        activity: yield* Activity.make(recent, upstreamAt, () => configuration.current().slowQueryMs),
+        activity: yield* Activity.make(recent, upstreamAt),
         rates: yield* Rates.make(() => totalsOf(sources)),
         readiness: new Readiness(supervisor)
       })

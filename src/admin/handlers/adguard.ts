@@ -9,7 +9,7 @@ import type { Endpoint } from "../../io/endpoint.ts"
 import { rowsOf } from "../../process/metrics.ts"
 import { HISTOGRAM_CELLS } from "../../telemetry/histogram.ts"
 import { latencyNames } from "../../telemetry/latencies.ts"
-import type { RecentQuery } from "../../telemetry/recent-queries.ts"
+import type { RecentQuery } from "../../telemetry/recent-queries/ring.ts"
 
 import { type AdminSources, Sources } from "../sources.ts"
 import { formatClient } from "../views/client-text.ts"

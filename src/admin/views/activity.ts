@@ -11,12 +11,13 @@ import { formatName, lowerCased } from "../../dns/name.ts"
 import type { LatencyName } from "../../telemetry/latencies.ts"
 import { stepOfDuration } from "../../telemetry/metrics/duration-steps.ts"
 import type { Exemplar } from "../../telemetry/metrics/family.ts"
-import { RECENT_QUERIES, type RecentQuery, type RecentQueryReader } from "../../telemetry/recent-queries.ts"
+import type { RecentQueryReader } from "../../telemetry/recent-queries/reader.ts"
+import type { RecentQuery } from "../../telemetry/recent-queries/ring.ts"
 import { formatClient } from "./client-text.ts"
 import { type Found, idOf, type Matches, type RecentView } from "./recent-view.ts"
 import { TopLists } from "./top-lists.ts"
 
-/** Between two looks: at 30,000 queries a second a worker's ring goes round in more than that. */
+/** Between two looks: what watchers are shown is at most so old. */
 const LOOK_MS = 250
 /** Queries of a worker that are counted at a look, at most. */
 const SAMPLE = 100
@@ -37,29 +38,24 @@ export class Activity {
   readonly top: TopLists
   private readonly view: RecentView
   private readonly upstreamAt: (slot: number) => string
-  private readonly slowMs: () => number
   /** Up to where each worker's ring was looked at. */
   private readonly seen = new Map<number, number>()
+  private readonly seenNotable = new Map<number, number>()
   private readonly notable: Array<Found> = []
   private readonly watchers = new Set<Watcher>()
   /** The last query that was counted of each outcome and step of its duration. */
   readonly exemplars = new Map<LatencyName, Map<number, Exemplar>>()
 
-  private constructor(view: RecentView, upstreamAt: (slot: number) => string, slowMs: () => number) {
+  private constructor(view: RecentView, upstreamAt: (slot: number) => string) {
     this.view = view
     this.upstreamAt = upstreamAt
-    this.slowMs = slowMs
     this.top = new TopLists(() => performance.now())
   }
 
   /** Looks as long as the scope lives. */
-  static make(
-    view: RecentView,
-    upstreamAt: (slot: number) => string,
-    slowMs: () => number
-  ): Effect.Effect<Activity, never, Scope.Scope> {
+  static make(view: RecentView, upstreamAt: (slot: number) => string): Effect.Effect<Activity, never, Scope.Scope> {
     return Effect.gen(function* () {
-      const activity = new Activity(view, upstreamAt, slowMs)
+      const activity = new Activity(view, upstreamAt)
       const look = Effect.sync(() => activity.look())
       yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_MS)))
       return activity
@@ -94,13 +90,12 @@ export class Activity {
     const shown: Array<Found> = []
     let dropped = 0
     for (const [worker, reader] of this.view.all()) {
+      this.keepNotable(worker, reader)
       const to = reader.written()
       const from = this.seen.get(worker) ?? to
       this.seen.set(worker, to)
       const count = (to - from) | 0
       if (count <= 0) continue
-      const first = count > RECENT_QUERIES ? (to - RECENT_QUERIES) | 0 : from
-      this.keepNotable(worker, reader, first, to)
       this.sample(worker, reader, from, to)
       if (this.watchers.size === 0) continue
       const shownFrom = count > SHOWN ? (to - SHOWN) | 0 : from
@@ -119,15 +114,14 @@ export class Activity {
     }
   }
 
-  private keepNotable(worker: number, reader: RecentQueryReader, from: number, to: number): void {
-    const slowMs = this.slowMs()
-    let kept = 0
-    for (let at = from; at !== to && kept < NOTABLE_AT_ONCE; at = (at + 1) | 0) {
-      if (!reader.isNotable(at, slowMs)) continue
-      const query = reader.read(at)
-      if (query === undefined) continue
-      this.notable.push({ worker, query })
-      kept++
+  private keepNotable(worker: number, reader: RecentQueryReader): void {
+    const to = reader.notable()
+    const from = this.seenNotable.get(worker) ?? 0
+    this.seenNotable.set(worker, to)
+    const count = Math.min((to - from) | 0, NOTABLE_AT_ONCE)
+    for (let at = (to - count) | 0; at !== to; at = (at + 1) | 0) {
+      const query = reader.readNotable(at)
+      if (query !== undefined) this.notable.push({ worker, query })
     }
     if (this.notable.length > NOTABLE) this.notable.splice(0, this.notable.length - NOTABLE)
   }

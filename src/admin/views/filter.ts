@@ -6,7 +6,7 @@ import { formatName, isAtOrBelow, lowerCased, parseName } from "../../dns/name.t
 import type { Peer } from "../../io/peer.ts"
 import { makeAcl } from "../../policy/acl.ts"
 import { queryOutcomes } from "../../telemetry/query-outcome.ts"
-import type { RecentQuery } from "../../telemetry/recent-queries.ts"
+import type { RecentQuery } from "../../telemetry/recent-queries/ring.ts"
 import type { Matches } from "./recent-view.ts"
 
 export interface Filters {

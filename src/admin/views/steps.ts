@@ -1,7 +1,7 @@
 /** The life of a query, step by step: what a waterfall is drawn from. */
 import { rcodeName } from "../../dns/codes.ts"
 import { isEarly } from "../../telemetry/query-outcome.ts"
-import type { RecentAttempt, RecentQuery } from "../../telemetry/recent-queries.ts"
+import type { RecentAttempt, RecentQuery } from "../../telemetry/recent-queries/ring.ts"
 import type { Step } from "../api/queries.ts"
 
 /** Outcomes of attempts that are nobody's fault. */

@@ -5,7 +5,7 @@
  * and question, without records.
  */
 import { Flag } from "../../dns/codes.ts"
-import { RING_NAME_OCTETS } from "../recent-queries.ts"
+import { RING_NAME_OCTETS } from "../recent-queries/ring.ts"
 import type { LoggedQuery } from "./logged-query.ts"
 import type { Chunk } from "./rotated-file.ts"
 

@@ -7,7 +7,7 @@
 import { createHmac } from "node:crypto"
 import { Result } from "effect"
 import { NetAddress } from "effect/net"
-import type { RecentQuery } from "../recent-queries.ts"
+import type { RecentQuery } from "../recent-queries/ring.ts"
 import type { ClientForm } from "./plan.ts"
 
 export interface LoggedClient {

@@ -1,5 +1,7 @@
 /** What is new in the ring of one worker, since the last look. */
-import { RECENT_QUERIES, type RecentQuery, RecentQueryReader } from "../recent-queries.ts"
+
+import { RecentQueryReader } from "../recent-queries/reader.ts"
+import { RECENT_QUERIES, type RecentQuery } from "../recent-queries/ring.ts"
 import type { Ring } from "./protocol.ts"
 
 export class RingFollower {

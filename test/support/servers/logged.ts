@@ -3,7 +3,7 @@ import { LoggedQueries, type LoggedQuery } from "../../../src/telemetry/query-lo
 import type { LogPlan } from "../../../src/telemetry/query-log/plan.ts"
 import type { FromLogThread } from "../../../src/telemetry/query-log/protocol.ts"
 import { Report } from "../../../src/telemetry/query-log/report.ts"
-import type { RecentQuery } from "../../../src/telemetry/recent-queries.ts"
+import type { RecentQuery } from "../../../src/telemetry/recent-queries/ring.ts"
 import { wireName } from "../wire/messages.ts"
 
 export const KEY = Uint8Array.from({ length: 32 }, (_, i) => i)

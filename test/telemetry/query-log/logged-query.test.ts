@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { jsonLine } from "../../../src/telemetry/query-log/json-line.ts"
 import { formsOf } from "../../../src/telemetry/query-log/logged-client.ts"
-import type { RecentQuery } from "../../../src/telemetry/recent-queries.ts"
+import type { RecentQuery } from "../../../src/telemetry/recent-queries/ring.ts"
 import { KEY, loggedOf, queriesBy, recentOf } from "../../support/servers/logged.ts"
 import { wireName } from "../../support/wire/messages.ts"
 

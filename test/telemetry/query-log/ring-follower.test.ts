@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Query, readQuery } from "../../../src/dns/query.ts"
 import { TextPeer } from "../../../src/io/peer.ts"
 import { RingFollower, skipWritten } from "../../../src/telemetry/query-log/ring-follower.ts"
-import { RECENT_QUERIES, RecentQueryWriter, recentMemory } from "../../../src/telemetry/recent-queries.ts"
+import { RECENT_QUERIES, recentMemory } from "../../../src/telemetry/recent-queries/ring.ts"
+import { RecentQueryWriter } from "../../../src/telemetry/recent-queries/writer.ts"
 import { encodeQuestion } from "../../support/servers/server.ts"
 
 const client = new TextPeer({ address: "192.0.2.7", port: 5353 })
@@ -14,7 +15,12 @@ readQuery(query, wire, wire.length)
 const ring = () => {
   const memory = recentMemory()
   const positions = new SharedArrayBuffer(8)
-  const writer = new RecentQueryWriter(memory, 1_000, () => true)
+  const writer = new RecentQueryWriter(
+    memory,
+    1_000,
+    () => true,
+    () => 1_000
+  )
   const note = (count: number, from = 0): void => {
     for (let i = 0; i < count; i++) writer.note(client, "udp", query, "hit", 0, from + i, 1)
     writer.endBatch(0.25)

@@ -1,17 +1,14 @@
 /** The ring of a thread's last queries: what is written is what is read, and nothing torn. */
 import { assert, describe, it } from "@effect/vitest"
-import { formatName, parseName } from "../../src/dns/name.ts"
-import { Query, readQuery, Verdict } from "../../src/dns/query.ts"
-import { questionOf } from "../../src/dns/question.ts"
-import { TextPeer } from "../../src/io/peer.ts"
-import {
-  RECENT_QUERIES,
-  RecentQueryReader,
-  RecentQueryWriter,
-  recentMemory
-} from "../../src/telemetry/recent-queries.ts"
-import type { QueryRecord } from "../../src/telemetry/record.ts"
-import { encodeQuestion } from "../support/servers/server.ts"
+import { formatName, parseName } from "../../../src/dns/name.ts"
+import { Query, readQuery, Verdict } from "../../../src/dns/query.ts"
+import { questionOf } from "../../../src/dns/question.ts"
+import { TextPeer } from "../../../src/io/peer.ts"
+import { RecentQueryReader } from "../../../src/telemetry/recent-queries/reader.ts"
+import { RECENT_QUERIES, recentMemory } from "../../../src/telemetry/recent-queries/ring.ts"
+import { RecentQueryWriter } from "../../../src/telemetry/recent-queries/writer.ts"
+import type { QueryRecord } from "../../../src/telemetry/record.ts"
+import { encodeQuestion } from "../../support/servers/server.ts"
 
 const queryFor = (name: string): Query => {
   const query = new Query()
@@ -45,9 +42,15 @@ const recordOf = (of: Partial<QueryRecord>): QueryRecord => ({
   ...of
 })
 
+const SLOW_MS = 1_000
+
 const ring = (isOn = () => true) => {
   const memory = recentMemory()
-  return { writer: new RecentQueryWriter(memory, 1_000, isOn), reader: new RecentQueryReader(memory), memory }
+  return {
+    writer: new RecentQueryWriter(memory, 1_000, isOn, () => SLOW_MS),
+    reader: new RecentQueryReader(memory),
+    memory
+  }
 }
 
 describe("a query that was answered at once", () => {
@@ -165,8 +168,14 @@ describe("a query that waited", () => {
     assert.lengthOf(second.attempts, 14)
     assert.match(second.error, /^é*$/)
   })
+})
 
-  it("is notable where it failed, was slow or got what is past its life", () => {
+describe("a notable query", () => {
+  /** The sizes of the replies of those that are notable: by them the tests tell one from another. */
+  const notableSizes = (reader: RecentQueryReader, from = 0): ReadonlyArray<number | undefined> =>
+    Array.from({ length: reader.notable() - from }, (_, i) => reader.readNotable(from + i)?.replySize)
+
+  it("failed, was slow or got what is past its life", () => {
     const { writer, reader } = ring()
     const cases: ReadonlyArray<readonly [Partial<QueryRecord>, boolean]> = [
       [{}, false],
@@ -174,12 +183,41 @@ describe("a query that waited", () => {
       [{ rcode: 2 }, true],
       [{ rcode: 3 }, false],
       [{ outcome: "stale" }, true],
-      [{ outcome: "failure", rcode: 2 }, true]
+      [{ outcome: "failure", rcode: 2 }, true],
+      [{ outcome: "denied", rcode: 5, endedMs: 1_200 }, false]
     ]
-    cases.forEach(([of, isNotable], i) => {
-      writer.noteRecord(client(), recordOf(of), 80)
-      assert.strictEqual(reader.isNotable(i, 1_000), isNotable, JSON.stringify(of))
-    })
+    for (const [i, [of]] of cases.entries()) writer.noteRecord(client(), recordOf(of), i)
+    const expected = cases.flatMap(([, isNotable], i) => (isNotable ? [i] : []))
+    assert.deepStrictEqual(notableSizes(reader), expected)
+  })
+
+  it("is one of a batch too: by its rcode at once, by its time when the batch is over", () => {
+    const { writer, reader } = ring()
+    const query = queryFor("www.example.test")
+    writer.note(client(), "udp", query, "hit", 0, 1, 0)
+    writer.note(client(), "udp", query, "hit", 2, 2, 0)
+    writer.note(client(), "udp", query, "local", 0, 3, 0)
+    assert.strictEqual(reader.notable(), 0)
+    writer.endBatch(0.1)
+    assert.deepStrictEqual(notableSizes(reader), [2])
+    writer.note(client(), "udp", query, "hit", 0, 4, 0)
+    writer.note(client(), "udp", query, "stale", 0, 5, 0)
+    writer.note(client(), "udp", query, "special", 3, 6, 0)
+    writer.endBatch(SLOW_MS)
+    assert.sameMembers([...notableSizes(reader, 1)], [4, 5])
+  })
+
+  it("is gone when many others have come, and when its slot has been written over", () => {
+    const { writer, reader } = ring()
+    for (let i = 0; i < 1_000; i++) writer.noteRecord(client(), recordOf({ rcode: 2 }), i)
+    assert.isUndefined(reader.readNotable(0))
+    assert.strictEqual(reader.readNotable(999)?.replySize, 999)
+    const query = queryFor("www.example.test")
+    for (let i = 0; i < RECENT_QUERIES; i++) writer.note(client(), "udp", query, "hit", 0, 1, 0)
+    writer.endBatch(0.1)
+    assert.strictEqual(reader.notable(), 1_000)
+    assert.isUndefined(reader.readNotable(999))
+    assert.isUndefined(reader.readNotable(1_000))
   })
 })
 
@@ -207,7 +245,12 @@ describe("a ring that has gone round", () => {
   it("counts on beyond 31 bits", () => {
     const { memory } = ring()
     new Int32Array(memory)[0] = 0x7fffffff
-    const writer = new RecentQueryWriter(memory, 0, () => true)
+    const writer = new RecentQueryWriter(
+      memory,
+      0,
+      () => true,
+      () => SLOW_MS
+    )
     const reader = new RecentQueryReader(memory)
     for (let i = 0; i < 3; i++) writer.noteRecord(client(), recordOf({ rcode: i }), 1)
     const last = reader.written()
