@@ -1,40 +1,19 @@
 /** What the cache keeps for a name: for everybody, whatever flags it was asked with, for each group of upstreams. */
 import { COMMON_VIEW, viewBy } from "../config/codec/rule.ts"
 import type { Settings } from "../config/schema/settings.ts"
-import { Class, Flag, rcodeName, Type, typeName } from "../dns/codes.ts"
+import { Class, Flag, rcodeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
 import type { Question } from "../dns/question.ts"
+import { typeName, typeNumber } from "../dns/record-types.ts"
 import { copyOf, u16 } from "../dns/wire.ts"
 import type { CacheEntry } from "./api/cache.ts"
 import { recordsOf } from "./records-text.ts"
 import type { AdminSources } from "./sources.ts"
 
 /** Types that are looked for where none is given. */
-const USUAL_TYPES = [
-  Type.A,
-  Type.AAAA,
-  Type.CNAME,
-  Type.MX,
-  Type.NS,
-  Type.SOA,
-  Type.TXT,
-  Type.SRV,
-  Type.PTR,
-  Type.HTTPS,
-  Type.SVCB,
-  Type.DS,
-  48
-]
-
-/** `AAAA`, `TYPE65`, `65`; undefined where it is none. */
-export const readType = (text: string): number | undefined => {
-  const wanted = text.trim().toUpperCase()
-  const known = Object.entries(Type).find(([name]) => name === wanted)?.[1]
-  if (known !== undefined) return known
-  if (wanted === "DNSKEY") return 48
-  const [, number] = /^(?:TYPE)?(\d{1,5})$/.exec(wanted) ?? []
-  return number === undefined || Number(number) > 0xffff ? undefined : Number(number)
-}
+const USUAL_TYPES = "A AAAA CNAME MX NS SOA TXT SRV PTR HTTPS SVCB CAA DS DNSKEY"
+  .split(" ")
+  .map((name) => typeNumber(name)!)
 
 /** The views that questions may have, and the group of each. */
 export const viewsOf = ({

@@ -1,6 +1,6 @@
 /** Records of a message, for people. Off the hot path: read by dns-packet. */
 import packet, { type Answer } from "dns-packet"
-import { typeName } from "../dns/codes.ts"
+import { typeName } from "../dns/record-types.ts"
 import type { ResourceRecord } from "./api/cache.ts"
 
 /** Types by their numbers: what dns-packet has no name for is `UNKNOWN_65`. */

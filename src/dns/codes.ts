@@ -103,16 +103,9 @@ export const ExtendedError = {
 
 export const OPTION_EXTENDED_ERROR = 15
 
-const typeNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(Type).map(([name, value]) => [value, name] as const)
-)
-
 const rcodeNames: ReadonlyMap<number, string> = new Map(
   Object.entries(Rcode).map(([name, value]) => [value, name.toUpperCase()] as const)
 )
-
-/** `A`, `MX`, …; `TYPE65280` where the type has no name here (RFC 3597 §5). */
-export const typeName = (type: number): string => typeNames.get(type) ?? `TYPE${type}`
 
 /** `NOERROR`, `SERVFAIL`, …; `RCODE11` where the code has no name here. */
 export const rcodeName = (rcode: number): string => rcodeNames.get(rcode) ?? `RCODE${rcode}`

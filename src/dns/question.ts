@@ -6,9 +6,10 @@
  */
 
 import type { ClientContext } from "./client-context.ts"
-import { Flag, Type, typeName } from "./codes.ts"
+import { Flag, Type } from "./codes.ts"
 import { formatName, lowerCased, sameName } from "./name.ts"
 import type { Query } from "./query.ts"
+import { typeName } from "./record-types.ts"
 import { sameSubnet } from "./subnet.ts"
 import { copyOctets, HEADER_SIZE, putU16, putU32 } from "./wire.ts"
 

@@ -159,11 +159,14 @@ export class ServerControl extends Context.Service<
     readonly preview: (settings: GivenSettings) => Effect.Effect<ReadonlyArray<Difference>, ConfigurationError>
     /**
      * Goes back to an earlier configuration, the one before by default. Files are not read for it: they may be others now.
+     *
+     * @param from the generation that is to be left; any where it is undefined
      */
     readonly rollBack: (
       by: string,
-      generation?: number
-    ) => Effect.Effect<ChangeRecord | undefined, UnknownGeneration | ChangeRefused>
+      generation?: number,
+      from?: number
+    ) => Effect.Effect<ChangeRecord | undefined, UnknownGeneration | ChangeRefused | OtherGeneration>
   }
 >()("strand/process/ServerControl") {
   static readonly layer = (options: ControlOptions): Layer.Layer<ServerControl> =>
@@ -287,14 +290,15 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
         const next = yield* load(merged(running.overrides, settings))
         return differences(running.settings, next.settings)
       }),
-    rollBack: (by, to) => {
+    rollBack: (by, to, from) => {
       const what = "configuration rolled back"
-      const goBack = Effect.suspend((): Effect.Effect<ChangeRecord | undefined, UnknownGeneration | ChangeRefused> => {
+      const goBack = Effect.gen(function* () {
+        yield* expect(from)
         const wanted = to ?? earlier.at(-2)?.record.generation
         const found = earlier.find(({ record }) => record.generation === wanted)
-        if (found !== undefined) return change(found.running, by, what)
+        if (found !== undefined) return yield* change(found.running, by, what)
         const message = `there is no configuration ${wanted ?? "before this one"} to go back to`
-        return Effect.fail(new UnknownGeneration({ message }))
+        return yield* new UnknownGeneration({ message })
       })
       return exclusively(what, by, goBack)
     }

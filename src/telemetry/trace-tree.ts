@@ -6,8 +6,9 @@
  * its exchange. Names are OpenTelemetry's where its semantic conventions have one.
  */
 import { rule as ruleForm } from "../config/codec/rule.ts"
-import { Flag, rcodeName, typeName } from "../dns/codes.ts"
+import { Flag, rcodeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
+import { typeName } from "../dns/record-types.ts"
 import { isEarly } from "./query-outcome.ts"
 import { newSpanId, type QueryTrace } from "./query-trace.ts"
 import { type AttemptOutcome, type AttemptRecord, NO_RCODE, type QueryRecord, type ResolutionRecord } from "./record.ts"

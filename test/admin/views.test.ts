@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { withSettings } from "../../src/admin/save-settings.ts"
-import { formatClient } from "../../src/admin/views/client-text.ts"
 import { SpaceSaving } from "../../src/admin/views/space-saving.ts"
 import { TopLists } from "../../src/admin/views/top-lists.ts"
+import { formatClient } from "../../src/telemetry/client-address.ts"
 
 describe("the most frequent of many", () => {
   it("are found in little room, with no count too low", () => {

@@ -3,9 +3,10 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { formatFlush } from "../../cache/shared/flush-log.ts"
 import { parseName } from "../../dns/name.ts"
+import { typeNumber } from "../../dns/record-types.ts"
 import { AdminApi } from "../api/api.ts"
 import { NotNow, NotUnderstood } from "../api/errors.ts"
-import { entriesOf, questionsFor, readType } from "../cache-entries.ts"
+import { entriesOf, questionsFor } from "../cache-entries.ts"
 import { Sources } from "../sources.ts"
 
 export const cacheHandlers = HttpApiBuilder.group(
@@ -80,7 +81,7 @@ const nameOf = (text: string): Effect.Effect<Uint8Array, NotUnderstood> =>
 const typeOf = (text: string | undefined): Effect.Effect<number | undefined, NotUnderstood> =>
   Effect.suspend(() => {
     if (text === undefined) return Effect.undefined
-    const type = readType(text)
+    const type = typeNumber(text)
     return type === undefined
       ? Effect.fail(new NotUnderstood({ message: "type: a type such as AAAA or TYPE65" }))
       : Effect.succeed(type)

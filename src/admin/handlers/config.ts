@@ -14,7 +14,12 @@ import {
 } from "../../config/schema/settings.ts"
 import { shapeOf } from "../../config/schema/shape.ts"
 import type { Difference } from "../../config/snapshot.ts"
-import type { ChangeRecord, GivenSettings, OtherGeneration, UnknownGeneration } from "../../process/server-control.ts"
+import {
+  type ChangeRecord,
+  type GivenSettings,
+  OtherGeneration,
+  type UnknownGeneration
+} from "../../process/server-control.ts"
 import { AdminApi } from "../api/api.ts"
 import type { Setting, SettingValue } from "../api/config.ts"
 import { ChangeNotMade, NotThere, StaleGeneration, WrongSettings } from "../api/errors.ts"
@@ -69,12 +74,9 @@ export const configHandlers = HttpApiBuilder.group(
         ),
       rollBack: ({ headers, payload }) =>
         Effect.gen(function* () {
-          const wanted = generationOf(headers["if-match"])
-          const generation = control.generation()
-          if (wanted !== undefined && wanted !== generation) return yield* new StaleGeneration({ generation })
           return yield* control
-            .rollBack(yield* by, payload.generation)
-            .pipe(Effect.map(changed), Effect.mapError(goneOf))
+            .rollBack(yield* by, payload.generation, generationOf(headers["if-match"]))
+            .pipe(Effect.map(changed), Effect.mapError(notGoneBack))
         }),
       reload: () =>
         Effect.flatMap(by, (who) =>
@@ -145,13 +147,15 @@ const notMade = ({ message }: { readonly message: string }): ChangeNotMade => ne
 
 const failureOf = (
   error: ConfigurationError | ChangeRefused | OtherGeneration
-): WrongSettings | ChangeNotMade | StaleGeneration =>
-  error._tag === "OtherGeneration"
-    ? new StaleGeneration({ generation: error.generation })
-    : (wrongOf(error) ?? notMade(error))
+): WrongSettings | ChangeNotMade | StaleGeneration => staleOf(error) ?? wrongOf(error) ?? notMade(error)
 
-const goneOf = (error: UnknownGeneration | ChangeRefused): NotThere | ChangeNotMade =>
-  error._tag === "UnknownGeneration" ? new NotThere({ message: error.message }) : notMade(error)
+const notGoneBack = (
+  error: UnknownGeneration | ChangeRefused | OtherGeneration
+): NotThere | ChangeNotMade | StaleGeneration =>
+  error._tag === "UnknownGeneration" ? new NotThere({ message: error.message }) : (staleOf(error) ?? notMade(error))
+
+const staleOf = (error: { readonly _tag: string }): StaleGeneration | undefined =>
+  error instanceof OtherGeneration ? new StaleGeneration({ generation: error.generation }) : undefined
 
 const sectionOf = new Map<SettingName, string>(
   sections.flatMap(({ title, settings }) => Object.keys(settings).map((name) => [name as SettingName, title] as const))

@@ -5,9 +5,9 @@ import { HttpApiBuilder } from "effect/http-api"
 import { NetAddress } from "effect/net"
 import { Type } from "../../dns/codes.ts"
 import { parseName } from "../../dns/name.ts"
+import { typeNumber } from "../../dns/record-types.ts"
 import { AdminApi } from "../api/api.ts"
 import { NotNow, NotThere, NotUnderstood } from "../api/errors.ts"
-import { readType } from "../cache-entries.ts"
 import { explain } from "../explain.ts"
 import { Sources } from "../sources.ts"
 import { compileFilters, type Filters } from "../views/filter.ts"
@@ -139,7 +139,7 @@ export const queryHandlers = HttpApiBuilder.group(
       explain: ({ payload }) =>
         Effect.gen(function* () {
           const name = parseName(payload.name)
-          const type = payload.type === undefined ? Type.A : readType(payload.type)
+          const type = payload.type === undefined ? Type.A : typeNumber(payload.type)
           const client = payload.client ?? "127.0.0.1"
           if (name === undefined) return yield* new NotUnderstood({ message: "name: a name such as www.example.com" })
           if (type === undefined) return yield* new NotUnderstood({ message: "type: a type such as AAAA or TYPE65" })

@@ -6,14 +6,14 @@
  * those who watch are told how many they did not see.
  */
 import { Effect, Schedule, type Scope } from "effect"
-import { typeName } from "../../dns/codes.ts"
 import { formatName, lowerCased } from "../../dns/name.ts"
+import { typeName } from "../../dns/record-types.ts"
+import { formatClient } from "../../telemetry/client-address.ts"
 import type { LatencyName } from "../../telemetry/latencies.ts"
 import { stepOfDuration } from "../../telemetry/metrics/duration-steps.ts"
 import type { Exemplar } from "../../telemetry/metrics/family.ts"
 import type { RecentQueryReader } from "../../telemetry/recent-queries/reader.ts"
 import type { RecentQuery } from "../../telemetry/recent-queries/ring.ts"
-import { formatClient } from "./client-text.ts"
 import { type Found, idOf, type Matches, type RecentView } from "./recent-view.ts"
 import { TopLists } from "./top-lists.ts"
 

@@ -1,8 +1,9 @@
 /** Which of the last queries are asked for: filters of the API, compiled. */
 import { Result } from "effect"
 import { network } from "../../config/codec/network.ts"
-import { rcodeName, typeName } from "../../dns/codes.ts"
+import { rcodeName } from "../../dns/codes.ts"
 import { formatName, isAtOrBelow, lowerCased, parseName } from "../../dns/name.ts"
+import { typeName } from "../../dns/record-types.ts"
 import type { Peer } from "../../io/peer.ts"
 import { makeAcl } from "../../policy/acl.ts"
 import { queryOutcomes } from "../../telemetry/query-outcome.ts"

@@ -1,11 +1,12 @@
 /** The last queries of all workers, as the admin side shows them: the newest first, by what is asked for. */
 import { Effect } from "effect"
-import { rcodeName, typeName } from "../../dns/codes.ts"
+import { rcodeName } from "../../dns/codes.ts"
 import { formatName } from "../../dns/name.ts"
+import { typeName } from "../../dns/record-types.ts"
+import { formatClient } from "../../telemetry/client-address.ts"
 import { RecentQueryReader } from "../../telemetry/recent-queries/reader.ts"
 import { RECENT_QUERIES, type RecentQuery } from "../../telemetry/recent-queries/ring.ts"
 import type { Query, Trace } from "../api/queries.ts"
-import { formatClient } from "./client-text.ts"
 import { stepsOf } from "./steps.ts"
 
 /** Queries that are looked at in one turn of the event loop. */

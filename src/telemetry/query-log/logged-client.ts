@@ -7,6 +7,7 @@
 import { createHmac } from "node:crypto"
 import { Result } from "effect"
 import { NetAddress } from "effect/net"
+import { formatOctets, octetsOfWords } from "../client-address.ts"
 import type { RecentQuery } from "../recent-queries/ring.ts"
 import type { ClientForm } from "./plan.ts"
 
@@ -41,7 +42,7 @@ export class LoggedClients {
     const before = this.known.get(key)
     if (before !== undefined) return before
     if (this.known.size >= REMEMBERED) this.known.clear()
-    const client = this.formed(octetsOf(address, isIPv4))
+    const client = this.formed(octetsOfWords(address, isIPv4))
     this.known.set(key, client)
     return client
   }
@@ -58,7 +59,7 @@ export class LoggedClients {
       case "hashed":
         return hashed(octets, this.key)
       default:
-        return { text: formatAddress(octets), octets }
+        return { text: formatOctets(octets), octets }
     }
   }
 }
@@ -71,28 +72,13 @@ export const formsOf = (text: string, key: Uint8Array): ReadonlyArray<string> =>
   const octets = Uint8Array.from(
     NetAddress.isIpv4Address(ip) ? NetAddress.ipv4ToOctets(ip) : NetAddress.ipv6ToOctets(ip)
   )
-  return [formatAddress(octets), truncated(octets).text, hashed(octets, key).text]
+  return [formatOctets(octets), truncated(octets).text, hashed(octets, key).text]
 }
-
-const octetsOf = (words: RecentQuery["address"], isIPv4: boolean): Uint8Array => {
-  const octets = new Uint8Array(isIPv4 ? 4 : 16)
-  const view = new DataView(octets.buffer)
-  if (isIPv4) view.setUint32(0, words[3])
-  else for (let i = 0; i < 4; i++) view.setUint32(4 * i, words[i]!)
-  return octets
-}
-
-const formatAddress = (octets: Uint8Array): string =>
-  octets.length === 4
-    ? octets.join(".")
-    : NetAddress.formatIp(Result.getOrThrow(NetAddress.ipv6FromString(colonForm(octets))))
-
-const colonForm = (octets: Uint8Array): string => Buffer.from(octets).toString("hex").match(/.{4}/g)!.join(":")
 
 const truncated = (octets: Uint8Array): LoggedClient => {
   const prefix = octets.length === 4 ? IPV4_PREFIX : IPV6_PREFIX
   const network = octets.map((octet, i) => (i < prefix >> 3 ? octet : 0))
-  return { text: `${formatAddress(network)}/${prefix}`, octets: network }
+  return { text: `${formatOctets(network)}/${prefix}`, octets: network }
 }
 
 const hashed = (octets: Uint8Array, key: Uint8Array): LoggedClient => {
@@ -100,5 +86,5 @@ const hashed = (octets: Uint8Array, key: Uint8Array): LoggedClient => {
   address[0] = 1
   const digest = createHmac("sha256", key).update(octets).digest()
   address.set(digest.subarray(0, HASH_OCTETS), 16 - HASH_OCTETS)
-  return { text: formatAddress(address), octets: address }
+  return { text: formatOctets(address), octets: address }
 }

@@ -1,6 +1,7 @@
 /** A query as the log writes it: texts for what the ring has as numbers. */
-import { Rcode, rcodeName, typeName } from "../../dns/codes.ts"
+import { Rcode, rcodeName } from "../../dns/codes.ts"
 import { formatName, LOWER } from "../../dns/name.ts"
+import { typeName } from "../../dns/record-types.ts"
 import { type RecentQuery, RING_NAME_OCTETS } from "../recent-queries/ring.ts"
 import type { AttemptOutcome, ClientProtocol } from "../record.ts"
 import { LoggedClients } from "./logged-client.ts"

@@ -10,6 +10,7 @@
  *   count │ notable count │ notable numbers │ slot 0: times, numbers, address │ name │ attempts │ error │ slot 1 …
  * ```
  */
+import type { AddressWords } from "../client-address.ts"
 import { type QueryOutcome, queryOutcomes } from "../query-outcome.ts"
 import type { AttemptOutcome, ClientProtocol } from "../record.ts"
 
@@ -100,8 +101,7 @@ export interface RecentQuery {
   /** Wire form, as it was asked; cut after 192 octets; empty where no question could be read. */
   readonly name: Uint8Array
   readonly type: number
-  /** Four words of an IPv6 address, or an IPv4 address in the last. */
-  readonly address: readonly [number, number, number, number]
+  readonly address: AddressWords
   readonly isIPv4: boolean
   readonly port: number
   readonly protocol: ClientProtocol
