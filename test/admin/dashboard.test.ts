@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { brotliDecompressSync, gunzipSync } from "node:zlib"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
-import { axeFindings, chromiumPath, openPage, startBrowser } from "../support/external/browser.ts"
+import { axeFindings, chromiumPath, type Opened, openPage, startBrowser } from "../support/external/browser.ts"
 import { freePort } from "../support/machine/ports.ts"
 import { startWithAdmin } from "../support/servers/admin.ts"
 import type { Started } from "../support/servers/process.ts"
@@ -112,20 +112,29 @@ describe("the dashboard, as it is sent", () => {
 })
 
 describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
+  /** One for all tests: each has a context of its own in it. */
+  let browser: Browser
+  const scope = Scope.makeUnsafe()
+  beforeAll(async () => {
+    browser = await Effect.runPromise(Scope.provide(startBrowser, scope))
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
   /** Runs a test with a page of its own; nothing that it does may break the content security policy, or throw. */
   const withPage = (
-    body: (page: Page, watched: Watched, browser: Browser) => Promise<void>,
+    body: (page: Page, watched: Watched, another: () => Promise<Opened>) => Promise<void>,
     environment: Readonly<Record<string, string>> = {},
     options: BrowserContextOptions = {},
     args: ReadonlyArray<string> = []
   ) =>
     Effect.gen(function* () {
       const watched = yield* startWatched(environment, args)
-      const browser = yield* startBrowser
+      const { complaints, page } = yield* openPage(browser, options)
+      const ofTest = yield* Effect.scope
+      const another = (): Promise<Opened> => Effect.runPromise(Scope.provide(openPage(browser), ofTest))
       yield* Effect.promise(async () => {
-        const { complaints, page } = await openPage(browser, options)
         await page.goto(watched.url)
-        await body(page, watched, browser)
+        await body(page, watched, another)
         assert.deepStrictEqual(complaints, [])
       })
     })
@@ -378,7 +387,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
 
   it.live("asks for the token, says when it is wrong, and keeps it for this tab alone", () =>
     withPage(
-      async (page, { url }, browser) => {
+      async (page, { url }, another) => {
         const field = page.getByRole("textbox", { name: "Token" })
         for (const wrong of ["not-the-token-at-all", "nor-is-this-the-token", "the-token-of-another-test"]) {
           await field.fill(wrong)
@@ -394,7 +403,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
         await page.getByText("Queries a second").waitFor()
         await go(page, "Queries")
         await page.getByText("Live", { exact: true }).waitFor()
-        const other = await openPage(browser)
+        const other = await another()
         await other.page.goto(url)
         await other.page.getByRole("textbox", { name: "Token" }).waitFor()
         // One that may only read sees everything, and is told that it may not change it.
@@ -492,8 +501,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
     Effect.gen(function* () {
       const port = yield* freePort
       const environment = { DNS_SERVER_ADMIN: `127.0.0.1:${port}` }
-      const browser = yield* startBrowser
-      const { page } = yield* Effect.promise(() => openPage(browser))
+      const { page } = yield* openPage(browser)
       const { server, url } = yield* startWatched(environment)
       yield* Effect.promise(async () => {
         await page.goto(`${url}#/queries`)

@@ -72,7 +72,9 @@ describe("the image's build", () => {
         const modules = join(cwd, "node_modules")
         for (const path of givenToBuild()) cpSync(pathOf(path), join(cwd, path), { recursive: true })
         symlinkSync(pathOf("node_modules"), modules)
-        assert.strictEqual(yield* exitOf(["node_modules/typescript/bin/tsc", "--build", "src"], { cwd }), 0)
+        // What is missing is missed by the bundle, too: the types need not be checked once more.
+        const types = ["node_modules/typescript/bin/tsc", "--build", "src", "--noCheck"]
+        assert.strictEqual(yield* exitOf(types, { cwd }), 0)
         assert.strictEqual(yield* exitOf(["src/bundle.mjs"], { cwd }), 0)
 
         rmSync(modules)

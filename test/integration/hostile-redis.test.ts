@@ -261,7 +261,7 @@ describe("a Redis that is none", () => {
     ["OOM", ([name]) => (name === "SET" ? "-OOM no room\r\n" : undefined), "refuses to take answers: OOM"],
     [
       "NOAUTH",
-      ([name, key]) => (name === "GETRANGE" && !key!.includes("{") ? "-NOAUTH who\r\n" : undefined),
+      ([name, key]) => (name === "GETRANGE" && !key!.includes("{flush}") ? "-NOAUTH who\r\n" : undefined),
       "refuses to give answers: NOAUTH"
     ]
   ] as ReadonlyArray<readonly [string, RedisReply, string]>) {

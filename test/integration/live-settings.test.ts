@@ -244,9 +244,6 @@ groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.te
       ].join("\n"),
     isSeen: ({ exported }) => seen(exported)
   },
-  "traces that begin and go on elsewhere": quiet(
-    "trace_context_from: 127.0.0.1\ntrace_context_to: 127.0.0.1\ntrace_context_option: 65501"
-  ),
   log_level: both(
     () => "log_level: trace",
     ({ port, output, newName }) =>
@@ -265,16 +262,32 @@ groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.te
     () => "tcp_idle_timeout_secs: 0.3",
     ({ port }) => Effect.map(closedAfterMs(port), (ms) => ms < 3_000)
   ),
-  "tcp_receive_timeout_secs and tcp_send_timeout_secs": quiet("tcp_receive_timeout_secs: 1\ntcp_send_timeout_secs: 1"),
-  max_tcp_connections: quiet("max_tcp_connections: 40\nmax_tcp_connections_per_client: 20"),
-  "permits and the queue": quiet("max_concurrent_queries: 60\nmax_queued_queries: 900"),
-  "the pool": quiet("actor_pool_size: 4\npool_strategy: least-busy"),
-  policies: quiet("upstream_policy: hash\nparallel_upstreams: 3\nfailover_rcodes: [SERVFAIL]"),
-  "the cache's size": quiet("cache_size_mb: 8"),
-  "stale answers and refreshing": quiet("cache_stale_secs: 0\nstale_answer: at-once\ncache_prefetch: false"),
-  "other lives": quiet("cache_min_ttl_secs: 5\ncache_max_negative_ttl_secs: 60"),
-  "what is slow, and the end": quiet("slow_query_ms: 5\nshutdown_timeout_secs: 1"),
-  "trust and limits of upstreams": quiet("trust_upstream_ad: true\nmax_queries_per_upstream: 5000")
+  "what nothing outside tells of at once: connections, permits, the pool": quiet(`
+tcp_receive_timeout_secs: 1
+tcp_send_timeout_secs: 1
+max_tcp_connections: 40
+max_tcp_connections_per_client: 20
+max_concurrent_queries: 60
+max_queued_queries: 900
+actor_pool_size: 4
+pool_strategy: least-busy
+upstream_policy: hash
+parallel_upstreams: 3
+failover_rcodes: [SERVFAIL]
+max_queries_per_upstream: 5000`),
+  "and the cache, what is slow, the end, contexts of traces": quiet(`
+cache_size_mb: 8
+cache_stale_secs: 0
+stale_answer: at-once
+cache_prefetch: false
+cache_min_ttl_secs: 5
+cache_max_negative_ttl_secs: 60
+slow_query_ms: 5
+shutdown_timeout_secs: 1
+trust_upstream_ad: true
+trace_context_from: 127.0.0.1
+trace_context_to: 127.0.0.1
+trace_context_option: 65501`)
 }
 
 const counting = (behaviour: Parameters<typeof fakeUpstream>[0]) =>

@@ -150,6 +150,7 @@ describe("a wrong file", () => {
         for (let i = 0; !isOver; i++) {
           const answer = yield* ask(server.port, { name: i % 2 === 0 ? "www.example.test" : `n${i}.example.test` })
           if (addressesOf(answer)[0] !== "192.0.2.1") failed++
+          yield* Effect.sleep(2)
         }
       })
       const writing = Effect.gen(function* () {

@@ -23,8 +23,17 @@ export interface Opened {
   readonly complaints: Array<string>
 }
 
-/** A page of its own, with nothing that others have kept. */
-export const openPage = async (browser: Browser, options: BrowserContextOptions = {}): Promise<Opened> => {
+/** A page of its own, with nothing that others have kept, until the scope closes. */
+export const openPage = (
+  browser: Browser,
+  options: BrowserContextOptions = {}
+): Effect.Effect<Opened, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(() => openIn(browser, options)),
+    ({ page }) => Effect.promise(() => page.context().close())
+  )
+
+const openIn = async (browser: Browser, options: BrowserContextOptions): Promise<Opened> => {
   const context = await browser.newContext({ reducedMotion: "reduce", ...options })
   context.setDefaultTimeout(NEVER_MS)
   const page = await context.newPage()
