@@ -1,49 +1,8 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { startListening } from "../support/servers/process.ts"
 import { addressesOf, ask } from "../support/servers/server.ts"
+import { withFile } from "../support/servers/with-file.ts"
 import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
-
-const directory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "strand-reload-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-)
-
-/** The server with a file that is followed; `change` writes it anew and gives what is logged then. */
-const withFile = (workers: string, upstream: string, first: string) =>
-  Effect.gen(function* () {
-    const file = join(yield* directory, "strand.yaml")
-    const others = { upstreams: upstream, listen: "127.0.0.1:0", workers }
-    /** With what else there has to be behind it. */
-    const write = (text: string): void => {
-      const more = Object.entries(others).filter(([name]) => !text.includes(`${name}: `) || name === "upstreams")
-      writeFileSync(`${file}.new`, text + more.map(([name, value]) => `${name}: ${value}\n`).join(""))
-      renameSync(`${file}.new`, file)
-    }
-    write(first)
-    const unset = { DNS_SERVER_LISTEN: "", DNS_SERVER_WORKERS: "" }
-    const server = yield* startListening(unset, ["--config", file])
-    const logged = (before: number, isDone: RegExp): Effect.Effect<string> =>
-      Effect.gen(function* () {
-        while (!isDone.test(server.output().slice(before))) yield* Effect.sleep(20)
-        return server.output().slice(before)
-      })
-    const change = (text: string, isDone = /configuration read again.*\n/): Effect.Effect<string> =>
-      Effect.suspend(() => {
-        const before = server.output().length
-        write(text)
-        return logged(before, isDone)
-      })
-    const hangUp = Effect.suspend(() => {
-      const before = server.output().length
-      server.child.kill("SIGHUP")
-      return logged(before, /configuration read again.*\n/)
-    })
-    return { ...server, write, change, hangUp }
-  })
 
 describe("the configuration's file", () => {
   for (const workers of ["1", "2"]) {
@@ -71,41 +30,6 @@ describe("the configuration's file", () => {
         const upstream = yield* fakeUpstream(address("192.0.2.1"))
         const server = yield* withFile(workers, upstream.address, "cache_size_mb: 2\n")
         assert.include(yield* server.hangUp, "changed: nothing")
-      })
-    )
-
-    it.live(`may be hostile or large: queries are answered while it is read and made use of (${threads})`, () =>
-      Effect.gen(function* () {
-        const upstream = yield* fakeUpstream(address("192.0.2.1"))
-        const server = yield* withFile(workers, upstream.address, "cache_size_mb: 2\n")
-        const aliases = [..."bcdefghi"].map(
-          (letter, i) => `${letter}: &${letter} [${Array(9).fill(`*${"abcdefgh"[i]}`)}]`
-        )
-        const answers = Array.from({ length: 50_000 }, (_, i) => `  - h${i}.example A 192.0.2.7`)
-        for (const [text, said] of [
-          [`a: &a [${Array(9).fill("x")}]\n${aliases.join("\n")}\n`, /at most 500000 values/],
-          [`local_answers:\n${answers.join("\n")}\n`, /changed: local_answers/]
-        ] as const) {
-          let slowest = 0
-          let isRead = false
-          const asking = Effect.gen(function* () {
-            while (!isRead) {
-              const from = performance.now()
-              yield* ask(server.port, { name: "www.example.test" })
-              slowest = Math.max(slowest, performance.now() - from)
-              yield* Effect.sleep(2)
-            }
-          })
-          const reading = Effect.tap(server.change(text, said), () =>
-            Effect.sync(() => {
-              isRead = true
-            })
-          )
-          yield* Effect.all([asking, reading], { concurrency: "unbounded" })
-          // On the thread that answers, at once, these took seconds.
-          assert.isBelow(slowest, 1_000)
-        }
-        assert.deepStrictEqual(addressesOf(yield* ask(server.port, { name: "h49999.example" })), ["192.0.2.7"])
       })
     )
   }
