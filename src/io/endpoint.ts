@@ -1,5 +1,4 @@
 /** Addresses of sockets, as Node writes them. */
-import { isIPv6 } from "node:net"
 import { Result } from "effect"
 import { NetAddress } from "effect/net"
 
@@ -9,13 +8,14 @@ export interface Endpoint {
   readonly port: number
 }
 
-export const isIPv6Endpoint = (endpoint: Endpoint): boolean => isIPv6(endpoint.address.split("%", 1)[0]!)
+/** No name has a colon in it, and nothing but an address comes here. */
+export const isIPv6Endpoint = (endpoint: Endpoint): boolean => endpoint.address.includes(":")
 
 /** Whether it is the unspecified address, at which a socket receives for all addresses of this machine. */
 export const isWildcard = ({ address }: Endpoint): boolean => address === "0.0.0.0" || isIPv6Wildcard(address)
 
 /** However it is written: `::`, `0::0`, `0:0:0:0:0:0:0:0`. */
-const isIPv6Wildcard = (address: string): boolean => isIPv6(address) && /^[0:]+$/.test(address)
+const isIPv6Wildcard = (address: string): boolean => /^[0:]*:[0:]*$/.test(address)
 
 /** `192.0.2.1:53`, `[2001:db8::1]:53`. */
 export const formatEndpoint = (endpoint: Endpoint): string =>
