@@ -28,23 +28,34 @@ const STARTER = `
 import fcntl, os, socket, sys
 kinds = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM, "unix": None}
 split = sys.argv.index("--")
-bound = []
-port = 0
-for word in sys.argv[1:split]:
-    kind, address = word.split("=")
-    if kind == "unix":
-        one = socket.socketpair()[0]
-    else:
-        is_dual = kind.startswith("dual-")
-        kind = kind.removeprefix("dual-")
-        one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kinds[kind])
-        if ":" in address:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if is_dual else 1)
-        one.bind((address, port))
-        port = one.getsockname()[1]
-        if kind == "tcp":
-            one.listen()
-    bound.append(one)
+
+def bind_all():
+    bound = []
+    port = 0
+    for word in sys.argv[1:split]:
+        kind, address = word.split("=")
+        if kind == "unix":
+            one = socket.socketpair()[0]
+        else:
+            is_dual = kind.startswith("dual-")
+            kind = kind.removeprefix("dual-")
+            one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kinds[kind])
+            if ":" in address:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if is_dual else 1)
+            one.bind((address, port))
+            port = one.getsockname()[1]
+            if kind == "tcp":
+                one.listen()
+        bound.append(one)
+    return bound, port
+
+# The port that is drawn for the first may be taken for the next.
+for draws in range(50):
+    try:
+        bound, port = bind_all()
+        break
+    except OSError:
+        pass
 print(port, flush=True)
 sys.stdin.readline()
 spare = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100) for one in bound]
@@ -134,6 +145,7 @@ export const startHandedOver = (
     linesOf(child.stdout, lines)
     linesOf(child.stderr, lines)
     yield* until("the sockets are bound", () => lines.length > 0)
+    if (!/^\d+$/.test(lines[0]!)) return yield* Effect.die(new Error(lines.join("\n")))
     return {
       child,
       port: Number(lines[0]),
