@@ -385,6 +385,27 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
     })
   )
 
+  it.live("leaves what is typed where it is, however often the page is drawn anew meanwhile", () =>
+    withPage(async (page, watched) => {
+      const typed = "typed.example.com"
+      for (const [view, polled] of [
+        ["Cache", "/api/v1/cache"],
+        ["Explain", undefined],
+        ["Queries", undefined]
+      ] as const) {
+        await go(page, view)
+        const field = page.getByRole("textbox", { name: view === "Queries" ? "At or below" : "Name", exact: true })
+        await field.pressSequentially(typed)
+        if (polled !== undefined) {
+          for (let i = 0; i < 2; i++) await page.waitForResponse((response) => response.url().includes(polled))
+        }
+        await asking(watched, "another.example.com")
+        await page.waitForTimeout(100)
+        assert.strictEqual(await field.inputValue(), typed, view)
+      }
+    })
+  )
+
   it.live("asks for the token, says when it is wrong, and keeps it for this tab alone", () =>
     withPage(
       async (page, { url }, another) => {

@@ -101,8 +101,9 @@ for (const protocol of ["tcp", "tls"] as const) {
         while (!upstream.queries.some((query) => nameIn(query).startsWith("slower"))) yield* Effect.sleep(5)
         const asked = upstream.queries.length
         for (let i = 0; i < 20; i++) assert.strictEqual(yield* goodAnswers(server, 1), 1)
-        // Each was asked once: none stood behind the slow one and was asked again.
-        assert.isAtMost(upstream.queries.length, asked + 20 + 1)
+        // None stood behind the slow one and was asked again: that would be twenty more. A machine that stands still for a
+        // moment asks for one or another twice.
+        assert.isAtMost(upstream.queries.length, asked + 20 + 5)
         second.open()
         assert.isTrue(yield* Fiber.join(slower))
         assert.isAtMost(upstream.connections.length, 8)

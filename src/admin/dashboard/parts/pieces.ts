@@ -1,4 +1,5 @@
 /** Small pieces that views are made of. */
+import { useLayoutEffect, useRef } from "preact/hooks"
 import { formatPercent } from "../format.ts"
 import { type ComponentChildren, html } from "../html.ts"
 
@@ -81,3 +82,15 @@ export const TypeList = () =>
   html`<datalist id="types">
     ${["A", "AAAA", "CNAME", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "SVCB", "TXT"].map((type) => html`<option key=${type} value=${type}></option>`)}
   </datalist>`
+
+/**
+ * A field of a form that is read when it is sent: it shows `value` whenever that is another, and else what was typed into
+ * it, however often what is around it is drawn anew.
+ */
+export const Field = ({ value, ...more }: { readonly value: string; readonly [name: string]: unknown }) => {
+  const input = useRef<HTMLInputElement>(null)
+  useLayoutEffect(() => {
+    if (input.current !== null) input.current.value = value
+  }, [value])
+  return html`<input ref=${input} autocomplete="off" spellcheck=${false} ...${more} />`
+}

@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatNumberOf, formatPercent, formatSeconds 
 import { html } from "../html.ts"
 import { usePolled } from "../live.ts"
 import { Confirm } from "../parts/dialog.ts"
-import { Figure, fieldsOf, Mistake, Share, TypeList, Wide } from "../parts/pieces.ts"
+import { Field, Figure, fieldsOf, Mistake, Share, TypeList, Wide } from "../parts/pieces.ts"
 import { replaceParameters, route } from "../route.ts"
 import { say } from "../say.ts"
 import type { CacheShape } from "../shapes.ts"
@@ -42,8 +42,8 @@ export const Cache = () => {
           replaceParameters(fieldsOf(event.currentTarget as HTMLFormElement))
         }}
       >
-        <label class="long-name">Name<input name="name" required value=${name ?? ""} autocomplete="off" spellcheck=${false} placeholder="www.example.com" /></label>
-        <label>Type<input name="type" list="types" value=${type ?? ""} autocomplete="off" placeholder="usual types" /></label>
+        <label class="long-name">Name<${Field} name="name" required value=${name ?? ""} placeholder="www.example.com" /></label>
+        <label>Type<${Field} name="type" list="types" value=${type ?? ""} placeholder="usual types" /></label>
         <button type="submit" class="primary">Look up</button>
         <${TypeList} />
       </form>

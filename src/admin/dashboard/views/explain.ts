@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks"
 import { call } from "../api.ts"
 import { formatMs } from "../format.ts"
 import { html } from "../html.ts"
-import { fieldsOf, Mistake, TypeList } from "../parts/pieces.ts"
+import { Field, fieldsOf, Mistake, TypeList } from "../parts/pieces.ts"
 import { Waterfall } from "../parts/waterfall.ts"
 import { replaceParameters, route } from "../route.ts"
 import type { ExplanationShape } from "../shapes.ts"
@@ -40,9 +40,9 @@ export const Explain = () => {
           void ask(given)
         }}
       >
-        <label class="long-name">Name<input name="name" required value=${parameters["name"] ?? ""} autocomplete="off" spellcheck=${false} placeholder="www.example.com" /></label>
-        <label>Type<input name="type" list="types" value=${parameters["type"] ?? "A"} autocomplete="off" /></label>
-        <label>Client<input name="client" value=${parameters["client"] ?? ""} autocomplete="off" placeholder="127.0.0.1" /></label>
+        <label class="long-name">Name<${Field} name="name" required value=${parameters["name"] ?? ""} placeholder="www.example.com" /></label>
+        <label>Type<${Field} name="type" list="types" value=${parameters["type"] ?? "A"} /></label>
+        <label>Client<${Field} name="client" value=${parameters["client"] ?? ""} placeholder="127.0.0.1" /></label>
         <label class="check"><input type="checkbox" name="ask" value="yes" />Ask upstreams too</label>
         <button type="submit" class="primary" disabled=${isUnderWay}>Explain</button>
         <${TypeList} />
