@@ -37,10 +37,13 @@ const shownSettings = ({ given }: Loaded): Record<string, string | undefined> =>
   Object.fromEntries([...given].map(([name, { value }]) => [fileKey(name), shown(name, value)]))
 
 /** Regular files that are read with the configuration: a pipe cannot be read again. */
-const followedFiles = (file: string | undefined, { given }: Loaded): ReadonlyArray<string> =>
-  [file, given.get("tlsCaFile")?.value].filter(
+const followedFiles = (file: string | undefined, { given }: Pick<Loaded, "given">): ReadonlyArray<string> =>
+  [file, ...FILES.flatMap((name) => given.get(name)?.value)].filter(
     (path): path is string => typeof path === "string" && path !== "" && isRegularFile(path)
   )
+
+/** Settings whose values are files, which are read with the configuration. */
+const FILES = ["tlsCaFile", "tlsCertificateFile", "tlsKeyFile"] as const
 
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
 const run = Effect.fnUntraced(function* (file: string | undefined) {
@@ -121,7 +124,8 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       yield* startAdmin(sources, loaded.given.get("admin")?.source === "default")
       yield* tellWhileOpen(manager, status, isAnswering)
       const reload = (by: string) => toldReload(manager, status, control.reload(by))
-      return yield* followSources({ reload, given: loaded.given, signals, files, signature })
+      const followed = (): ReadonlyArray<string> => followedFiles(file, control.running())
+      return yield* followSources({ reload, given: loaded.given, signals, files: followed, signature })
     })
     return yield* Effect.provide(
       following,

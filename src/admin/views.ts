@@ -1,6 +1,7 @@
 /** What the admin side makes of what the threads write, for as long as it is there. */
 import { Context, Effect, Layer } from "effect"
 import { rowsOf } from "../process/metrics.ts"
+import { queriesIn } from "../telemetry/counters.ts"
 import { rcodeLabels } from "../telemetry/traffic.ts"
 import type { UpstreamSums } from "../telemetry/upstream-counts.ts"
 import { Readiness } from "./readiness.ts"
@@ -47,7 +48,7 @@ const totalsOf = (sources: AdminSources): Totals => {
   const local = read("answers.local")
   return {
     counts: {
-      queries: read("queries.udp") + read("queries.tcp"),
+      queries: queriesIn(read),
       hits,
       stale,
       misses: read("answers.sent") - hits - stale - local,

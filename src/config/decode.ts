@@ -4,6 +4,7 @@
 import { Effect, Exit, Schema, SchemaIssue } from "effect"
 import { readAuthorities } from "./authorities.ts"
 import type { Mistake } from "./mistakes.ts"
+import { readCertificates, readKey } from "./pem-files.ts"
 import { fileKey, type SettingName, Settings, settingInfo, settingNames } from "./schema/settings.ts"
 import { shownWrong } from "./shown.ts"
 import type { Written } from "./snapshot.ts"
@@ -58,15 +59,41 @@ const valueOf = (
   said: Given,
   mistakes: Array<Mistake>
 ): Effect.Effect<Written[SettingName] | typeof unreadable> => {
-  if (name !== "tlsCaFile" || typeof said.value !== "string") return Effect.succeed(said.value)
-  return Effect.match(readAuthorities(said.value), {
-    onSuccess: (authorities) => authorities,
-    onFailure: (expected) => {
-      mistakes.push(mistakeOf(name, said, undefined, expected))
-      return unreadable
-    }
-  })
+  const { value } = said
+  if (name === "tlsCaFile" && typeof value === "string") {
+    return Effect.match(readAuthorities(value), {
+      onSuccess: (authorities) => authorities,
+      onFailure: (expected) => {
+        mistakes.push(mistakeOf(name, said, undefined, expected))
+        return unreadable
+      }
+    })
+  }
+  if ((name === "tlsCertificateFile" || name === "tlsKeyFile") && value !== undefined) {
+    return pemFilesOf(name, said, typeof value === "string" ? [value] : value, mistakes)
+  }
+  return Effect.succeed(value)
 }
+
+const pemFilesOf = Effect.fnUntraced(function* (
+  name: "tlsCertificateFile" | "tlsKeyFile",
+  said: Given,
+  files: ReadonlyArray<string>,
+  mistakes: Array<Mistake>
+) {
+  const readFile = name === "tlsKeyFile" ? readKey : readCertificates
+  const read = yield* Effect.forEach(files, (file, item) =>
+    Effect.match(readFile(file), {
+      onSuccess: (found) => found,
+      onFailure: (expected) => {
+        mistakes.push(mistakeOf(name, said, item, expected))
+        return undefined
+      }
+    })
+  )
+  const found = read.filter((file) => file !== undefined)
+  return found.length === files.length ? found : unreadable
+})
 
 interface DecodedOne {
   readonly decoded: unknown

@@ -6,11 +6,14 @@
 import { createHash } from "node:crypto"
 import { Schema } from "effect"
 import type { Authorities } from "./authorities.ts"
+import type { PemFile } from "./pem-files.ts"
 import { type SettingName, Settings, settingInfo, settingNames, type Touch } from "./schema/settings.ts"
 import { shown } from "./shown.ts"
 
 /** Settings as data that another thread can be sent, what was read from files included. */
-export type Written = { readonly [Name in SettingName]?: string | ReadonlyArray<string> | Authorities | undefined }
+export type Written = {
+  readonly [Name in SettingName]?: string | ReadonlyArray<string> | Authorities | ReadonlyArray<PemFile> | undefined
+}
 
 /** Every setting, in the one spelling by which its value is known: `decodeSettings` makes the same settings of it. */
 export type Snapshot = typeof Settings.Encoded
@@ -43,13 +46,20 @@ export const differences = (before: Settings, after: Settings): ReadonlyArray<Di
     }))
 }
 
-const shownOf = (name: SettingName, value: Snapshot[SettingName]): string | undefined =>
-  value !== undefined && typeof value === "object" && "certificates" in value
-    ? shownAuthorities(value)
-    : shown(name, value)
+const shownOf = (name: SettingName, value: Snapshot[SettingName]): string | undefined => {
+  if (value === undefined || typeof value === "string") return shown(name, value)
+  if ("certificates" in value) return shownAuthorities(value)
+  return arePemFiles(value) ? value.map(shownPem).join(", ") : shown(name, value)
+}
+
+const arePemFiles = (value: ReadonlyArray<unknown>): value is ReadonlyArray<PemFile> => typeof value[0] === "object"
+
+/** A key is as secret as its digest is not. */
+const shownPem = ({ file, pem }: PemFile): string => `${file} (sha256 ${digestOf(pem)}…)`
 
 /** The file's name stays when other certificates are written into it. */
 const shownAuthorities = ({ file, certificates }: Authorities): string => {
-  const digest = createHash("sha256").update(certificates.join("\n")).digest("hex").slice(0, 8)
-  return `${file} (${certificates.length} of sha256 ${digest}…)`
+  return `${file} (${certificates.length} of sha256 ${digestOf(certificates.join("\n"))}…)`
 }
+
+const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 8)

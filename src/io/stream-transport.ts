@@ -8,9 +8,12 @@ import { Context, type Effect, type Scope } from "effect"
 import type { BindTarget, SocketError } from "./datagram.ts"
 import type { Endpoint } from "./endpoint.ts"
 import type { Peer } from "./peer.ts"
+import type { TlsTerms } from "./tls-server.ts"
 
 export interface StreamSocket {
   readonly peer: Peer
+  /** What was chosen by ALPN, once octets have come; empty where nothing was, or nothing is encrypted. */
+  readonly protocol: string
   readonly isDestroyed: boolean
   /** Nothing more will be written. */
   readonly isEnded: boolean
@@ -69,10 +72,12 @@ export class StreamTransport extends Context.Service<
      *
      * @param onConnection returns who is told what happens on the connection; undefined where it was refused, and
      *   destroyed
+     * @param terms by which connections are encrypted; none are where it is not given
      */
     readonly listen: (
       local: BindTarget,
-      onConnection: (socket: StreamSocket) => StreamHandler | undefined
+      onConnection: (socket: StreamSocket) => StreamHandler | undefined,
+      terms?: TlsTerms
     ) => Effect.Effect<StreamListener, SocketError, Scope.Scope>
   }
 >()("strand/io/StreamTransport") {}

@@ -4,18 +4,19 @@
  */
 import { Context } from "effect"
 import { type Endpoint, formatEndpoint } from "../io/endpoint.ts"
+import { type ListenProtocol, socketKindOf } from "../io/protocols.ts"
 
 /** A socket, for a thread that did not open it. */
 export interface GivenSocket {
-  readonly protocol: "udp" | "tcp"
+  readonly protocol: ListenProtocol
   /** As the configuration has it. */
   readonly endpoint: Endpoint
   readonly fd: number
 }
 
-/** Which socket of the configuration it is. */
-export const socketName = (protocol: "udp" | "tcp", endpoint: Endpoint): string =>
-  `${protocol}://${formatEndpoint(endpoint)}`
+/** Which socket of the configuration it is: at one address there is one of each kind. */
+export const socketName = (protocol: ListenProtocol, endpoint: Endpoint): string =>
+  `${socketKindOf(protocol)}://${formatEndpoint(endpoint)}`
 
 /** Takes the descriptor of a `socketName`; undefined where the thread binds that socket itself. */
 export const InheritedSockets: Context.Reference<(name: string) => number | undefined> = Context.Reference<

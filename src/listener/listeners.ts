@@ -16,7 +16,8 @@ import { Gauges } from "../telemetry/gauges.ts"
 import { InheritedSockets, SharesPorts, socketName } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
-import { listenTcp, TcpClients } from "./stream/tcp.ts"
+import { makeSpokenAt, type SpokenAt } from "./spoken.ts"
+import { listenStream, StreamClients } from "./stream/listen.ts"
 import { listenUdp } from "./udp.ts"
 
 type Requirements =
@@ -36,7 +37,8 @@ const MAX_PORT_DRAWS = 16
  */
 const open = (
   address: ListenAddress,
-  tcpClients: TcpClients,
+  clients: StreamClients,
+  spokenAt: SpokenAt,
   draws: number
 ): Effect.Effect<ReadonlyArray<Listening>, SocketError, Requirements> =>
   Effect.gen(function* () {
@@ -53,7 +55,9 @@ const open = (
           fd: inherit(socketName(protocol, endpoint)),
           isShared
         }
-        opened.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))
+        opened.push(
+          yield* protocol === "udp" ? listenUdp(local) : listenStream(local, clients, spokenAt(protocol, endpoint))
+        )
       }
       return opened
     })
@@ -63,7 +67,7 @@ const open = (
     )
   }).pipe(
     Effect.catchTag("SocketError", (error) =>
-      address.endpoint.port === 0 && draws > 1 ? open(address, tcpClients, draws - 1) : Effect.fail(error)
+      address.endpoint.port === 0 && draws > 1 ? open(address, clients, spokenAt, draws - 1) : Effect.fail(error)
     )
   )
 
@@ -101,12 +105,13 @@ export class Listeners extends Context.Service<
     Effect.gen(function* () {
       const configuration = yield* Configuration
       const fibers = yield* QueryFibers
-      const tcpClients = new TcpClients()
+      const clients = new StreamClients()
+      const spokenAt = yield* makeSpokenAt
       const gauges = yield* Gauges
-      gauges.register("tcp.connections", () => tcpClients.clients.size)
+      gauges.register("tcp.connections", () => clients.clients.size)
       const addresses = new Map<string, ListenAddress>()
       const sockets = yield* RcMap.make({
-        lookup: (key: string) => Effect.suspend(() => open(addresses.get(key)!, tcpClients, MAX_PORT_DRAWS))
+        lookup: (key: string) => Effect.suspend(() => open(addresses.get(key)!, clients, spokenAt, MAX_PORT_DRAWS))
       })
       const live = yield* configuration.derive(["listen"], ({ listen }) =>
         Effect.forEach(listen.flatMap(apart), (address) => {

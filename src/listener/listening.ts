@@ -1,5 +1,6 @@
 /** A socket at which clients ask. */
 import type { Endpoint } from "../io/endpoint.ts"
+import type { ListenProtocol } from "../io/protocols.ts"
 
 /**
  * A socket at which clients ask.
@@ -9,7 +10,7 @@ import type { Endpoint } from "../io/endpoint.ts"
  * Use as what {@link Listeners} lists.
  */
 export interface Listening {
-  readonly protocol: "udp" | "tcp"
+  readonly protocol: ListenProtocol
   readonly endpoint: Endpoint
   /** Takes no more queries; those under way still get their answers. */
   readonly stop: () => void

@@ -10,7 +10,8 @@ import type { Counters } from "../telemetry/counters.ts"
 import type { GivenSocket } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
-import { listenTcp, TcpClients } from "./stream/tcp.ts"
+import { makeSpokenAt } from "./spoken.ts"
+import { listenStream, StreamClients } from "./stream/listen.ts"
 import { listenUdp } from "./udp.ts"
 
 type Requirements = Configuration | DatagramTransport | StreamTransport | QueryFibers | Counters | LoopClock
@@ -37,6 +38,7 @@ export class StandIn extends Context.Service<
     Effect.gen(function* () {
       const configuration = yield* Configuration
       const fibers = yield* QueryFibers
+      const spokenAt = yield* makeSpokenAt
       const context = yield* Effect.context<Requirements>()
       const layerScope = yield* Effect.scope
       const standing = new Map<number, Standing>()
@@ -58,12 +60,14 @@ export class StandIn extends Context.Service<
         yield* end(worker)
         const scope = yield* Scope.fork(layerScope)
         // The absent thread's clients have its share of connections, not this one's.
-        const tcpClients = new TcpClients()
+        const clients = new StreamClients()
         const opening = Effect.gen(function* () {
           const listening: Array<Listening> = []
           for (const { protocol, endpoint, fd } of sockets) {
             const local: BindTarget = { ...endpoint, fd }
-            listening.push(yield* protocol === "udp" ? listenUdp(local) : listenTcp(local, tcpClients))
+            const opened =
+              protocol === "udp" ? listenUdp(local) : listenStream(local, clients, spokenAt(protocol, endpoint))
+            listening.push(yield* opened)
           }
           return listening
         })

@@ -9,7 +9,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Effect, Layer, Schedule } from "effect"
 import { QueryFibers } from "../listener/query-fibers.ts"
-import { Counters } from "../telemetry/counters.ts"
+import { Counters, queriesIn } from "../telemetry/counters.ts"
 
 /** Between two looks. */
 const LOOK_MS = 2_000
@@ -34,7 +34,7 @@ export const layerIdleGc: Layer.Layer<never, never, Counters | QueryFibers> = La
     const counters = yield* Counters
     const fibers = yield* QueryFibers
     const collect = yield* collector
-    const queries = (): number => counters.read("queries.udp") + counters.read("queries.tcp")
+    const queries = (): number => queriesIn(counters.read)
     let seen = queries()
     let peak = 0
     const look = Effect.sync(() => {

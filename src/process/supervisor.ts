@@ -15,6 +15,7 @@ import type { Question } from "../dns/question.ts"
 import type { SocketError } from "../io/datagram.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
+import { TlsSecrets, tlsSecretMemory } from "../listener/tls-secrets.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { type GaugeName, gaugeMemory, readGauges } from "../telemetry/gauges.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
@@ -94,6 +95,7 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
         latencies: latencyMemory(ROWS),
         gauges: gaugeMemory(MAX_WORKERS),
         upstreams: upstreamMemory(slotsFor(settings)),
+        tls: tlsSecretMemory(),
         heartbeats: new SharedArrayBuffer(MAX_WORKERS * Int32Array.BYTES_PER_ELEMENT)
       }
       const queryLog = QueryLog.layerOver({ counters: memory.counters, row: LOG_ROW, workers: MAX_WORKERS })
@@ -112,6 +114,9 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
     })
   )
 
+/** By a session ticket a client comes back without a whole handshake, for so long at most (RFC 8446 §4.6.1). */
+const TICKETS_LAST_MS = 12 * 3_600_000
+
 const supervise = (loaded: Loaded, memory: SharedMemory) =>
   Effect.gen(function* () {
     const configuration = yield* Configuration
@@ -129,6 +134,15 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
     let { written } = loaded
     /** The table that all threads use; in the middle of a change the supervisor's own cache is ahead of it. */
     let { answers } = memory
+    const secrets = new TlsSecrets(memory.tls)
+    yield* Effect.forkScoped(
+      Effect.forever(
+        Effect.delay(
+          Effect.sync(() => secrets.renew()),
+          TICKETS_LAST_MS
+        )
+      )
+    )
     const asks = new Asks()
     /** The last queries of each worker, by its number: they outlive its thread. */
     const rings = new Map<number, SharedArrayBuffer>()

@@ -5,6 +5,7 @@ import { Effect, Layer } from "effect"
 import type { Settings } from "../config/schema/settings.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
 import * as Batched from "../io/linux/batched.ts"
+import { libc } from "../io/linux/libc.ts"
 import * as PortableDatagrams from "../io/portable/datagrams.ts"
 import * as PortableStreams from "../io/portable/streams.ts"
 import type { StreamTransport } from "../io/stream-transport.ts"
@@ -12,6 +13,7 @@ import { Counters } from "../telemetry/counters.ts"
 import { layerIncidents } from "../telemetry/incidents.ts"
 
 const portable = Layer.mergeAll(PortableDatagrams.layer, PortableStreams.layer)
+const batched = Batched.layerOver(libc, PortableStreams.makeStreams)
 
 /**
  * The ways to move datagrams, and octets of connections, that this machine allows.
@@ -48,11 +50,11 @@ const layerOf = (
 ): Layer.Layer<DatagramTransport | StreamTransport, Batched.BatchedUnavailable> => {
   switch (choice) {
     case "batched":
-      return Batched.layer
+      return batched
     case "portable":
       return portable
     case "auto":
-      return Layer.catch(Batched.layer, (reason) =>
+      return Layer.catch(batched, (reason) =>
         Layer.unwrap(
           Effect.as(
             Effect.logInfo(`datagrams go the portable way: batched ones are not possible here: ${reason.message}`),

@@ -51,6 +51,15 @@ export const TCP: Transport = Object.freeze({
   server: ""
 })
 
+/** RFC 7858. */
+export const TLS: Transport = Object.freeze({ ...TCP, protocol: "tls", isSecure: true, counter: "queries.tls" })
+
+/** RFC 8484. */
+export const HTTPS: Transport = Object.freeze({ ...TCP, protocol: "https", isSecure: true, counter: "queries.https" })
+
+/** The same behind a proxy that has ended the encryption. */
+export const HTTP: Transport = Object.freeze({ ...HTTPS, protocol: "http", isSecure: false })
+
 /** The same, of a listener that is counted by itself. */
 export const countedBy = (transport: Transport, traffic: ListenerTraffic, server = ""): Transport =>
   Object.freeze({ ...transport, traffic, server })

@@ -8,6 +8,8 @@ import { type UpstreamCounts, UpstreamCountsTable, upstreamCountsOctets } from "
 export const counterMeanings = {
   "queries.udp": "packets received by UDP",
   "queries.tcp": "messages received by TCP",
+  "queries.tls": "messages received by TLS",
+  "queries.https": "messages received by HTTP, encrypted or not",
   "queries.dropped": "packets that were no query, or that cannot be answered: cut off, or from port 0",
   "queries.denied": "queries of clients that may not ask",
   "queries.malformed": "queries answered FORMERR, NOTIMP, BADVERS or REFUSED for what they are",
@@ -71,6 +73,18 @@ export const counterMeanings = {
 
 export type CounterName = keyof typeof counterMeanings
 
+/** What counts the messages of clients, however they came. */
+export const queryCounters = [
+  "queries.udp",
+  "queries.tcp",
+  "queries.tls",
+  "queries.https"
+] as const satisfies ReadonlyArray<CounterName>
+
+/** The messages of clients, however they came. */
+export const queriesIn = (read: (name: CounterName) => number): number =>
+  queryCounters.reduce((sum, name) => sum + read(name), 0)
+
 const names = Object.keys(counterMeanings) as ReadonlyArray<CounterName>
 const indexOf = Object.fromEntries(names.map((name, index) => [name, index])) as Record<CounterName, number>
 
@@ -116,7 +130,7 @@ const trafficAt = (threads: number, upstreams: number): number =>
  * import { Effect } from "effect"
  * import { Counters } from "strand-dns"
  *
- * const queries = Effect.map(Counters, ({ read }) => read("queries.udp") + read("queries.tcp"))
+ * const queries = Effect.map(Counters, ({ read }) => read("queries.udp") + read("queries.https"))
  * ```
  */
 export class Counters extends Context.Service<

@@ -10,6 +10,7 @@ import type { Rule } from "../config/codec/rule.ts"
 import type { Question } from "../dns/question.ts"
 import type { ErrorReason } from "../dns/reply.ts"
 import type { Endpoint } from "../io/endpoint.ts"
+import type { ListenProtocol } from "../io/protocols.ts"
 import type { QueryOutcome } from "./query-outcome.ts"
 import type { QueryTrace } from "./query-trace.ts"
 
@@ -56,7 +57,7 @@ export interface ResolutionRecord {
 }
 
 /** By what queries come. */
-export type ClientProtocol = "udp" | "tcp"
+export type ClientProtocol = ListenProtocol
 
 /** Why a query failed, in one word of few. */
 export type ErrorType =

@@ -9,9 +9,17 @@ import { rule as ruleForm } from "../config/codec/rule.ts"
 import { Flag, rcodeName } from "../dns/codes.ts"
 import { formatName } from "../dns/name.ts"
 import { typeName } from "../dns/record-types.ts"
+import { socketKindOf } from "../io/protocols.ts"
 import { isEarly } from "./query-outcome.ts"
 import { newSpanId, type QueryTrace } from "./query-trace.ts"
-import { type AttemptOutcome, type AttemptRecord, NO_RCODE, type QueryRecord, type ResolutionRecord } from "./record.ts"
+import {
+  type AttemptOutcome,
+  type AttemptRecord,
+  type ClientProtocol,
+  NO_RCODE,
+  type QueryRecord,
+  type ResolutionRecord
+} from "./record.ts"
 
 export interface TraceSpan {
   readonly traceId: string
@@ -131,8 +139,8 @@ const attributesOf = (record: QueryRecord, trace: QueryTrace, worker: number | u
     "client.address": client.address,
     "client.port": client.port,
     ...serverOf(record.server),
-    "network.transport": record.transport,
-    "network.protocol.name": "dns",
+    "network.transport": socketKindOf(record.transport),
+    "network.protocol.name": protocolNames[record.transport],
     ...(isEarly(record) ? { "strand.outcome": record.outcome } : {}),
     ...(rule === undefined ? {} : { "strand.group": rule.group, "strand.rule": ruleForm.write(rule) }),
     ...(worker === undefined ? {} : { "strand.worker": worker }),
@@ -190,6 +198,9 @@ const attemptsOf = (
       links: []
     }
   })
+
+/** What is spoken over the transport, as the field calls it (RFC 9499 §6). */
+const protocolNames: Record<ClientProtocol, string> = { udp: "dns", tcp: "dns", tls: "dot", https: "doh", http: "doh" }
 
 const attemptAttributes = ({ upstream, transport, outcome, rcode }: AttemptRecord): Attributes => ({
   "server.address": upstream.endpoint.address,

@@ -35,9 +35,11 @@ describe("a setting", () => {
           const written =
             name === "tlsCaFile"
               ? { file: "ca.pem", certificates: texts }
-              : settingInfo[name].isList === true
-                ? texts
-                : texts[0]
+              : name === "tlsCertificateFile" || name === "tlsKeyFile"
+                ? texts.map((pem, i) => ({ file: `${i}.pem`, pem }))
+                : settingInfo[name].isList === true
+                  ? texts
+                  : texts[0]
           const read = Schema.decodeUnknownResult(schema)(written)
           if (Result.isFailure(read)) throw new Error(`${JSON.stringify(written)}: ${read.failure}`)
           sameBothWays(schema, read.success)

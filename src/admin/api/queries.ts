@@ -1,6 +1,7 @@
 /** The last queries, the traces made of them, who asks most, and what would become of a question. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { listenProtocols } from "../../io/protocols.ts"
 import { queryOutcomes } from "../../telemetry/query-outcome.ts"
 import { NotNow, NotThere, NotUnderstood } from "./errors.ts"
 
@@ -12,7 +13,7 @@ export const Query = Schema.Struct({
   type: Schema.String,
   client: Schema.String,
   clientPort: Schema.Number,
-  protocol: Schema.Literals(["udp", "tcp"]),
+  protocol: Schema.Literals(listenProtocols),
   outcome: Schema.Literals(queryOutcomes),
   rcode: Schema.NullOr(Schema.String).annotate({ description: "null where it got no reply" }),
   octets: Schema.Number,

@@ -8,6 +8,7 @@ import { formatName } from "../../dns/name.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
 import { rowsOf } from "../../process/metrics.ts"
 import { formatClient } from "../../telemetry/client-address.ts"
+import { queriesIn } from "../../telemetry/counters.ts"
 import { HISTOGRAM_CELLS } from "../../telemetry/histogram.ts"
 import { latencyNames } from "../../telemetry/latencies.ts"
 import type { RecentQuery } from "../../telemetry/recent-queries/ring.ts"
@@ -76,7 +77,7 @@ const logOf = ({ configuration }: AdminSources) => ({
 /** Since the start of the server; lists by the hour cover the last day, of which only the last hour is known apart. */
 const statsOf = (sources: AdminSources, top: TopLists) => {
   const { counters, latencies } = sources
-  const queries = counters.read("queries.udp") + counters.read("queries.tcp")
+  const queries = queriesIn(counters.read)
   const denied = counters.read("queries.denied")
   const sums = latencyNames.map((name) => latencies.cells(name, rowsOf(sources)))
   const totalMs = sums.reduce((sum, cells) => sum + cells[HISTOGRAM_CELLS]!, 0)

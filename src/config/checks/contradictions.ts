@@ -3,6 +3,7 @@ import { networkInterfaces } from "node:os"
 import { Effect } from "effect"
 import { LOOP_MARK } from "../../dns/codes.ts"
 import { type Endpoint, formatEndpoint, isLoopback, isWildcard } from "../../io/endpoint.ts"
+import { socketKindOf } from "../../io/protocols.ts"
 import { asksForPlace, type Conditions } from "../codec/conditions.ts"
 import { namesWithTooMuch } from "../codec/local-answer.ts"
 import { meaning } from "../codec/nearest.ts"
@@ -11,6 +12,7 @@ import type { WeightedUpstream } from "../codec/weighted-upstream.ts"
 import { type Decoded, placeOf } from "../decode.ts"
 import type { Mistake } from "../mistakes.ts"
 import { otlpDoubts } from "../otlp.ts"
+import { belongTogether } from "../pem-files.ts"
 import { fileKey, type SettingName, type Settings } from "../schema/settings.ts"
 import { shownWrong } from "../shown.ts"
 import { type Gathered, SYSTEM } from "../sources/gather.ts"
@@ -35,6 +37,7 @@ export const contradictions = Effect.fnUntraced(function* ({ settings, origins }
   sayOfGroups(settings, groupNames(settings, gathered), say)
   sayOfNames(settings, say)
   sayOfAdmin(settings, say)
+  sayOfCertificates(settings, say)
   const { queryLogFile: file, queryLogDnstap: dnstap } = settings
   if (dnstap?.kind === "file" && dnstap.path === file) {
     say("queryLogDnstap", `file:${file}`, "another file than that of query_log_file")
@@ -70,6 +73,20 @@ const sayOfAdmin = (
   if (key !== undefined && certificate === undefined) say("adminTlsKeyFile", key, "admin_tls_certificate_file too")
 }
 
+/** Each certificate has its key, and is that of the key. */
+const sayOfCertificates = ({ tlsCertificateFile, tlsKeyFile }: Partial<Settings>, say: Say): void => {
+  if (tlsCertificateFile === undefined || tlsKeyFile === undefined) return
+  tlsCertificateFile.forEach((certificate, i) => {
+    const key = tlsKeyFile[i]
+    if (key === undefined) say("tlsCertificateFile", certificate.file, "its key in tls_key_file, at the same place", i)
+    else if (!belongTogether(certificate, key)) say("tlsKeyFile", key.file, `the key of ${certificate.file}`, i)
+  })
+  tlsKeyFile.slice(tlsCertificateFile.length).forEach((key, i) => {
+    const item = tlsCertificateFile.length + i
+    say("tlsKeyFile", key.file, "its certificate in tls_certificate_file, at the same place", item)
+  })
+}
+
 /** Where the system's resolver is this server, its upstreams have to be configured. */
 const remedy = (name: SettingName): string =>
   `; ${RESOLV_CONF} names this server, so ${fileKey(name)} has to name others`
@@ -77,7 +94,7 @@ const remedy = (name: SettingName): string =>
 const sayOfListeners = (settings: Partial<Settings>, isSystems: (name: SettingName) => boolean, say: Say): void => {
   const listen = settings.listen ?? []
   const bound = listen.flatMap(({ protocols, endpoint }, item) =>
-    protocols.map((protocol) => ({ address: `${protocol}://${formatEndpoint(endpoint)}`, item }))
+    protocols.map((protocol) => ({ address: `${socketKindOf(protocol)}://${formatEndpoint(endpoint)}`, item }))
   )
   const addresses = bound.map(({ address }) => address)
   bound.forEach(({ address, item }, i) => {

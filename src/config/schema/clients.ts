@@ -20,14 +20,15 @@ export const clients = section("Clients", {
     schema: list(
       fromText(listenAddress, {
         kind: "text",
-        pattern: `^(([Uu][Dd][Pp]|[Tt][Cc][Pp])://)?${ADDRESS_PATTERN}$`,
-        examples: ["127.0.0.1:53", "[::1]:53", "tcp://0.0.0.0:53"]
+        pattern: `^([A-Za-z]+://)?${ADDRESS_PATTERN}(/\\S*)?$`,
+        examples: ["127.0.0.1:53", "[::1]:53", "tls://0.0.0.0:853", "https://0.0.0.0:443/dns-query"]
       })
     ),
     default: "127.0.0.1:1053",
     touches: ["listener"],
     isList: true,
-    meaning: "addresses to listen on: host:port is UDP and TCP; udp://host:port, tcp://host:port"
+    meaning:
+      "addresses to listen on: host:port is UDP and TCP; udp://host:port, tcp://, tls:// (DNS over TLS), https://host:port/path (DNS over HTTPS), http:// (the same behind a proxy)"
   },
   allow: {
     schema: list(

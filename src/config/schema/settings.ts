@@ -19,6 +19,7 @@ import { routing } from "./routing.ts"
 import type { Section, Setting, SettingInfo } from "./setting.ts"
 import { tcp } from "./tcp.ts"
 import { telemetry } from "./telemetry.ts"
+import { tls } from "./tls.ts"
 import { upstreams } from "./upstreams.ts"
 
 export type { SettingInfo, Touch } from "./setting.ts"
@@ -33,6 +34,7 @@ const all = {
   ...cache.settings,
   ...redis.settings,
   ...tcp.settings,
+  ...tls.settings,
   ...processSettings.settings,
   ...telemetry.settings,
   ...queryLog.settings,
@@ -50,6 +52,7 @@ export const sections: ReadonlyArray<Section<Readonly<Record<string, Setting<Sch
   cache,
   redis,
   tcp,
+  tls,
   processSettings,
   telemetry,
   queryLog,

@@ -4,7 +4,8 @@
  */
 import { Context, Deferred, Effect, Layer, Schema } from "effect"
 import { Incidents } from "../../runtime/incidents.ts"
-import { DatagramTransport, type SocketError } from "../datagram.ts"
+import { DatagramTransport, SocketError } from "../datagram.ts"
+import { formatEndpoint } from "../endpoint.ts"
 import { StreamTransport } from "../stream-transport.ts"
 import { makeDatagrams, Shared } from "./datagrams.ts"
 import { Descriptors } from "./descriptors.ts"
@@ -66,9 +67,14 @@ const trial = (transport: DatagramTransport["Service"]): Effect.Effect<boolean, 
     })
   )
 
-/** By a C library; undefined where none can be called. */
+/**
+ * By a C library; undefined where none can be called.
+ *
+ * @param elsewhere how connections are served that are encrypted, where OpenSSL cannot be called
+ */
 export const layerOver = (
-  library: Libc | undefined
+  library: Libc | undefined,
+  elsewhere: (incidents: Incidents) => StreamTransport["Service"] = () => ({ listen: noTls })
 ): Layer.Layer<DatagramTransport | StreamTransport, BatchedUnavailable> =>
   Layer.effectContext(
     Effect.gen(function* () {
@@ -86,8 +92,13 @@ export const layerOver = (
         Effect.fail(new BatchedUnavailable({ message: error.message }))
       )
       const streams = new StreamShared(library, shared.reactor, shared.args, descriptors, incidents)
-      return Context.make(DatagramTransport, transport).pipe(Context.add(StreamTransport, makeStreams(streams)))
+      return Context.make(DatagramTransport, transport).pipe(
+        Context.add(StreamTransport, makeStreams(streams, elsewhere(incidents)))
+      )
     })
   )
+
+const noTls: StreamTransport["Service"]["listen"] = (local) =>
+  Effect.fail(new SocketError({ endpoint: formatEndpoint(local), message: "TLS needs a Node that has OpenSSL in it" }))
 
 export const layer: Layer.Layer<DatagramTransport | StreamTransport, BatchedUnavailable> = layerOver(libc)

@@ -96,6 +96,15 @@ export class Reactor {
     queueMicrotask(this.flushScheduled)
   }
 
+  /** The socket has something to give of which the kernel does not know: it is served in the next turn. */
+  serveLater(socket: Drained): void {
+    setImmediate(() => {
+      if (this.isClosed || this.sockets.get(socket.fd) !== socket) return
+      this.serve(socket, 0)
+      this.flush()
+    })
+  }
+
   /** The wakeup's descriptors may be another's by the next turn: there is none. */
   close(): void {
     this.isClosed = true

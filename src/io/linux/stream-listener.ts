@@ -2,6 +2,7 @@
 import { guarded } from "../../runtime/guard.ts"
 import { TextPeer } from "../peer.ts"
 import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
+import type { Channel } from "./channel.ts"
 import { Errno, IPPROTO_TCP, TCP_NODELAY } from "./libc.ts"
 import type { Drained } from "./reactor.ts"
 import { BatchedStream, type StreamShared } from "./stream-socket.ts"
@@ -15,12 +16,20 @@ export class BatchedListener implements Drained {
   readonly isShared = false
   readonly fd: number
   private readonly shared: StreamShared
+  private readonly open: (fd: number) => Channel
   private readonly onConnection: (socket: StreamSocket) => StreamHandler | undefined
   private isStopped = false
 
-  constructor(shared: StreamShared, fd: number, onConnection: (socket: StreamSocket) => StreamHandler | undefined) {
+  /** @param open gives the channel of a connection: may throw where there is no room for one */
+  constructor(
+    shared: StreamShared,
+    fd: number,
+    open: (fd: number) => Channel,
+    onConnection: (socket: StreamSocket) => StreamHandler | undefined
+  ) {
     this.shared = shared
     this.fd = fd
+    this.open = open
     this.onConnection = onConnection
     shared.reactor.add(this)
   }
@@ -43,12 +52,16 @@ export class BatchedListener implements Drained {
         return count
       }
       args.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
-      const socket = new BatchedStream(this.shared, fd, new TextPeer(this.shared.accepted))
+      const peer = new TextPeer(this.shared.accepted)
       const welcome = (): void => {
-        const handler = this.onConnection(socket)
-        if (handler !== undefined) socket.attach(handler)
+        const socket = new BatchedStream(this.shared, this.open(fd), fd, peer)
+        const accepting = (): void => {
+          const handler = this.onConnection(socket)
+          if (handler !== undefined) socket.attach(handler)
+        }
+        guarded(incidents, "a new connection", accepting, () => socket.destroy())()
       }
-      guarded(incidents, "a new connection", welcome, () => socket.destroy())()
+      guarded(incidents, "a new connection", welcome, () => libc.close(fd))()
     }
     return MAX_ACCEPTED
   }

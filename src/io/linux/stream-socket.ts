@@ -7,24 +7,12 @@ import type { Incidents } from "../../runtime/incidents.ts"
 import type { Endpoint } from "../endpoint.ts"
 import type { Peer } from "../peer.ts"
 import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
+import { BROKEN, CHUNK, type Channel, LATER } from "./channel.ts"
 import type { Descriptors } from "./descriptors.ts"
-import {
-  EPOLLIN,
-  EPOLLOUT,
-  Errno,
-  type Libc,
-  MSG_DONTWAIT,
-  MSG_NOSIGNAL,
-  SHUT_WR,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK
-} from "./libc.ts"
+import { EPOLLIN, EPOLLOUT, type Libc, SOCK_CLOEXEC, SOCK_NONBLOCK } from "./libc.ts"
 import type { Drained, Reactor } from "./reactor.ts"
 import type { Arguments } from "./socket.ts"
 import { ADDRESS_ROOM, addressAt, portAt } from "./socket-address.ts"
-
-/** Octets read or written in one call: more than the longest message with its length. */
-const CHUNK = 66 << 10
 
 /** What all connections of a thread share. */
 export class StreamShared {
@@ -87,6 +75,7 @@ export class BatchedStream implements StreamSocket, Drained {
   isDestroyed = false
   isEnded = false
   private readonly shared: StreamShared
+  private readonly channel: Channel
   private handler: StreamHandler | undefined
   private isPaused = false
   private hasPeerEnded = false
@@ -94,8 +83,9 @@ export class BatchedStream implements StreamSocket, Drained {
   private unwritten: Uint8Array | undefined
   private watched = EPOLLIN
 
-  constructor(shared: StreamShared, fd: number, peer: Peer) {
+  constructor(shared: StreamShared, channel: Channel, fd: number, peer: Peer) {
     this.shared = shared
+    this.channel = channel
     this.fd = fd
     this.peer = peer
     shared.descriptors.opened(fd)
@@ -108,18 +98,28 @@ export class BatchedStream implements StreamSocket, Drained {
     if (this.watched !== EPOLLIN) this.shared.reactor.watch(this, this.watched)
   }
 
+  get protocol(): string {
+    return this.channel.protocol
+  }
+
   drain(): number {
     if (this.unwritten !== undefined) this.writeOn()
-    if (this.isDestroyed || this.isPaused || this.hasPeerEnded) return 0
-    const { libc, chunkAddress } = this.shared
-    const length = libc.recv(this.fd, chunkAddress, CHUNK, MSG_DONTWAIT)
-    if (length > 0) {
-      if (this.isEnded) return 1
-      return this.handler?.onData(this.shared.takeChunk(length)) ?? 1
+    let came = 0
+    while (!this.isDestroyed && !this.isPaused && !this.hasPeerEnded) {
+      const length = this.channel.read()
+      if (length < 0) {
+        if (length === BROKEN) this.destroy()
+        else this.watch()
+        break
+      }
+      if (length === 0) {
+        this.peerEnded()
+        break
+      }
+      came += this.isEnded ? 1 : (this.handler?.onData(this.shared.takeChunk(length)) ?? 1)
+      if (this.isDestroyed || !this.channel.hasMore()) break
     }
-    if (length === 0) this.peerEnded()
-    else if (libc.errno() !== Errno.EAGAIN && libc.errno() !== Errno.EINTR) this.destroy()
-    return 0
+    return came
   }
 
   flush(): void {}
@@ -151,6 +151,8 @@ export class BatchedStream implements StreamSocket, Drained {
   resume(): void {
     this.isPaused = false
     this.watch()
+    // The kernel does not know of what the channel has read and not given yet.
+    if (!this.isDestroyed && this.channel.hasMore()) this.shared.reactor.serveLater(this)
   }
 
   end(): void {
@@ -167,6 +169,7 @@ export class BatchedStream implements StreamSocket, Drained {
     const { descriptors, libc, reactor } = this.shared
     reactor.remove(this)
     descriptors.closing(this.fd)
+    this.channel.free()
     libc.close(this.fd)
     this.handler?.onClose()
   }
@@ -180,7 +183,7 @@ export class BatchedStream implements StreamSocket, Drained {
 
   /** Shuts our side; what the client still sends is read and forgotten, until it closes too. */
   private shut(): void {
-    this.shared.libc.shutdown(this.fd, SHUT_WR)
+    this.channel.shut()
     this.isPaused = false
     this.watch()
   }
@@ -201,30 +204,27 @@ export class BatchedStream implements StreamSocket, Drained {
     else this.shut()
   }
 
-  /** How many octets the kernel took; -1 where the connection is gone. */
+  /** How many octets were taken; -1 where the connection is gone. */
   private send(octets: Uint8Array): number {
-    const { libc, chunk, chunkAddress } = this.shared
+    const { chunk } = this.shared
     let sent = 0
     while (sent < octets.length) {
       const length = Math.min(octets.length - sent, CHUNK)
       chunk.set(sent === 0 && length === octets.length ? octets : octets.subarray(sent, sent + length))
-      const taken = libc.send(this.fd, chunkAddress, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+      const taken = this.channel.write(length)
+      if (taken === LATER) return sent
       if (taken < 0) {
-        const errno = libc.errno()
-        if (errno === Errno.EINTR) continue
-        if (errno === Errno.EAGAIN) return sent
         this.destroy()
         return -1
       }
       sent += taken
-      if (taken < length) return sent
     }
     return sent
   }
 
   private watch(): void {
     const reads = !this.isPaused && !this.hasPeerEnded
-    const events = (reads ? EPOLLIN : 0) | (this.unwritten === undefined ? 0 : EPOLLOUT)
+    const events = (reads ? EPOLLIN : 0) | (this.unwritten === undefined && !this.channel.wantsRoom ? 0 : EPOLLOUT)
     if (events === this.watched || this.isDestroyed) return
     this.watched = events
     if (this.handler !== undefined) this.shared.reactor.watch(this, events)

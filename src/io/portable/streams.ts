@@ -3,12 +3,16 @@ import { closeSync, openSync } from "node:fs"
 import type { Socket } from "node:net"
 import { devNull } from "node:os"
 import { Effect, Layer, Schedule } from "effect"
+import { messageOf } from "../../runtime/error-text.ts"
 import { guarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
+import { type BindTarget, SocketError } from "../datagram.ts"
+import { formatEndpoint } from "../endpoint.ts"
 import { isExhaustion } from "../exhaustion.ts"
 import { type Peer, TextPeer } from "../peer.ts"
 import { listen } from "../stream.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../stream-transport.ts"
+import type { TlsTerms } from "../tls-server.ts"
 
 class PortableStream implements StreamSocket {
   readonly peer: Peer
@@ -24,6 +28,11 @@ class PortableStream implements StreamSocket {
       if (!socket.destroyed) this.handler?.onWritten()
     })
     this.peer = new TextPeer({ address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 })
+  }
+
+  get protocol(): string {
+    const { alpnProtocol } = this.socket as { readonly alpnProtocol?: string | false | null }
+    return typeof alpnProtocol === "string" ? alpnProtocol : ""
   }
 
   get isDestroyed(): boolean {
@@ -87,22 +96,38 @@ const watchDescriptors = (incidents: Incidents): Effect.Effect<unknown> =>
     Schedule.spaced(LOOK_MS)
   )
 
-export const layer: Layer.Layer<StreamTransport> = Layer.effect(
-  StreamTransport,
-  Effect.map(Incidents, (incidents) => ({
-    listen: (local, onConnection) => {
+/** What a connection is read and written by, for what it was accepted as: itself, where nothing is encrypted. */
+type Secure = (socket: Socket) => Socket
+
+const plain: Secure = (socket) => socket
+
+/** `node:tls` is loaded where something is encrypted, and nowhere else. */
+const securedBy = (local: BindTarget, terms: TlsTerms | undefined): Effect.Effect<Secure, SocketError> =>
+  terms === undefined
+    ? Effect.succeed(plain)
+    : Effect.tryPromise({
+        try: async () => (await import("./secured.ts")).secured(terms),
+        catch: (cause) => new SocketError({ endpoint: formatEndpoint(local), message: messageOf(cause) })
+      })
+
+export const makeStreams = (incidents: Incidents): StreamTransport["Service"] => ({
+  listen: (local, onConnection, terms) =>
+    Effect.gen(function* () {
+      const secure = yield* securedBy(local, terms)
       const welcome = (socket: Socket): void => {
-        const stream = new PortableStream(socket, incidents)
+        const stream = new PortableStream(secure(socket), incidents)
         const handler = onConnection(stream)
         if (handler !== undefined) stream.attach(handler)
       }
-      const opened = listen(local, (socket) => {
+      const listener = yield* listen(local, (socket) => {
         socket.on("error", () => socket.destroy())
         // Gone before it was here: it has no address any more.
         if (socket.remoteAddress === undefined) socket.destroy()
         else guarded(incidents, "a new connection", welcome, () => socket.destroy())(socket)
       })
-      return Effect.tap(opened, () => Effect.forkScoped(watchDescriptors(incidents)))
-    }
-  }))
-)
+      yield* Effect.forkScoped(watchDescriptors(incidents))
+      return listener
+    })
+})
+
+export const layer: Layer.Layer<StreamTransport> = Layer.effect(StreamTransport, Effect.map(Incidents, makeStreams))

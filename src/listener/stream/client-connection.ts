@@ -1,16 +1,15 @@
 /**
- * One client's TCP connection: queries in any pieces, answers in whatever order they are ready (RFC 7766 §6.2.1.1),
- * those that are ready in one turn in one write.
+ * One client's connection: queries in any pieces, answers in whatever order they are ready (RFC 7766 §6.2.1.1), those that
+ * are ready in one turn in one write. What is spoken on it is its conversation's.
  *
  * Bounded in everything: queries under way, octets that wait to be read by the client, time.
  */
-import { FrameReader, PREFIX_SIZE } from "../../io/frames.ts"
 import type { Peer } from "../../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../../io/stream-transport.ts"
 import type { Packet } from "../../query/packet.ts"
 import type { Transport } from "../../query/transport.ts"
-import { type Frames, frameOf, octetsOf } from "./reply-buffer.ts"
-import { type PacketConnection, TcpPacket } from "./tcp-packet.ts"
+import type { Conversation, Converse, Speaking } from "./conversation.ts"
+import { octetsOf, type Piece, pieceOf } from "./reply-buffer.ts"
 
 /** Queries of one connection under way at once; past that no more are begun. */
 const MAX_UNDER_WAY = 512
@@ -22,7 +21,7 @@ const MAX_UNREAD_IN_ALL = 64 << 20
 const WRITE_SIZE = 64 << 10
 
 /** How long a connection is waited for, in milliseconds. */
-export interface TcpTimes {
+export interface StreamTimes {
   /** For a query, with nothing under way (RFC 7766 §6.2.3). */
   readonly idleMs: number
   /** For the rest of a message, from its first octet. */
@@ -36,7 +35,7 @@ export interface Unread {
   octets: number
 }
 
-export interface TcpClientOptions {
+export interface ClientConnectionOptions {
   readonly transport: Transport
   readonly start: (packet: Packet) => void
   readonly nowMs: () => number
@@ -49,14 +48,14 @@ export interface TcpClientOptions {
   readonly onDefect: (thrown: unknown) => void
 }
 
-export class TcpClient implements PacketConnection {
+export class ClientConnection implements Speaking {
   readonly handler: StreamHandler
   /** When it last sent a well-formed query, or was sent an answer to one. Nothing else keeps it from being idle. */
   activeMs: number
   /** When octets came last. */
   private receivedMs = 0
   /** When the message that is arriving began; 0 where none is. */
-  private frameSinceMs = 0
+  private messageSinceMs = 0
   /** When the write under way began; 0 where none is. */
   private writeSinceMs = 0
   private underWay = 0
@@ -68,24 +67,25 @@ export class TcpClient implements PacketConnection {
   private isStopping = false
   private isPaused = false
   private isReading = false
-  private ready: Array<Frames> = []
+  private ready: Array<Piece> = []
   private readyOctets = 0
   /** Whether the answer to a well-formed query is among what waits to be read. */
   private hasAnswer = false
   private isScheduled = false
-  private readonly frames = new FrameReader()
+  private readonly conversation: Conversation
   private readonly socket: StreamSocket
   /** Octets of the write under way. */
   private writing = 0
   /** The key of the client that it counts for. */
   readonly whose: string
-  private readonly options: TcpClientOptions
+  private readonly options: ClientConnectionOptions
 
-  constructor(socket: StreamSocket, whose: string, options: TcpClientOptions) {
+  constructor(socket: StreamSocket, whose: string, converse: Converse, options: ClientConnectionOptions) {
     this.socket = socket
     this.whose = whose
     this.options = options
     this.activeMs = options.nowMs()
+    this.conversation = converse(this, socket)
     this.receivedMs = this.activeMs
     this.handler = {
       onData: (chunk) => this.receive(chunk),
@@ -115,11 +115,11 @@ export class TcpClient implements PacketConnection {
   }
 
   /** Whether one of its times is over. */
-  isExpired(nowMs: number, { idleMs, receiveMs, sendMs }: TcpTimes): boolean {
+  isExpired(nowMs: number, { idleMs, receiveMs, sendMs }: StreamTimes): boolean {
     if (this.writeSinceMs > 0 && nowMs - this.writeSinceMs >= sendMs) return true
-    if (this.frameSinceMs > 0 && !this.isPaused && nowMs - this.frameSinceMs >= receiveMs) return true
+    if (this.messageSinceMs > 0 && !this.isPaused && nowMs - this.messageSinceMs >= receiveMs) return true
     // A message that began in time may come to its end.
-    return this.isIdle && (this.frameSinceMs > 0 ? this.frameSinceMs : nowMs) - this.activeMs >= idleMs
+    return this.isIdle && (this.messageSinceMs > 0 ? this.messageSinceMs : nowMs) - this.activeMs >= idleMs
   }
 
   destroy(): void {
@@ -137,17 +137,30 @@ export class TcpClient implements PacketConnection {
     this.activeMs = this.receivedMs
   }
 
-  answer(length: number, isWellFormed: boolean): void {
+  begin(packet: Packet): void {
+    this.underWay++
+    this.begun++
+    this.options.start(packet)
+  }
+
+  over(isWellFormed: boolean): void {
     this.underWay--
     if (this.socket.isDestroyed) return
-    if (length >= 0) {
-      this.hasAnswer ||= isWellFormed
-      const last = this.ready.at(-1)
-      const frames = frameOf(length, last)
-      if (frames !== last) this.ready.push(frames)
-      this.count(PREFIX_SIZE + length)
-      if (this.isUnbearable) this.socket.destroy()
-    }
+    this.hasAnswer ||= isWellFormed
+    this.goOnSoon()
+  }
+
+  send(length: number): void {
+    if (this.socket.isDestroyed) return
+    const last = this.ready.at(-1)
+    const piece = pieceOf(length, last)
+    if (piece !== last) this.ready.push(piece)
+    this.count(length)
+    if (this.isUnbearable) this.socket.destroy()
+    else this.goOnSoon()
+  }
+
+  private goOnSoon(): void {
     if (this.isReading || this.isScheduled) return
     this.isScheduled = true
     queueMicrotask(this.goOnLater)
@@ -183,8 +196,8 @@ export class TcpClient implements PacketConnection {
   private receive(chunk: Buffer): number {
     const before = this.begun
     this.receivedMs = this.options.nowMs()
-    if (!this.frames.isInsideFrame) this.frameSinceMs = this.receivedMs
-    this.frames.append(chunk)
+    if (!this.conversation.isInsideMessage) this.messageSinceMs = this.receivedMs
+    this.conversation.append(chunk)
     this.goOn()
     return this.begun - before
   }
@@ -195,28 +208,22 @@ export class TcpClient implements PacketConnection {
       if (this.socket.isDestroyed) return
       this.beginQueries()
       this.write()
-    } while (this.frames.hasMessage && !this.isFull && !this.isStopping)
+    } while (this.conversation.hasNext && !this.isFull && !this.isStopping)
     this.closeWhenDone()
   }
 
   private beginQueries(): void {
-    if (this.frames.hasMessage) this.options.onBatch()
+    if (this.conversation.hasNext) this.options.onBatch()
     this.isReading = true
-    while (!this.isFull && !this.isStopping) {
-      const message = this.frames.next()
-      if (message === undefined) break
+    while (this.conversation.hasNext && !this.isFull && !this.isStopping && !this.socket.isDestroyed) {
+      this.conversation.next()
       // The next message begins where this one ended.
-      this.frameSinceMs = this.receivedMs
-      this.underWay++
-      this.begun++
-      const packet = new TcpPacket(message, this.peer, this)
-      this.options.start(packet)
-      packet.forgetMessage()
+      this.messageSinceMs = this.receivedMs
     }
     this.isReading = false
     this.options.onBatchEnd()
-    if (!this.frames.isInsideFrame) this.frameSinceMs = 0
-    this.setPaused(this.isStopping || this.frames.hasMessage || this.isFull)
+    if (!this.conversation.isInsideMessage) this.messageSinceMs = 0
+    this.setPaused(this.isStopping || this.conversation.hasNext || this.isFull)
   }
 
   private setPaused(isPaused: boolean): void {
@@ -225,7 +232,7 @@ export class TcpClient implements PacketConnection {
     if (isPaused) {
       this.socket.pause()
     } else {
-      this.frameSinceMs = this.frames.isInsideFrame ? this.options.nowMs() : 0
+      this.messageSinceMs = this.conversation.isInsideMessage ? this.options.nowMs() : 0
       this.socket.resume()
     }
   }
@@ -260,9 +267,9 @@ export class TcpClient implements PacketConnection {
   }
 
   private closeWhenDone(): void {
-    const isLast = this.isStopping || (this.hasEnded && !this.frames.hasMessage)
+    const isLast = this.isStopping || (this.hasEnded && !this.conversation.hasNext)
     if (isLast && this.isIdle && !this.socket.isEnded) this.socket.end()
   }
 }
 
-const lengthOf = ({ start, end }: Frames): number => end - start
+const lengthOf = ({ start, end }: Piece): number => end - start

@@ -1,40 +1,30 @@
-/** One message that came by TCP, and the way back to its client. */
+/** One message that came with its length before it, and the way back to its client. */
 import { NO_OCTETS } from "../../dns/wire.ts"
+import { PREFIX_SIZE } from "../../io/frames.ts"
 import type { Peer } from "../../io/peer.ts"
 import type { Packet, ReplyPath } from "../../query/packet.ts"
 import type { Transport } from "../../query/transport.ts"
-import { reserveMessage } from "./reply-buffer.ts"
-
-/** The connection that a message came by. */
-export interface PacketConnection {
-  readonly transport: Transport
-  /** A message that came is a query, well-formed and of a client that may ask. */
-  readonly noteQuery: () => void
-  /**
-   * A query is over; its answer stands, so many octets long, where `reserveMessage` said; -1 where it gets none.
-   *
-   * @param isWellFormed whether it was one that `noteQuery` was told of
-   */
-  readonly answer: (length: number, isWellFormed: boolean) => void
-}
+import type { Speaking } from "./conversation.ts"
+import { reserve } from "./reply-buffer.ts"
 
 /**
  * It is the way back for a later answer too: by then it holds no part of the message, however large that was. The parts
  * of a query that an answer needs are copied (`Query.detach`).
  */
-export class TcpPacket implements Packet {
+export class FramedPacket implements Packet {
   readonly transport: Transport
   wire: Uint8Array
   length: number
   readonly client: Peer
   private isWellFormed = false
   private isOver = false
-  private readonly connection: PacketConnection
+  private room: Uint8Array = NO_OCTETS
+  private readonly connection: Speaking
 
-  constructor(message: Uint8Array, client: Peer, connection: PacketConnection) {
+  constructor(message: Uint8Array, connection: Speaking) {
     this.wire = message
     this.length = message.length
-    this.client = client
+    this.client = connection.peer
     this.transport = connection.transport
     this.connection = connection
   }
@@ -51,24 +41,31 @@ export class TcpPacket implements Packet {
   }
 
   reserve(size: number): Uint8Array {
-    return reserveMessage(size)
+    this.room = reserve(PREFIX_SIZE + size)
+    return this.room.subarray(PREFIX_SIZE)
   }
 
   send(length: number): void {
-    this.end(length)
+    if (this.isOver) return
+    this.room[0] = length >>> 8
+    this.room[1] = length
+    this.room = NO_OCTETS
+    this.connection.send(PREFIX_SIZE + length)
+    this.end()
   }
 
   drop(): void {
-    this.end(-1)
+    if (this.isOver) return
+    this.isWellFormed = false
+    this.end()
   }
 
   keepPath(): ReplyPath {
     return this
   }
 
-  private end(length: number): void {
-    if (this.isOver) return
+  private end(): void {
     this.isOver = true
-    this.connection.answer(length, this.isWellFormed)
+    this.connection.over(this.isWellFormed)
   }
 }

@@ -1,30 +1,39 @@
-/** Queries by TCP: connections, how many there may be, and how long. */
-
+/** Queries on streams, whatever is spoken on them: connections, how many there may be, and how long. */
 import { Effect, Schedule, type Scope } from "effect"
 import { Configuration } from "../../config/configuration.ts"
 import type { BindTarget, SocketError } from "../../io/datagram.ts"
 import { formatEndpoint } from "../../io/endpoint.ts"
 import type { Peer } from "../../io/peer.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../../io/stream-transport.ts"
+import type { TlsTerms } from "../../io/tls-server.ts"
 import type { Packet } from "../../query/packet.ts"
-import { countedBy, TCP } from "../../query/transport.ts"
+import { countedBy, type Transport } from "../../query/transport.ts"
 import { runGuarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
 import { LoopClock } from "../../runtime/loop-clock.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import type { Listening } from "../listening.ts"
 import { QueryFibers } from "../query-fibers.ts"
-import { TcpClient, type TcpTimes, type Unread } from "./tcp-connection.ts"
+import { ClientConnection, type StreamTimes, type Unread } from "./client-connection.ts"
+import type { Converse } from "./conversation.ts"
 
 /** Between two looks at whose time is over. */
 const SWEEP_MS = 250
 
 /** The connections of all listeners: the limits are theirs together. */
-export class TcpClients {
-  readonly clients = new Set<TcpClient>()
+export class StreamClients {
+  readonly clients = new Set<ClientConnection>()
   /** How many each client has: an IPv4 address, or an IPv6 /64. */
   readonly byClient = new Map<string, number>()
   readonly unread: Unread = { octets: 0 }
+}
+
+/** What is spoken at a listener. */
+export interface Spoken {
+  readonly transport: Transport
+  readonly converse: Converse
+  /** By which it is encrypted; undefined where it is not. */
+  readonly terms: TlsTerms | undefined
 }
 
 /**
@@ -35,9 +44,10 @@ export class TcpClients {
  *
  * @param everyone the connections that count against the limits: of this listener and the others
  */
-export const listenTcp = (
+export const listenStream = (
   local: BindTarget,
-  everyone: TcpClients
+  everyone: StreamClients,
+  { converse, terms, transport: kind }: Spoken
 ): Effect.Effect<
   Listening,
   SocketError,
@@ -52,8 +62,8 @@ export const listenTcp = (
     const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
     const incidents = yield* Incidents
     const { clients, byClient } = everyone
-    const own = new Set<TcpClient>()
-    const times = (): TcpTimes => {
+    const own = new Set<ClientConnection>()
+    const times = (): StreamTimes => {
       const { tcpIdleTimeoutSecs, tcpReceiveTimeoutSecs, tcpSendTimeoutSecs } = configuration.current()
       return {
         idleMs: tcpIdleTimeoutSecs * 1000,
@@ -88,7 +98,7 @@ export const listenTcp = (
         if (left > 0) byClient.set(whose, left)
         else byClient.delete(whose)
       }
-      const client: TcpClient = new TcpClient(socket, whose, {
+      const client: ClientConnection = new ClientConnection(socket, whose, converse, {
         transport: counted,
         start,
         nowMs,
@@ -120,11 +130,11 @@ export const listenTcp = (
       })
     )
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
-    const { endpoint, stop } = yield* transport.listen(local, accept)
+    const { endpoint, stop } = yield* transport.listen(local, accept, terms)
     const server = formatEndpoint(endpoint)
-    const counted = countedBy(TCP, counters.trafficAt("tcp", server), server)
+    const counted = countedBy(kind, counters.trafficAt(kind.protocol, server), server)
     return {
-      protocol: "tcp",
+      protocol: kind.protocol,
       endpoint,
       stop: () => {
         stop()
@@ -147,8 +157,11 @@ const clientKey = (peer: Peer): string => {
   return isLinkLocal ? words.join(":") : `${words[0]}:${words[1]}`
 }
 
-const longestIdleOf = (clients: ReadonlySet<TcpClient>, whose: string | undefined): TcpClient | undefined => {
-  let found: TcpClient | undefined
+const longestIdleOf = (
+  clients: ReadonlySet<ClientConnection>,
+  whose: string | undefined
+): ClientConnection | undefined => {
+  let found: ClientConnection | undefined
   for (const client of clients) {
     if (!client.isIdle || (whose !== undefined && client.whose !== whose)) continue
     if (found === undefined || client.activeMs < found.activeMs) found = client

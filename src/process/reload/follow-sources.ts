@@ -45,8 +45,8 @@ export interface FollowedSources {
   /** The settings as they were given at the start. */
   readonly given: Loaded["given"]
   readonly signals: Queue.Dequeue<void>
-  /** Files that are read with the configuration, itself included; none where it may be a pipe. */
-  readonly files: ReadonlyArray<string>
+  /** Files that are read with the configuration as it is now, itself included; none where it may be a pipe. */
+  readonly files: () => ReadonlyArray<string>
   /** Their `signatureOf` before they were read. */
   readonly signature: string
 }
@@ -59,17 +59,25 @@ export const followSources = ({ reload, given, signals, files, signature }: Foll
         ? Effect.andThen(Effect.logInfo("the terminal that the server was started at is closed"), endGracefully)
         : Effect.ignore(reload("SIGHUP"))
     )
+    let names = files().join("\n")
     let read = signature
     let seen = signature
     const look = Effect.gen(function* () {
-      const now = yield* signatureOf(files)
+      const followed = files()
+      const now = yield* signatureOf(followed)
       const isStill = now === seen
       seen = now
+      if (followed.join("\n") !== names) {
+        // Others are named since the last change, which has read them.
+        names = followed.join("\n")
+        read = now
+        return
+      }
       if (!isStill || now === read) return
       read = now
       yield* Effect.ignore(reload("a file"))
     })
-    if (files.length > 0) yield* Effect.forkChild(Effect.forever(Effect.delay(look, LOOK_MS)))
+    yield* Effect.forkChild(Effect.forever(Effect.delay(look, LOOK_MS)))
     yield* Effect.forkChild(followResolvers(given, reload))
     return yield* Effect.forever(Effect.andThen(Queue.take(signals), onSignal))
   })

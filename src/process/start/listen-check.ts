@@ -15,13 +15,12 @@ import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "../..
 import { type Libc, libc } from "../../io/linux/libc.ts"
 import { Arguments, openBoundStream } from "../../io/linux/socket.ts"
 import { readSystemFile } from "../../io/linux/system-file.ts"
+import { type ListenProtocol, type SocketKind, socketKindOf } from "../../io/protocols.ts"
 import { type HandedOver, handedOverAt, NOTHING_HANDED_OVER } from "../systemd/handed-over.ts"
 import { portHolder } from "./port-holder.ts"
 
 /** Clients cannot be listened for. */
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", { message: Schema.String }) {}
-
-type Protocol = ListenAddress["protocols"][number]
 
 /** Tries all addresses but those that are bound already; fails with what is wrong with each. */
 export const checkListening = (
@@ -31,7 +30,7 @@ export const checkListening = (
   Effect.gen(function* () {
     const failures: Array<string> = []
     for (const { protocols, endpoint } of addresses) {
-      const byReason = new Map<string, Array<Protocol>>()
+      const byReason = new Map<string, Array<ListenProtocol>>()
       for (const protocol of protocols) {
         if (handedOverAt(handedOver, protocol, endpoint) !== undefined) continue
         const reason = coveredBy(addresses, protocol, endpoint) ?? (yield* whyNot(protocol, endpoint))
@@ -69,14 +68,14 @@ const endpointIn = (text: string): Endpoint | undefined => {
 /** An address of all interfaces takes what comes for one of them too: the kernel would refuse one of the two. */
 const coveredBy = (
   addresses: ReadonlyArray<ListenAddress>,
-  protocol: Protocol,
+  protocol: ListenProtocol,
   { address, port }: Endpoint
 ): string | undefined => {
   const own: Endpoint = { address, port }
   if (port === 0 || isWildcard(own)) return undefined
   const covering = addresses.find(
     ({ protocols, endpoint }) =>
-      protocols.includes(protocol) &&
+      protocols.some((one) => socketKindOf(one) === socketKindOf(protocol)) &&
       endpoint.port === port &&
       isWildcard(endpoint) &&
       isIPv6Endpoint(endpoint) === isIPv6Endpoint(own)
@@ -86,13 +85,13 @@ const coveredBy = (
     : `${formatEndpoint(covering.endpoint)}, which is in the list too, covers it`
 }
 
-const whyNot = (protocol: Protocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
+const whyNot = (protocol: ListenProtocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
   Effect.map(tryToBind(protocol, endpoint), (code) =>
-    code === undefined ? undefined : `${code}: ${reasonFor(code, protocol, endpoint)}`
+    code === undefined ? undefined : `${code}: ${reasonFor(code, socketKindOf(protocol), endpoint)}`
   )
 
 /** The code of the error that binding came to; undefined where it went well. */
-const tryToBind = (protocol: Protocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
+const tryToBind = (protocol: ListenProtocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
   protocol === "udp" || libc === undefined ? tryByNode(protocol, endpoint) : tryStream(libc, endpoint)
 
 /** Without listening: whoever waits for the server to be there would take the trial for it, and ask nobody. */
@@ -105,7 +104,7 @@ const tryStream = (libc: Libc, endpoint: Endpoint): Effect.Effect<string | undef
     onFailure: ({ message }) => codeIn(message) ?? message
   })
 
-const tryByNode = (protocol: Protocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
+const tryByNode = (protocol: ListenProtocol, endpoint: Endpoint): Effect.Effect<string | undefined> =>
   Effect.callback((resume) => {
     const { address, port } = endpoint
     const isIPv6 = isIPv6Endpoint(endpoint)
@@ -126,10 +125,10 @@ const tryByNode = (protocol: Protocol, endpoint: Endpoint): Effect.Effect<string
   })
 
 /** What the error's code means here, and what can be done. */
-const reasonFor = (code: string, protocol: Protocol | undefined, endpoint: Endpoint): string => {
+const reasonFor = (code: string, kind: SocketKind | undefined, endpoint: Endpoint): string => {
   switch (code) {
     case "EADDRINUSE":
-      return inUse(protocol, endpoint)
+      return inUse(kind, endpoint)
     case "EACCES":
     case "EPERM":
       return notAllowed(endpoint.port)
@@ -146,11 +145,9 @@ const reasonFor = (code: string, protocol: Protocol | undefined, endpoint: Endpo
   }
 }
 
-const inUse = (protocol: Protocol | undefined, endpoint: Endpoint): string => {
+const inUse = (kind: SocketKind | undefined, endpoint: Endpoint): string => {
   const holder =
-    protocol === undefined
-      ? (portHolder("udp", endpoint) ?? portHolder("tcp", endpoint))
-      : portHolder(protocol, endpoint)
+    kind === undefined ? (portHolder("udp", endpoint) ?? portHolder("tcp", endpoint)) : portHolder(kind, endpoint)
   if (holder === undefined) {
     const shown = `\`ss -lunpt 'sport = :${endpoint.port}'\` as root shows which`
     return `in use by another program (${shown}): end it, or listen elsewhere`

@@ -9,6 +9,7 @@ import { Context } from "effect"
 import type { Endpoint } from "../../io/endpoint.ts"
 import { adoptSocket } from "../../io/linux/foreign-socket.ts"
 import type { Libc } from "../../io/linux/libc.ts"
+import type { ListenProtocol } from "../../io/protocols.ts"
 import { socketName } from "../../listener/inherited-sockets.ts"
 import type { Environment } from "./service-manager.ts"
 
@@ -74,14 +75,14 @@ export const takeHandedOver = (
 /** The descriptor that is bound there; undefined where none was handed over. */
 export const handedOverAt = (
   { descriptors }: HandedOver,
-  protocol: "udp" | "tcp",
+  protocol: ListenProtocol,
   endpoint: Endpoint
 ): number | undefined => descriptors.get(socketName(protocol, endpoint))
 
 /** What was handed over for addresses that are not in the list: whoever asks there waits for nothing. */
 export const unusedAmong = (
   handedOver: HandedOver,
-  listening: ReadonlyArray<{ readonly protocol: "udp" | "tcp"; readonly endpoint: Endpoint }>
+  listening: ReadonlyArray<{ readonly protocol: ListenProtocol; readonly endpoint: Endpoint }>
 ): ReadonlyArray<string> => {
   const used = new Set(listening.map(({ protocol, endpoint }) => socketName(protocol, endpoint)))
   return [...handedOver.descriptors.keys()]

@@ -15,6 +15,7 @@ import type { Endpoint } from "../../io/endpoint.ts"
 import { type Libc, SO_REUSEPORT, SOL_SOCKET } from "../../io/linux/libc.ts"
 import { Steering } from "../../io/linux/reuseport.ts"
 import { Arguments, duplicate, openDatagramSocket, openStreamListener } from "../../io/linux/socket.ts"
+import { type ListenProtocol, socketKindOf } from "../../io/protocols.ts"
 import { BACKLOG } from "../../io/stream.ts"
 import { type GivenSocket, socketName } from "../../listener/inherited-sockets.ts"
 import { type HandedOver, handedOverAt, NOTHING_HANDED_OVER } from "../systemd/handed-over.ts"
@@ -24,7 +25,7 @@ import type { ListeningAt } from "./protocol.ts"
 const MAX_PORT_DRAWS = 16
 /** The sockets of one address and protocol, one for each worker. */
 interface SocketGroup {
-  readonly protocol: "udp" | "tcp"
+  readonly protocol: ListenProtocol
   /** As the configuration has it. */
   readonly endpoint: Endpoint
   /** Where they are bound. */
@@ -118,7 +119,7 @@ export class ListeningSockets {
       const next = new Map<string, SocketGroup>()
       const fresh: Array<SocketGroup> = []
       for (const { protocols, endpoint } of addresses) {
-        const missing: Array<"udp" | "tcp"> = []
+        const missing: Array<ListenProtocol> = []
         for (const protocol of protocols) {
           const name = socketName(protocol, endpoint)
           const present = this.groups.get(name)
@@ -194,7 +195,7 @@ export class ListeningSockets {
       for (const [name, group] of before) {
         if (next.has(name)) continue
         // Workers close theirs at once: nobody can connect from now on.
-        if (group.protocol === "tcp") for (const fd of group.fds) this.libc.close(fd)
+        if (group.protocol !== "udp") for (const fd of group.fds) this.libc.close(fd)
         else yield* this.retire(name, group, lingerMs)
       }
     })
@@ -229,7 +230,7 @@ export class ListeningSockets {
   }
 
   /** The group of an address that was handed over, without any descriptor yet; undefined where none was. */
-  private takeOver(protocol: "udp" | "tcp", endpoint: Endpoint): SocketGroup | undefined {
+  private takeOver(protocol: ListenProtocol, endpoint: Endpoint): SocketGroup | undefined {
     return handedOverAt(this.handedOver, protocol, endpoint) === undefined
       ? undefined
       : { protocol, endpoint, local: endpoint, fds: [], isOneSocket: true }
@@ -237,7 +238,7 @@ export class ListeningSockets {
 
   /** Sockets of one address. A port that the kernel draws (`:0`) for the first protocol is asked for by the next too. */
   private bindAll(
-    protocols: ReadonlyArray<"udp" | "tcp">,
+    protocols: ReadonlyArray<ListenProtocol>,
     endpoint: Endpoint,
     workers: number,
     opened: Array<number>,
@@ -271,7 +272,7 @@ export class ListeningSockets {
     )
   }
 
-  private bindOne(protocol: "udp" | "tcp", local: Endpoint, isShared: boolean): Effect.Effect<number, SocketError> {
+  private bindOne(protocol: ListenProtocol, local: Endpoint, isShared: boolean): Effect.Effect<number, SocketError> {
     const { args, libc } = this
     return Effect.tap(
       protocol === "udp"
@@ -285,8 +286,9 @@ export class ListeningSockets {
   }
 
   /** Whether this server has the port already, at another address: one of the two may be on all addresses. */
-  private overlaps(protocol: "udp" | "tcp", port: number): boolean {
-    const isThere = (group: SocketGroup): boolean => group.protocol === protocol && group.local.port === port
+  private overlaps(protocol: ListenProtocol, port: number): boolean {
+    const kind = socketKindOf(protocol)
+    const isThere = (group: SocketGroup): boolean => socketKindOf(group.protocol) === kind && group.local.port === port
     return (
       port !== 0 && [...this.groups.values(), ...[...this.retired.values()].map(({ group }) => group)].some(isThere)
     )

@@ -7,6 +7,7 @@
 import type { Written } from "../../config/snapshot.ts"
 import type { Question } from "../../dns/question.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
+import type { ListenProtocol } from "../../io/protocols.ts"
 import type { GivenSocket } from "../../listener/inherited-sockets.ts"
 import type { ToldAnswer, ToldProbe } from "../../runtime/operations.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
@@ -63,7 +64,7 @@ export type ToWorker =
   | { readonly kind: "stop" }
 
 export interface ListeningAt {
-  readonly protocol: "udp" | "tcp"
+  readonly protocol: ListenProtocol
   readonly endpoint: Endpoint
 }
 
@@ -89,6 +90,8 @@ export interface SharedMemory {
   readonly gauges: SharedArrayBuffer
   /** What all threads know together of the upstreams. */
   readonly upstreams: SharedArrayBuffer
+  /** What they share of TLS. */
+  readonly tls: SharedArrayBuffer
   /** One 32-bit cell a worker, counted up ten times a second. */
   readonly heartbeats: SharedArrayBuffer
 }

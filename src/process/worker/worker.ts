@@ -22,6 +22,7 @@ import { libc } from "../../io/linux/libc.ts"
 import { InheritedSockets, SharesPorts, socketName } from "../../listener/inherited-sockets.ts"
 import { Listeners } from "../../listener/listeners.ts"
 import { StandIn } from "../../listener/stand-in.ts"
+import { TlsSecretMemory } from "../../listener/tls-secrets.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Counters } from "../../telemetry/counters.ts"
@@ -212,6 +213,7 @@ const serve = Effect.gen(function* () {
         Layer.succeed(InheritedSockets, inherit),
         Layer.succeed(SharesPorts, sharesPorts),
         Layer.succeed(GivenLocations, locations),
+        Layer.succeed(TlsSecretMemory, memory.tls),
         Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
         Layer.succeed(LogsRedis, number === 1),
         Layer.succeed(DescriptorMemory, descriptors),

@@ -14,7 +14,7 @@ const CLIENT_QUERY = 5
 const CLIENT_RESPONSE = 6
 
 const Family = { INET: 1, INET6: 2 } as const
-const Protocol = { udp: 1, tcp: 2 } as const
+const Protocol = { udp: 1, tcp: 2, tls: 3, https: 4, http: 4 } as const
 
 /** Fields of `Dnstap`. */
 const Outer = { Identity: 1, Version: 2, Message: 14, Type: 15 } as const

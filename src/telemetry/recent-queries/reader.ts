@@ -1,4 +1,5 @@
 /** The ring of one thread, as another reads it. */
+import { listenProtocols } from "../../io/protocols.ts"
 import { queryOutcomes } from "../query-outcome.ts"
 import {
   ATTEMPT_OCTETS,
@@ -16,7 +17,6 @@ import {
   NOTABLE_COUNT_AT,
   NOTABLE_SLOTS,
   PROTOCOL_BITS,
-  protocols,
   RECENT_QUERIES,
   type RecentAttempt,
   type RecentQuery,
@@ -121,7 +121,7 @@ const decodeCopied = (sequence: number): RecentQuery | undefined => {
     ],
     isIPv4,
     port: client & 0xffff,
-    protocol: protocols[client >>> PROTOCOL_BITS] ?? "udp",
+    protocol: listenProtocols[client >>> PROTOCOL_BITS] ?? "udp",
     outcome,
     rcode: (client & HAS_REPLY) === 0 ? -1 : (numbers >>> 16) & 0xff,
     replySize: own[Word.Sizes]!,

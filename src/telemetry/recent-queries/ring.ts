@@ -10,6 +10,7 @@
  *   count │ notable count │ notable numbers │ slot 0: times, numbers, address │ name │ attempts │ error │ slot 1 …
  * ```
  */
+import { listenProtocols } from "../../io/protocols.ts"
 import type { AddressWords } from "../client-address.ts"
 import { type QueryOutcome, queryOutcomes } from "../query-outcome.ts"
 import type { AttemptOutcome, ClientProtocol } from "../record.ts"
@@ -69,7 +70,10 @@ export const attemptCells = Object.fromEntries(attemptOutcomes.map((name, cell) 
 /** Beside the outcome of an attempt. */
 export const BY_TCP = 0x80
 
-export const protocols = ["udp", "tcp"] as const satisfies ReadonlyArray<ClientProtocol>
+export const protocolCells = Object.fromEntries(listenProtocols.map((name, cell) => [name, cell])) as Record<
+  ClientProtocol,
+  number
+>
 
 /** Bits of the word `Client`, beside the port. */
 export const IS_IPV4 = 1 << 16

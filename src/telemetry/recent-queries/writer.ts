@@ -32,6 +32,7 @@ import {
   NOTABLE_SLOTS,
   outcomeCells,
   PROTOCOL_BITS,
+  protocolCells,
   ROOM_OCTETS,
   SLOT_OCTETS,
   SLOTS_AT,
@@ -222,7 +223,7 @@ export class RecentQueryWriter implements QueryNotes {
       flags |
       (isIPv4 ? IS_IPV4 : 0) |
       (rcode < 0 ? 0 : HAS_REPLY) |
-      ((protocol === "udp" ? 0 : 1) << PROTOCOL_BITS)
+      (protocolCells[protocol] << PROTOCOL_BITS)
     own[word + Word.Sizes] = replySize
     own[word + Word.Address + 3] = words[3]!
     if (!isIPv4) {

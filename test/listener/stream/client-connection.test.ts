@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TextPeer } from "../../../src/io/peer.ts"
 import type { StreamSocket } from "../../../src/io/stream-transport.ts"
-import { TcpClient } from "../../../src/listener/stream/tcp-connection.ts"
+import { ClientConnection } from "../../../src/listener/stream/client-connection.ts"
+import { FramedConversation } from "../../../src/listener/stream/framed.ts"
 import type { Packet, ReplyPath } from "../../../src/query/packet.ts"
 import { TCP } from "../../../src/query/transport.ts"
 import { framed } from "../../support/upstreams/fake-upstream.ts"
@@ -21,11 +22,12 @@ class Connection {
   /** What the pipeline does with a message, while it is begun. */
   onPacket = (_packet: Packet): void => {}
   onWrite = (): void => {}
-  readonly client: TcpClient
+  readonly client: ClientConnection
 
   constructor() {
     const socket: StreamSocket = {
       peer: new TextPeer({ address: "192.0.2.1", port: 1 }),
+      protocol: "",
       isDestroyed: false,
       isEnded: false,
       write: (octets) => {
@@ -41,7 +43,7 @@ class Connection {
       }
     }
     Object.defineProperty(socket, "isDestroyed", { get: () => this.isDestroyed })
-    this.client = new TcpClient(socket, "192.0.2.1", {
+    this.client = new ClientConnection(socket, "192.0.2.1", (connection) => new FramedConversation(connection), {
       transport: TCP,
       start: (packet) => {
         this.packets.push(packet)

@@ -4,7 +4,9 @@ import { Configuration } from "../../../src/config/configuration.ts"
 import { TextPeer } from "../../../src/io/peer.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../../../src/io/stream-transport.ts"
 import { QueryFibers } from "../../../src/listener/query-fibers.ts"
-import { listenTcp, TcpClients } from "../../../src/listener/stream/tcp.ts"
+import { FramedConversation } from "../../../src/listener/stream/framed.ts"
+import { listenStream, StreamClients } from "../../../src/listener/stream/listen.ts"
+import { TCP } from "../../../src/query/transport.ts"
 import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
 import { settingsOf } from "../../support/servers/settings.ts"
@@ -52,7 +54,11 @@ const withListener = (
       return () => isThere
     }
     return Effect.gen(function* () {
-      yield* listenTcp(LOCAL, new TcpClients())
+      yield* listenStream(LOCAL, new StreamClients(), {
+        transport: TCP,
+        converse: (connection) => new FramedConversation(connection),
+        terms: undefined
+      })
       yield* use(connect, yield* Counters)
     }).pipe(
       Effect.scoped,

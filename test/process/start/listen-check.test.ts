@@ -33,7 +33,7 @@ describe("the check whether clients can be listened for", () => {
   it.live.skipIf(libc === undefined)("is not to be taken for the server: nobody can connect to it", () =>
     Effect.gen(function* () {
       const port = yield* freePort
-      const address = { protocols: ["udp", "tcp"], endpoint: { address: "127.0.0.1", port } } as const
+      const address = { protocols: ["udp", "tcp"], endpoint: { address: "127.0.0.1", port }, path: undefined } as const
       const worker = yield* Effect.acquireRelease(
         Effect.sync(() => new Worker(knocking, { eval: true, workerData: port })),
         (worker) => Effect.promise(() => worker.terminate())

@@ -1,8 +1,10 @@
 /** A listener by itself, and the connections that came to it. */
 import { connect, type Socket } from "node:net"
+import { type ConnectionOptions, connect as connectByTls, type TLSSocket } from "node:tls"
 import { Effect, type Scope } from "effect"
 import type { Endpoint } from "../../../src/io/endpoint.ts"
 import type { StreamHandler, StreamSocket, StreamTransport } from "../../../src/io/stream-transport.ts"
+import type { TlsTerms } from "../../../src/io/tls-server.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 
@@ -10,6 +12,8 @@ const LOOPBACK = { address: "127.0.0.1", port: 0 }
 export class Seen implements StreamHandler {
   readonly socket: StreamSocket
   readonly events: Array<"end" | "written" | "close"> = []
+  /** How many octets came. */
+  received = 0
   private readonly chunks: Array<Buffer> = []
   private readonly onChange: () => void
 
@@ -24,6 +28,7 @@ export class Seen implements StreamHandler {
 
   onData = (chunk: Buffer): number => {
     this.chunks.push(chunk)
+    this.received += chunk.length
     this.onChange()
     return 0
   }
@@ -48,10 +53,14 @@ export class Server {
   isWelcoming = true
   private watchers: Array<() => void> = []
 
-  static at(transport: StreamTransport["Service"], local: Endpoint): Effect.Effect<Server, unknown, Scope.Scope> {
+  static at(
+    transport: StreamTransport["Service"],
+    local: Endpoint,
+    terms?: TlsTerms
+  ): Effect.Effect<Server, unknown, Scope.Scope> {
     return Effect.gen(function* () {
       const server = new Server()
-      const listener = yield* transport.listen(local, (socket) => server.accept(socket))
+      const listener = yield* transport.listen(local, (socket) => server.accept(socket), terms)
       server.endpoint = listener.endpoint
       server.stop = listener.stop
       yield* Effect.addFinalizer(() =>
@@ -92,13 +101,38 @@ export class Server {
   }
 }
 
-/** A client that Node connects. */
+/** A client that Node connects; over when it is connected, or refused. */
 export const client = ({ address, port }: Endpoint): Effect.Effect<Socket, never, Scope.Scope> =>
+  opened("connect", () => connect({ host: address, port, allowHalfOpen: true }))
+
+/** What carries each client's octets. */
+const carriers = new WeakMap<Socket, Socket>()
+
+/** The same by TLS, whoever the server is. */
+export const clientByTls = (
+  { address, port }: Endpoint,
+  options: ConnectionOptions = {}
+): Effect.Effect<TLSSocket, never, Scope.Scope> =>
+  opened("secureConnect", () => {
+    const carrier = connect({ host: address, port, allowHalfOpen: true })
+    carrier.on("error", () => {})
+    const socket = connectByTls({ socket: carrier, rejectUnauthorized: false, ...options })
+    socket.allowHalfOpen = true
+    carriers.set(socket, carrier)
+    return socket
+  })
+
+/** Ends a client's connection by a reset. */
+export const reset = (socket: Socket): void => void (carriers.get(socket) ?? socket).resetAndDestroy()
+
+const opened = <A extends Socket>(event: string, open: () => A): Effect.Effect<A, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.callback<Socket>((resume) => {
-      const socket = connect({ host: address, port, allowHalfOpen: true })
+    Effect.callback<A>((resume) => {
+      const socket = open()
+      const done = (): void => resume(Effect.succeed(socket))
       socket.on("error", () => {})
-      socket.once("connect", () => resume(Effect.succeed(socket)))
+      socket.once(event, done)
+      socket.once("close", done)
     }),
     (socket) => Effect.sync(() => socket.destroy())
   )

@@ -1,0 +1,56 @@
+/** Files in PEM that settings name: what is decoded is what was read there. */
+import { createPrivateKey, X509Certificate } from "node:crypto"
+import { Effect, Result, Schema } from "effect"
+import { readBounded } from "../io/bounded-file.ts"
+import { messageOf } from "../runtime/error-text.ts"
+
+export const PemFile = Schema.Struct({ file: Schema.String, pem: Schema.String })
+export type PemFile = typeof PemFile.Type
+
+/** A chain of certificates, or a key, is some KiB. */
+const BOUNDS = { maxOctets: 256 * 1024, withinMs: 5_000 }
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+const KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^-]+-----END (?:[A-Z]+ )?PRIVATE KEY-----/
+
+const read = (
+  file: string,
+  what: string,
+  check: (text: string) => Result.Result<string, string>
+): Effect.Effect<PemFile, string> =>
+  Effect.mapError(readBounded(file, BOUNDS), ({ reason }) => `a readable file with ${what} in PEM: ${reason}`).pipe(
+    Effect.flatMap((octets) => Effect.fromResult(check(octets.toString("latin1")))),
+    Effect.map((pem) => ({ file, pem }))
+  )
+
+/** Reads a chain of certificates; fails with what was expected of the file. */
+export const readCertificates = (file: string): Effect.Effect<PemFile, string> =>
+  read(file, "a certificate", (text) => {
+    const certificates = text.match(CERTIFICATE) ?? []
+    if (certificates.length === 0) return Result.fail("a file with a certificate in PEM, and those that vouch for it")
+    for (const [i, certificate] of certificates.entries()) {
+      const parsed = Result.try({ try: () => new X509Certificate(certificate), catch: messageOf })
+      if (Result.isFailure(parsed)) {
+        return Result.fail(`certificates in PEM that can be read: number ${i + 1} cannot: ${parsed.failure}`)
+      }
+    }
+    return Result.succeed(`${certificates.join("\n")}\n`)
+  })
+
+/** Reads a private key; fails with what was expected of the file. */
+export const readKey = (file: string): Effect.Effect<PemFile, string> =>
+  read(file, "a private key", (text) => {
+    const [pem] = KEY.exec(text) ?? []
+    if (pem === undefined) return Result.fail("a file with a private key in PEM, without a password")
+    return Result.try({
+      try: () => {
+        createPrivateKey(pem)
+        return `${pem}\n`
+      },
+      catch: (cause) => `a private key in PEM that can be read: ${messageOf(cause)}`
+    })
+  })
+
+/** Whether the key is that of the first certificate. */
+export const belongTogether = (certificate: PemFile, key: PemFile): boolean =>
+  new X509Certificate(certificate.pem).checkPrivateKey(createPrivateKey(key.pem))

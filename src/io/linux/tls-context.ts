@@ -1,0 +1,241 @@
+/**
+ * What all encrypted connections of a listener share: certificates and keys, one context of OpenSSL for each, and the
+ * choices that are made in a handshake.
+ */
+import { X509Certificate } from "node:crypto"
+import type { KeyPairs, TlsTerms } from "../tls-server.ts"
+import type { Libc } from "./libc.ts"
+import { Ctrl, loadOpenSsl, MODE, OPTIONS, TLS1_2, type Tls } from "./openssl.ts"
+
+/** The contexts of this thread, by the numbers that OpenSSL's callbacks are given. */
+const contexts = new Map<number, TlsContext>()
+let lastNumber = 0
+
+/** OpenSSL in this thread, loaded when the first listener needs it; null where it cannot be called. */
+let loaded: Tls | null | undefined
+
+/** OpenSSL's functions; undefined where they cannot be called. */
+export const openSsl = (): Tls | undefined => {
+  if (loaded === undefined) {
+    loaded =
+      loadOpenSsl({
+        chooseProtocol: (number, ssl, offered) => contexts.get(number)?.chooseProtocol(ssl, offered) ?? -1,
+        chooseCertificate: (number, ssl) => contexts.get(number)?.chooseCertificate(ssl)
+      }) ?? null
+  }
+  return loaded ?? undefined
+}
+
+/** What OpenSSL reads from: kept from the garbage collector, which does not know that. */
+let inUse: ArrayBuffer | undefined
+/** Given as the password of every key: without one, OpenSSL would ask for it at the terminal. */
+const NO_PASSWORD = new ArrayBuffer(1)
+
+interface Shown {
+  readonly context: number
+  readonly certificate: X509Certificate
+}
+
+export class TlsContext {
+  readonly tls: Tls
+  private readonly libc: Libc
+  private readonly number: number
+  private readonly protocols: ReadonlyArray<string>
+  private readonly shown: ReadonlyArray<Shown>
+  /** The protocols that were chosen by ALPN, by connections. */
+  private readonly chosen = new Map<number, string>()
+  private connections = 0
+  private isRetired = false
+
+  /** @throws an Error with the reason, where a certificate or its key cannot be used */
+  constructor(tls: Tls, libc: Libc, keyPairs: KeyPairs, protocols: ReadonlyArray<string>) {
+    this.tls = tls
+    this.libc = libc
+    this.protocols = protocols
+    this.number = ++lastNumber
+    const shown: Array<Shown> = []
+    try {
+      for (const { certificate, key } of keyPairs) {
+        shown.push({ context: this.contextFor(certificate, key), certificate: new X509Certificate(certificate) })
+      }
+    } catch (cause) {
+      for (const { context } of shown) tls.SSL_CTX_free(context)
+      throw cause
+    }
+    this.shown = shown
+    if (shown.length > 1) {
+      for (const { context } of shown) {
+        tls.SSL_CTX_callback_ctrl(context, Ctrl.ServerNameCallback, tls.serverNameCallback)
+        tls.SSL_CTX_ctrl(context, Ctrl.ServerNameArgument, 0, this.number)
+      }
+    }
+    contexts.set(this.number, this)
+  }
+
+  /** Session tickets are made of this from now on; those of before are no good any more. */
+  makeTicketsOf(secret: Uint8Array): void {
+    const memory = new Uint8Array(secret).buffer
+    for (const { context } of this.shown) {
+      this.tls.SSL_CTX_ctrl(context, Ctrl.TicketKeys, secret.length, this.libc.addressOf(memory))
+    }
+  }
+
+  /** A connection on the descriptor, as it is before its handshake. */
+  open(fd: number): number {
+    const { tls } = this
+    const ssl = tls.SSL_new(this.shown[0]!.context)
+    if (ssl === 0) throw new Error("no memory for a connection by TLS")
+    tls.SSL_set_fd(ssl, fd)
+    tls.SSL_set_accept_state(ssl)
+    this.connections++
+    return ssl
+  }
+
+  close(ssl: number): void {
+    this.tls.SSL_free(ssl)
+    this.chosen.delete(ssl)
+    this.connections--
+    if (this.isRetired && this.connections === 0) contexts.delete(this.number)
+  }
+
+  /** No more connections are opened by it; those that are open stay. */
+  retire(): void {
+    if (this.isRetired) return
+    this.isRetired = true
+    for (const { context } of this.shown) this.tls.SSL_CTX_free(context)
+    if (this.connections === 0) contexts.delete(this.number)
+  }
+
+  protocolOf(ssl: number): string {
+    return this.chosen.get(ssl) ?? ""
+  }
+
+  /** Where in what a client offers the protocol stands that is most wanted here; -1 where none is. */
+  chooseProtocol(ssl: number, offered: Uint8Array): number {
+    let best = this.protocols.length
+    let found = -1
+    for (let at = 0; at < offered.length; at += 1 + offered[at]!) {
+      const name = String.fromCharCode(...offered.subarray(at + 1, at + 1 + offered[at]!))
+      const rank = this.protocols.indexOf(name)
+      if (rank < 0 || rank >= best) continue
+      best = rank
+      found = at
+    }
+    if (found >= 0) this.chosen.set(ssl, this.protocols[best]!)
+    return found
+  }
+
+  /** Shows the first certificate that is for the name that the client asked for. */
+  chooseCertificate(ssl: number): void {
+    const name = this.tls.SSL_get_servername(ssl, 0)
+    if (name === null) return
+    const found = this.shown.find(({ certificate }) => certificate.checkHost(name) !== undefined)
+    if (found !== undefined) this.tls.SSL_set_SSL_CTX(ssl, found.context)
+  }
+
+  private contextFor(certificate: string, key: string): number {
+    const { tls } = this
+    const context = tls.SSL_CTX_new(tls.TLS_server_method())
+    if (context === 0) throw new Error("no memory for TLS")
+    try {
+      tls.SSL_CTX_ctrl(context, Ctrl.MinimumVersion, TLS1_2, 0)
+      tls.SSL_CTX_ctrl(context, Ctrl.Mode, MODE, 0)
+      tls.SSL_CTX_ctrl(context, Ctrl.ReadAhead, 1, 0)
+      // Sessions are in the clients' tickets: nothing is kept of them here.
+      tls.SSL_CTX_ctrl(context, Ctrl.SessionCacheMode, 0, 0)
+      tls.SSL_CTX_set_options(context, OPTIONS)
+      tls.SSL_CTX_set_num_tickets(context, 1)
+      tls.SSL_CTX_set_alpn_select_cb(context, tls.alpnCallback, this.number)
+      this.useCertificates(context, certificate)
+      this.useKey(context, key)
+      if (tls.SSL_CTX_check_private_key(context) !== 1) throw new Error("the key is not that of the certificate")
+    } catch (cause) {
+      tls.SSL_CTX_free(context)
+      tls.ERR_clear_error()
+      throw cause
+    }
+    return context
+  }
+
+  private useCertificates(context: number, pem: string): void {
+    const { tls } = this
+    this.reading(pem, (bio) => {
+      let count = 0
+      for (;;) {
+        const certificate = tls.PEM_read_bio_X509(bio, 0, 0, 0)
+        if (certificate === 0) break
+        const isTaken =
+          count++ === 0
+            ? tls.SSL_CTX_use_certificate(context, certificate) === 1
+            : tls.SSL_CTX_ctrl(context, Ctrl.Chain, 1, certificate) === 1
+        tls.X509_free(certificate)
+        if (!isTaken) throw new Error(`certificate ${count} cannot be used`)
+      }
+      if (count === 0) throw new Error("there is no certificate")
+    })
+  }
+
+  private useKey(context: number, pem: string): void {
+    const { tls } = this
+    this.reading(pem, (bio) => {
+      const key = tls.PEM_read_bio_PrivateKey(bio, 0, 0, this.libc.addressOf(NO_PASSWORD))
+      if (key === 0) throw new Error("there is no private key, or it needs a password")
+      const isTaken = tls.SSL_CTX_use_PrivateKey(context, key) === 1
+      tls.EVP_PKEY_free(key)
+      if (!isTaken) throw new Error("the key is not that of the certificate")
+    })
+  }
+
+  private reading(pem: string, read: (bio: number) => void): void {
+    const octets = new Uint8Array(Buffer.from(pem))
+    inUse = octets.buffer
+    const bio = this.tls.BIO_new_mem_buf(this.libc.addressOf(inUse), octets.length)
+    try {
+      read(bio)
+    } finally {
+      this.tls.BIO_free(bio)
+      inUse = undefined
+    }
+  }
+}
+
+/** The context by which a listener opens connections: another one when certificates or the secret of tickets change. */
+export class LiveTlsContext {
+  private readonly tls: Tls
+  private readonly libc: Libc
+  private readonly terms: TlsTerms
+  private keyPairs: KeyPairs
+  private ticketSecret: Uint8Array
+  private context: TlsContext
+
+  /** @throws an Error with the reason, where a certificate or its key cannot be used */
+  constructor(tls: Tls, libc: Libc, terms: TlsTerms) {
+    this.tls = tls
+    this.libc = libc
+    this.terms = terms
+    this.keyPairs = terms.keyPairs()
+    this.ticketSecret = terms.ticketSecret()
+    this.context = new TlsContext(tls, libc, this.keyPairs, terms.protocols)
+    this.context.makeTicketsOf(this.ticketSecret)
+  }
+
+  current(): TlsContext {
+    const keyPairs = this.terms.keyPairs()
+    const ticketSecret = this.terms.ticketSecret()
+    if (keyPairs !== this.keyPairs) {
+      const next = new TlsContext(this.tls, this.libc, keyPairs, this.terms.protocols)
+      next.makeTicketsOf(ticketSecret)
+      this.context.retire()
+      this.context = next
+    } else if (ticketSecret !== this.ticketSecret) {
+      this.context.makeTicketsOf(ticketSecret)
+    }
+    this.keyPairs = keyPairs
+    this.ticketSecret = ticketSecret
+    return this.context
+  }
+
+  retire(): void {
+    this.context.retire()
+  }
+}

@@ -1,0 +1,57 @@
+/** Clients' connections by `node:tls`. */
+import { X509Certificate } from "node:crypto"
+import type { Socket } from "node:net"
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls"
+import type { KeyPairs, TlsTerms } from "../tls-server.ts"
+
+/** Octets of what Node makes session tickets of. */
+const TICKET_KEYS = 48
+/** Sessions are taken up again only where they were begun: by this program. */
+const SESSIONS = "strand"
+
+interface Shown {
+  readonly context: SecureContext
+  readonly certificate: X509Certificate
+}
+
+const shownBy = (keyPairs: KeyPairs, ticketSecret: Uint8Array): ReadonlyArray<Shown> =>
+  keyPairs.map(({ certificate, key }) => ({
+    context: createSecureContext({
+      cert: certificate,
+      key,
+      minVersion: "TLSv1.2",
+      ticketKeys: Buffer.from(ticketSecret.subarray(0, TICKET_KEYS)),
+      sessionIdContext: SESSIONS
+    }),
+    certificate: new X509Certificate(certificate)
+  }))
+
+/** @throws an Error with the reason, where a certificate or its key cannot be used */
+export const secured = (terms: TlsTerms): ((socket: Socket) => Socket) => {
+  let keyPairs = terms.keyPairs()
+  let ticketSecret = terms.ticketSecret()
+  let shown = shownBy(keyPairs, ticketSecret)
+  const renew = (): void => {
+    if (keyPairs === terms.keyPairs() && ticketSecret === terms.ticketSecret()) return
+    keyPairs = terms.keyPairs()
+    ticketSecret = terms.ticketSecret()
+    shown = shownBy(keyPairs, ticketSecret)
+  }
+  const contextFor = (name: string): SecureContext =>
+    (shown.find(({ certificate }) => certificate.checkHost(name) !== undefined) ?? shown[0]!).context
+  return (socket) => {
+    renew()
+    const encrypted = new TLSSocket(socket, {
+      isServer: true,
+      secureContext: shown[0]!.context,
+      ALPNProtocols: [...terms.protocols],
+      SNICallback: (name, answer) => answer(null, contextFor(name))
+    })
+    encrypted.allowHalfOpen = true
+    encrypted.on("error", () => encrypted.destroy())
+    // What goes wrong before the end of the handshake is told by these alone.
+    encrypted.on("_tlsError", () => encrypted.destroy())
+    socket.on("close", () => encrypted.destroy())
+    return encrypted
+  }
+}

@@ -1,0 +1,41 @@
+/** What is spoken on a connection: how queries are cut out of what arrives, and answers put into what is sent. */
+import type { Peer } from "../../io/peer.ts"
+import type { StreamSocket } from "../../io/stream-transport.ts"
+import type { Packet } from "../../query/packet.ts"
+import type { Transport } from "../../query/transport.ts"
+
+/** The side of the client: reads what it says. */
+export interface Conversation {
+  /** Whether a message has begun and not ended. */
+  readonly isInsideMessage: boolean
+  /** Whether something waits that `next` takes. */
+  readonly hasNext: boolean
+  /** Takes in what arrived; the chunk is its own. */
+  readonly append: (chunk: Buffer) => void
+  /** Takes the next whole thing that waits: a query that is begun, or anything else that is answered at once. */
+  readonly next: () => void
+}
+
+/** Begins what is spoken on a connection; `socket` says what was chosen by ALPN, once octets have come. */
+export type Converse = (connection: Speaking, socket: Pick<StreamSocket, "protocol">) => Conversation
+
+/** The connection that it is spoken on. */
+export interface Speaking {
+  readonly peer: Peer
+  readonly transport: Transport
+  /** Begins a query; `over` is called when it is over. */
+  readonly begin: (packet: Packet) => void
+  /** A message that came is a query, well-formed and of a client that may ask. */
+  readonly noteQuery: () => void
+  /**
+   * A query is over; what was sent for it, if anything, was sent before.
+   *
+   * @param isWellFormed whether it was one that `noteQuery` was told of
+   */
+  readonly over: (isWellFormed: boolean) => void
+  /** Sends so many octets of what stands where `reserve` of the reply buffer said, when this turn is over. */
+  readonly send: (length: number) => void
+  /** Takes no more queries; what is under way is answered, then the connection is closed. */
+  readonly end: () => void
+  readonly destroy: () => void
+}

@@ -1,0 +1,40 @@
+/** DNS over TCP and over TLS: messages with their length before them (RFC 1035 §4.2.2, RFC 7858 §3.3). */
+import { FrameReader } from "../../io/frames.ts"
+import type { Conversation, Speaking } from "./conversation.ts"
+import { FramedPacket } from "./framed-packet.ts"
+
+export class FramedConversation implements Conversation {
+  private readonly frames = new FrameReader()
+  private readonly connection: Speaking
+
+  constructor(connection: Speaking) {
+    this.connection = connection
+  }
+
+  get isInsideMessage(): boolean {
+    return this.frames.isInsideFrame
+  }
+
+  get hasNext(): boolean {
+    return this.frames.hasMessage
+  }
+
+  append(chunk: Buffer): void {
+    this.frames.append(chunk)
+    this.settle()
+  }
+
+  next(): void {
+    const message = this.frames.next()
+    if (message === undefined) return
+    const packet = new FramedPacket(message, this.connection)
+    this.connection.begin(packet)
+    packet.forgetMessage()
+    this.settle()
+  }
+
+  /** What is left of a chunk, where no message is whole, is moved to memory of its own. */
+  private settle(): void {
+    if (!this.frames.hasMessage) this.frames.next()
+  }
+}

@@ -1,0 +1,162 @@
+/** Clients' connections by TLS: what is shown to whom, what is chosen, who may come back without a whole handshake. */
+import { randomBytes } from "node:crypto"
+import { connect } from "node:net"
+import type { TLSSocket } from "node:tls"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import * as Batched from "../../src/io/linux/batched.ts"
+import { libc } from "../../src/io/linux/libc.ts"
+import * as Portable from "../../src/io/portable/streams.ts"
+import { StreamTransport } from "../../src/io/stream-transport.ts"
+import { TICKET_SECRET_OCTETS } from "../../src/io/tls-server.ts"
+import { clientByTls, Server } from "../support/servers/stream-server.ts"
+import { certificateFor, termsOf, testAuthority } from "../support/servers/tls-terms.ts"
+
+const LOOPBACK = { address: "127.0.0.1", port: 0 }
+
+const ways = [
+  ...(libc === undefined ? [] : [{ name: "batched", layer: Batched.layer }]),
+  { name: "portable", layer: Portable.layer }
+]
+
+const nameShown = (socket: TLSSocket): string | undefined => socket.getPeerCertificate().subjectaltname
+
+/** A session by which the client may come back, once the server has given one: before 1.3, in the handshake. */
+const sessionOf = (socket: TLSSocket): Effect.Effect<Buffer> =>
+  Effect.callback((resume) => {
+    if (socket.getProtocol() === "TLSv1.2") return resume(Effect.succeed(socket.getSession()!))
+    socket.once("session", (session: Buffer) => resume(Effect.succeed(session)))
+    socket.resume()
+  })
+
+for (const { layer, name } of ways) {
+  const through = (
+    what: string,
+    use: (transport: StreamTransport["Service"]) => Effect.Effect<void, unknown, Scope.Scope>
+  ): void => it.live(what, () => Effect.flatMap(StreamTransport, use).pipe(Effect.provide(layer)))
+
+  describe(`a server by TLS, ${name}`, () => {
+    through("shows the certificate that is for the name, and the first where none is", (transport) =>
+      Effect.gen(function* () {
+        const terms = termsOf([certificateFor("one.example"), certificateFor("two.example", "three.example")])
+        const server = yield* Server.at(transport, LOOPBACK, terms)
+        const shownFor = (servername?: string) =>
+          Effect.map(clientByTls(server.endpoint, servername === undefined ? {} : { servername }), nameShown)
+        assert.strictEqual(yield* shownFor("one.example"), "DNS:one.example")
+        assert.strictEqual(yield* shownFor("three.example"), "DNS:two.example, DNS:three.example")
+        assert.strictEqual(yield* shownFor("other.example"), "DNS:one.example")
+        assert.strictEqual(yield* shownFor(), "DNS:one.example")
+      })
+    )
+
+    through("is believed by whoever trusts its authority", (transport) =>
+      Effect.gen(function* () {
+        const server = yield* Server.at(transport, LOOPBACK, termsOf([certificateFor("dns.example")]))
+        const trusting = { rejectUnauthorized: true, ca: testAuthority.cert }
+        const socket = yield* clientByTls(server.endpoint, { ...trusting, servername: "dns.example" })
+        assert.isTrue(socket.authorized)
+        const wrong = yield* clientByTls(server.endpoint, { ...trusting, servername: "other.example" })
+        assert.isTrue(wrong.destroyed)
+      })
+    )
+
+    through("shows another certificate when it changes, to those who connect then", (transport) =>
+      Effect.gen(function* () {
+        const terms = termsOf([certificateFor("before.example")])
+        const server = yield* Server.at(transport, LOOPBACK, terms)
+        const before = yield* clientByTls(server.endpoint)
+        for (let i = 0; i < 20; i++) {
+          terms.show([certificateFor(`then${i}.example`)])
+          const then = yield* clientByTls(server.endpoint)
+          assert.strictEqual(nameShown(then), `DNS:then${i}.example`)
+        }
+        before.write("still there")
+        yield* server.until(() => server.connections[0]?.octets.toString() === "still there")
+      })
+    )
+
+    through(
+      "takes the protocol that it wants most of those that are offered, and refuses who offers none",
+      (transport) =>
+        Effect.gen(function* () {
+          const terms = termsOf([certificateFor("dns.example")], ["h2", "http/1.1"])
+          const server = yield* Server.at(transport, LOOPBACK, terms)
+          const chosenOf = (...ALPNProtocols: Array<string>) =>
+            Effect.gen(function* () {
+              const before = server.connections.length
+              const socket = yield* clientByTls(server.endpoint, { ALPNProtocols })
+              if (socket.destroyed) return "refused"
+              socket.write("x")
+              yield* server.until(() => server.connections[before]?.octets.length === 1)
+              assert.strictEqual(server.connections[before]!.socket.protocol, socket.alpnProtocol || "")
+              return socket.alpnProtocol
+            })
+          assert.strictEqual(yield* chosenOf("http/1.1", "h2"), "h2")
+          assert.strictEqual(yield* chosenOf("dot", "http/1.1"), "http/1.1")
+          assert.strictEqual(yield* chosenOf("dot"), "refused")
+          assert.strictEqual(yield* chosenOf(), false)
+        })
+    )
+
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      through(
+        `takes a client back without a whole handshake, until its secret is another (${maxVersion})`,
+        (transport) =>
+          Effect.gen(function* () {
+            const pair = certificateFor("dns.example")
+            const terms = termsOf([pair])
+            const server = yield* Server.at(transport, LOOPBACK, terms)
+            // Another thread of the same server.
+            const other = yield* Server.at(transport, LOOPBACK, { ...terms, keyPairs: () => [pair] })
+            const first = yield* clientByTls(server.endpoint, { maxVersion })
+            const session = yield* sessionOf(first)
+            for (const { endpoint } of [server, other]) {
+              assert.isTrue((yield* clientByTls(endpoint, { maxVersion, session })).isSessionReused())
+            }
+            terms.makeTicketsOf(randomBytes(TICKET_SECRET_OCTETS))
+            const last = yield* clientByTls(server.endpoint, { maxVersion, session })
+            assert.isFalse(last.isSessionReused())
+            assert.isFalse(last.destroyed)
+          })
+      )
+    }
+
+    through("refuses versions before 1.2", (transport) =>
+      Effect.gen(function* () {
+        const server = yield* Server.at(transport, LOOPBACK, termsOf([certificateFor("dns.example")]))
+        const old = yield* clientByTls(server.endpoint, { minVersion: "TLSv1.1", maxVersion: "TLSv1.1" })
+        assert.isTrue(old.destroyed)
+      })
+    )
+
+    through("ends what is no TLS, and goes on", (transport) =>
+      Effect.gen(function* () {
+        const server = yield* Server.at(transport, LOOPBACK, termsOf([certificateFor("dns.example")]))
+        for (const text of ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\xff\xff\x01".padEnd(100, "x")]) {
+          yield* Effect.callback<void>((resume) => {
+            const socket = connect(server.endpoint.port, server.endpoint.address, () => socket.end(text, "latin1"))
+            socket.on("error", () => {})
+            socket.on("close", () => resume(Effect.void))
+            socket.resume()
+          })
+        }
+        const socket = yield* clientByTls(server.endpoint)
+        assert.isFalse(socket.destroyed)
+      })
+    )
+
+    through("cannot be begun with a key that is another's, or with what is none", (transport) =>
+      Effect.gen(function* () {
+        const [one, two] = [certificateFor("one.example"), certificateFor("two.example")]
+        for (const pair of [
+          { certificate: one.certificate, key: two.key },
+          { certificate: "nothing", key: one.key },
+          { certificate: one.certificate, key: "nothing" }
+        ]) {
+          const error = yield* Effect.flip(Server.at(transport, LOOPBACK, termsOf([pair])))
+          assert.propertyVal(error, "_tag", "SocketError")
+        }
+      })
+    )
+  })
+}
