@@ -56,7 +56,9 @@ const open = (
           isShared
         }
         opened.push(
-          yield* protocol === "udp" ? listenUdp(local) : listenStream(local, clients, spokenAt(protocol, endpoint))
+          yield* protocol === "udp"
+            ? listenUdp(local)
+            : Effect.flatMap(spokenAt(protocol, endpoint), (spoken) => listenStream(local, clients, spoken))
         )
       }
       return opened

@@ -1,11 +1,15 @@
-/** What is spoken at each listener on streams, and by which certificates. */
+/** What is spoken at each listener on streams, by which certificates, and with whom. */
 import { Effect, type Scope } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import type { Settings } from "../config/schema/settings.ts"
-import type { Endpoint } from "../io/endpoint.ts"
+import { type Endpoint, isLoopback } from "../io/endpoint.ts"
+import type { Peer } from "../io/peer.ts"
 import type { ListenProtocol } from "../io/protocols.ts"
 import type { KeyPairs, TlsTerms } from "../io/tls-server.ts"
+import { compileAcl } from "../policy/acl.ts"
 import { HTTP, HTTPS, TCP, TLS } from "../query/transport.ts"
+import { inSlices } from "../runtime/slices.ts"
+import type { Site } from "./http/site.ts"
 import { FramedConversation } from "./stream/framed.ts"
 import type { Spoken } from "./stream/listen.ts"
 import { TlsSecretMemory, TlsSecrets } from "./tls-secrets.ts"
@@ -13,10 +17,12 @@ import { TlsSecretMemory, TlsSecrets } from "./tls-secrets.ts"
 export type StreamProtocol = Exclude<ListenProtocol, "udp">
 
 /** @param endpoint as the configuration has it */
-export type SpokenAt = (protocol: StreamProtocol, endpoint: Endpoint) => Spoken
+export type SpokenAt = (protocol: StreamProtocol, endpoint: Endpoint) => Effect.Effect<Spoken>
 
 /** RFC 7858 §3.2 asks for none; `dot` is registered for it, and some clients insist. */
 const OVER_TLS = ["dot"]
+
+const anybody = (): boolean => true
 
 /** The certificates that are configured; undefined where none is. */
 const configuredPairs = ({
@@ -33,6 +39,9 @@ export const makeSpokenAt: Effect.Effect<SpokenAt, never, Configuration | Scope.
   const configured = yield* configuration.derive(["tlsCertificateFile", "tlsKeyFile"], (settings) =>
     Effect.succeed(configuredPairs(settings))
   )
+  const proxies = yield* configuration.derive(["trustedProxies"], ({ trustedProxies }) =>
+    inSlices(() => compileAcl(trustedProxies))
+  )
   let own: KeyPairs | undefined
   const terms = (protocols: ReadonlyArray<string>): TlsTerms => ({
     keyPairs: () => {
@@ -44,16 +53,41 @@ export const makeSpokenAt: Effect.Effect<SpokenAt, never, Configuration | Scope.
     ticketSecret: () => secrets.ticketSecret()
   })
   const framed: Spoken["converse"] = (connection) => new FramedConversation(connection)
-  return (protocol) => {
+  const isProxy = (peer: Peer): boolean => proxies.current(peer)
+  const siteOf = (protocol: StreamProtocol, { address, port }: Endpoint): Site => ({
+    // Another path of the same address is asked at from the next request on.
+    path: () =>
+      configuration
+        .current()
+        .listen.find(
+          ({ endpoint, protocols }) =>
+            protocols.includes(protocol) && endpoint.address === address && endpoint.port === port
+        )?.path ?? "/",
+    isProxy
+  })
+  return (protocol, endpoint) => {
     switch (protocol) {
       case "tcp":
-        return { transport: TCP, converse: framed, terms: undefined }
+        return Effect.succeed({ transport: TCP, converse: framed, terms: undefined, mayConnect: anybody })
       case "tls":
-        return { transport: TLS, converse: framed, terms: terms(OVER_TLS) }
+        return Effect.succeed({ transport: TLS, converse: framed, terms: terms(OVER_TLS), mayConnect: anybody })
       case "https":
-        return { transport: HTTPS, converse: framed, terms: terms([]) }
       case "http":
-        return { transport: HTTP, converse: framed, terms: undefined }
+        // HTTP is loaded where it is spoken.
+        return Effect.map(
+          Effect.promise(() => import("./http/conversation.ts")),
+          ({ converseAt, HTTP_PROTOCOLS }): Spoken => {
+            const converse = converseAt(siteOf(protocol, endpoint))
+            return protocol === "https"
+              ? { transport: HTTPS, converse, terms: terms(HTTP_PROTOCOLS), mayConnect: anybody }
+              : {
+                  transport: HTTP,
+                  converse,
+                  terms: undefined,
+                  mayConnect: (peer) => isProxy(peer) || isLoopback(peer.address)
+                }
+          }
+        )
     }
   }
 })

@@ -66,7 +66,9 @@ export class StandIn extends Context.Service<
           for (const { protocol, endpoint, fd } of sockets) {
             const local: BindTarget = { ...endpoint, fd }
             const opened =
-              protocol === "udp" ? listenUdp(local) : listenStream(local, clients, spokenAt(protocol, endpoint))
+              protocol === "udp"
+                ? listenUdp(local)
+                : Effect.flatMap(spokenAt(protocol, endpoint), (spoken) => listenStream(local, clients, spoken))
             listening.push(yield* opened)
           }
           return listening

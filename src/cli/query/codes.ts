@@ -1,15 +1,4 @@
 /** Numbers of the protocol by the names that IANA gives them, as far as people meet them. */
-import { typeName } from "../../dns/record-types.ts"
-
-/** How dns-packet calls a type that it does not name, and takes any. */
-const UNNAMED = "UNKNOWN_"
-
-export const packetType = (type: number): string => `${UNNAMED}${type}`
-
-/** @param name as dns-packet gives it: `A`, `UNKNOWN_65` */
-export const shownType = (name: string): string =>
-  name.startsWith(UNNAMED) ? typeName(Number(name.slice(UNNAMED.length))) : name
-
 /** RFC 1035, 2136, 2845, 6891, 7873. */
 const rcodes =
   "NOERROR FORMERR SERVFAIL NXDOMAIN NOTIMP REFUSED YXDOMAIN YXRRSET NXRRSET NOTAUTH NOTZONE DSOTYPENI".split(" ")

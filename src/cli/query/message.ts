@@ -1,9 +1,10 @@
 /** A DNS message read for people. */
 import packet, { type Answer, type OptAnswer } from "dns-packet"
-import { rcodeName, shownType } from "./codes.ts"
+import { shownType } from "../../dns/presentation/packet-type.ts"
+import { dataText } from "../../dns/presentation/record-data.ts"
+import { nameText } from "../../dns/presentation/zone-text.ts"
+import { rcodeName } from "./codes.ts"
 import { readExtendedErrors } from "./extended-errors.ts"
-import { dataText } from "./record-data.ts"
-import { nameText } from "./zone-text.ts"
 
 export interface ShownRecord {
   readonly name: string

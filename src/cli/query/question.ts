@@ -8,10 +8,10 @@ import { IpNetwork, NetAddress } from "effect/net"
 import { nearest } from "../../config/codec/nearest.ts"
 import { readNetwork } from "../../config/codec/network.ts"
 import { parseName } from "../../dns/name.ts"
+import { packetType } from "../../dns/presentation/packet-type.ts"
 import { typeNames, typeNumber } from "../../dns/record-types.ts"
 import { HEADER_SIZE } from "../../dns/wire.ts"
 import { CommandFailed } from "../failure.ts"
-import { packetType } from "./codes.ts"
 
 /** What fits the networks that there are without fragments (RFC 9715 §3.2). */
 const UDP_PAYLOAD = 1232

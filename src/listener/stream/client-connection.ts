@@ -106,6 +106,10 @@ export class ClientConnection implements Speaking {
     return this.socket.peer
   }
 
+  nowMs(): number {
+    return this.options.nowMs()
+  }
+
   get transport(): Transport {
     return this.options.transport
   }
@@ -115,7 +119,9 @@ export class ClientConnection implements Speaking {
   }
 
   /** Whether one of its times is over. */
-  isExpired(nowMs: number, { idleMs, receiveMs, sendMs }: StreamTimes): boolean {
+  isExpired(nowMs: number, times: StreamTimes): boolean {
+    const { idleMs, receiveMs, sendMs } = times
+    if (this.conversation.isOverdue(nowMs, times)) return true
     if (this.writeSinceMs > 0 && nowMs - this.writeSinceMs >= sendMs) return true
     if (this.messageSinceMs > 0 && !this.isPaused && nowMs - this.messageSinceMs >= receiveMs) return true
     // A message that began in time may come to its end.
@@ -128,8 +134,11 @@ export class ClientConnection implements Speaking {
 
   /** Answers what is under way, then closes. */
   end(): void {
-    this.isStopping = true
-    this.socket.pause()
+    if (!this.isStopping) {
+      this.isStopping = true
+      this.conversation.farewell()
+      this.socket.pause()
+    }
     this.closeWhenDone()
   }
 

@@ -14,6 +14,16 @@ export interface Conversation {
   readonly append: (chunk: Buffer) => void
   /** Takes the next whole thing that waits: a query that is begun, or anything else that is answered at once. */
   readonly next: () => void
+  /** Whether something in it takes too long, beside what the connection sees. */
+  readonly isOverdue: (nowMs: number, times: SpeakingTimes) => boolean
+  /** The server takes no more queries: the client is told so, where there is a word for it. */
+  readonly farewell: () => void
+}
+
+/** Milliseconds that are waited for a message that was begun, and for the client to take an answer. */
+export interface SpeakingTimes {
+  readonly receiveMs: number
+  readonly sendMs: number
 }
 
 /** Begins what is spoken on a connection; `socket` says what was chosen by ALPN, once octets have come. */
@@ -23,6 +33,7 @@ export type Converse = (connection: Speaking, socket: Pick<StreamSocket, "protoc
 export interface Speaking {
   readonly peer: Peer
   readonly transport: Transport
+  readonly nowMs: () => number
   /** Begins a query; `over` is called when it is over. */
   readonly begin: (packet: Packet) => void
   /** A message that came is a query, well-formed and of a client that may ask. */

@@ -33,6 +33,12 @@ export class FramedConversation implements Conversation {
     this.settle()
   }
 
+  isOverdue(): boolean {
+    return false
+  }
+
+  farewell(): void {}
+
   /** What is left of a chunk, where no message is whole, is moved to memory of its own. */
   private settle(): void {
     if (!this.frames.hasMessage) this.frames.next()

@@ -34,6 +34,8 @@ export interface Spoken {
   readonly converse: Converse
   /** By which it is encrypted; undefined where it is not. */
   readonly terms: TlsTerms | undefined
+  /** With whom it is spoken. */
+  readonly mayConnect: (peer: Peer) => boolean
 }
 
 /**
@@ -47,7 +49,7 @@ export interface Spoken {
 export const listenStream = (
   local: BindTarget,
   everyone: StreamClients,
-  { converse, terms, transport: kind }: Spoken
+  { converse, mayConnect, terms, transport: kind }: Spoken
 ): Effect.Effect<
   Listening,
   SocketError,
@@ -78,6 +80,11 @@ export const listenStream = (
     }
 
     const accept = (socket: StreamSocket): StreamHandler | undefined => {
+      if (!mayConnect(socket.peer)) {
+        counters.add("tcp.refused")
+        socket.destroy()
+        return undefined
+      }
       const whose = clientKey(socket.peer)
       if (isFull(whose)) {
         counters.add("tcp.refused")

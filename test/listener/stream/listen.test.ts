@@ -57,7 +57,8 @@ const withListener = (
       yield* listenStream(LOCAL, new StreamClients(), {
         transport: TCP,
         converse: (connection) => new FramedConversation(connection),
-        terms: undefined
+        terms: undefined,
+        mayConnect: () => true
       })
       yield* use(connect, yield* Counters)
     }).pipe(

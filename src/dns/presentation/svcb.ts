@@ -1,5 +1,5 @@
 /** Service bindings: records of the types SVCB and HTTPS (RFC 9460). */
-import { NetAddress } from "effect/net"
+import { ipv6Text } from "./ipv6.ts"
 import { nameText, quoted } from "./zone-text.ts"
 
 const KEYS = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"]
@@ -54,7 +54,7 @@ const paramText = (key: number, value: Buffer): string => {
     case "ipv4hint":
       return `${name}=${pieces(value, 4, (octets) => octets.join("."))}`
     case "ipv6hint":
-      return `${name}=${pieces(value, 16, (octets) => NetAddress.formatIp(NetAddress.ipv6FromBytesUnsafe(octets)))}`
+      return `${name}=${pieces(value, 16, ipv6Text)}`
     case "ech":
       return `${name}=${value.toString("base64")}`
     default:

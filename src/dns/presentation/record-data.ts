@@ -1,6 +1,6 @@
 /** The data of records as zone files have it (RFC 1035 §5, RFC 3597 §5, RFC 9460 §2). */
 import type { Answer, OptAnswer } from "dns-packet"
-import { shownType } from "./codes.ts"
+import { shownType } from "./packet-type.ts"
 import { svcbText } from "./svcb.ts"
 import { nameText, quoted } from "./zone-text.ts"
 

@@ -1,0 +1,699 @@
+/**
+ * HTTP/2 (RFC 9113), as far as queries need it: each request a stream, answered in whatever order answers are ready.
+ *
+ * Hostile clients are counted with: streams, headers, bodies and answers that wait have limits; frames that ask for work
+ * and bring no query use up a budget that queries fill again (RFC 9113 §10.5), and who has used it up is sent away.
+ */
+import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
+import type { Conversation, Speaking, SpeakingTimes } from "../stream/conversation.ts"
+import { reserve } from "../stream/reply-buffer.ts"
+import { type Header, HeaderFault, HeaderReader, MAX_HEADER_LIST } from "./hpack.ts"
+import { Input } from "./input.ts"
+import { type Site, serve } from "./site.ts"
+
+/** What a client sends first (RFC 9113 §3.4). */
+export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+
+const FRAME_HEAD = 9
+const MAX_FRAME = 16_384
+const WINDOW = 65_535
+const MAX_WINDOW = 0x7fffffff
+/** Requests of one connection under way at once. */
+const MAX_STREAMS = 128
+/** Octets of the headers of one request, as they are sent, and frames that they come in. */
+const MAX_BLOCK = 32_768
+const MAX_CONTINUATIONS = 8
+/** Octets of answers that wait for the client to allow more. */
+const MAX_BLOCKED = 256 << 10
+/** Frames that bring no query: so many are for nothing, and so many more for each query that is answered. */
+const FREE_FRAMES = 200
+const FRAMES_A_QUERY = 10
+const MOST_FRAMES = 2_000
+
+const Frame = {
+  Data: 0,
+  Headers: 1,
+  Priority: 2,
+  Reset: 3,
+  Settings: 4,
+  PushPromise: 5,
+  Ping: 6,
+  GoAway: 7,
+  WindowUpdate: 8,
+  Continuation: 9
+} as const
+
+const Flag = { EndStream: 1, Ack: 1, EndHeaders: 4, Padded: 8, Priority: 0x20 } as const
+
+const Setting = { TableSize: 1, EnablePush: 2, MaxStreams: 3, InitialWindow: 4, MaxFrame: 5, MaxHeaderList: 6 } as const
+
+const ErrorCode = {
+  None: 0,
+  Protocol: 1,
+  FlowControl: 3,
+  SettingsTimeout: 4,
+  StreamClosed: 5,
+  FrameSize: 6,
+  Refused: 7,
+  Cancel: 8,
+  Compression: 9,
+  EnhanceYourCalm: 11
+} as const
+
+/** The connection is over for this reason. */
+class ConnectionFault extends Error {
+  readonly code: number
+
+  constructor(code: number, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** A request, until its answer has left. */
+interface Stream {
+  readonly id: number
+  readonly openedMs: number
+  headers: ReadonlyMap<string, string> | undefined
+  /** What has come of its body. */
+  body: Array<Buffer>
+  bodyOctets: number
+  /** The client has sent all of it. */
+  isWhole: boolean
+  /** A query is under way for it. */
+  isAsked: boolean
+  /** Octets that may be sent. */
+  window: number
+  /** What of its answer waits for the client to allow it. */
+  blocked: Buffer | undefined
+  blockedSinceMs: number
+}
+
+interface Block {
+  readonly stream: number
+  readonly endsStream: boolean
+  readonly parts: Array<Buffer>
+  octets: number
+}
+
+export class Http2Conversation implements Conversation {
+  private readonly input = new Input()
+  private readonly connection: Speaking
+  private readonly site: Site
+  private readonly reader = new HeaderReader()
+  private readonly streams = new Map<number, Stream>()
+  private hasPreface = false
+  private hasSettings = false
+  /** The highest stream that the client has opened. */
+  private last = 0
+  /** Headers whose rest is to come. */
+  private block: Block | undefined
+  private window = WINDOW
+  private initialWindow = WINDOW
+  private maxFrame = MAX_FRAME
+  /** Octets of bodies that came since the client was last allowed more. */
+  private taken = 0
+  private blockedOctets = 0
+  private budget = FREE_FRAMES
+  private hasGone = false
+  private isOver = false
+
+  constructor(connection: Speaking, site: Site) {
+    this.connection = connection
+    this.site = site
+    this.sendFrame(Frame.Settings, 0, 0, [
+      ...setting(Setting.MaxStreams, MAX_STREAMS),
+      ...setting(Setting.MaxHeaderList, MAX_HEADER_LIST)
+    ])
+  }
+
+  get isInsideMessage(): boolean {
+    return this.input.length > 0 || this.block !== undefined
+  }
+
+  get hasNext(): boolean {
+    if (this.isOver) return false
+    const { at, length, octets } = this.input
+    if (!this.hasPreface) return length >= PREFACE.length || !isPrefaceSoFar(octets, at, length)
+    if (length < FRAME_HEAD) return false
+    const size = octets.readUIntBE(at, 3)
+    return size > MAX_FRAME || length >= FRAME_HEAD + size
+  }
+
+  append(chunk: Buffer): void {
+    if (this.isOver) return
+    this.input.append(chunk)
+    if (!this.hasNext) this.input.settle()
+  }
+
+  next(): void {
+    try {
+      this.readNext()
+    } catch (cause) {
+      if (cause instanceof ConnectionFault) this.goAway(cause.code, cause.message)
+      else if (cause instanceof HeaderFault) this.goAway(ErrorCode.Compression, cause.message)
+      else throw cause
+    }
+    if (!this.hasNext) this.input.settle()
+  }
+
+  /** Whether a request takes too long to come, or a client to allow its answer. */
+  isOverdue(nowMs: number, { receiveMs, sendMs }: SpeakingTimes): boolean {
+    for (const { blockedSinceMs, isWhole, openedMs } of this.streams.values()) {
+      if (!isWhole && nowMs - openedMs >= receiveMs) return true
+      if (blockedSinceMs > 0 && nowMs - blockedSinceMs >= sendMs) return true
+    }
+    return false
+  }
+
+  farewell(): void {
+    if (!this.hasGone && !this.isOver) this.sayGoodbye(ErrorCode.None, "")
+  }
+
+  private readNext(): void {
+    const { input } = this
+    if (!this.hasPreface) {
+      if (input.length < PREFACE.length || !input.take(PREFACE.length).equals(PREFACE)) {
+        throw new ConnectionFault(ErrorCode.Protocol, "no preface")
+      }
+      this.hasPreface = true
+      return
+    }
+    const head = input.take(FRAME_HEAD)
+    const size = head.readUIntBE(0, 3)
+    const type = head[3]!
+    const flags = head[4]!
+    const stream = head.readUInt32BE(5) & 0x7fffffff
+    if (size > MAX_FRAME) throw new ConnectionFault(ErrorCode.FrameSize, "a frame that is too large")
+    const payload = input.take(size)
+    if (!this.hasSettings && type !== Frame.Settings) throw new ConnectionFault(ErrorCode.Protocol, "no settings first")
+    if (this.block !== undefined && (type !== Frame.Continuation || stream !== this.block.stream)) {
+      throw new ConnectionFault(ErrorCode.Protocol, "headers that do not go on")
+    }
+    this.onFrame(type, flags, stream, payload)
+  }
+
+  private onFrame(type: number, flags: number, stream: number, payload: Buffer): void {
+    switch (type) {
+      case Frame.Data:
+        this.onData(flags, stream, payload)
+        return
+      case Frame.Headers:
+        this.onHeaders(flags, stream, payload)
+        return
+      case Frame.Continuation:
+        this.onContinuation(flags, payload)
+        return
+      case Frame.Priority:
+        this.spend()
+        if (stream === 0) throw new ConnectionFault(ErrorCode.Protocol, "a priority of no stream")
+        if (payload.length !== 5) {
+          this.reset(stream, ErrorCode.FrameSize)
+          return
+        }
+        if ((payload.readUInt32BE(0) & 0x7fffffff) === stream) this.reset(stream, ErrorCode.Protocol)
+        return
+      case Frame.Reset:
+        this.onReset(stream, payload)
+        return
+      case Frame.Settings:
+        this.onSettings(flags, stream, payload)
+        return
+      case Frame.PushPromise:
+        throw new ConnectionFault(ErrorCode.Protocol, "a promise of a client")
+      case Frame.Ping:
+        if (stream !== 0) throw new ConnectionFault(ErrorCode.Protocol, "a ping of a stream")
+        if (payload.length !== 8) throw new ConnectionFault(ErrorCode.FrameSize, "a ping of another size")
+        this.spend()
+        if ((flags & Flag.Ack) === 0) this.sendFrame(Frame.Ping, Flag.Ack, 0, payload)
+        return
+      case Frame.GoAway:
+        if (stream !== 0) throw new ConnectionFault(ErrorCode.Protocol, "a goodbye of a stream")
+        if (payload.length < 8) throw new ConnectionFault(ErrorCode.FrameSize, "a goodbye that is too short")
+        this.spend()
+        return
+      case Frame.WindowUpdate:
+        this.onWindowUpdate(stream, payload)
+        return
+      default:
+        // Frames of other types are passed over (RFC 9113 §5.5).
+        this.spend()
+    }
+  }
+
+  private onHeaders(flags: number, stream: number, payload: Buffer): void {
+    if (stream === 0 || stream % 2 === 0) throw new ConnectionFault(ErrorCode.Protocol, "headers of no stream")
+    let fragment = unpadded(flags, payload)
+    if ((flags & Flag.Priority) !== 0) {
+      if (fragment.length < 5) throw new ConnectionFault(ErrorCode.FrameSize, "headers that are too short")
+      const isOwn = (fragment.readUInt32BE(0) & 0x7fffffff) === stream
+      fragment = fragment.subarray(5)
+      // The headers have to be read all the same: the table goes on.
+      if (isOwn) {
+        this.last = Math.max(this.last, stream)
+        this.reader.read(fragment)
+        this.reset(stream, ErrorCode.Protocol)
+        return
+      }
+    }
+    const known = this.streams.get(stream)
+    if (known === undefined && stream <= this.last) {
+      throw new ConnectionFault(ErrorCode.StreamClosed, "headers of a stream that is closed")
+    }
+    if (known?.isWhole === true) throw new ConnectionFault(ErrorCode.StreamClosed, "headers behind the end")
+    const endsStream = (flags & Flag.EndStream) !== 0
+    if (known !== undefined && !endsStream) throw new ConnectionFault(ErrorCode.Protocol, "trailers without an end")
+    this.block = { stream, endsStream, parts: [Buffer.from(fragment)], octets: fragment.length }
+    if ((flags & Flag.EndHeaders) !== 0) this.endHeaders(this.block)
+  }
+
+  private onContinuation(flags: number, payload: Buffer): void {
+    const { block } = this
+    if (block === undefined) throw new ConnectionFault(ErrorCode.Protocol, "headers that were not begun")
+    block.parts.push(Buffer.from(payload))
+    block.octets += payload.length
+    if (block.octets > MAX_BLOCK || block.parts.length > MAX_CONTINUATIONS) {
+      throw new ConnectionFault(ErrorCode.EnhanceYourCalm, "headers that are too large")
+    }
+    if ((flags & Flag.EndHeaders) !== 0) this.endHeaders(block)
+  }
+
+  private endHeaders({ stream: id, endsStream, parts }: Block): void {
+    this.block = undefined
+    const read = this.reader.read(parts.length === 1 ? parts[0]! : Buffer.concat(parts))
+    const known = this.streams.get(id)
+    if (known !== undefined) {
+      // Trailers: nothing in them matters here, but that they are some.
+      if (read?.some(([name]) => name.startsWith(":")) !== false) {
+        this.reset(id, ErrorCode.Protocol)
+        return
+      }
+      this.endRequest(known)
+      return
+    }
+    this.last = id
+    if (this.hasGone) return
+    if (this.streams.size >= MAX_STREAMS || this.blockedOctets > MAX_BLOCKED) {
+      this.spend()
+      this.sendReset(id, ErrorCode.Refused)
+      return
+    }
+    const headers = read === undefined ? undefined : requestHeaders(read)
+    if (headers === "malformed") {
+      this.spend()
+      this.sendReset(id, ErrorCode.Protocol)
+      return
+    }
+    const stream: Stream = {
+      id,
+      openedMs: this.connection.nowMs(),
+      headers,
+      body: [],
+      bodyOctets: 0,
+      isWhole: false,
+      isAsked: false,
+      window: this.initialWindow,
+      blocked: undefined,
+      blockedSinceMs: 0
+    }
+    this.streams.set(id, stream)
+    if (headers === undefined) {
+      this.refuse(stream, 431, "the headers are too large")
+      return
+    }
+    if (endsStream) this.endRequest(stream)
+  }
+
+  private onData(flags: number, id: number, payload: Buffer): void {
+    if (id === 0) throw new ConnectionFault(ErrorCode.Protocol, "data of no stream")
+    const stream = this.streams.get(id)
+    this.allowMore(payload.length)
+    if (stream === undefined) {
+      if (id > this.last || id % 2 === 0) throw new ConnectionFault(ErrorCode.Protocol, "data of a stream that is idle")
+      this.spend()
+      this.sendReset(id, ErrorCode.StreamClosed)
+      return
+    }
+    const data = unpadded(flags, payload)
+    const endsStream = (flags & Flag.EndStream) !== 0
+    if (stream.isWhole) {
+      this.reset(id, ErrorCode.StreamClosed)
+      return
+    }
+    if (data.length === 0 && !endsStream) this.spend()
+    stream.bodyOctets += data.length
+    if (stream.bodyOctets > MAX_MESSAGE_SIZE) {
+      stream.body = []
+      this.refuse(stream, 413, "a query is no longer than 65535 octets")
+      return
+    }
+    if (data.length > 0) stream.body.push(Buffer.from(data))
+    if (endsStream) this.endRequest(stream)
+  }
+
+  /** The connection's window stays open: bodies are bounded each for itself. */
+  private allowMore(octets: number): void {
+    this.taken += octets
+    if (this.taken < WINDOW / 2) return
+    this.sendFrame(Frame.WindowUpdate, 0, 0, word(this.taken))
+    this.taken = 0
+  }
+
+  private endRequest(stream: Stream): void {
+    stream.isWhole = true
+    // It was refused while it came.
+    if (stream.isAsked) return
+    stream.isAsked = true
+    const { body, bodyOctets, headers } = stream
+    const length = headers?.get("content-length")
+    if (length !== undefined && Number(length) !== bodyOctets) {
+      this.reset(stream.id, ErrorCode.Protocol)
+      return
+    }
+    stream.body = []
+    const field = (name: string): string => headers?.get(name) ?? ""
+    const method = field(":method")
+    this.budget = Math.min(MOST_FRAMES, this.budget + FRAMES_A_QUERY)
+    serve(
+      this.site,
+      this.connection,
+      {
+        method,
+        target: field(":path"),
+        contentType: field("content-type"),
+        accept: field("accept"),
+        forwardedFor: field("x-forwarded-for"),
+        body: body.length === 1 ? body[0]! : Buffer.concat(body, bodyOctets)
+      },
+      {
+        answer: (contentType, octets, ttlSeconds) =>
+          this.respond(stream, 200, contentType, method === "HEAD" ? NOTHING : octets, [
+            CACHE_CONTROL,
+            `max-age=${ttlSeconds}`
+          ]),
+        refuse: (status, reason) => this.refuse(stream, status, reason)
+      }
+    )
+  }
+
+  private refuse(stream: Stream, status: number, reason: string): void {
+    stream.isAsked = true
+    const more: ReadonlyArray<number | string> = status === 405 ? [ALLOW, "GET, HEAD, POST"] : []
+    this.respond(stream, status, "text/plain", Buffer.from(`${reason}\n`), more)
+  }
+
+  private respond(
+    stream: Stream,
+    status: number,
+    contentType: string,
+    body: Uint8Array,
+    more: ReadonlyArray<number | string>
+  ): void {
+    // It was reset, or the connection is over.
+    if (this.streams.get(stream.id) !== stream || this.isOver) return
+    const fields = [CONTENT_TYPE, contentType, CONTENT_LENGTH, String(body.length), ...more]
+    const isWhole = body.length <= Math.min(stream.window, this.window, this.maxFrame)
+    const room = reserve(2 * FRAME_HEAD + MAX_FIELDS + (isWhole ? body.length : 0))
+    const out = Buffer.from(room.buffer, room.byteOffset, room.length)
+    const headersEnd = putHeaders(out, FRAME_HEAD, status, fields)
+    putFrameHead(out, 0, headersEnd - FRAME_HEAD, Frame.Headers, Flag.EndHeaders, stream.id)
+    if (isWhole) {
+      putFrameHead(out, headersEnd, body.length, Frame.Data, Flag.EndStream, stream.id)
+      out.set(body, headersEnd + FRAME_HEAD)
+      this.window -= body.length
+      this.connection.send(headersEnd + FRAME_HEAD + body.length)
+      this.close(stream)
+      return
+    }
+    this.connection.send(headersEnd)
+    stream.blocked = Buffer.from(body)
+    stream.blockedSinceMs = this.connection.nowMs()
+    this.blockedOctets += body.length
+    this.sendBlocked(stream)
+  }
+
+  /** Sends what the client allows. */
+  private sendBlocked(stream: Stream): void {
+    while (stream.blocked !== undefined) {
+      const size = Math.min(stream.blocked.length, stream.window, this.window, this.maxFrame)
+      if (size <= 0) return
+      const isLast = size === stream.blocked.length
+      this.sendFrame(Frame.Data, isLast ? Flag.EndStream : 0, stream.id, stream.blocked.subarray(0, size))
+      stream.window -= size
+      this.window -= size
+      this.blockedOctets -= size
+      stream.blockedSinceMs = this.connection.nowMs()
+      if (isLast) {
+        this.close(stream)
+        return
+      }
+      stream.blocked = stream.blocked.subarray(size)
+    }
+  }
+
+  private close(stream: Stream): void {
+    this.streams.delete(stream.id)
+    stream.blocked = undefined
+    // The client need not send the rest (RFC 9113 §8.1).
+    if (!stream.isWhole) this.sendReset(stream.id, ErrorCode.None)
+    if (this.hasGone && this.streams.size === 0) this.connection.end()
+  }
+
+  private onReset(id: number, payload: Buffer): void {
+    if (id === 0) throw new ConnectionFault(ErrorCode.Protocol, "a reset of no stream")
+    if (payload.length !== 4) throw new ConnectionFault(ErrorCode.FrameSize, "a reset of another size")
+    if (id > this.last || id % 2 === 0)
+      throw new ConnectionFault(ErrorCode.Protocol, "a reset of a stream that is idle")
+    // A query that was begun goes on to its end: who asks and resets, again and again, pays more than a query brings.
+    this.spend(2 * FRAMES_A_QUERY)
+    this.forget(id)
+  }
+
+  private onSettings(flags: number, stream: number, payload: Buffer): void {
+    if (stream !== 0) throw new ConnectionFault(ErrorCode.Protocol, "settings of a stream")
+    if ((flags & Flag.Ack) !== 0) {
+      if (payload.length > 0) throw new ConnectionFault(ErrorCode.FrameSize, "an acknowledgement with settings")
+      if (!this.hasSettings) throw new ConnectionFault(ErrorCode.Protocol, "no settings first")
+      this.spend()
+      return
+    }
+    if (payload.length % 6 !== 0) throw new ConnectionFault(ErrorCode.FrameSize, "settings of another size")
+    if (this.hasSettings) this.spend()
+    this.hasSettings = true
+    for (let at = 0; at < payload.length; at += 6) {
+      this.onSetting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
+    }
+    this.sendFrame(Frame.Settings, Flag.Ack, 0, NOTHING)
+    for (const each of [...this.streams.values()]) this.sendBlocked(each)
+  }
+
+  private onSetting(name: number, value: number): void {
+    switch (name) {
+      case Setting.EnablePush:
+        if (value > 1) throw new ConnectionFault(ErrorCode.Protocol, "a push that is neither on nor off")
+        return
+      case Setting.InitialWindow:
+        if (value > MAX_WINDOW) throw new ConnectionFault(ErrorCode.FlowControl, "a window that is too large")
+        for (const stream of this.streams.values()) {
+          stream.window += value - this.initialWindow
+          if (stream.window > MAX_WINDOW) throw new ConnectionFault(ErrorCode.FlowControl, "a window that is too large")
+        }
+        this.initialWindow = value
+        return
+      case Setting.MaxFrame:
+        if (value < MAX_FRAME || value > 0xffffff) throw new ConnectionFault(ErrorCode.Protocol, "frames of no size")
+        // Larger ones serve nobody here.
+        this.maxFrame = MAX_FRAME
+    }
+  }
+
+  private onWindowUpdate(id: number, payload: Buffer): void {
+    if (payload.length !== 4) throw new ConnectionFault(ErrorCode.FrameSize, "a window of another size")
+    const more = payload.readUInt32BE(0) & 0x7fffffff
+    this.spend()
+    if (id === 0) {
+      if (more === 0) throw new ConnectionFault(ErrorCode.Protocol, "a window that grows by nothing")
+      this.window += more
+      if (this.window > MAX_WINDOW) throw new ConnectionFault(ErrorCode.FlowControl, "a window that is too large")
+      for (const stream of [...this.streams.values()]) this.sendBlocked(stream)
+      return
+    }
+    if (id > this.last || id % 2 === 0)
+      throw new ConnectionFault(ErrorCode.Protocol, "a window of a stream that is idle")
+    const stream = this.streams.get(id)
+    if (stream === undefined) return
+    if (more === 0) {
+      this.reset(id, ErrorCode.Protocol)
+      return
+    }
+    stream.window += more
+    if (stream.window > MAX_WINDOW) {
+      this.reset(id, ErrorCode.FlowControl)
+      return
+    }
+    this.sendBlocked(stream)
+  }
+
+  /** A frame that brings no query. */
+  private spend(frames = 1): void {
+    this.budget -= frames
+    if (this.budget < 0) throw new ConnectionFault(ErrorCode.EnhanceYourCalm, "too much is asked that is no query")
+  }
+
+  /** Forgets a stream: what is under way for it is answered to nobody. */
+  private forget(id: number): void {
+    const stream = this.streams.get(id)
+    if (stream === undefined) return
+    this.streams.delete(id)
+    this.blockedOctets -= stream.blocked?.length ?? 0
+    if (this.hasGone && this.streams.size === 0) this.connection.end()
+  }
+
+  private reset(id: number, code: number): void {
+    this.spend()
+    this.forget(id)
+    this.sendReset(id, code)
+  }
+
+  private sendReset(id: number, code: number): void {
+    this.sendFrame(Frame.Reset, 0, id, word(code))
+  }
+
+  private sayGoodbye(code: number, reason: string): void {
+    this.hasGone = true
+    this.sendFrame(Frame.GoAway, 0, 0, Buffer.concat([word(this.last), word(code), Buffer.from(reason)]))
+  }
+
+  /** The connection is over: nothing more is read of it. */
+  private goAway(code: number, reason: string): void {
+    this.sayGoodbye(code, reason)
+    this.isOver = true
+    this.input.clear()
+    this.block = undefined
+    this.streams.clear()
+    this.connection.end()
+  }
+
+  private sendFrame(type: number, flags: number, stream: number, payload: ArrayLike<number>): void {
+    const out = reserve(FRAME_HEAD + payload.length)
+    putFrameHead(out, 0, payload.length, type, flags, stream)
+    out.set(payload, FRAME_HEAD)
+    this.connection.send(FRAME_HEAD + payload.length)
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+const setting = (name: number, value: number): ReadonlyArray<number> => [0, name, ...word(value)]
+
+const word = (value: number): Uint8Array => {
+  const octets = Buffer.allocUnsafe(4)
+  octets.writeUInt32BE(value)
+  return octets
+}
+
+const isPrefaceSoFar = (octets: Buffer, at: number, length: number): boolean =>
+  octets.compare(PREFACE, 0, Math.min(length, PREFACE.length), at, at + Math.min(length, PREFACE.length)) === 0
+
+const putFrameHead = (
+  out: Uint8Array,
+  at: number,
+  length: number,
+  type: number,
+  flags: number,
+  stream: number
+): void => {
+  out[at] = length >>> 16
+  out[at + 1] = length >>> 8
+  out[at + 2] = length
+  out[at + 3] = type
+  out[at + 4] = flags
+  out[at + 5] = stream >>> 24
+  out[at + 6] = stream >>> 16
+  out[at + 7] = stream >>> 8
+  out[at + 8] = stream
+}
+
+/** What is left of a payload without its padding (RFC 9113 §6.1). */
+const unpadded = (flags: number, payload: Buffer): Buffer => {
+  if ((flags & Flag.Padded) === 0) return payload
+  const padding = payload[0]
+  if (padding === undefined || padding >= payload.length) {
+    throw new ConnectionFault(ErrorCode.Protocol, "more padding than there is room")
+  }
+  return payload.subarray(1, payload.length - padding)
+}
+
+/** Names of headers by their places in HPACK's own table (RFC 7541 Appendix A). */
+const ALLOW = 22
+const CACHE_CONTROL = 24
+const CONTENT_LENGTH = 28
+const CONTENT_TYPE = 31
+const STATUS = 8
+/** Statuses that stand in that table with their names. */
+const statuses: ReadonlyMap<number, number> = new Map([
+  [200, 8],
+  [400, 12],
+  [404, 13]
+])
+/** Octets of an answer's headers at most. */
+const MAX_FIELDS = 160
+
+/**
+ * Writes the headers of an answer, without anything that would have to be remembered by both sides.
+ *
+ * @param fields each name by its place, and its value
+ */
+const putHeaders = (out: Buffer, from: number, status: number, fields: ReadonlyArray<number | string>): number => {
+  let at = from
+  const known = statuses.get(status)
+  if (known !== undefined) out[at++] = 0x80 | known
+  else at = putField(out, at, STATUS, String(status))
+  for (let i = 0; i < fields.length; i += 2) at = putField(out, at, fields[i] as number, fields[i + 1] as string)
+  return at
+}
+
+/** A literal that is not kept (RFC 7541 §6.2.2). */
+const putField = (out: Buffer, from: number, name: number, value: string): number => {
+  let at = from
+  if (name < 15) out[at++] = name
+  else {
+    out[at++] = 15
+    out[at++] = name - 15
+  }
+  out[at++] = value.length
+  return at + out.write(value, at, "latin1")
+}
+
+/** Of a connection only (RFC 9113 §8.2.2). */
+const OF_CONNECTIONS: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade"
+])
+const PSEUDO: ReadonlySet<string> = new Set([":method", ":path", ":scheme", ":authority"])
+const NAME = /^:?[!#$%&'*+.^_`|~0-9a-z-]+$/
+const WRONG_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/
+
+/** The headers of a request by their names (RFC 9113 §8.2, §8.3). */
+const requestHeaders = (read: ReadonlyArray<Header>): ReadonlyMap<string, string> | "malformed" => {
+  const headers = new Map<string, string>()
+  let isBehindPseudo = false
+  for (const [name, value] of read) {
+    if (name.startsWith(":")) {
+      if (isBehindPseudo || !PSEUDO.has(name) || headers.has(name)) return "malformed"
+    } else {
+      isBehindPseudo = true
+      if (!NAME.test(name) || OF_CONNECTIONS.has(name)) return "malformed"
+      if (name === "te" && value !== "trailers") return "malformed"
+      if (name === "content-length" && headers.has(name)) return "malformed"
+    }
+    if (WRONG_VALUE.test(value)) return "malformed"
+    const before = headers.get(name)
+    headers.set(name, before === undefined ? value : `${before}, ${value}`)
+  }
+  const isWhole = headers.has(":method") && headers.has(":scheme") && (headers.get(":path") ?? "") !== ""
+  return isWhole ? headers : "malformed"
+}
