@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 /** What real time decides in: they mostly wait, so that two files at once, with nothing beside them, have time enough. */
-const serial = ["both-down", "crowd", "faults", "hostile-files", "shared-tier-failures"].map(
+const serial = ["both-down", "crowd", "faults", "hostile-files", "shared-tier-failures", "upstream-streams"].map(
   (name) => `test/integration/${name}.test.ts`
 )
 
