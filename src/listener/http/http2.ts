@@ -17,6 +17,10 @@ export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 const FRAME_HEAD = 9
 const MAX_FRAME = 16_384
 const WINDOW = 65_535
+/** Octets that may come of one body: one more than a message has, so that what is longer is seen to be. */
+const BODY_WINDOW = MAX_MESSAGE_SIZE + 1
+/** Octets of bodies that have come and are no whole queries yet, of one connection. */
+const BODIES_WINDOW = 4 * BODY_WINDOW
 const MAX_WINDOW = 0x7fffffff
 /** Requests of one connection under way at once. */
 const MAX_STREAMS = 128
@@ -111,8 +115,8 @@ export class Http2Conversation implements Conversation {
   private window = WINDOW
   private initialWindow = WINDOW
   private maxFrame = MAX_FRAME
-  /** Octets of bodies that came since the client was last allowed more. */
-  private taken = 0
+  /** Octets of bodies that are not held any more, since the client was last allowed to send as many anew. */
+  private released = 0
   private blockedOctets = 0
   private budget = FREE_FRAMES
   private hasGone = false
@@ -123,8 +127,10 @@ export class Http2Conversation implements Conversation {
     this.site = site
     this.sendFrame(Frame.Settings, 0, 0, [
       ...setting(Setting.MaxStreams, MAX_STREAMS),
+      ...setting(Setting.InitialWindow, BODY_WINDOW),
       ...setting(Setting.MaxHeaderList, MAX_HEADER_LIST)
     ])
+    this.sendFrame(Frame.WindowUpdate, 0, 0, word(BODIES_WINDOW - WINDOW))
   }
 
   get isInsideMessage(): boolean {
@@ -327,8 +333,8 @@ export class Http2Conversation implements Conversation {
   private onData(flags: number, id: number, payload: Buffer): void {
     if (id === 0) throw new ConnectionFault(ErrorCode.Protocol, "data of no stream")
     const stream = this.streams.get(id)
-    this.allowMore(payload.length)
     if (stream === undefined) {
+      this.release(payload.length)
       if (id > this.last || id % 2 === 0) throw new ConnectionFault(ErrorCode.Protocol, "data of a stream that is idle")
       this.spend()
       this.sendReset(id, ErrorCode.StreamClosed)
@@ -336,14 +342,20 @@ export class Http2Conversation implements Conversation {
     }
     const data = unpadded(flags, payload)
     const endsStream = (flags & Flag.EndStream) !== 0
+    this.release(stream.isAsked ? payload.length : payload.length - data.length)
     if (stream.isWhole) {
       this.reset(id, ErrorCode.StreamClosed)
       return
     }
     if (data.length === 0 && !endsStream) this.spend()
+    if (stream.isAsked) {
+      // It was refused while it came.
+      if (endsStream) stream.isWhole = true
+      return
+    }
     stream.bodyOctets += data.length
     if (stream.bodyOctets > MAX_MESSAGE_SIZE) {
-      stream.body = []
+      this.releaseBody(stream)
       this.refuse(stream, 413, "a query is no longer than 65535 octets")
       return
     }
@@ -351,12 +363,18 @@ export class Http2Conversation implements Conversation {
     if (endsStream) this.endRequest(stream)
   }
 
-  /** The connection's window stays open: bodies are bounded each for itself. */
-  private allowMore(octets: number): void {
-    this.taken += octets
-    if (this.taken < WINDOW / 2) return
-    this.sendFrame(Frame.WindowUpdate, 0, 0, word(this.taken))
-    this.taken = 0
+  /** So many octets of bodies are not held any more: the client may send as many. */
+  private release(octets: number): void {
+    this.released += octets
+    if (this.released < WINDOW / 2) return
+    this.sendFrame(Frame.WindowUpdate, 0, 0, word(this.released))
+    this.released = 0
+  }
+
+  private releaseBody(stream: Stream): void {
+    this.release(stream.bodyOctets)
+    stream.body = []
+    stream.bodyOctets = 0
   }
 
   private endRequest(stream: Stream): void {
@@ -370,7 +388,7 @@ export class Http2Conversation implements Conversation {
       this.reset(stream.id, ErrorCode.Protocol)
       return
     }
-    stream.body = []
+    this.releaseBody(stream)
     const field = (name: string): string => headers?.get(name) ?? ""
     const method = field(":method")
     this.budget = Math.min(MOST_FRAMES, this.budget + FRAMES_A_QUERY)
@@ -545,6 +563,7 @@ export class Http2Conversation implements Conversation {
     const stream = this.streams.get(id)
     if (stream === undefined) return
     this.streams.delete(id)
+    this.releaseBody(stream)
     this.blockedOctets -= stream.blocked?.length ?? 0
     if (this.hasGone && this.streams.size === 0) this.connection.end()
   }

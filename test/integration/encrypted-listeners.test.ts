@@ -1,0 +1,328 @@
+/** DNS over TLS and over HTTPS, by the clients that people use. */
+import { execFile } from "node:child_process"
+import { type ClientHttp2Session, connect as connectByHttp2, constants } from "node:http2"
+import { connect } from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import packet from "dns-packet"
+import { Effect, type Scope } from "effect"
+import { FrameReader } from "../../src/io/frames.ts"
+import { findTool } from "../support/external/tools.ts"
+import { encodeQuestion, type RunningServer, startServer } from "../support/servers/server.ts"
+import { clientByTls } from "../support/servers/stream-server.ts"
+import { address, fakeUpstream, framed, nameOf, reply, slow } from "../support/upstreams/fake-upstream.ts"
+
+const ANSWER = "192.0.2.1"
+const TTL = 300
+const [kdig, dig, curl] = ["kdig", "dig", "curl"].map(findTool)
+
+const started = (
+  listen: string,
+  settings: Record<string, string> = {}
+): Effect.Effect<RunningServer, never, Scope.Scope> =>
+  Effect.flatMap(fakeUpstream(address(ANSWER, TTL)), (upstream) =>
+    startServer({ DNS_SERVER_UPSTREAMS: upstream.address, DNS_SERVER_LISTEN: listen, ...settings })
+  )
+
+const run = (command: string, args: ReadonlyArray<string>): Effect.Effect<string> =>
+  Effect.callback((resume) => {
+    execFile(command, args, (_error, stdout, stderr) => resume(Effect.succeed(stdout + stderr)))
+  })
+
+const at = (port: number): ReadonlyArray<string> => ["@127.0.0.1", "-p", String(port)]
+
+interface Reply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly body: Buffer
+}
+
+const session = (port: number): Effect.Effect<ClientHttp2Session, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const made = connectByHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+      made.on("error", () => {})
+      return made
+    }),
+    (made) => Effect.sync(() => made.destroy())
+  )
+
+const request = (
+  client: ClientHttp2Session,
+  headers: Record<string, string>,
+  body?: Uint8Array
+): Effect.Effect<Reply> =>
+  Effect.callback((resume) => {
+    const stream = client.request({ ":path": "/dns-query", ...headers }, { endStream: body === undefined })
+    const chunks: Array<Buffer> = []
+    let answered: Record<string, unknown> = {}
+    stream.on("response", (got) => {
+      answered = got
+    })
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk))
+    stream.on("error", () => {})
+    stream.on("close", () =>
+      resume(
+        Effect.succeed({ status: Number(answered[":status"] ?? 0), headers: answered, body: Buffer.concat(chunks) })
+      )
+    )
+    if (body !== undefined) stream.end(body)
+  })
+
+const MESSAGE = { "content-type": "application/dns-message" }
+const query = (name: string, id = 0): Buffer => encodeQuestion({ name }, id)
+const addressIn = (message: Uint8Array): unknown =>
+  (packet.decode(Buffer.from(message)).answers?.[0] as { data?: unknown } | undefined)?.data
+
+describe("DNS over TLS", () => {
+  it.live.skipIf(kdig === undefined)("answers kdig, one query after the other on one connection", () =>
+    Effect.gen(function* () {
+      const server = yield* started("tls://127.0.0.1:0")
+      const said = yield* run(kdig!, [...at(server.port), "+tls", "+keepopen", "a.example.test", "b.example.test"])
+      assert.strictEqual(said.split("status: NOERROR").length - 1, 2)
+      assert.strictEqual(said.split(ANSWER).length - 1, 2)
+      assert.strictEqual(server.counters.read("queries.tls"), 2)
+      assert.strictEqual(server.counters.read("tcp.accepted"), 1)
+    })
+  )
+
+  it.live("answers out of order: what is known does not wait for what is not", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream((asked, transport, count) =>
+        (String(asked.questions?.[0]?.name).startsWith("slow") ? slow(400, address(ANSWER)) : address(ANSWER))(
+          asked,
+          transport,
+          count
+        )
+      )
+      const server = yield* startServer({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_LISTEN: "tls://127.0.0.1:0"
+      })
+      const client = yield* clientByTls({ address: "127.0.0.1", port: server.port }, { ALPNProtocols: ["dot"] })
+      assert.strictEqual(client.alpnProtocol, "dot")
+      const ids = yield* Effect.callback<ReadonlyArray<number>>((resume) => {
+        const frames = new FrameReader()
+        const came: Array<number> = []
+        client.on("data", (chunk: Buffer) => {
+          frames.push(chunk, (message) => came.push((message[0]! << 8) | message[1]!))
+          if (came.length === 3) resume(Effect.succeed(came))
+        })
+        client.write(
+          Buffer.concat(
+            [
+              ["slow.test", 1],
+              ["b.test", 2],
+              ["c.test", 3]
+            ].map(([name, id]) => framed(query(String(name), Number(id))))
+          )
+        )
+      })
+      assert.strictEqual(ids.at(-1), 1)
+      assert.sameMembers([...ids], [1, 2, 3])
+    })
+  )
+
+  it.live("closes a connection on which there is no handshake, and one on which there is nothing more", () =>
+    Effect.gen(function* () {
+      const server = yield* started("tls://127.0.0.1:0", { DNS_SERVER_TCP_IDLE_TIMEOUT_SECS: "0.3" })
+      const mute = connect(server.port, "127.0.0.1")
+      mute.on("error", () => {})
+      const shaken = yield* clientByTls({ address: "127.0.0.1", port: server.port })
+      shaken.resume()
+      for (const socket of [mute, shaken]) {
+        yield* Effect.callback<void>((resume) => {
+          const done = (): void => resume(Effect.void)
+          if (socket.closed || socket.readableEnded) return done()
+          socket.resume()
+          for (const event of ["end", "close"]) socket.once(event, done)
+        })
+      }
+      assert.strictEqual(server.counters.read("tcp.expired"), 2)
+    })
+  )
+})
+
+describe("DNS over HTTPS", () => {
+  it.live.skipIf(kdig === undefined || dig === undefined)(
+    "answers kdig and dig, by POST, by GET, and in the clear",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* started("https://127.0.0.1:0,http://127.0.0.1:0/plain")
+        const [encrypted, plain] = server.listening.map(({ endpoint }) => endpoint.port)
+        for (const [command, args] of [
+          [kdig, [...at(encrypted!), "+https"]],
+          [kdig, [...at(encrypted!), "+https-get"]],
+          [dig, [...at(encrypted!), "+https"]],
+          [dig, [...at(encrypted!), "+https-get"]],
+          [dig, [...at(plain!), "+http-plain=/plain"]]
+        ] as const) {
+          const said = yield* run(command!, [...args, "www.example.test"])
+          assert.include(said, "status: NOERROR", args.join(" "))
+          assert.include(said, ANSWER)
+        }
+        assert.strictEqual(server.counters.read("queries.https"), 5)
+      })
+  )
+
+  it.live.skipIf(curl === undefined)("answers curl in JSON, by HTTP/2 and HTTP/1.1", () =>
+    Effect.gen(function* () {
+      const server = yield* started("https://127.0.0.1:0")
+      for (const version of ["--http2", "--http1.1"]) {
+        const url = `https://127.0.0.1:${server.port}/dns-query?name=www.example.test&type=A`
+        const body = JSON.parse(yield* run(curl!, ["-sk", version, url])) as Record<string, unknown>
+        assert.deepInclude(body, { Status: 0, TC: false, RD: true, RA: true })
+        assert.deepStrictEqual(body["Question"], [{ name: "www.example.test.", type: 1 }])
+        assert.deepInclude((body["Answer"] as ReadonlyArray<object>)[0]!, {
+          name: "www.example.test.",
+          type: 1,
+          data: ANSWER
+        })
+      }
+    })
+  )
+
+  it.live.skipIf(curl === undefined)("is what curl looks names up by (--doh-url)", () =>
+    Effect.gen(function* () {
+      const server = yield* started("https://127.0.0.1:0")
+      const url = `https://127.0.0.1:${server.port}/dns-query`
+      const said = yield* run(curl!, [
+        ...["-sv", "--max-time", "2", "--doh-insecure", "--doh-url", url, "http://looked.up.test:9/"]
+      ])
+      assert.include(said, ANSWER)
+    })
+  )
+
+  it.live("says how long an answer may be kept, with the id that was asked, each at its own time", () =>
+    Effect.gen(function* () {
+      const server = yield* started("https://127.0.0.1:0")
+      const client = yield* session(server.port)
+      const replies = yield* Effect.forEach(
+        Array.from({ length: 200 }, (_, i) => i),
+        (i) => request(client, { ":method": "POST", ...MESSAGE }, query(`n${i}.example.test`, i)),
+        { concurrency: 100 }
+      )
+      for (const [i, { body, headers, status }] of replies.entries()) {
+        assert.strictEqual(status, 200)
+        assert.strictEqual(headers["content-type"], "application/dns-message")
+        assert.strictEqual(headers["content-length"], String(body.length))
+        assert.match(String(headers["cache-control"]), /^max-age=(300|299|298)$/)
+        assert.strictEqual(body.readUInt16BE(0), i)
+        assert.strictEqual(addressIn(body), ANSWER)
+      }
+    })
+  )
+
+  it.live("takes the name of a client behind the path, and no other path", () =>
+    Effect.gen(function* () {
+      const server = yield* started("https://127.0.0.1:0/resolve")
+      const client = yield* session(server.port)
+      const encoded = query("www.example.test").toString("base64url")
+      const statusOf = (path: string, headers: Record<string, string> = {}, body?: Uint8Array) =>
+        Effect.map(request(client, { ":path": path, ...headers }, body), ({ status }) => status)
+      assert.strictEqual(yield* statusOf(`/resolve?dns=${encoded}`), 200)
+      assert.strictEqual(yield* statusOf(`/resolve/laptop?dns=${encoded}`), 200)
+      assert.strictEqual(yield* statusOf(`/resolve?ct=application/dns-message&dns=${encoded}`), 200)
+      for (const path of ["/", "/resolver", "/resolve/a/b", "/dns-query"]) {
+        assert.strictEqual(yield* statusOf(`${path}?dns=${encoded}`), 404, path)
+      }
+      for (const wrong of ["", "dns=", "dns=***", "dns=AAAA", "name=..", "name=www.test&type=NONE", "nothing=1"]) {
+        assert.strictEqual(yield* statusOf(`/resolve?${wrong}`), 400, wrong)
+      }
+      assert.strictEqual(yield* statusOf("/resolve", { ":method": "PUT", ...MESSAGE }, query("www.test")), 405)
+      assert.strictEqual(yield* statusOf("/resolve", { ":method": "POST" }, query("www.test")), 415)
+      assert.strictEqual(yield* statusOf("/resolve", { ":method": "POST", ...MESSAGE }, Buffer.alloc(70_000)), 413)
+      assert.strictEqual(yield* statusOf("/resolve", { ":method": "HEAD" }), 400)
+    })
+  )
+
+  it.live("gives an answer of 60,000 octets to a client that allows little at a time", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream((asked, transport) => [
+        {
+          reply:
+            transport === "udp"
+              ? reply(asked, { flags: packet.TRUNCATED_RESPONSE })
+              : reply(asked, {
+                  answers: Array.from({ length: 220 }, () => ({
+                    name: nameOf(asked),
+                    type: "TXT",
+                    ttl: 60,
+                    data: "x".repeat(255)
+                  }))
+                })
+        }
+      ])
+      const server = yield* startServer({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_LISTEN: "https://127.0.0.1:0"
+      })
+      const client = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          connectByHttp2(`https://127.0.0.1:${server.port}`, {
+            rejectUnauthorized: false,
+            settings: { initialWindowSize: 1_000 }
+          })
+        ),
+        (made) => Effect.sync(() => made.destroy())
+      )
+      const asked = encodeQuestion({ name: "large.test", type: "TXT" }, 7)
+      const replies = yield* Effect.replicateEffect(request(client, { ":method": "POST", ...MESSAGE }, asked), 3, {
+        concurrency: 3
+      })
+      for (const { body } of replies) {
+        assert.isAbove(body.length, 50_000)
+        assert.strictEqual(packet.decode(body).answers?.length, 220)
+      }
+    })
+  )
+
+  it.live("ends sessions of clients that open requests and take them back, and serves the others", () =>
+    Effect.gen(function* () {
+      const server = yield* started("https://127.0.0.1:0")
+      const hostile = yield* session(server.port)
+      let isGone = false
+      hostile.on("goaway", (code) => {
+        isGone = code === constants.NGHTTP2_ENHANCE_YOUR_CALM
+      })
+      const asked = query("www.example.test")
+      for (let round = 0; round < 200 && !isGone && !hostile.destroyed; round++) {
+        for (let i = 0; i < 50 && !hostile.destroyed; i++) {
+          const stream = hostile.request({ ":path": "/dns-query", ":method": "POST", ...MESSAGE })
+          stream.on("error", () => {})
+          stream.end(asked)
+          stream.close(constants.NGHTTP2_CANCEL)
+        }
+        yield* Effect.sleep(2)
+      }
+      assert.isTrue(isGone)
+      const client = yield* session(server.port)
+      const { status } = yield* request(client, { ":method": "POST", ...MESSAGE }, asked)
+      assert.strictEqual(status, 200)
+    })
+  )
+
+  it.live("is given in the clear to proxies that are trusted, whose word is taken for who asks", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address(ANSWER))
+      const server = yield* startServer({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_LISTEN: "http://127.0.0.1:0",
+        DNS_SERVER_TRUSTED_PROXIES: "127.0.0.1/32",
+        DNS_SERVER_ALLOW: "127.0.0.1/32,198.51.100.7/32"
+      })
+      const url = `http://127.0.0.1:${server.port}/dns-query?dns=${query("www.example.test").toString("base64url")}`
+      const rcodeFor = (forwardedFor: string | undefined): Effect.Effect<number> =>
+        Effect.promise(async () => {
+          const headers: Record<string, string> = forwardedFor === undefined ? {} : { "x-forwarded-for": forwardedFor }
+          const octets = new Uint8Array(await (await fetch(url, { headers })).arrayBuffer())
+          return octets[3]! & 15
+        })
+      assert.strictEqual(yield* rcodeFor(undefined), 0)
+      assert.strictEqual(yield* rcodeFor("198.51.100.7"), 0)
+      assert.strictEqual(yield* rcodeFor("203.0.113.9"), 5)
+      // What stands before the last, the client may have written itself.
+      assert.strictEqual(yield* rcodeFor("198.51.100.7, 203.0.113.9"), 5)
+      assert.strictEqual(yield* rcodeFor("what is this"), 0)
+    })
+  )
+})
