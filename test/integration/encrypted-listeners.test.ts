@@ -1,14 +1,21 @@
 /** DNS over TLS and over HTTPS, by the clients that people use. */
 import { execFile } from "node:child_process"
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { type ClientHttp2Session, connect as connectByHttp2, constants } from "node:http2"
 import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, type Scope } from "effect"
 import { FrameReader } from "../../src/io/frames.ts"
 import { findTool } from "../support/external/tools.ts"
+import { freePort } from "../support/machine/ports.ts"
+import { until, untilSo } from "../support/machine/until.ts"
+import { startListening } from "../support/servers/process.ts"
 import { encodeQuestion, type RunningServer, startServer } from "../support/servers/server.ts"
 import { clientByTls } from "../support/servers/stream-server.ts"
+import { certificateFor } from "../support/servers/tls-terms.ts"
 import { address, fakeUpstream, framed, nameOf, reply, slow } from "../support/upstreams/fake-upstream.ts"
 
 const ANSWER = "192.0.2.1"
@@ -138,6 +145,66 @@ describe("DNS over TLS", () => {
         })
       }
       assert.strictEqual(server.counters.read("tcp.expired"), 2)
+    })
+  )
+})
+
+describe("certificates", () => {
+  it.live("are read again when their files change, and refused while they do not belong together", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "strand-certificates-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+      )
+      const [certificate, key] = [join(folder, "dns.pem"), join(folder, "dns.key")]
+      const write = (file: string, text: string): void => {
+        writeFileSync(`${file}.new`, text)
+        renameSync(`${file}.new`, file)
+      }
+      const [first, second] = [certificateFor("first.example"), certificateFor("second.example")]
+      write(certificate, first.certificate)
+      write(key, first.key)
+      const port = yield* freePort
+      const upstream = yield* fakeUpstream(address(ANSWER))
+      const server = yield* startListening({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_LISTEN: `127.0.0.1:0,tls://127.0.0.1:${port}`,
+        DNS_SERVER_TLS_CERTIFICATE_FILE: certificate,
+        DNS_SERVER_TLS_KEY_FILE: key,
+        DNS_SERVER_WORKERS: "2"
+      })
+      const shown = Effect.map(
+        clientByTls({ address: "127.0.0.1", port }),
+        (socket) => socket.getPeerCertificate().subjectaltname
+      )
+      assert.strictEqual(yield* shown, "DNS:first.example")
+      write(certificate, second.certificate)
+      yield* until("it is refused", () => server.output().includes("nothing changed"))
+      assert.include(server.output(), `the key of ${certificate}`)
+      assert.strictEqual(yield* shown, "DNS:first.example")
+      write(key, second.key)
+      yield* untilSo(
+        "all threads show the other",
+        Effect.map(Effect.replicateEffect(shown, 16), (names) => names.every((name) => name === "DNS:second.example"))
+      )
+      assert.notInclude(server.output(), "PRIVATE KEY")
+    })
+  )
+
+  it.live("are made where none is given, and that is said", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      const server = yield* startListening({
+        DNS_SERVER_UPSTREAMS: "192.0.2.53",
+        DNS_SERVER_LISTEN: `127.0.0.1:0,tls://127.0.0.1:${port}`,
+        DNS_SERVER_WORKERS: "3"
+      })
+      assert.include(server.output(), "nobody vouches for")
+      const shown = yield* Effect.replicateEffect(
+        Effect.map(clientByTls({ address: "127.0.0.1", port }), (socket) => socket.getPeerCertificate().fingerprint256),
+        16
+      )
+      assert.lengthOf([...new Set(shown)], 1)
     })
   )
 })

@@ -1,7 +1,9 @@
 /** Settings that are allowed and seldom meant: each a line with the place, what is written there, and its effect. */
 import { IpNetwork, NetAddress } from "effect/net"
 import { type Endpoint, formatEndpoint, isLoopback, isPrivate } from "../../io/endpoint.ts"
+import { isEncrypted, isHttp } from "../../io/protocols.ts"
 import { asksForPlace, conditionsKey } from "../codec/conditions.ts"
+import { listenAddress } from "../codec/listen-address.ts"
 import type { Rule } from "../codec/rule.ts"
 import { looksLikeAddressAndPort } from "../codec/slips.ts"
 import { USUAL_PATH } from "../codec/upstream.ts"
@@ -28,7 +30,7 @@ export const suspicions = ({ settings, origins }: Decoded, { given }: Gathered):
     if (source === "default" || !Array.isArray(value)) continue
     value.forEach((text: string, i) => {
       const place = places?.[i] ?? given.get(name)!.place
-      for (const what of slipsIn(text)) warnings.push(`${place}: ${shownItem(name, text)}: ${what}`)
+      for (const what of slipsIn(text, name === "listen")) warnings.push(`${place}: ${shownItem(name, text)}: ${what}`)
     })
   }
   ofUpstreams(settings, say)
@@ -40,6 +42,7 @@ export const suspicions = ({ settings, origins }: Decoded, { given }: Gathered):
   ofTimes(settings, say, isSet)
   ofUnused(settings, say, isSet)
   ofClients(settings, say, isSet)
+  ofEncrypted(settings, say, isSet)
   // In the environment they stand for many programs at once; in the file they are mistakes.
   for (const { name, expected, instead } of otlpDoubts(settings)) {
     const { value, source, place } = given.get(name)!
@@ -53,12 +56,14 @@ export const suspicions = ({ settings, origins }: Decoded, { given }: Gathered):
 const WEIGHT_AND_PLACE = /(\*\d+)?(@-?[\d.]+\/-?[\d.]+)?$/
 
 /** Words that are read as something else than they look like. */
-const slipsIn = (text: string): ReadonlyArray<string> =>
+/** @param isListener where a path that is not written is the usual one, and nobody can be wrong about it */
+const slipsIn = (text: string, isListener: boolean): ReadonlyArray<string> =>
   text.split(/[\s=]+/).flatMap((word) => {
     const upstream = word.replace(WEIGHT_AND_PLACE, "")
     const bare = upstream.replace(/^(udp|tcp|tls):\/\//i, "").replace(/#.*$/, "")
     const meant = looksLikeAddressAndPort(bare)
     if (meant !== undefined) return [`an IPv6 address, all of it: did you mean ${meant}?`]
+    if (isListener) return []
     const [, path] = /^https:\/\/[^/?#]+([/?]?)(?:#.*)?$/i.exec(upstream) ?? []
     if (path === "") return [`asked at ${USUAL_PATH}, for no path is written`]
     return path === "/" ? [`asked at /: did you mean ${USUAL_PATH}?`] : []
@@ -170,6 +175,25 @@ const ofUnused = (settings: Partial<Settings>, say: Say, isSet: (name: SettingNa
     )
     if (!isThere) say("traceContextTo", told, "no upstream is called so", i)
   })
+}
+
+/** What clients by TLS and HTTPS are shown, and whom the others believe. */
+const ofEncrypted = (settings: Partial<Settings>, say: Say, isSet: (name: SettingName) => boolean): void => {
+  const { listen = [], tlsCertificateFile = [], trustedProxies = [] } = settings
+  const first = listen.findIndex(({ protocols }) => protocols.some(isEncrypted))
+  if (first >= 0 && tlsCertificateFile.length === 0) {
+    const what = "shows a certificate of its own that nobody vouches for: clients that check will not use it"
+    say("listen", listenAddress.write(listen[first]!), `without tls_certificate_file it ${what}`, first)
+  }
+  const unused = (name: SettingName, why: string): void => {
+    if (isSet(name)) say(name, undefined, `changes nothing: ${why}`)
+  }
+  if (first < 0 && tlsCertificateFile.length > 0) {
+    for (const name of ["tlsCertificateFile", "tlsKeyFile"] as const)
+      unused(name, "nothing listens by tls:// or https://")
+  }
+  const isByHttp = listen.some(({ protocols }) => protocols.some(isHttp))
+  if (!isByHttp && trustedProxies.length > 0) unused("trustedProxies", "nothing listens by https:// or http://")
 }
 
 const ofClients = (settings: Partial<Settings>, say: Say, isSet: (name: SettingName) => boolean): void => {

@@ -21,7 +21,7 @@ const defaultPorts: Record<ListenProtocol, number> = { udp: DNS_PORT, tcp: DNS_P
 
 /** As RFC 8484 §4.1.1 has it in its examples. */
 const DEFAULT_PATH = "/dns-query"
-const PATH = /^(?:\/[\w.~!$&'()*+,;=:@-]+)+$/
+const PATH = /^\/(?:[\w.~!$&'()*+;=:@-]+(?:\/[\w.~!$&'()*+;=:@-]+)*)?$/
 
 const isListenProtocol = (scheme: string): scheme is ListenProtocol =>
   (listenProtocols as ReadonlyArray<string>).includes(scheme)

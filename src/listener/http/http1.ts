@@ -119,12 +119,12 @@ export class Http1Conversation implements Conversation {
       if (end >= 0 || input.length > MAX_HEAD) this.fail(431, "the head is too large")
       return undefined
     }
-    const text = input.take(end + END_OF_HEAD.length - input.at).toString("latin1", 0, end - input.at)
-    return this.parseHead(text)
+    const size = end - input.at
+    return this.parseHead(input.take(size + END_OF_HEAD.length).toString("latin1", 0, size))
   }
 
   private parseHead(text: string): Head | undefined {
-    const [line = "", ...lines] = text.trimEnd().split("\r\n")
+    const [line = "", ...lines] = text.split("\r\n")
     const [, method, target, minor] = REQUEST_LINE.exec(line) ?? []
     if (method === undefined || target === undefined) {
       return this.fail(/ HTTP\/[02-9]/.test(line) ? 505 : 400, "this is no request by HTTP/1.1")
