@@ -26,7 +26,9 @@ interface Tools {
   readonly usual: FakeUpstream & { readonly queriesFor: (name: string) => number }
   readonly other: FakeUpstream & { readonly withSubnet: () => number }
   readonly silent: FakeUpstream
-  readonly spare: number
+  /** An address of loopback at which nobody else listens, whatever port is free at the others. */
+  readonly spare: string
+  readonly sparePort: number
   readonly collected: () => number
   /** Whether the collector has log lines and metrics. */
   readonly exported: () => boolean
@@ -42,14 +44,15 @@ const askFrom = (
   port: number,
   name: string,
   withinMs = 3_000,
-  subnet?: string
+  subnet?: string,
+  to = "127.0.0.1"
 ): Effect.Effect<DecodedPacket | undefined> =>
   Effect.callback<DecodedPacket | undefined>((resume) => {
     const socket = createSocket("udp4")
     const timer = setTimeout(() => resume(Effect.undefined), withinMs)
     socket.on("message", (octets) => resume(Effect.succeed(packet.decode(octets))))
     socket.on("error", () => {})
-    socket.bind(0, from, () => socket.send(encodeQuestion({ name, edns: ednsFor(subnet) }, 7), port, "127.0.0.1"))
+    socket.bind(0, from, () => socket.send(encodeQuestion({ name, edns: ednsFor(subnet) }, 7), port, to))
     return Effect.sync(() => {
       clearTimeout(timer)
       socket.close()
@@ -66,10 +69,10 @@ const rcodeFrom = (from: string, port: number, name: string, withinMs?: number) 
   Effect.map(askFrom(from, port, name, withinMs), (answer) => (answer === undefined ? "none" : rcodeOf(answer)))
 
 /** Milliseconds until the server closes a connection on which nothing is sent, or refuses it; 10,000 at most. */
-const closedAfterMs = (port: number): Effect.Effect<number> =>
+const closedAfterMs = (port: number, host = "127.0.0.1"): Effect.Effect<number> =>
   Effect.callback((resume) => {
     const fromMs = performance.now()
-    const socket = connect(port, "127.0.0.1")
+    const socket = connect(port, host)
     const end = (): void => resume(Effect.succeed(performance.now() - fromMs))
     socket.on("close", end)
     socket.on("error", () => {})
@@ -122,12 +125,16 @@ let loggedTo = ""
 
 const cases: Readonly<Record<string, Case>> = {
   "listen: another address beside": {
-    yaml: ({ port, spare }) => `listen: [127.0.0.1:${port}, 127.0.0.1:${spare}]`,
-    isSeen: ({ spare, newName }) =>
-      Effect.map(rcodeFrom("127.0.0.1", spare, newName(), 500), (rcode) => rcode === "NOERROR"),
-    isGone: ({ spare, newName }) =>
+    yaml: ({ port, spare, sparePort }) => `listen: [127.0.0.1:${port}, ${spare}:${sparePort}]`,
+    isSeen: ({ spare, sparePort, newName }) =>
+      Effect.map(
+        askFrom("127.0.0.1", sparePort, newName(), 500, undefined, spare),
+        (answer) => answer !== undefined && rcodeOf(answer) === "NOERROR"
+      ),
+    isGone: ({ spare, sparePort, newName }) =>
       Effect.gen(function* () {
-        return (yield* closedAfterMs(spare)) < 500 && (yield* rcodeFrom("127.0.0.1", spare, newName(), 200)) === "none"
+        const answer = yield* askFrom("127.0.0.1", sparePort, newName(), 200, undefined, spare)
+        return (yield* closedAfterMs(sparePort, spare)) < 500 && answer === undefined
       })
   },
   "workers: more": {
@@ -352,7 +359,8 @@ describe.concurrent("each setting", () => {
           usual: Object.assign(usual, { queriesFor: (name: string) => names.get(name) ?? 0 }),
           other,
           silent,
-          spare: yield* freePort,
+          spare: `127.0.83.${workers}`,
+          sparePort: yield* freePort,
           collected: () => otlp.spans.length,
           exported: () => otlp.metrics.length > 0 && otlp.logs.length > 0,
           collectorUrl: otlp.url,

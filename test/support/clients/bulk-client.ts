@@ -19,11 +19,16 @@ export interface ToAsk {
   readonly transport: "udp" | "tcp"
 }
 
-/** The answers, in the order of the questions; undefined where none came. */
+/**
+ * The answers, in the order of the questions; undefined where none came.
+ *
+ * @param resendMs after which a datagram is sent again
+ */
 export const askMany = (
   port: number,
   questions: ReadonlyArray<ToAsk>,
-  window = WINDOW
+  window = WINDOW,
+  resendMs = RESEND_MS
 ): Effect.Effect<ReadonlyArray<Buffer | undefined>> =>
   Effect.gen(function* () {
     const answers: Array<Buffer | undefined> = questions.map(() => undefined)
@@ -38,7 +43,7 @@ export const askMany = (
     }
     yield* Effect.all(
       [
-        byDatagrams(port, questions, indices("udp"), answer, window),
+        byDatagrams(port, questions, indices("udp"), answer, window, resendMs),
         Effect.forEach(connections, (part) => byStream(port, questions, part, answer), { concurrency: 4 })
       ],
       { concurrency: 2 }
@@ -53,7 +58,8 @@ const byDatagrams = (
   questions: ReadonlyArray<ToAsk>,
   indices: ReadonlyArray<number>,
   onAnswer: OnAnswer,
-  window: number
+  window: number,
+  resendMs: number
 ): Effect.Effect<void> =>
   Effect.callback((resume) => {
     const socket = createSocket({ type: "udp4", recvBufferSize: 4 << 20 })
@@ -83,7 +89,7 @@ const byDatagrams = (
     })
     const resend = setInterval(() => {
       for (const [id, asked] of waiting) {
-        if (Date.now() - asked.sentMs < RESEND_MS) continue
+        if (Date.now() - asked.sentMs < resendMs) continue
         if (asked.sends++ >= MAX_SENDS) waiting.delete(id)
         else send(asked.index)
         asked.sentMs = Date.now()
