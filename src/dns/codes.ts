@@ -101,6 +101,9 @@ export const ExtendedError = {
   NetworkError: 23
 } as const
 
+/** EDNS options that clients and upstreams are spoken to by. */
+export const OPTION_KEEPALIVE = 11
+export const OPTION_PADDING = 12
 export const OPTION_EXTENDED_ERROR = 15
 
 const rcodeNames: ReadonlyMap<number, string> = new Map(

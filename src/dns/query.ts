@@ -3,7 +3,7 @@
  *
  * Hot path: every packet goes through `readQuery`; it allocates nothing and never reads outside the packet.
  */
-import { Class, Flag, Rcode, Type } from "./codes.ts"
+import { Class, Flag, OPTION_KEEPALIVE, OPTION_PADDING, Rcode, Type } from "./codes.ts"
 import { MAX_LABEL_LENGTH, MAX_NAME_LENGTH, skipName } from "./name.ts"
 import { HEADER_SIZE, lastingCopyOf, NO_OCTETS, u8, u16 } from "./wire.ts"
 
@@ -83,6 +83,14 @@ export class Query {
   subnetOption: Uint8Array | undefined = undefined
   /** The scope that the client is told at least. */
   leastScope = 0
+  /** Whether it has the option by which a client asks how long a connection may be idle (RFC 7828). */
+  asksKeepalive = false
+  /** Whether it is padded, so that its reply is to be too, where nobody reads it on its way (RFC 7830). */
+  asksPadding = false
+  /** What the client is told of that: tenths of a second; 0 where it is told nothing. */
+  keepaliveTenths = 0
+  /** The reply is to measure a multiple of this; 0 where it is not padded. */
+  padBlock = 0
 
   get recursionDesired(): boolean {
     return (this.flags & Flag.RD) !== 0
@@ -113,6 +121,8 @@ export class Query {
     const { subnetOption } = this
     if (subnetOption !== undefined) copy.subnetOption = lastingCopyOf(subnetOption, 0, subnetOption.length)
     copy.leastScope = this.leastScope
+    copy.keepaliveTenths = this.keepaliveTenths
+    copy.padBlock = this.padBlock
     return copy
   }
 }
@@ -161,6 +171,10 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
   query.optionsEnd = 0
   query.subnetOption = undefined
   query.leastScope = 0
+  query.asksKeepalive = false
+  query.asksPadding = false
+  query.keepaliveTenths = 0
+  query.padBlock = 0
 
   if ((flags & Flag.OpcodeMask) !== 0) return Rcode.NotImp
   if (u16(wire, 4) !== 1) return Rcode.FormErr
@@ -189,7 +203,7 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
     if (u8(wire, opt + 5) !== 0) return Rcode.BadVers
     query.optionsStart = opt + 10
     query.optionsEnd = opt + 10 + u16(wire, opt + 8)
-    if (!optionsAreWhole(wire, query.optionsStart, query.optionsEnd)) return Rcode.FormErr
+    if (!readOptions(query, wire)) return Rcode.FormErr
   }
   if (query.type === Type.OPT) return Rcode.FormErr
   if (query.class !== Class.IN || isMetaType(query.type)) return Rcode.Refused
@@ -214,11 +228,18 @@ const readQuestion = (query: Query, wire: Uint8Array, length: number): boolean =
   return true
 }
 
-const optionsAreWhole = (wire: Uint8Array, start: number, end: number): boolean => {
-  let at = start
+/** Returns whether the options are whole. */
+const readOptions = (query: Query, wire: Uint8Array): boolean => {
+  const end = query.optionsEnd
+  let at = query.optionsStart
   while (at < end) {
     if (at + 4 > end) return false
-    at += 4 + u16(wire, at + 2)
+    const code = u16(wire, at)
+    const length = u16(wire, at + 2)
+    // A client has nothing to say in it (RFC 7828 §3.1).
+    if (code === OPTION_KEEPALIVE && length === 0) query.asksKeepalive = true
+    else if (code === OPTION_PADDING) query.asksPadding = true
+    at += 4 + length
   }
   return at === end
 }

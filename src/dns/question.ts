@@ -6,7 +6,7 @@
  */
 
 import type { ClientContext } from "./client-context.ts"
-import { Flag, Type } from "./codes.ts"
+import { Flag, OPTION_PADDING, Type } from "./codes.ts"
 import { formatName, lowerCased, sameName } from "./name.ts"
 import type { Query } from "./query.ts"
 import { typeName } from "./record-types.ts"
@@ -101,7 +101,6 @@ export interface Option {
 /** Octets of which queries under encryption are a multiple, so that their length says little (RFC 8467 §4.1). */
 export const PADDED_BLOCK = 128
 /** RFC 7830 §3. */
-const OPTION_PADDING = 12
 
 /**
  * Writes the message that asks an upstream into `out`: RD and AD set (RFC 6840 §5.7), CD and DO as in the question, our

@@ -6,7 +6,7 @@
  * so that the client's spelling of the name can stand in its place.
  */
 import { rotateAddresses } from "./address-order.ts"
-import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, Rcode, Type } from "./codes.ts"
+import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, OPTION_KEEPALIVE, OPTION_PADDING, Rcode, Type } from "./codes.ts"
 import { MAX_NAME_LENGTH, skipName } from "./name.ts"
 import type { Query } from "./query.ts"
 import { sameSet } from "./rrset.ts"
@@ -19,8 +19,14 @@ export const MAX_UDP_SIZE = 1232
 const OPT_SIZE = 11
 /** An Extended DNS Error without a text (RFC 8914 §2). */
 export const BARE_ERROR_SIZE = 6
+/** What a reply by TLS or HTTPS is padded to: a multiple of this (RFC 8467 §4.1). */
+export const PAD_BLOCK = 468
+const KEEPALIVE_SIZE = 6
+/** Options that depend on how the query came: how long a connection may be idle, and padding. */
+const MAX_TRANSPORT_OPTIONS = KEEPALIVE_SIZE + 4 + PAD_BLOCK
 /** An error's reply at most: header, question, OPT with an Extended DNS Error, its text, and one without a text. */
-export const MAX_ERROR_SIZE = HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + BARE_ERROR_SIZE + 255 + BARE_ERROR_SIZE
+export const MAX_ERROR_SIZE =
+  HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + BARE_ERROR_SIZE + 255 + BARE_ERROR_SIZE + MAX_TRANSPORT_OPTIONS
 
 /** An option that tells a client the scope: at most an IPv6 address (RFC 7871 §6). */
 const MAX_SUBNET_SIZE = 8 + 16
@@ -51,7 +57,8 @@ export interface AnswerMessage {
 }
 
 /** Octets that `writeAnswer` needs at most for this answer. */
-export const replySize = (answer: AnswerMessage): number => answer.length + OPT_SIZE + MAX_SUBNET_SIZE
+export const replySize = (answer: AnswerMessage): number =>
+  answer.length + OPT_SIZE + MAX_SUBNET_SIZE + MAX_TRANSPORT_OPTIONS
 
 /**
  * Writes the reply to `query` into `out`.
@@ -65,8 +72,8 @@ export const replySize = (answer: AnswerMessage): number => answer.length + OPT_
  * @returns the reply's length in octets
  */
 export const writeAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
-  const end = writeRecords(out, query, answer, limit - (query.hasOpt ? OPT_SIZE + subnetSize(query) : 0))
-  return query.hasOpt ? writeOpt(out, end, query, Rcode.NoError, undefined, answer.scope) : end
+  const end = writeRecords(out, query, answer, limit - (query.hasOpt ? OPT_SIZE + ownOptionsSize(query) : 0))
+  return query.hasOpt ? writeOpt(out, end, query, Rcode.NoError, undefined, answer.scope, limit) : end
 }
 
 /** Octets that `writeExplainedAnswer` needs at most. */
@@ -86,15 +93,15 @@ export const writeExplainedAnswer = (
   reason: ErrorReason
 ): number => {
   if (!query.hasOpt) return writeAnswer(out, query, answer, limit)
-  const room = limit - OPT_SIZE - subnetSize(query) - BARE_ERROR_SIZE
+  const room = limit - OPT_SIZE - ownOptionsSize(query) - BARE_ERROR_SIZE
   const end = writeRecords(out, query, answer, room)
   const said = end + reason.text.length <= room ? reason : { ...reason, text: "" }
-  return writeOpt(out, end, query, Rcode.NoError, said, answer.scope)
+  return writeOpt(out, end, query, Rcode.NoError, said, answer.scope, limit)
 }
 
 /** Octets that `writeStaleAnswer` needs at most for this answer. */
 export const staleReplySize = (answer: AnswerMessage): number =>
-  answer.length + OPT_SIZE + MAX_SUBNET_SIZE + BARE_ERROR_SIZE
+  answer.length + OPT_SIZE + MAX_SUBNET_SIZE + BARE_ERROR_SIZE + MAX_TRANSPORT_OPTIONS
 
 /**
  * The same for an answer past its life: all its TTLs are `STALE_TTL_SECONDS` (RFC 8767 §4), and the OPT says that it is
@@ -103,7 +110,7 @@ export const staleReplySize = (answer: AnswerMessage): number =>
  * @param out at least `min(staleReplySize(answer), limit)` octets, or `staleReplySize(answer)` where `limit` is larger
  */
 export const writeStaleAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
-  const room = limit - (query.hasOpt ? OPT_SIZE + BARE_ERROR_SIZE + subnetSize(query) : 0)
+  const room = limit - (query.hasOpt ? OPT_SIZE + BARE_ERROR_SIZE + ownOptionsSize(query) : 0)
   const end = writeRecords(out, query, { ...answer, ageSeconds: 0 }, room)
   for (let at = query.questionEnd; at < end; ) {
     const owner = skipName(out, at, end)
@@ -111,14 +118,16 @@ export const writeStaleAnswer = (out: Uint8Array, query: Query, answer: AnswerMe
     at = owner + 10 + u16(out, owner + 8)
   }
   if (!query.hasOpt) return end
-  return writeOpt(out, end, query, Rcode.NoError, staleReason(answer), answer.scope)
+  return writeOpt(out, end, query, Rcode.NoError, staleReason(answer), answer.scope, limit)
 }
 
 /** What is said of an answer past its life. */
 export const staleReason = ({ wire }: Pick<AnswerMessage, "wire">): ErrorReason =>
   (u16(wire, 2) & Flag.RcodeMask) === Rcode.NXDomain ? staleNXDomain : stale
 
-const subnetSize = ({ subnetOption }: Query): number => (subnetOption === undefined ? 0 : 4 + subnetOption.length)
+/** Octets of the options that have their room before the records: all but padding, which takes what is left. */
+const ownOptionsSize = ({ keepaliveTenths, subnetOption }: Query): number =>
+  (subnetOption === undefined ? 0 : 4 + subnetOption.length) + (keepaliveTenths === 0 ? 0 : KEEPALIVE_SIZE)
 
 /** Header, question and records: all but the OPT. Returns where they end. */
 const writeRecords = (out: Uint8Array, query: Query, answer: AnswerMessage, room: number): number => {
@@ -176,7 +185,8 @@ const writeOpt = (
   query: Query,
   rcode: number,
   reason?: ErrorReason,
-  scope = 0
+  scope = 0,
+  limit = MAX_ERROR_SIZE
 ): number => {
   out[at] = 0
   putU16(out, at + 1, Type.OPT)
@@ -200,8 +210,25 @@ const writeOpt = (
   }
   if (query.subnetOption !== undefined && rcode === Rcode.NoError)
     end = writeSubnet(out, end, query.subnetOption, Math.max(scope, query.leastScope))
+  if (query.keepaliveTenths > 0) {
+    putU16(out, end, OPTION_KEEPALIVE)
+    putU16(out, end + 2, 2)
+    putU16(out, end + 4, query.keepaliveTenths)
+    end += KEEPALIVE_SIZE
+  }
+  if (query.padBlock > 0) end = pad(out, end, query.padBlock, limit)
   putU16(out, at + 9, end - at - OPT_SIZE)
   putU16(out, 10, u16(out, 10) + 1)
+  return end
+}
+
+/** The last option, where there is room for one (RFC 7830 §3): zeros up to a multiple of the block, or to the limit. */
+const pad = (out: Uint8Array, at: number, block: number, limit: number): number => {
+  const end = Math.min(Math.ceil((at + 4) / block) * block, limit)
+  if (end < at + 4) return at
+  putU16(out, at, OPTION_PADDING)
+  putU16(out, at + 2, end - at - 4)
+  out.fill(0, at + 4, end)
   return end
 }
 

@@ -41,6 +41,7 @@ import type { Packet, ReplyPath } from "./packet.ts"
 import { PendingQuery, type PendingQueryTools } from "./pending-query.ts"
 import { newRecord } from "./record.ts"
 import { sendAnswer, sendError, sendProhibited, sentFlags } from "./reply-sender.ts"
+import { readTransportOptions } from "./transport.ts"
 
 /**
  * Handles packets: from a message of a client to its answer.
@@ -201,6 +202,7 @@ export class Pipeline extends Context.Service<
           packet.drop()
           return Effect.void
         }
+        if (query.optionsEnd > query.optionsStart) readTransportOptions(query, packet.transport)
         if (query.nameLength === 0) traffic.receivedUnread(packet.length)
         else traffic.received(query.type, packet.length)
         const isPicked = traces.picks(query, packet.client)

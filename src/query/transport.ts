@@ -4,7 +4,7 @@
  * Hot path: each listener's packets carry one object of these, so that nothing is allocated or compared by name.
  */
 import type { Query } from "../dns/query.ts"
-import { MAX_UDP_SIZE } from "../dns/reply.ts"
+import { MAX_UDP_SIZE, PAD_BLOCK } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import type { CounterName } from "../telemetry/counters.ts"
 import type { ClientProtocol } from "../telemetry/record.ts"
@@ -21,6 +21,8 @@ export interface Transport {
   readonly maxReplySize: number
   /** Whether a query says in its OPT that it takes less: datagrams only (RFC 6891 §6.2.5). */
   readonly isBoundByClient: boolean
+  /** How long a connection may be idle, in tenths of a second, for clients that ask (RFC 7828); 0 where it is not said. */
+  readonly keepaliveTenths: () => number
   /** Counts the queries that come by it. */
   readonly counter: CounterName
   /** Counts what comes in and goes out by the listener. */
@@ -35,6 +37,7 @@ export const UDP: Transport = Object.freeze({
   isAddressProven: false,
   maxReplySize: MAX_UDP_SIZE,
   isBoundByClient: true,
+  keepaliveTenths: () => 0,
   counter: "queries.udp",
   traffic: uncounted,
   server: ""
@@ -46,6 +49,7 @@ export const TCP: Transport = Object.freeze({
   isAddressProven: true,
   maxReplySize: MAX_MESSAGE_SIZE,
   isBoundByClient: false,
+  keepaliveTenths: () => 0,
   counter: "queries.tcp",
   traffic: uncounted,
   server: ""
@@ -60,9 +64,19 @@ export const HTTPS: Transport = Object.freeze({ ...TCP, protocol: "https", isSec
 /** The same behind a proxy that has ended the encryption. */
 export const HTTP: Transport = Object.freeze({ ...HTTPS, protocol: "http", isSecure: false })
 
-/** The same, of a listener that is counted by itself. */
-export const countedBy = (transport: Transport, traffic: ListenerTraffic, server = ""): Transport =>
-  Object.freeze({ ...transport, traffic, server })
+/** The same, of a listener that is counted by itself, and says how long its connections may be idle. */
+export const countedBy = (
+  transport: Transport,
+  traffic: ListenerTraffic,
+  server = "",
+  keepaliveTenths = transport.keepaliveTenths
+): Transport => Object.freeze({ ...transport, traffic, server, keepaliveTenths })
+
+/** What the reply to this query says beside the answer, because of how the query came. */
+export const readTransportOptions = (query: Query, { isSecure, keepaliveTenths }: Transport): void => {
+  if (query.asksKeepalive) query.keepaliveTenths = keepaliveTenths()
+  if (query.asksPadding && isSecure) query.padBlock = PAD_BLOCK
+}
 
 /** Octets that the reply to this query may measure. */
 export const replyLimit = ({ isBoundByClient, maxReplySize }: Transport, query: Query): number =>

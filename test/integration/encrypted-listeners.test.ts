@@ -92,6 +92,18 @@ describe("DNS over TLS", () => {
     })
   )
 
+  it.live.skipIf(kdig === undefined)(
+    "pads what it says to kdig, which pads too, and says how long it may be idle",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* started("tls://127.0.0.1:0", { DNS_SERVER_TCP_IDLE_TIMEOUT_SECS: "7" })
+        const said = yield* run(kdig!, [...at(server.port), "+tls", "+padding", "+ednsopt=11", "www.example.test"])
+        assert.match(said, /PADDING: \d+ B/)
+        assert.include(said, "Received 468 B")
+        assert.match(said, /(?:KEEPALIVE|EDNS-TCP-KEEPALIVE|Option \(11\)|keepalive)/i)
+      })
+  )
+
   it.live("answers out of order: what is known does not wait for what is not", () =>
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream((asked, transport, count) =>

@@ -4,6 +4,7 @@ import { Configuration } from "../../config/configuration.ts"
 import type { BindTarget, SocketError } from "../../io/datagram.ts"
 import { formatEndpoint } from "../../io/endpoint.ts"
 import type { Peer } from "../../io/peer.ts"
+import { isHttp } from "../../io/protocols.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../../io/stream-transport.ts"
 import type { TlsTerms } from "../../io/tls-server.ts"
 import type { Packet } from "../../query/packet.ts"
@@ -139,7 +140,10 @@ export const listenStream = (
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
     const { endpoint, stop } = yield* transport.listen(local, accept, terms)
     const server = formatEndpoint(endpoint)
-    const counted = countedBy(kind, counters.trafficAt(kind.protocol, server), server)
+    // HTTP has ways of its own to say so (RFC 7828 §3).
+    const keepaliveTenths = (): number =>
+      isHttp(kind.protocol) ? 0 : Math.round(configuration.current().tcpIdleTimeoutSecs * 10)
+    const counted = countedBy(kind, counters.trafficAt(kind.protocol, server), server, keepaliveTenths)
     return {
       protocol: kind.protocol,
       endpoint,
