@@ -9,6 +9,7 @@ import type { Peer } from "../io/peer.ts"
 import { type Acl, compileAcl } from "./acl.ts"
 import { makeClientContext } from "./client-context.ts"
 import { ClientSubnetReader } from "./client-subnet.ts"
+import { makeDiscovery } from "./discovery.ts"
 import { answerByLocation, compileLocalAnswers, type FindOwn } from "./local-answers.ts"
 import { type LocationOf, makeRouter } from "./router.ts"
 import { makeSpecialNames } from "./special-names.ts"
@@ -19,9 +20,11 @@ export const POLICY_SETTINGS = [
   "denyAction",
   "ecsTrust",
   "groups",
+  "listen",
   "localAnswers",
   "rules",
   "specialNames",
+  "tlsCertificateFile",
   "upstreamPolicy"
 ] as const satisfies ReadonlyArray<SettingName>
 
@@ -57,9 +60,15 @@ export function* compilePolicy(
     refuses: denyAction === "refuse",
     note: (query, client) => clientSubnet.note(query, client),
     findLocal: yield* compileLocalAnswers(localAnswers, locationOf, router),
-    findSpecial: makeSpecialNames(specialNames, settings, router),
+    findSpecial: eitherOf(makeDiscovery(settings), makeSpecialNames(specialNames, settings, router)),
     viewOf: router.viewOf,
     lastRule: router.lastRule,
     clientContextOf: makeClientContext(settings, clientSubnet)
   }
 }
+
+/** The first's answer, where it has one. */
+const eitherOf = (first: FindOwn | undefined, second: FindOwn | undefined): FindOwn | undefined =>
+  first === undefined || second === undefined
+    ? (first ?? second)
+    : (query, client) => first(query, client) ?? second(query, client)
