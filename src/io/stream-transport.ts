@@ -47,6 +47,14 @@ export interface StreamListener {
   readonly stop: () => void
 }
 
+/** How connections begin. */
+export interface StreamOptions {
+  /** By which they are encrypted; none are where it is undefined. */
+  readonly terms?: TlsTerms | undefined
+  /** Whether a peer is a proxy that says first who is behind it (`proxy-header.ts`). */
+  readonly announces?: ((peer: Peer) => boolean) | undefined
+}
+
 /**
  * How connections of clients are served.
  *
@@ -72,12 +80,11 @@ export class StreamTransport extends Context.Service<
      *
      * @param onConnection returns who is told what happens on the connection; undefined where it was refused, and
      *   destroyed
-     * @param terms by which connections are encrypted; none are where it is not given
      */
     readonly listen: (
       local: BindTarget,
       onConnection: (socket: StreamSocket) => StreamHandler | undefined,
-      terms?: TlsTerms
+      options?: StreamOptions
     ) => Effect.Effect<StreamListener, SocketError, Scope.Scope>
   }
 >()("strand/io/StreamTransport") {}

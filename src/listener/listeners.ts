@@ -16,7 +16,7 @@ import { Gauges } from "../telemetry/gauges.ts"
 import { InheritedSockets, SharesPorts, socketName } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
-import { makeSpokenAt, type SpokenAt } from "./spoken.ts"
+import { makeSpeech, type Speech } from "./spoken.ts"
 import { listenStream, StreamClients } from "./stream/listen.ts"
 import { listenUdp } from "./udp.ts"
 
@@ -38,7 +38,7 @@ const MAX_PORT_DRAWS = 16
 const open = (
   address: ListenAddress,
   clients: StreamClients,
-  spokenAt: SpokenAt,
+  speech: Speech,
   draws: number
 ): Effect.Effect<ReadonlyArray<Listening>, SocketError, Requirements> =>
   Effect.gen(function* () {
@@ -57,8 +57,8 @@ const open = (
         }
         opened.push(
           yield* protocol === "udp"
-            ? listenUdp(local)
-            : Effect.flatMap(spokenAt(protocol, endpoint), (spoken) => listenStream(local, clients, spoken))
+            ? listenUdp(local, speech.announces)
+            : Effect.flatMap(speech.at(protocol, endpoint), (spoken) => listenStream(local, clients, spoken))
         )
       }
       return opened
@@ -69,7 +69,7 @@ const open = (
     )
   }).pipe(
     Effect.catchTag("SocketError", (error) =>
-      address.endpoint.port === 0 && draws > 1 ? open(address, clients, spokenAt, draws - 1) : Effect.fail(error)
+      address.endpoint.port === 0 && draws > 1 ? open(address, clients, speech, draws - 1) : Effect.fail(error)
     )
   )
 
@@ -108,12 +108,12 @@ export class Listeners extends Context.Service<
       const configuration = yield* Configuration
       const fibers = yield* QueryFibers
       const clients = new StreamClients()
-      const spokenAt = yield* makeSpokenAt
+      const speech = yield* makeSpeech
       const gauges = yield* Gauges
       gauges.register("tcp.connections", () => clients.clients.size)
       const addresses = new Map<string, ListenAddress>()
       const sockets = yield* RcMap.make({
-        lookup: (key: string) => Effect.suspend(() => open(addresses.get(key)!, clients, spokenAt, MAX_PORT_DRAWS))
+        lookup: (key: string) => Effect.suspend(() => open(addresses.get(key)!, clients, speech, MAX_PORT_DRAWS))
       })
       const live = yield* configuration.derive(["listen"], ({ listen }) =>
         Effect.forEach(listen.flatMap(apart), (address) => {

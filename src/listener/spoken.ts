@@ -16,8 +16,12 @@ import { TlsSecretMemory, TlsSecrets } from "./tls-secrets.ts"
 
 export type StreamProtocol = Exclude<ListenProtocol, "udp">
 
-/** @param endpoint as the configuration has it */
-export type SpokenAt = (protocol: StreamProtocol, endpoint: Endpoint) => Effect.Effect<Spoken>
+export interface Speech {
+  /** @param endpoint as the configuration has it */
+  readonly at: (protocol: StreamProtocol, endpoint: Endpoint) => Effect.Effect<Spoken>
+  /** Whether a peer is a proxy that says first who is behind it. */
+  readonly announces: (peer: Peer) => boolean
+}
 
 /** RFC 7858 §3.2 asks for none; `dot` is registered for it, and some clients insist. */
 const OVER_TLS = ["dot"]
@@ -33,7 +37,7 @@ const configuredPairs = ({
   return first === undefined ? undefined : [first, ...others]
 }
 
-export const makeSpokenAt: Effect.Effect<SpokenAt, never, Configuration | Scope.Scope> = Effect.gen(function* () {
+export const makeSpeech: Effect.Effect<Speech, never, Configuration | Scope.Scope> = Effect.gen(function* () {
   const configuration = yield* Configuration
   const secrets = new TlsSecrets(yield* TlsSecretMemory)
   const configured = yield* configuration.derive(["tlsCertificateFile", "tlsKeyFile"], (settings) =>
@@ -42,6 +46,11 @@ export const makeSpokenAt: Effect.Effect<SpokenAt, never, Configuration | Scope.
   const proxies = yield* configuration.derive(["trustedProxies"], ({ trustedProxies }) =>
     inSlices(() => compileAcl(trustedProxies))
   )
+  const announcing = yield* configuration.derive(["proxyProtocolFrom"], ({ proxyProtocolFrom }) =>
+    // Most servers have none, and each datagram asks.
+    proxyProtocolFrom.length === 0 ? Effect.undefined : inSlices(() => compileAcl(proxyProtocolFrom))
+  )
+  const announces = (peer: Peer): boolean => announcing.current?.(peer) === true
   let own: KeyPairs | undefined
   const terms = (protocols: ReadonlyArray<string>): TlsTerms => ({
     keyPairs: () => {
@@ -65,12 +74,18 @@ export const makeSpokenAt: Effect.Effect<SpokenAt, never, Configuration | Scope.
         )?.path ?? "/",
     isProxy
   })
-  return (protocol, endpoint) => {
+  const at: Speech["at"] = (protocol, endpoint) => {
     switch (protocol) {
       case "tcp":
-        return Effect.succeed({ transport: TCP, converse: framed, terms: undefined, mayConnect: anybody })
+        return Effect.succeed({ transport: TCP, converse: framed, terms: undefined, announces, mayConnect: anybody })
       case "tls":
-        return Effect.succeed({ transport: TLS, converse: framed, terms: terms(OVER_TLS), mayConnect: anybody })
+        return Effect.succeed({
+          transport: TLS,
+          converse: framed,
+          terms: terms(OVER_TLS),
+          announces,
+          mayConnect: anybody
+        })
       case "https":
       case "http":
         // HTTP is loaded where it is spoken.
@@ -79,15 +94,17 @@ export const makeSpokenAt: Effect.Effect<SpokenAt, never, Configuration | Scope.
           ({ converseAt, HTTP_PROTOCOLS }): Spoken => {
             const converse = converseAt(siteOf(protocol, endpoint))
             return protocol === "https"
-              ? { transport: HTTPS, converse, terms: terms(HTTP_PROTOCOLS), mayConnect: anybody }
+              ? { transport: HTTPS, converse, terms: terms(HTTP_PROTOCOLS), announces, mayConnect: anybody }
               : {
                   transport: HTTP,
                   converse,
                   terms: undefined,
+                  announces,
                   mayConnect: (peer) => isProxy(peer) || isLoopback(peer.address)
                 }
           }
         )
     }
   }
+  return { at, announces }
 })

@@ -10,7 +10,7 @@ import type { Counters } from "../telemetry/counters.ts"
 import type { GivenSocket } from "./inherited-sockets.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
-import { makeSpokenAt } from "./spoken.ts"
+import { makeSpeech } from "./spoken.ts"
 import { listenStream, StreamClients } from "./stream/listen.ts"
 import { listenUdp } from "./udp.ts"
 
@@ -38,7 +38,7 @@ export class StandIn extends Context.Service<
     Effect.gen(function* () {
       const configuration = yield* Configuration
       const fibers = yield* QueryFibers
-      const spokenAt = yield* makeSpokenAt
+      const speech = yield* makeSpeech
       const context = yield* Effect.context<Requirements>()
       const layerScope = yield* Effect.scope
       const standing = new Map<number, Standing>()
@@ -67,8 +67,8 @@ export class StandIn extends Context.Service<
             const local: BindTarget = { ...endpoint, fd }
             const opened =
               protocol === "udp"
-                ? listenUdp(local)
-                : Effect.flatMap(spokenAt(protocol, endpoint), (spoken) => listenStream(local, clients, spoken))
+                ? listenUdp(local, speech.announces)
+                : Effect.flatMap(speech.at(protocol, endpoint), (spoken) => listenStream(local, clients, spoken))
             listening.push(yield* opened)
           }
           return listening

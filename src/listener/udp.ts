@@ -14,6 +14,7 @@ import {
 } from "../io/datagram.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 import type { Peer } from "../io/peer.ts"
+import { readProxyHeader } from "../io/proxy-header.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
 import { countedBy, type Transport, UDP } from "../query/transport.ts"
 import { Incidents } from "../runtime/incidents.ts"
@@ -21,9 +22,14 @@ import { Counters } from "../telemetry/counters.ts"
 import type { Listening } from "./listening.ts"
 import { QueryFibers } from "./query-fibers.ts"
 
-/** Listens at `local` for as long as the scope lives. */
+/**
+ * Listens at `local` for as long as the scope lives.
+ *
+ * @param announces whether a peer is a proxy that says in each datagram who is behind it
+ */
 export const listenUdp = (
-  local: BindTarget
+  local: BindTarget,
+  announces: (peer: Peer) => boolean
 ): Effect.Effect<Listening, SocketError, DatagramTransport | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* DatagramTransport
@@ -54,6 +60,11 @@ export const listenUdp = (
       }
       const { packet, handling } = packets[i]!
       packet.datagram = datagram
+      packet.behind = undefined
+      if (announces(datagram.peer) && !packet.readHeader()) {
+        counters.add("queries.dropped")
+        return
+      }
       fibers.start(handling)
     }
     const socket: DatagramSocket = yield* transport.bind(local, {
@@ -67,9 +78,17 @@ export const listenUdp = (
     return { protocol: "udp", endpoint: socket.local, stop: () => socket.stopReceiving() }
   })
 
+/** Who is behind a proxy, and what it hands on. */
+interface Behind {
+  readonly peer: Peer
+  readonly message: Uint8Array
+}
+
 class UdpPacket implements Packet {
   readonly transport: Transport
   datagram: Datagram = emptyDatagram
+  /** Undefined where no proxy stands between. */
+  behind: Behind | undefined
   private readonly socket: DatagramSocket
 
   constructor(socket: DatagramSocket, transport: Transport) {
@@ -77,16 +96,26 @@ class UdpPacket implements Packet {
     this.transport = transport
   }
 
+  /** Reads what a proxy says of who is behind it; whether it does. */
+  readHeader(): boolean {
+    const { length, payload, peer } = this.datagram
+    const octets = Buffer.from(payload.buffer, payload.byteOffset, length)
+    const header = readProxyHeader(octets)
+    if (typeof header === "string") return false
+    this.behind = { peer: header.peer ?? peer, message: octets.subarray(header.length) }
+    return true
+  }
+
   get wire(): Uint8Array {
-    return this.datagram.payload
+    return this.behind === undefined ? this.datagram.payload : this.behind.message
   }
 
   get length(): number {
-    return this.datagram.length
+    return this.behind === undefined ? this.datagram.length : this.behind.message.length
   }
 
   get client(): Peer {
-    return this.datagram.peer
+    return this.behind === undefined ? this.datagram.peer : this.behind.peer
   }
 
   reserve(): Uint8Array {
@@ -102,7 +131,7 @@ class UdpPacket implements Packet {
   noteQuery(): void {}
 
   keepPath(): ReplyPath {
-    return new UdpReplyPath(this.socket, this.datagram.keepPath(), this.transport)
+    return new UdpReplyPath(this.socket, this.datagram.keepPath(), this.transport, this.behind?.peer)
   }
 }
 
@@ -110,15 +139,17 @@ class UdpReplyPath implements ReplyPath {
   readonly transport: Transport
   private readonly socket: DatagramSocket
   private readonly path: ReturnPath
+  private readonly behind: Peer | undefined
 
-  constructor(socket: DatagramSocket, path: ReturnPath, transport: Transport) {
+  constructor(socket: DatagramSocket, path: ReturnPath, transport: Transport, behind: Peer | undefined) {
     this.socket = socket
     this.path = path
+    this.behind = behind
     this.transport = transport
   }
 
   get client(): Peer {
-    return this.path.peer
+    return this.behind ?? this.path.peer
   }
 
   reserve(): Uint8Array {

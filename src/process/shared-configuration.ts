@@ -36,6 +36,7 @@ const OWN: ReadonlySet<SettingName> = new Set<SettingName>([
   "tlsCaFile",
   "tlsCertificateFile",
   "tlsKeyFile",
+  "proxyProtocolFrom",
   "trustedProxies",
   "geoDatabase",
   "redisUrl",

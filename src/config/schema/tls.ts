@@ -24,6 +24,14 @@ export const tls = section("TLS", {
     isList: true,
     meaning: "keys of those certificates in PEM, in the same order"
   },
+  proxyProtocolFrom: {
+    schema: listOrNone(fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$`, examples: ["10.0.0.7/32"] })),
+    default: "",
+    touches: ["listener"],
+    isList: true,
+    meaning:
+      "networks of proxies that say first who is behind them (PROXY protocol, version 1 or 2), on each connection and in each datagram; what does not begin so is not taken from them"
+  },
   trustedProxies: {
     schema: listOrNone(
       fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$`, examples: ["127.0.0.1/32", "10.0.0.0/8"] })

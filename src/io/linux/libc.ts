@@ -119,6 +119,7 @@ export const EPOLLHUP = 0x10
 export const IPPROTO_TCP = 6
 export const TCP_NODELAY = 1
 export const SHUT_WR = 1
+export const MSG_PEEK = 2
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
 export const MSG_NOSIGNAL = 0x4000

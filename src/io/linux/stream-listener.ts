@@ -1,7 +1,8 @@
 /** Accepts clients' connections on sockets of our own. */
 import { guarded } from "../../runtime/guard.ts"
-import { TextPeer } from "../peer.ts"
+import { type Peer, TextPeer } from "../peer.ts"
 import type { StreamHandler, StreamSocket } from "../stream-transport.ts"
+import { Announced } from "./announced.ts"
 import type { Channel } from "./channel.ts"
 import { Errno, IPPROTO_TCP, TCP_NODELAY } from "./libc.ts"
 import type { Drained } from "./reactor.ts"
@@ -17,19 +18,27 @@ export class BatchedListener implements Drained {
   readonly fd: number
   private readonly shared: StreamShared
   private readonly open: (fd: number) => Channel
+  private readonly announces: (peer: Peer) => boolean
+  /** Connections of proxies that have not said yet who is behind them. */
+  private readonly announced = new Set<Announced>()
   private readonly onConnection: (socket: StreamSocket) => StreamHandler | undefined
   private isStopped = false
 
-  /** @param open gives the channel of a connection: may throw where there is no room for one */
+  /**
+   * @param open gives the channel of a connection: may throw where there is no room for one
+   * @param announces whether a peer is a proxy that says first who is behind it
+   */
   constructor(
     shared: StreamShared,
     fd: number,
     open: (fd: number) => Channel,
+    announces: (peer: Peer) => boolean,
     onConnection: (socket: StreamSocket) => StreamHandler | undefined
   ) {
     this.shared = shared
     this.fd = fd
     this.open = open
+    this.announces = announces
     this.onConnection = onConnection
     shared.reactor.add(this)
   }
@@ -37,6 +46,7 @@ export class BatchedListener implements Drained {
   stop(): void {
     this.isStopped = true
     this.shared.reactor.remove(this)
+    for (const announced of this.announced) announced.close()
   }
 
   drain(): number {
@@ -53,20 +63,42 @@ export class BatchedListener implements Drained {
       }
       args.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
       const peer = new TextPeer(this.shared.accepted)
-      const welcome = (): void => {
-        const socket = new BatchedStream(this.shared, this.open(fd), fd, peer)
-        const accepting = (): void => {
-          const handler = this.onConnection(socket)
-          if (handler !== undefined) socket.attach(handler)
-        }
-        guarded(incidents, "a new connection", accepting, () => socket.destroy())()
-      }
-      guarded(incidents, "a new connection", welcome, () => libc.close(fd))()
+      if (this.announces(peer)) this.listenTo(fd, peer)
+      else this.welcome(fd, peer)
     }
     return MAX_ACCEPTED
   }
 
   flush(): void {}
+
+  private welcome(fd: number, peer: Peer): void {
+    const { incidents, libc } = this.shared
+    const begin = (): void => {
+      const socket = new BatchedStream(this.shared, this.open(fd), fd, peer)
+      const accepting = (): void => {
+        const handler = this.onConnection(socket)
+        if (handler !== undefined) socket.attach(handler)
+      }
+      guarded(incidents, "a new connection", accepting, () => socket.destroy())()
+    }
+    guarded(incidents, "a new connection", begin, () => libc.close(fd))()
+  }
+
+  /** Waits for a proxy to say who is behind it. */
+  private listenTo(fd: number, peer: Peer): void {
+    const announced = new Announced(
+      this.shared,
+      fd,
+      peer,
+      (behind) => {
+        this.announced.delete(announced)
+        if (this.isStopped) this.shared.libc.close(fd)
+        else this.welcome(fd, behind)
+      },
+      () => this.announced.delete(announced)
+    )
+    this.announced.add(announced)
+  }
 
   /** What is wrong is told by `accept`. */
   onBroken(): void {}

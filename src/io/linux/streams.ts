@@ -18,6 +18,8 @@ import { LiveTlsContext, openSsl } from "./tls-context.ts"
 
 type Open = (fd: number) => Channel
 
+const nobody = (): boolean => false
+
 /**
  * @param encrypted how connections are served that are encrypted, where OpenSSL cannot be called
  */
@@ -25,10 +27,11 @@ export const makeStreams = (
   shared: StreamShared,
   encrypted: StreamTransport["Service"]
 ): StreamTransport["Service"] => ({
-  listen: (local: BindTarget, onConnection, terms) => {
+  listen: (local: BindTarget, onConnection, options = {}) => {
+    const { announces = nobody, terms } = options
     const { args, descriptors, libc: library } = shared
     const tls = terms === undefined ? undefined : openSsl()
-    if (terms !== undefined && tls === undefined) return encrypted.listen(local, onConnection, terms)
+    if (terms !== undefined && tls === undefined) return encrypted.listen(local, onConnection, options)
     const open =
       local.fd === undefined
         ? openStreamListener(library, args, local, BACKLOG, local.isShared === true)
@@ -38,7 +41,7 @@ export const makeStreams = (
       const listener = yield* Effect.acquireRelease(
         Effect.map(open, (fd) => {
           descriptors.opened(fd)
-          return new BatchedListener(shared, fd, channelOf, onConnection)
+          return new BatchedListener(shared, fd, channelOf, announces, onConnection)
         }),
         (listener) =>
           Effect.sync(() => {

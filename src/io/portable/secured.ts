@@ -1,6 +1,7 @@
 /** Clients' connections by `node:tls`. */
 import { X509Certificate } from "node:crypto"
 import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls"
 import type { KeyPairs, TlsTerms } from "../tls-server.ts"
 
@@ -27,7 +28,7 @@ const shownBy = (keyPairs: KeyPairs, ticketSecret: Uint8Array): ReadonlyArray<Sh
   }))
 
 /** @throws an Error with the reason, where a certificate or its key cannot be used */
-export const secured = (terms: TlsTerms): ((socket: Socket) => Socket) => {
+export const secured = (terms: TlsTerms): ((socket: Duplex) => Duplex) => {
   let keyPairs = terms.keyPairs()
   let ticketSecret = terms.ticketSecret()
   let shown = shownBy(keyPairs, ticketSecret)
@@ -41,7 +42,7 @@ export const secured = (terms: TlsTerms): ((socket: Socket) => Socket) => {
     (shown.find(({ certificate }) => certificate.checkHost(name) !== undefined) ?? shown[0]!).context
   return (socket) => {
     renew()
-    const encrypted = new TLSSocket(socket, {
+    const encrypted = new TLSSocket(socket as Socket, {
       isServer: true,
       secureContext: shown[0]!.context,
       ALPNProtocols: [...terms.protocols],

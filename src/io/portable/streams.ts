@@ -2,6 +2,7 @@
 import { closeSync, openSync } from "node:fs"
 import type { Socket } from "node:net"
 import { devNull } from "node:os"
+import type { Duplex } from "node:stream"
 import { Effect, Layer, Schedule } from "effect"
 import { messageOf } from "../../runtime/error-text.ts"
 import { guarded } from "../../runtime/guard.ts"
@@ -13,25 +14,26 @@ import { type Peer, TextPeer } from "../peer.ts"
 import { listen } from "../stream.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../stream-transport.ts"
 import type { TlsTerms } from "../tls-server.ts"
+import { behindHeader, readAnnounced } from "./announced.ts"
 
 class PortableStream implements StreamSocket {
   readonly peer: Peer
   handler: StreamHandler | undefined
-  private readonly socket: Socket
+  private readonly socket: Duplex
   private readonly incidents: Incidents
   private readonly onTaken: () => void
 
-  constructor(socket: Socket, incidents: Incidents) {
+  constructor(socket: Duplex, peer: Peer, incidents: Incidents) {
     this.socket = socket
     this.incidents = incidents
     this.onTaken = this.guarded(() => {
       if (!socket.destroyed) this.handler?.onWritten()
     })
-    this.peer = new TextPeer({ address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 })
+    this.peer = peer
   }
 
   get protocol(): string {
-    const { alpnProtocol } = this.socket as { readonly alpnProtocol?: string | false | null }
+    const { alpnProtocol } = this.socket as Duplex & { readonly alpnProtocol?: string | false | null }
     return typeof alpnProtocol === "string" ? alpnProtocol : ""
   }
 
@@ -97,7 +99,7 @@ const watchDescriptors = (incidents: Incidents): Effect.Effect<unknown> =>
   )
 
 /** What a connection is read and written by, for what it was accepted as: itself, where nothing is encrypted. */
-type Secure = (socket: Socket) => Socket
+type Secure = (socket: Duplex) => Duplex
 
 const plain: Secure = (socket) => socket
 
@@ -111,13 +113,18 @@ const securedBy = (local: BindTarget, terms: TlsTerms | undefined): Effect.Effec
       })
 
 export const makeStreams = (incidents: Incidents): StreamTransport["Service"] => ({
-  listen: (local, onConnection, terms) =>
+  listen: (local, onConnection, { announces, terms } = {}) =>
     Effect.gen(function* () {
       const secure = yield* securedBy(local, terms)
-      const welcome = (socket: Socket): void => {
-        const stream = new PortableStream(secure(socket), incidents)
+      const begin = (socket: Duplex, peer: Peer): void => {
+        const stream = new PortableStream(secure(socket), peer, incidents)
         const handler = onConnection(stream)
         if (handler !== undefined) stream.attach(handler)
+      }
+      const welcome = (socket: Socket): void => {
+        const peer = new TextPeer({ address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 })
+        if (announces === undefined || !announces(peer)) begin(socket, peer)
+        else readAnnounced(socket, (behind, rest) => begin(behindHeader(socket, rest), behind ?? peer))
       }
       const listener = yield* listen(local, (socket) => {
         socket.on("error", () => socket.destroy())

@@ -35,6 +35,8 @@ export interface Spoken {
   readonly converse: Converse
   /** By which it is encrypted; undefined where it is not. */
   readonly terms: TlsTerms | undefined
+  /** Whether a peer is a proxy that says first who is behind it. */
+  readonly announces: (peer: Peer) => boolean
   /** With whom it is spoken. */
   readonly mayConnect: (peer: Peer) => boolean
 }
@@ -50,7 +52,7 @@ export interface Spoken {
 export const listenStream = (
   local: BindTarget,
   everyone: StreamClients,
-  { converse, mayConnect, terms, transport: kind }: Spoken
+  { announces, converse, mayConnect, terms, transport: kind }: Spoken
 ): Effect.Effect<
   Listening,
   SocketError,
@@ -138,7 +140,7 @@ export const listenStream = (
       })
     )
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(SWEEP_MS)))
-    const { endpoint, stop } = yield* transport.listen(local, accept, terms)
+    const { endpoint, stop } = yield* transport.listen(local, accept, { terms, announces })
     const server = formatEndpoint(endpoint)
     // HTTP has ways of its own to say so (RFC 7828 §3).
     const keepaliveTenths = (): number =>

@@ -58,6 +58,7 @@ const withListener = (
         transport: TCP,
         converse: (connection) => new FramedConversation(connection),
         terms: undefined,
+        announces: () => false,
         mayConnect: () => true
       })
       yield* use(connect, yield* Counters)

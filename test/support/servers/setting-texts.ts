@@ -222,6 +222,7 @@ const special: { readonly [Name in SettingName]?: Texts } = {
   listen: joined(maybe(constantOf("udp://", "tcp://")), oneOf(address, constantOf("0.0.0.0:0", "[::]:53"))),
   admin: oneOf(address, constantOf("off", "127.0.0.1:8053", "[::1]:0")),
   allow: network,
+  proxyProtocolFrom: network,
   trustedProxies: network,
   ecsTrust: network,
   traceContextFrom: network,

@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net"
 import { type ConnectionOptions, connect as connectByTls, type TLSSocket } from "node:tls"
 import { Effect, type Scope } from "effect"
 import type { Endpoint } from "../../../src/io/endpoint.ts"
+import type { Peer } from "../../../src/io/peer.ts"
 import type { StreamHandler, StreamSocket, StreamTransport } from "../../../src/io/stream-transport.ts"
 import type { TlsTerms } from "../../../src/io/tls-server.ts"
 
@@ -56,11 +57,12 @@ export class Server {
   static at(
     transport: StreamTransport["Service"],
     local: Endpoint,
-    terms?: TlsTerms
+    terms?: TlsTerms,
+    announces?: (peer: Peer) => boolean
   ): Effect.Effect<Server, unknown, Scope.Scope> {
     return Effect.gen(function* () {
       const server = new Server()
-      const listener = yield* transport.listen(local, (socket) => server.accept(socket), terms)
+      const listener = yield* transport.listen(local, (socket) => server.accept(socket), { terms, announces })
       server.endpoint = listener.endpoint
       server.stop = listener.stop
       yield* Effect.addFinalizer(() =>
