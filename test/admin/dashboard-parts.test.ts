@@ -147,6 +147,20 @@ describe("the queries that the page keeps", () => {
     )
   })
 
+  it("are each there once, though one came twice between two redraws", () => {
+    const buffer = new QueryBuffer()
+    buffer.add(numbered(2, 4))
+    buffer.add(numbered(0, 4))
+    buffer.flush()
+    assert.deepStrictEqual(
+      buffer.queries.map(({ atMs }) => atMs),
+      [3, 2, 1, 0]
+    )
+    buffer.add(numbered(3, 5))
+    buffer.flush()
+    assert.strictEqual(buffer.queries.length, 5)
+  })
+
   it("are in order though the first answer comes behind what was streamed", () => {
     const buffer = new QueryBuffer()
     buffer.add(numbered(4, 6))

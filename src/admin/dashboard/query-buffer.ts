@@ -31,7 +31,13 @@ export class QueryBuffer {
   /** Takes in what waits. */
   flush(): void {
     if (this.waiting.length === 0) return
-    const fresh = this.waiting.filter((query) => !this.known.has(keyOf(query)))
+    // What is asked for and what is followed may both have a query that came between the two.
+    const fresh = this.waiting.filter((query) => {
+      const key = keyOf(query)
+      const isNew = !this.known.has(key)
+      this.known.add(key)
+      return isNew
+    })
     this.waiting = []
     if (fresh.length === 0) return
     const isInOrder = fresh.every(({ atMs }, at) => at === 0 || atMs >= fresh[at - 1]!.atMs)
@@ -42,7 +48,6 @@ export class QueryBuffer {
     if (!isNewer) merged.sort((a, b) => b.atMs - a.atMs)
     for (const query of merged.slice(KEPT)) this.known.delete(keyOf(query))
     this.queries = merged.slice(0, KEPT)
-    for (const query of fresh) this.known.add(keyOf(query))
     if (this.known.size > 2 * KEPT) {
       this.known.clear()
       for (const query of this.queries) this.known.add(keyOf(query))
