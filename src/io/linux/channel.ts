@@ -14,8 +14,8 @@ export interface Channel {
   readonly protocol: string
   /** Whether what is waited for is room to write, although the channel was read. */
   readonly wantsRoom: boolean
-  /** Reads into the chunk: how many octets; 0 where the client has shut its side; else `LATER` or `BROKEN`. */
-  readonly read: () => number
+  /** Reads into the chunk from `at` on: how many octets; 0 where the client has shut its side; else `LATER` or `BROKEN`. */
+  readonly read: (at: number) => number
   /** Whether more can be read than the kernel knows of. */
   readonly hasMore: () => boolean
   /** Writes the first `length` octets of the chunk: how many were taken; else `LATER` or `BROKEN`. */
@@ -41,8 +41,8 @@ export class PlainChannel implements Channel {
     this.chunkAddress = chunkAddress
   }
 
-  read(): number {
-    const length = this.libc.recv(this.fd, this.chunkAddress, CHUNK, MSG_DONTWAIT)
+  read(at: number): number {
+    const length = this.libc.recv(this.fd, this.chunkAddress + at, CHUNK - at, MSG_DONTWAIT)
     if (length >= 0) return length
     const errno = this.libc.errno()
     return errno === Errno.EAGAIN || errno === Errno.EINTR ? LATER : BROKEN

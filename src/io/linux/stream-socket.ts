@@ -14,6 +14,9 @@ import type { Drained, Reactor } from "./reactor.ts"
 import type { Arguments } from "./socket.ts"
 import { ADDRESS_ROOM, addressAt, portAt } from "./socket-address.ts"
 
+/** Octets that one record of TLS brings at most (RFC 8446 §5.1). */
+const MAX_RECORD = 16 << 10
+
 /** What all connections of a thread share. */
 export class StreamShared {
   readonly libc: Libc
@@ -104,21 +107,20 @@ export class BatchedStream implements StreamSocket, Drained {
 
   drain(): number {
     if (this.unwritten !== undefined) this.writeOn()
-    let came = 0
-    while (!this.isDestroyed && !this.isPaused && !this.hasPeerEnded) {
-      const length = this.channel.read()
-      if (length < 0) {
-        if (length === BROKEN) this.destroy()
-        else this.watch()
-        break
-      }
-      if (length === 0) {
-        this.peerEnded()
-        break
-      }
-      came += this.isEnded ? 1 : (this.handler?.onData(this.shared.takeChunk(length)) ?? 1)
-      if (this.isDestroyed || !this.channel.hasMore()) break
-    }
+    if (this.isDestroyed || this.isPaused || this.hasPeerEnded) return 0
+    // Records that came together are one chunk, and their answers leave as one.
+    let length = 0
+    let last: number
+    do {
+      last = this.channel.read(length)
+      if (last > 0) length += last
+    } while (last > 0 && length < CHUNK - MAX_RECORD && this.channel.hasMore())
+    const came = length === 0 ? 0 : this.isEnded ? 1 : (this.handler?.onData(this.shared.takeChunk(length)) ?? 1)
+    if (this.isDestroyed) return came
+    if (last === BROKEN) this.destroy()
+    else if (last === 0) this.peerEnded()
+    else if (last > 0 && !this.isPaused && this.channel.hasMore()) this.shared.reactor.serveLater(this)
+    else this.watch()
     return came
   }
 

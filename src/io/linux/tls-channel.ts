@@ -27,11 +27,11 @@ export class TlsChannel implements Channel {
     return this.context.protocolOf(this.ssl)
   }
 
-  read(): number {
+  read(at: number): number {
     // What other code has left in the thread's queue of errors would be taken for this connection's.
     this.tls.ERR_clear_error()
     this.wantsRoom = false
-    const length = this.tls.SSL_read(this.ssl, this.chunkAddress, CHUNK)
+    const length = this.tls.SSL_read(this.ssl, this.chunkAddress + at, CHUNK - at)
     return length > 0 ? length : this.outcomeOf(length)
   }
 

@@ -24,6 +24,10 @@ class HttpConversation implements Conversation {
     this.site = site
   }
 
+  get isSentApart(): boolean {
+    return this.spoken?.isSentApart ?? false
+  }
+
   get isInsideMessage(): boolean {
     return this.spoken?.isInsideMessage ?? this.early.length > 0
   }

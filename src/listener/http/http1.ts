@@ -52,6 +52,8 @@ export class Http1Conversation implements Conversation {
     this.site = site
   }
 
+  readonly isSentApart = false
+
   get isInsideMessage(): boolean {
     return !this.isAnswering && (this.input.length > 0 || this.head !== undefined)
   }

@@ -133,6 +133,8 @@ export class Http2Conversation implements Conversation {
     this.sendFrame(Frame.WindowUpdate, 0, 0, word(BODIES_WINDOW - WINDOW))
   }
 
+  readonly isSentApart = true
+
   get isInsideMessage(): boolean {
     return this.input.length > 0 || this.block !== undefined
   }

@@ -161,7 +161,7 @@ export class ClientConnection implements Speaking {
 
   send(length: number): void {
     if (this.socket.isDestroyed) return
-    const last = this.ready.at(-1)
+    const last = this.conversation.isSentApart ? undefined : this.ready.at(-1)
     const piece = pieceOf(length, last)
     if (piece !== last) this.ready.push(piece)
     this.count(length)
@@ -251,7 +251,8 @@ export class ClientConnection implements Speaking {
     while (this.writeSinceMs === 0 && this.ready.length > 0) {
       let count = 0
       let size = 0
-      while (count < this.ready.length && (count === 0 || size + lengthOf(this.ready[count]!) <= WRITE_SIZE)) {
+      const most = this.conversation.isSentApart ? 1 : this.ready.length
+      while (count < most && (count === 0 || size + lengthOf(this.ready[count]!) <= WRITE_SIZE)) {
         size += lengthOf(this.ready[count++]!)
       }
       const batch = count === this.ready.length ? this.ready : this.ready.slice(0, count)

@@ -10,6 +10,8 @@ export interface Conversation {
   readonly isInsideMessage: boolean
   /** Whether something waits that `next` takes. */
   readonly hasNext: boolean
+  /** Whether each answer is written by itself: clients of HTTP/2 are met that lose those that come in one record. */
+  readonly isSentApart: boolean
   /** Takes in what arrived; the chunk is its own. */
   readonly append: (chunk: Buffer) => void
   /** Takes the next whole thing that waits: a query that is begun, or anything else that is answered at once. */

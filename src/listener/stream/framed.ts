@@ -11,6 +11,8 @@ export class FramedConversation implements Conversation {
     this.connection = connection
   }
 
+  readonly isSentApart = false
+
   get isInsideMessage(): boolean {
     return this.frames.isInsideFrame
   }
