@@ -18,28 +18,37 @@ export class AdminUnavailable extends Schema.TaggedError<AdminUnavailable>()("Ad
   message: Schema.String
 }) {}
 
-/** @returns where it listens */
+export interface AdminListening {
+  readonly endpoint: Endpoint
+  /** Takes no more connections, from now on; replies that are under way have a moment. */
+  readonly stop: () => void
+}
+
+/** Listens until it is stopped, or the scope closes. */
 export const listening = (
   { address, port }: Endpoint,
   accept: (socket: net.Socket) => void
-): Effect.Effect<Endpoint, AdminUnavailable, Scope.Scope> =>
+): Effect.Effect<AdminListening, AdminUnavailable, Scope.Scope> =>
   Effect.suspend(() => {
     const sockets = new Set<net.Socket>()
-    return Effect.acquireRelease(open({ address, port }, accept, sockets), (server) =>
-      Effect.sync(() => {
-        server.close()
-        // The reply to who has ended it is on its way.
-        setTimeout(() => {
-          for (const socket of sockets) socket.destroy()
-        }, LAST_REPLIES_MS).unref()
-      })
-    )
-  }).pipe(
-    Effect.map((server) => {
+    const made = Effect.map(open({ address, port }, accept, sockets), (server): AdminListening => {
       const bound = server.address()
-      return bound === null || typeof bound === "string" ? { address, port } : bound
+      let isStopped = false
+      return {
+        endpoint: bound === null || typeof bound === "string" ? { address, port } : bound,
+        stop: () => {
+          if (isStopped) return
+          isStopped = true
+          server.close()
+          // The reply to who has ended it is on its way.
+          setTimeout(() => {
+            for (const socket of sockets) socket.destroy()
+          }, LAST_REPLIES_MS).unref()
+        }
+      }
     })
-  )
+    return Effect.acquireRelease(made, ({ stop }) => Effect.sync(stop))
+  })
 
 const open = (
   { address, port }: Endpoint,

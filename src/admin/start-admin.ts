@@ -25,18 +25,26 @@ export const startAdmin = (
       }).pipe(Scope.provide(scope))
     )
     let isFirst = true
-    yield* configuration.derive(["admin"], ({ admin }) =>
+    const live = yield* configuration.derive(["admin"], ({ admin }) =>
       Effect.gen(function* () {
-        if (admin === "off") return
+        if (admin === "off") return undefined
         const mayFail = isFirst && isUsual
         isFirst = false
         const accept: Accept = yield* load
-        const listen = Effect.flatMap(listening(admin, accept), (bound) =>
-          Effect.logInfo(`the admin page, the API and metrics are at http://${formatEndpoint(bound)}/`)
+        const listen = Effect.tap(listening(admin, accept), ({ endpoint }) =>
+          Effect.logInfo(`the admin page, the API and metrics are at http://${formatEndpoint(endpoint)}/`)
         )
-        yield* mayFail
-          ? Effect.catch(listen, ({ message }) => Effect.logWarning(`${message}; the server goes on without it`))
+        return yield* mayFail
+          ? Effect.catch(listen, ({ message }) =>
+              Effect.as(Effect.logWarning(`${message}; the server goes on without it`), undefined)
+            )
           : listen
       })
     )
+    let inUse = live.current
+    // What is not wanted any more ends with the change, and not with the last query that was under way then.
+    yield* configuration.follow(["admin"], () => {
+      if (inUse !== live.current) inUse?.stop()
+      inUse = live.current
+    })
   })

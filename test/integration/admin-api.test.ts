@@ -4,6 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { freePort } from "../support/machine/ports.ts"
+import { until } from "../support/machine/until.ts"
 import { startWithAdmin, untilAdmin } from "../support/servers/admin.ts"
 import { addressesOf, ask, rcodeOf } from "../support/servers/server.ts"
 import { address, fakeUpstream, nameOf } from "../support/upstreams/fake-upstream.ts"
@@ -417,6 +419,29 @@ describe("the admin side", () => {
       writeFileSync(file, `upstreams: ${upstream.address}\nadmin: 192.0.2.9:80\n`)
       while (!output().includes("nothing changed")) yield* Effect.sleep(50)
       assert.isTrue(yield* isThere(`http://${taken}`))
+    })
+  )
+})
+
+describe("the admin side, switched off", () => {
+  it.live("leaves its address at once, so that it can come back to it", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const port = yield* freePort
+      const text = (admin: string): string => `upstreams: ${upstream.address}\nadmin: ${admin}\n`
+      const at = `127.0.0.1:${port}`
+      const file = yield* fileWith(text(at))
+      const { output } = yield* startWithAdmin({ DNS_SERVER_ADMIN: "" }, ["--config", file])
+      const changes = (): number => output().split("configuration read again").length - 1
+      for (let round = 0; round < 3; round++) {
+        for (const admin of ["off", at]) {
+          const before = changes()
+          writeFileSync(file, text(admin))
+          yield* until("it is read", () => changes() > before)
+        }
+      }
+      assert.notInclude(output(), "nothing changed")
+      assert.strictEqual(yield* Effect.promise(async () => (await fetch(`http://${at}/healthz`)).status), 200)
     })
   )
 })
