@@ -25,8 +25,16 @@ export const startWithAdmin = (environment: Record<string, string>, args: Readon
       url = /metrics are at (https?:\/\/[^/"]+)/.exec(server.output())?.[1] ?? ""
       if (url === "") yield* Effect.sleep(20)
     }
-    /** Asks for a path; what comes back, whatever its status. */
-    const admin = (path: string, { method = "GET", body, headers = {} }: AdminOptions = {}): Effect.Effect<Reply> =>
+    /** Asks for a path; what comes back, whatever its status. Where the server says that it is too busy, once more. */
+    const admin = (path: string, options: AdminOptions = {}): Effect.Effect<Reply> =>
+      Effect.gen(function* () {
+        for (;;) {
+          const reply = yield* adminOnce(path, options)
+          if (!(reply.status === 503 && reply.text.includes("too much is asked"))) return reply
+          yield* Effect.sleep(200)
+        }
+      })
+    const adminOnce = (path: string, { method = "GET", body, headers = {} }: AdminOptions): Effect.Effect<Reply> =>
       Effect.promise(async () => {
         const json = body === undefined ? {} : { "content-type": "application/json" }
         const response = await fetch(url + path, {
