@@ -16,6 +16,8 @@ const limits: http.ServerOptions = {
   connectionsCheckingInterval: 1_000
 }
 const MAX_REQUESTS_PER_CONNECTION = 10_000
+/** How long who asks too much waits to be told so. */
+const REFUSAL_MS = 100
 
 export type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
@@ -70,8 +72,7 @@ export const guard = (settings: () => GuardSettings, isBusy: () => boolean, next
     const path = (request.url ?? "/").split("?", 1)[0]!
     const isProbe = path === "/healthz" || path === "/readyz"
     if (!isProbe && !rates.takes(client)) {
-      response.setHeader("retry-after", "1")
-      refuse(request, response, 429, "too many requests, or too many wrong tokens")
+      refuseLater(request, response, 429, "too many requests, or too many wrong tokens")
       return
     }
     const isTls = "encrypted" in request.socket
@@ -85,12 +86,27 @@ export const guard = (settings: () => GuardSettings, isBusy: () => boolean, next
       return
     }
     if (!isProbe && isBusy()) {
-      response.setHeader("retry-after", "1")
-      refuse(request, response, 503, "too much is asked of the admin side just now")
+      refuseLater(request, response, 503, "too much is asked of the admin side just now")
       return
     }
     next(request, response)
   }
+}
+
+/**
+ * To refuse costs something too: who asks at once again waits for the refusal meanwhile, on one of few connections, so that
+ * nobody has this thread busy with refusing.
+ */
+const refuseLater = (
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  status: number,
+  message: string
+): void => {
+  response.setHeader("retry-after", "1")
+  setTimeout(() => {
+    if (!response.destroyed) refuse(request, response, status, message)
+  }, REFUSAL_MS)
 }
 
 /** Nothing more is read of a request that is refused: what it still sends is not wanted. */
