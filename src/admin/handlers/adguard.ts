@@ -12,6 +12,7 @@ import { queriesIn } from "../../telemetry/counters.ts"
 import { HISTOGRAM_CELLS } from "../../telemetry/histogram.ts"
 import { latencyNames } from "../../telemetry/latencies.ts"
 import type { RecentQuery } from "../../telemetry/recent-queries/ring.ts"
+import type { ClientProtocol } from "../../telemetry/record.ts"
 import { type AdminSources, Sources } from "../sources.ts"
 import type { RecentView } from "../views/recent-view.ts"
 import type { TopKind, TopLists } from "../views/top-lists.ts"
@@ -135,7 +136,7 @@ const queryLogOf = (recent: RecentView, url: string): Json =>
         cached: outcome === "hit" || outcome === "stale",
         client,
         client_info: { whois: {}, name: "", disallowed: outcome === "denied", disallowed_rule: "" },
-        client_proto: protocol === "udp" ? "" : protocol,
+        client_proto: protocolNames[protocol],
         elapsedMs: String(tookMs),
         question: { class: "IN", name, type },
         reason: "NotFilteredNotFound",
@@ -146,3 +147,6 @@ const queryLogOf = (recent: RecentView, url: string): Json =>
       }))
     return reply({ data, oldest: data.at(-1)?.time ?? "" })
   })
+
+/** As AdGuard Home calls what is not plain DNS. */
+const protocolNames: Record<ClientProtocol, string> = { udp: "", tcp: "tcp", tls: "dot", https: "doh", http: "doh" }

@@ -74,10 +74,10 @@ export class TlsContext {
 
   /** Session tickets are made of this from now on; those of before are no good any more. */
   makeTicketsOf(secret: Uint8Array): void {
-    const memory = new Uint8Array(secret).buffer
-    for (const { context } of this.shown) {
-      this.tls.SSL_CTX_ctrl(context, Ctrl.TicketKeys, secret.length, this.libc.addressOf(memory))
-    }
+    inUse = new Uint8Array(secret).buffer
+    const address = this.libc.addressOf(inUse)
+    for (const { context } of this.shown) this.tls.SSL_CTX_ctrl(context, Ctrl.TicketKeys, secret.length, address)
+    inUse = undefined
   }
 
   /** A connection on the descriptor, as it is before its handshake. */
@@ -151,8 +151,10 @@ export class TlsContext {
       if (tls.SSL_CTX_check_private_key(context) !== 1) throw new Error("the key is not that of the certificate")
     } catch (cause) {
       tls.SSL_CTX_free(context)
-      tls.ERR_clear_error()
       throw cause
+    } finally {
+      // The end of a file of certificates is an error to OpenSSL, and Node's own calls would find it.
+      tls.ERR_clear_error()
     }
     return context
   }
