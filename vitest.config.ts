@@ -2,9 +2,15 @@ import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 /** What real time decides in: they mostly wait, so that two files at once, with nothing beside them, have time enough. */
-const serial = ["both-down", "crowd", "faults", "hostile-files", "shared-tier-failures", "upstream-streams"].map(
-  (name) => `test/integration/${name}.test.ts`
-)
+const serial = [
+  "both-down",
+  "crowd",
+  "faults",
+  "hostile-files",
+  "live-settings",
+  "shared-tier-failures",
+  "upstream-streams"
+].map((name) => `test/integration/${name}.test.ts`)
 
 const entryPoints = fileURLToPath(new URL("test/support/machine/entry-points.ts", import.meta.url))
 

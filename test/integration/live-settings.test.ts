@@ -382,6 +382,8 @@ describe.concurrent("each setting", () => {
               orElse: () => Effect.die(new Error(`never: ${label}\n${server.output().slice(-3_000)}`))
             })
           )
+        const startedMs = performance.now()
+        const timeline: Array<string> = []
         const changes = (): number => server.output().split("configuration read again").length - 1
         const change = (label: string, text: string): Effect.Effect<void> =>
           Effect.suspend(() => {
@@ -394,14 +396,16 @@ describe.concurrent("each setting", () => {
           })
         for (const [label, { yaml, isSeen, isGone, skip }] of Object.entries(cases)) {
           if (skip === true) continue
+          timeline.push(`${Math.round(performance.now() - startedMs)} ${label}`)
           yield* change(label, yaml(tools))
           yield* awaiting(`${label}: is seen`, isSeen(tools))
           yield* change(`${label}, back`, "")
           if (isGone !== undefined) yield* awaiting(`${label}: is gone`, isGone(tools))
         }
-        const { asked, failed, lost } = yield* load.stop
+        const { asked, failed, lost, lostAtMs } = yield* load.stop
         assert.isAbove(asked, 1_000)
-        assert.deepStrictEqual({ failed, lost }, { failed: 0, lost: 0 })
+        const when = `lost from ${lostAtMs[0]} to ${lostAtMs.at(-1)} ms: ${timeline.join(", ")}`
+        assert.deepStrictEqual({ failed, lost }, { failed: 0, lost: 0 }, when)
         assert.notInclude(server.output(), "nothing changed")
         assert.notInclude(server.output(), "is replaced")
         assert.isBelow(quantileOf(yield* load.stop, 0.5), 1_000)

@@ -10,6 +10,8 @@ export interface Load {
   readonly asked: number
   /** No answer. */
   readonly lost: number
+  /** When those without an answer were asked, in milliseconds from the start. */
+  readonly lostAtMs: ReadonlyArray<number>
   /** Another answer than the name deserves. */
   readonly failed: number
   /** Milliseconds of each answer, and when its question was asked. */
@@ -85,7 +87,8 @@ export const pacedLoad = (
     }, TICK_MS)
     const end = (): void => {
       clearInterval(tick)
-      resume(Effect.succeed({ asked, lost: waiting.size, failed, answers }))
+      const lostAtMs = [...waiting.values()].map((sentMs) => Math.round(sentMs - startMs))
+      resume(Effect.succeed({ asked, lost: waiting.size, lostAtMs, failed, answers }))
     }
     return Effect.sync(() => {
       clearInterval(tick)
