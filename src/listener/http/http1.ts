@@ -97,7 +97,6 @@ export class Http1Conversation implements Conversation {
         method,
         target,
         contentType: fields.get("content-type") ?? "",
-        accept: fields.get("accept") ?? "",
         forwardedFor: fields.get("x-forwarded-for") ?? "",
         body
       },

@@ -7,15 +7,35 @@
 import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
 import type { Conversation, Speaking, SpeakingTimes } from "../stream/conversation.ts"
 import { reserve } from "../stream/reply-buffer.ts"
-import { type Header, HeaderFault, HeaderReader, MAX_HEADER_LIST } from "./hpack.ts"
+import { HeaderFault, HeaderReader, MAX_HEADER_LIST } from "./hpack.ts"
+import {
+  ConnectionFault,
+  ErrorCode,
+  Flag,
+  FRAME_HEAD,
+  Frame,
+  MAX_FRAME,
+  putFrameHead,
+  Setting,
+  setting,
+  unpadded,
+  word
+} from "./http2-frames.ts"
+import {
+  ALLOW,
+  CACHE_CONTROL,
+  CONTENT_LENGTH,
+  CONTENT_TYPE,
+  MAX_FIELDS,
+  putHeaders,
+  requestHeaders
+} from "./http2-headers.ts"
 import { Input } from "./input.ts"
 import { type Site, serve } from "./site.ts"
 
 /** What a client sends first (RFC 9113 §3.4). */
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
-const FRAME_HEAD = 9
-const MAX_FRAME = 16_384
 const WINDOW = 65_535
 /** Octets that may come of one body: one more than a message has, so that what is longer is seen to be. */
 const BODY_WINDOW = MAX_MESSAGE_SIZE + 1
@@ -33,46 +53,6 @@ const MAX_BLOCKED = 256 << 10
 const FREE_FRAMES = 200
 const FRAMES_A_QUERY = 10
 const MOST_FRAMES = 2_000
-
-const Frame = {
-  Data: 0,
-  Headers: 1,
-  Priority: 2,
-  Reset: 3,
-  Settings: 4,
-  PushPromise: 5,
-  Ping: 6,
-  GoAway: 7,
-  WindowUpdate: 8,
-  Continuation: 9
-} as const
-
-const Flag = { EndStream: 1, Ack: 1, EndHeaders: 4, Padded: 8, Priority: 0x20 } as const
-
-const Setting = { TableSize: 1, EnablePush: 2, MaxStreams: 3, InitialWindow: 4, MaxFrame: 5, MaxHeaderList: 6 } as const
-
-const ErrorCode = {
-  None: 0,
-  Protocol: 1,
-  FlowControl: 3,
-  SettingsTimeout: 4,
-  StreamClosed: 5,
-  FrameSize: 6,
-  Refused: 7,
-  Cancel: 8,
-  Compression: 9,
-  EnhanceYourCalm: 11
-} as const
-
-/** The connection is over for this reason. */
-class ConnectionFault extends Error {
-  readonly code: number
-
-  constructor(code: number, message: string) {
-    super(message)
-    this.code = code
-  }
-}
 
 /** A request, until its answer has left. */
 interface Stream {
@@ -114,7 +94,6 @@ export class Http2Conversation implements Conversation {
   private block: Block | undefined
   private window = WINDOW
   private initialWindow = WINDOW
-  private maxFrame = MAX_FRAME
   /** Octets of bodies that are not held any more, since the client was last allowed to send as many anew. */
   private released = 0
   private blockedOctets = 0
@@ -401,7 +380,6 @@ export class Http2Conversation implements Conversation {
         method,
         target: field(":path"),
         contentType: field("content-type"),
-        accept: field("accept"),
         forwardedFor: field("x-forwarded-for"),
         body: body.length === 1 ? body[0]! : Buffer.concat(body, bodyOctets)
       },
@@ -432,7 +410,7 @@ export class Http2Conversation implements Conversation {
     // It was reset, or the connection is over.
     if (this.streams.get(stream.id) !== stream || this.isOver) return
     const fields = [CONTENT_TYPE, contentType, CONTENT_LENGTH, String(body.length), ...more]
-    const isWhole = body.length <= Math.min(stream.window, this.window, this.maxFrame)
+    const isWhole = body.length <= Math.min(stream.window, this.window, MAX_FRAME)
     const room = reserve(2 * FRAME_HEAD + MAX_FIELDS + (isWhole ? body.length : 0))
     const out = Buffer.from(room.buffer, room.byteOffset, room.length)
     const headersEnd = putHeaders(out, FRAME_HEAD, status, fields)
@@ -455,7 +433,7 @@ export class Http2Conversation implements Conversation {
   /** Sends what the client allows. */
   private sendBlocked(stream: Stream): void {
     while (stream.blocked !== undefined) {
-      const size = Math.min(stream.blocked.length, stream.window, this.window, this.maxFrame)
+      const size = Math.min(stream.blocked.length, stream.window, this.window, MAX_FRAME)
       if (size <= 0) return
       const isLast = size === stream.blocked.length
       this.sendFrame(Frame.Data, isLast ? Flag.EndStream : 0, stream.id, stream.blocked.subarray(0, size))
@@ -522,8 +500,6 @@ export class Http2Conversation implements Conversation {
         return
       case Setting.MaxFrame:
         if (value < MAX_FRAME || value > 0xffffff) throw new ConnectionFault(ErrorCode.Protocol, "frames of no size")
-        // Larger ones serve nobody here.
-        this.maxFrame = MAX_FRAME
     }
   }
 
@@ -605,116 +581,5 @@ export class Http2Conversation implements Conversation {
 
 const NOTHING = new Uint8Array(0)
 
-const setting = (name: number, value: number): ReadonlyArray<number> => [0, name, ...word(value)]
-
-const word = (value: number): Uint8Array => {
-  const octets = Buffer.allocUnsafe(4)
-  octets.writeUInt32BE(value)
-  return octets
-}
-
 const isPrefaceSoFar = (octets: Buffer, at: number, length: number): boolean =>
   octets.compare(PREFACE, 0, Math.min(length, PREFACE.length), at, at + Math.min(length, PREFACE.length)) === 0
-
-const putFrameHead = (
-  out: Uint8Array,
-  at: number,
-  length: number,
-  type: number,
-  flags: number,
-  stream: number
-): void => {
-  out[at] = length >>> 16
-  out[at + 1] = length >>> 8
-  out[at + 2] = length
-  out[at + 3] = type
-  out[at + 4] = flags
-  out[at + 5] = stream >>> 24
-  out[at + 6] = stream >>> 16
-  out[at + 7] = stream >>> 8
-  out[at + 8] = stream
-}
-
-/** What is left of a payload without its padding (RFC 9113 §6.1). */
-const unpadded = (flags: number, payload: Buffer): Buffer => {
-  if ((flags & Flag.Padded) === 0) return payload
-  const padding = payload[0]
-  if (padding === undefined || padding >= payload.length) {
-    throw new ConnectionFault(ErrorCode.Protocol, "more padding than there is room")
-  }
-  return payload.subarray(1, payload.length - padding)
-}
-
-/** Names of headers by their places in HPACK's own table (RFC 7541 Appendix A). */
-const ALLOW = 22
-const CACHE_CONTROL = 24
-const CONTENT_LENGTH = 28
-const CONTENT_TYPE = 31
-const STATUS = 8
-/** Statuses that stand in that table with their names. */
-const statuses: ReadonlyMap<number, number> = new Map([
-  [200, 8],
-  [400, 12],
-  [404, 13]
-])
-/** Octets of an answer's headers at most. */
-const MAX_FIELDS = 160
-
-/**
- * Writes the headers of an answer, without anything that would have to be remembered by both sides.
- *
- * @param fields each name by its place, and its value
- */
-const putHeaders = (out: Buffer, from: number, status: number, fields: ReadonlyArray<number | string>): number => {
-  let at = from
-  const known = statuses.get(status)
-  if (known !== undefined) out[at++] = 0x80 | known
-  else at = putField(out, at, STATUS, String(status))
-  for (let i = 0; i < fields.length; i += 2) at = putField(out, at, fields[i] as number, fields[i + 1] as string)
-  return at
-}
-
-/** A literal that is not kept (RFC 7541 §6.2.2). */
-const putField = (out: Buffer, from: number, name: number, value: string): number => {
-  let at = from
-  if (name < 15) out[at++] = name
-  else {
-    out[at++] = 15
-    out[at++] = name - 15
-  }
-  out[at++] = value.length
-  return at + out.write(value, at, "latin1")
-}
-
-/** Of a connection only (RFC 9113 §8.2.2). */
-const OF_CONNECTIONS: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade"
-])
-const PSEUDO: ReadonlySet<string> = new Set([":method", ":path", ":scheme", ":authority"])
-const NAME = /^:?[!#$%&'*+.^_`|~0-9a-z-]+$/
-const WRONG_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/
-
-/** The headers of a request by their names (RFC 9113 §8.2, §8.3). */
-const requestHeaders = (read: ReadonlyArray<Header>): ReadonlyMap<string, string> | "malformed" => {
-  const headers = new Map<string, string>()
-  let isBehindPseudo = false
-  for (const [name, value] of read) {
-    if (name.startsWith(":")) {
-      if (isBehindPseudo || !PSEUDO.has(name) || headers.has(name)) return "malformed"
-    } else {
-      isBehindPseudo = true
-      if (!NAME.test(name) || OF_CONNECTIONS.has(name)) return "malformed"
-      if (name === "te" && value !== "trailers") return "malformed"
-      if (name === "content-length" && headers.has(name)) return "malformed"
-    }
-    if (WRONG_VALUE.test(value)) return "malformed"
-    const before = headers.get(name)
-    headers.set(name, before === undefined ? value : `${before}, ${value}`)
-  }
-  const isWhole = headers.has(":method") && headers.has(":scheme") && (headers.get(":path") ?? "") !== ""
-  return isWhole ? headers : "malformed"
-}

@@ -14,7 +14,6 @@ export interface Request {
   readonly target: string
   /** Empty where it was not said. */
   readonly contentType: string
-  readonly accept: string
   readonly forwardedFor: string
   readonly body: Uint8Array
 }

@@ -8,7 +8,7 @@ import type { Peer } from "../../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../../io/stream-transport.ts"
 import type { Packet } from "../../query/packet.ts"
 import type { Transport } from "../../query/transport.ts"
-import type { Conversation, Converse, Speaking } from "./conversation.ts"
+import type { Conversation, Converse, Speaking, SpeakingTimes } from "./conversation.ts"
 import { octetsOf, type Piece, pieceOf } from "./reply-buffer.ts"
 
 /** Queries of one connection under way at once; past that no more are begun. */
@@ -21,13 +21,9 @@ const MAX_UNREAD_IN_ALL = 64 << 20
 const WRITE_SIZE = 64 << 10
 
 /** How long a connection is waited for, in milliseconds. */
-export interface StreamTimes {
+export interface StreamTimes extends SpeakingTimes {
   /** For a query, with nothing under way (RFC 7766 §6.2.3). */
   readonly idleMs: number
-  /** For the rest of a message, from its first octet. */
-  readonly receiveMs: number
-  /** For the client to read, while answers wait. */
-  readonly sendMs: number
 }
 
 /** Octets of answers that wait for all clients together. */

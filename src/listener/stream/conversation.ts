@@ -22,9 +22,11 @@ export interface Conversation {
   readonly farewell: () => void
 }
 
-/** Milliseconds that are waited for a message that was begun, and for the client to take an answer. */
+/** How long a client that is in the middle of something is waited for, in milliseconds. */
 export interface SpeakingTimes {
+  /** For the rest of a message, from its first octet. */
   readonly receiveMs: number
+  /** For the client to read, while answers wait. */
   readonly sendMs: number
 }
 
