@@ -1,8 +1,7 @@
 /** Authorities of the user's own that servers' certificates may be signed by, beside those that Node knows. */
-import { X509Certificate } from "node:crypto"
 import { Effect, Result, Schema } from "effect"
 import { readBounded } from "../io/bounded-file.ts"
-import { messageOf } from "../runtime/error-text.ts"
+import { certificatesIn } from "./certificates.ts"
 
 export const Authorities = Schema.Struct({
   file: Schema.String,
@@ -11,7 +10,6 @@ export const Authorities = Schema.Struct({
 })
 export type Authorities = typeof Authorities.Type
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 /** All that operating systems trust is some 200 KiB. */
 const BOUNDS = { maxOctets: 4 * 1024 * 1024, withinMs: 5_000 }
 
@@ -22,21 +20,12 @@ export const readAuthorities = (file: string): Effect.Effect<Authorities, string
     (octets) => Effect.fromResult(authoritiesIn(file, octets.toString("latin1")))
   )
 
-const authoritiesIn = (file: string, text: string): Result.Result<Authorities, string> => {
-  const [first, ...others] = text.match(CERTIFICATE) ?? []
-  if (first === undefined) {
+const authoritiesIn = (file: string, text: string): Result.Result<Authorities, string> =>
+  Result.flatMap(certificatesIn(text), ([first, ...others]) => {
+    if (first !== undefined) return Result.succeed({ file, certificates: [first, ...others] as const })
     return Result.fail(
       /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)
         ? "a file of certificates in PEM: this one has a private key, which is not needed here"
         : "a file with at least one certificate in PEM"
     )
-  }
-  const certificates = [first, ...others] as const
-  for (const [i, certificate] of certificates.entries()) {
-    const read = Result.try({ try: () => new X509Certificate(certificate), catch: messageOf })
-    if (Result.isFailure(read)) {
-      return Result.fail(`certificates in PEM that can be read: number ${i + 1} cannot: ${read.failure}`)
-    }
-  }
-  return Result.succeed({ file, certificates })
-}
+  })

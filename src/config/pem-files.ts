@@ -3,6 +3,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto"
 import { Effect, Result, Schema } from "effect"
 import { readBounded } from "../io/bounded-file.ts"
 import { messageOf } from "../runtime/error-text.ts"
+import { certificatesIn } from "./certificates.ts"
 
 export const PemFile = Schema.Struct({ file: Schema.String, pem: Schema.String })
 export type PemFile = typeof PemFile.Type
@@ -10,7 +11,6 @@ export type PemFile = typeof PemFile.Type
 /** A chain of certificates, or a key, is some KiB. */
 const BOUNDS = { maxOctets: 256 * 1024, withinMs: 5_000 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 const KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^-]+-----END (?:[A-Z]+ )?PRIVATE KEY-----/
 
 const read = (
@@ -25,17 +25,13 @@ const read = (
 
 /** Reads a chain of certificates; fails with what was expected of the file. */
 export const readCertificates = (file: string): Effect.Effect<PemFile, string> =>
-  read(file, "a certificate", (text) => {
-    const certificates = text.match(CERTIFICATE) ?? []
-    if (certificates.length === 0) return Result.fail("a file with a certificate in PEM, and those that vouch for it")
-    for (const [i, certificate] of certificates.entries()) {
-      const parsed = Result.try({ try: () => new X509Certificate(certificate), catch: messageOf })
-      if (Result.isFailure(parsed)) {
-        return Result.fail(`certificates in PEM that can be read: number ${i + 1} cannot: ${parsed.failure}`)
-      }
-    }
-    return Result.succeed(`${certificates.join("\n")}\n`)
-  })
+  read(file, "a certificate", (text) =>
+    Result.flatMap(certificatesIn(text), (certificates) =>
+      certificates.length === 0
+        ? Result.fail("a file with a certificate in PEM, and those that vouch for it")
+        : Result.succeed(`${certificates.join("\n")}\n`)
+    )
+  )
 
 /** Reads a private key; fails with what was expected of the file. */
 export const readKey = (file: string): Effect.Effect<PemFile, string> =>
