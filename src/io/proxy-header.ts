@@ -25,6 +25,8 @@ const V1 = Buffer.from("PROXY ")
 const MAX_V1 = 107
 /** Octets of a header at most. */
 export const MAX_PROXY_HEADER = V2_HEAD + MAX_V2
+/** Milliseconds that a header is waited for: it comes with the connection, or it does not come. */
+export const PROXY_HEADER_MS = 5_000
 
 /** Reads the header at the beginning of `octets`. */
 export const readProxyHeader = (octets: Buffer): ProxyHeader | typeof WRONG | typeof INCOMPLETE => {

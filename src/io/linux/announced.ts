@@ -1,12 +1,9 @@
 /** A connection of a proxy, until it has said who is behind it. */
 import type { Peer } from "../peer.ts"
-import { INCOMPLETE, MAX_PROXY_HEADER, readProxyHeader, WRONG } from "../proxy-header.ts"
+import { INCOMPLETE, MAX_PROXY_HEADER, PROXY_HEADER_MS, readProxyHeader, WRONG } from "../proxy-header.ts"
 import { Errno, MSG_DONTWAIT, MSG_PEEK } from "./libc.ts"
 import type { Drained } from "./reactor.ts"
 import type { StreamShared } from "./stream-socket.ts"
-
-/** A header comes with the connection, or it does not come. */
-const PATIENCE_MS = 5_000
 
 export class Announced implements Drained {
   readonly isShared = false
@@ -30,7 +27,7 @@ export class Announced implements Drained {
     this.begin = begin
     this.onClose = onClose
     shared.descriptors.opened(fd)
-    this.timer = setTimeout(() => this.close(), PATIENCE_MS)
+    this.timer = setTimeout(() => this.close(), PROXY_HEADER_MS)
     shared.reactor.add(this)
   }
 

@@ -2,15 +2,12 @@
 import type { Socket } from "node:net"
 import { Duplex } from "node:stream"
 import type { Peer } from "../peer.ts"
-import { INCOMPLETE, MAX_PROXY_HEADER, readProxyHeader, WRONG } from "../proxy-header.ts"
-
-/** A header comes with the connection, or it does not come. */
-const PATIENCE_MS = 5_000
+import { INCOMPLETE, MAX_PROXY_HEADER, PROXY_HEADER_MS, readProxyHeader, WRONG } from "../proxy-header.ts"
 
 /** @param begin gets who is behind the proxy, undefined where it speaks for itself, and what came behind the header */
 export const readAnnounced = (socket: Socket, begin: (peer: Peer | undefined, rest: Buffer) => void): void => {
   let came = Buffer.alloc(0)
-  const timer = setTimeout(() => socket.destroy(), PATIENCE_MS)
+  const timer = setTimeout(() => socket.destroy(), PROXY_HEADER_MS)
   const onData = (chunk: Buffer): void => {
     came = Buffer.concat([came, chunk])
     const header = readProxyHeader(came)

@@ -52,5 +52,4 @@ export interface Speaking {
   readonly send: (length: number) => void
   /** Takes no more queries; what is under way is answered, then the connection is closed. */
   readonly end: () => void
-  readonly destroy: () => void
 }

@@ -36,8 +36,7 @@ class Client {
       },
       end: () => {
         this.isEnded = true
-      },
-      destroy: () => {}
+      }
     }
     this.conversation = new Http1Conversation(connection, { path: () => "/dns-query", isProxy: () => false })
   }
