@@ -1,4 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -203,11 +213,26 @@ describe("the query log", () => {
       yield* askMore
       assert.strictEqual(said("cannot write to the file"), 1)
       const kept = linesIn(file).length
-      rmSync(file)
-      rmSync(join(disk, "store"), { recursive: true })
+      // A full disk leaves no heap of files that could not be begun.
+      for (let tries = 0; tries < 4; tries++) {
+        yield* askMore
+        yield* Effect.sleep(1_000)
+      }
+      assert.isAtMost(readdirSync(join(disk, "store")).length, 3)
+      rmSync(join(disk, "store"), { recursive: true, force: true })
+      let removed = 0
+      const makeRoom = Effect.sync(() => {
+        // What was waiting may fill the disk again, where the log is far behind.
+        if (!existsSync(file) || statSync(file).size < 128 << 10) return
+        removed += linesIn(file).length
+        rmSync(file)
+      })
       yield* untilSo(
         "both are written again",
-        Effect.map(ask(server.port, { name: "again.example.test" }), () => said("again") >= 2),
+        Effect.andThen(
+          makeRoom,
+          Effect.map(ask(server.port, { name: "again.example.test" }), () => said("again") >= 2)
+        ),
         () => server.output().slice(-2_000)
       )
       yield* ask(server.port, { name: "last.example.test" })
@@ -219,7 +244,8 @@ describe("the query log", () => {
       assert.isAtLeast(queries, asked)
       assert.strictEqual(counts["log.file.written"]! + counts["log.file.lost"]!, queries)
       assert.strictEqual(counts["log.store.written"]! + counts["log.store.lost"]!, queries)
-      assert.isAtLeast(counts["log.file.written"]!, kept + lines)
+      assert.isAtLeast(removed, kept)
+      assert.isAtLeast(counts["log.file.written"]!, removed + lines)
       assert.isUndefined(counts["log.overwritten"])
     })
   )

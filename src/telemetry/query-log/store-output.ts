@@ -119,8 +119,15 @@ export class QueryStore {
     }
   }
 
+  /** What could not be begun leaves nothing behind: a disk may be full for days. */
   private begin(nowMs: number): Partition {
-    return this.openAt(join(this.folder, partitionName(nowMs)))
+    const path = join(this.folder, partitionName(nowMs))
+    try {
+      return this.openAt(path)
+    } catch (cause) {
+      removePartition(path)
+      throw cause
+    }
   }
 
   private openAt(path: string): Partition {
