@@ -97,6 +97,28 @@ describe("trials of an upstream of which all is bad", () => {
     assert.strictEqual(begun, 8)
   })
 
+  it("of one zone keep no other from its own, however many there are", () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const trials = new Trials(seed)
+      for (let zone = 0; zone < 900; zone++) {
+        trials.begin(name(zone), 1_000)
+        trials.end(name(zone), false, 1_000)
+      }
+      assert.isTrue(trials.mayBegin(wireName("www.site.example"), 1_100), `seed ${seed}`)
+      assert.isFalse(trials.mayBegin(name(0), 1_100))
+    }
+  })
+
+  it("remember no more zones than they have room for", () => {
+    const trials = new Trials(SEED)
+    for (let zone = 0; zone < 5_000; zone++) {
+      trials.begin(name(zone), 1_000)
+      trials.end(name(zone), false, 1_000)
+    }
+    assert.isTrue(trials.mayBegin(name(0), 1_100))
+    assert.isFalse(trials.mayBegin(name(4_999), 1_100))
+  })
+
   it("are one for a zone at a time, none for a while after one in vain, and free after an answer", () => {
     const trials = new Trials(SEED)
     trials.begin(name(1), 1_000)

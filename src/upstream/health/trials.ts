@@ -15,37 +15,44 @@ const MAX_UNDER_WAY = 8
 const LONGEST_MS = 10_000
 /** A zone that was asked for in vain is not tried again for so long. */
 const IN_VAIN_MS = 2_500
-/** Zones that fall into one bucket share its wait. */
-const BUCKETS = 64
+/** Zones that are remembered at most: of more, those that were tried longest ago may be tried sooner. */
+const MAX_ZONES = 1_000
 
 export class Trials {
   private underWay = 0
-  /** Until when a zone is not tried again. */
-  private readonly untilMs = new Float64Array(BUCKETS)
+  /** Until when a zone is not tried again, by its hash; what was noted last stands last. */
+  private readonly untilMs = new Map<number, number>()
   private readonly seed: number
 
-  /** @param seed keys the buckets; secret, so that an attacker cannot choose zones that share one */
+  /** @param seed keys the hashes; secret, so that an attacker cannot choose zones that share one */
   constructor(seed = SEED) {
     this.seed = seed
   }
 
   /** @param name that is asked for, in lower case */
   mayBegin(name: Uint8Array, nowMs: number): boolean {
-    return this.underWay < MAX_UNDER_WAY && nowMs >= this.untilMs[this.bucketOf(name)]!
+    return this.underWay < MAX_UNDER_WAY && nowMs >= (this.untilMs.get(zoneOf(name, this.seed)) ?? 0)
   }
 
   begin(name: Uint8Array, nowMs: number): void {
     this.underWay++
-    this.untilMs[this.bucketOf(name)] = nowMs + LONGEST_MS
+    this.note(zoneOf(name, this.seed), nowMs + LONGEST_MS)
   }
 
   end(name: Uint8Array, isAnswered: boolean, nowMs: number): void {
     this.underWay--
-    this.untilMs[this.bucketOf(name)] = isAnswered ? 0 : nowMs + IN_VAIN_MS
+    const zone = zoneOf(name, this.seed)
+    if (isAnswered) this.untilMs.delete(zone)
+    else this.note(zone, nowMs + IN_VAIN_MS)
   }
 
-  private bucketOf(name: Uint8Array): number {
-    const zone = zoneOf(name, this.seed)
-    return (zone ^ (zone >>> 16)) & (BUCKETS - 1)
+  private note(zone: number, untilMs: number): void {
+    this.untilMs.delete(zone)
+    this.untilMs.set(zone, untilMs)
+    if (this.untilMs.size <= MAX_ZONES) return
+    for (const oldest of this.untilMs.keys()) {
+      this.untilMs.delete(oldest)
+      return
+    }
   }
 }
