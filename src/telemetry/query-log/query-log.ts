@@ -16,7 +16,7 @@ import { SearchFailed, SearchThread } from "./search-thread.ts"
 
 const PROGRAM = programAt("telemetry/query-log/log-thread")
 /** At the end what is in the rings is written, and readers read it, within so long. */
-const STOP_MS = 2_000
+const STOP_MS = 5_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 const LONG_LIFE_MS = 60_000
