@@ -20,6 +20,7 @@ import { ServerControl } from "./process/server-control.ts"
 import { shareConfiguration } from "./process/shared-configuration.ts"
 import { descriptorLimit, descriptorsOpen, fitToDescriptors } from "./process/start/descriptor-limit.ts"
 import { checkListening, explainFailure } from "./process/start/listen-check.ts"
+import { giveUpRights, type RunAsFailed } from "./process/start/run-as.ts"
 import { runToEnd } from "./process/start/run-to-end.ts"
 import { endWithNpm } from "./process/start/started-by.ts"
 import { layerSupervisor, Supervisor } from "./process/supervisor.ts"
@@ -122,6 +123,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       }
       yield* exportMetrics(configuration, sources)
       yield* startAdmin(sources, loaded.given.get("admin")?.source === "default")
+      yield* giveUpRights(configuration)
       yield* tellWhileOpen(manager, status, isAnswering)
       const reload = (by: string) => toldReload(manager, status, control.reload(by))
       const followed = (): ReadonlyArray<string> => followedFiles(file, control.running())
@@ -132,7 +134,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
       ServerControl.layer({ file, first: fitted, apply: supervisor.apply, withinLimits, onRefusal })
     )
   })
-  const server: Effect.Effect<never, SocketError | WorkersFailed | AdminUnavailable> = Effect.scoped(
+  const server: Effect.Effect<never, SocketError | WorkersFailed | AdminUnavailable | RunAsFailed> = Effect.scoped(
     Effect.provide(Effect.scoped(serve), layerSupervisor(fitted))
   )
   const explained = Effect.catchTag(server, "SocketError", (error) => Effect.fail(explainFailure(error)))

@@ -6,7 +6,8 @@ import packet from "dns-packet"
 import { Effect } from "effect"
 import { COMMON_VIEW } from "../config/codec/rule.ts"
 import { nameUpstream } from "../config/codec/upstream-address.ts"
-import { Flag, rcodeName } from "../dns/codes.ts"
+import { Flag, rcodeName, Type } from "../dns/codes.ts"
+import { COOKIE_SECRET_SIZE } from "../dns/cookie.ts"
 import { formatName } from "../dns/name.ts"
 import { Query, readQuery, Verdict } from "../dns/query.ts"
 import { type Question, questionOf } from "../dns/question.ts"
@@ -41,7 +42,7 @@ export const explain = (sources: AdminSources, asked: Asked): Effect.Effect<type
     const settings = configuration.current()
     const geography = Geography.over(() => locations)
     const locations = new Locations(supervisor.locations())
-    const policy = yield* inSlices(() => compilePolicy(settings, geography))
+    const policy = yield* inSlices(() => compilePolicy(settings, geography, new Uint8Array(COOKIE_SECRET_SIZE)))
     const client = new TextPeer({ address: asked.client, port: 53_000 })
     const query = new Query()
     const wire = messageFor(asked)
@@ -77,6 +78,11 @@ export const explain = (sources: AdminSources, asked: Asked): Effect.Effect<type
     const special = policy.findSpecial?.(query, client)
     if (special !== undefined) {
       say("special", "answered", `a special name: ${answerText(special)}`, true)
+      return done()
+    }
+    const minimal = query.type === Type.ANY ? policy.findAny?.(query, client) : undefined
+    if (minimal !== undefined) {
+      say("any", "answered", `any_queries is minimal: ${answerText(minimal)}`, true)
       return done()
     }
     const view = policy.viewOf(query, client)

@@ -27,7 +27,9 @@ export const Rcode = {
   Refused: 5,
   YXDomain: 6,
   /** Twelve bits long: its upper eight travel in the OPT (RFC 6891 §6.1.3). */
-  BadVers: 16
+  BadVers: 16,
+  /** The same; the cookie that comes with it is to be shown (RFC 7873 §5.2.4). */
+  BadCookie: 23
 } as const
 
 /**
@@ -51,6 +53,7 @@ export const Type = {
   CNAME: 5,
   SOA: 6,
   PTR: 12,
+  HINFO: 13,
   MX: 15,
   TXT: 16,
   AFSDB: 18,
@@ -74,7 +77,8 @@ export const Type = {
   ANY: 255
 } as const
 
-export const Class = { IN: 1 } as const
+/** CH holds what servers say of themselves (RFC 4892). */
+export const Class = { IN: 1, CH: 3 } as const
 
 /** Bits of the header's second 16-bit word (RFC 1035 §4.1.1, RFC 4035 §3). */
 export const Flag = {
@@ -102,6 +106,8 @@ export const ExtendedError = {
 } as const
 
 /** EDNS options that clients and upstreams are spoken to by. */
+export const OPTION_NSID = 3
+export const OPTION_COOKIE = 10
 export const OPTION_KEEPALIVE = 11
 export const OPTION_PADDING = 12
 export const OPTION_EXTENDED_ERROR = 15

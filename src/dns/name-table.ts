@@ -8,7 +8,7 @@
  * names an attacker chooses.
  */
 import { LOWER, lower4, MAX_LABEL_LENGTH, MAX_NAME_LENGTH } from "./name.ts"
-import { MAX_MESSAGE_SIZE, NO_OCTETS, u16 } from "./wire.ts"
+import { HEADER_SIZE, MAX_MESSAGE_SIZE, NO_OCTETS, u16 } from "./wire.ts"
 
 /** No name: what is malformed has this number. */
 export const NO_NAME = 0
@@ -91,7 +91,7 @@ export class NameTable {
    * The number of the name that stands at `start`; `next` is the offset past it then.
    *
    * @returns `NO_NAME` where it runs past the end, has a label longer than 63 octets or more than 255 octets in all, or
-   *   a pointer that does not lead backwards, so that no name can loop (RFC 1035 §4.1.4, RFC 9267 §2)
+   *   a pointer that does not lead backwards, so that no name can loop, or into a header (RFC 1035 §4.1.4, RFC 9267 §2)
    */
   read(start: number): number {
     const { wire, length, nameAt, path, stamp } = this
@@ -117,8 +117,9 @@ export class NameTable {
       path[depth++] = at
       if (octet >= POINTER) {
         if (at + 2 > length) return NO_NAME
-        const target = this.base + (u16(wire, at) & 0x3fff)
-        if (target >= runStart) return NO_NAME
+        const offset = u16(wire, at) & 0x3fff
+        const target = this.base + offset
+        if (offset < HEADER_SIZE || target >= runStart) return NO_NAME
         if (next === 0) next = at + 2
         at = runStart = target
       } else {

@@ -3,7 +3,7 @@
  *
  * Two names are the same when their octets are, letters in either case (RFC 4343).
  */
-import { lastingRoomFor, u8, u16 } from "./wire.ts"
+import { HEADER_SIZE, lastingRoomFor, u8, u16 } from "./wire.ts"
 
 export const MAX_LABEL_LENGTH = 63
 /** Of a whole name in octets, with the lengths of its labels and the root (RFC 1035 §2.3.4). */
@@ -29,14 +29,18 @@ export const lower4 = (octets: number): number => {
  *
  * @param end where the message ends
  * @returns -1 where the name runs past the end, a label is longer than 63 octets, or a pointer does not point
- *   backwards (RFC 1035 §4.1.4, RFC 9267 §2). What a pointer leads to is not looked at: `readName` does.
+ *   backwards, or into the header (RFC 1035 §4.1.4, RFC 9267 §2). What a pointer leads to is not looked at: `readName`
+ *   does.
  */
 export const skipName = (wire: Uint8Array, offset: number, end: number): number => {
   let at = offset
   while (at < end) {
     const length = u8(wire, at)
     if (length === 0) return at + 1 - offset > MAX_NAME_LENGTH ? -1 : at + 1
-    if (length >= POINTER) return at + 2 <= end && (u16(wire, at) & 0x3fff) < offset ? at + 2 : -1
+    if (length >= POINTER) {
+      const target = at + 2 <= end ? u16(wire, at) & 0x3fff : 0
+      return target >= HEADER_SIZE && target < offset ? at + 2 : -1
+    }
     if (length > MAX_LABEL_LENGTH) return -1
     at += length + 1
   }
@@ -60,7 +64,7 @@ export const readName = (wire: Uint8Array, offset: number, end: number, out: Uin
     if (length >= POINTER) {
       if (at + 2 > end || ++pointers > MAX_POINTERS) return -1
       const target = u16(wire, at) & 0x3fff
-      if (target >= before) return -1
+      if (target >= before || target < HEADER_SIZE) return -1
       before = target
       at = target
       continue

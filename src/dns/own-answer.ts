@@ -50,7 +50,7 @@ export const sizeOf = (records: ReadonlyArray<OwnRecord>): number =>
  * @param records at most `MAX_RECORDS_SIZE` octets of them; those of one type get the smallest of their TTLs (RFC 2181
  *   §5.2)
  */
-export const ownRecords = (records: ReadonlyArray<OwnRecord>): OwnRecords => {
+export const ownRecords = (records: ReadonlyArray<OwnRecord>, ofClass: number = Class.IN): OwnRecords => {
   const ttls = new Map<number, number>()
   for (const { type, ttlSeconds } of records) ttls.set(type, Math.min(ttls.get(type) ?? ttlSeconds, ttlSeconds))
   const octets = new Uint8Array(sizeOf(records))
@@ -58,7 +58,7 @@ export const ownRecords = (records: ReadonlyArray<OwnRecord>): OwnRecords => {
   for (const { data, type } of records) {
     putU16(octets, at, POINTER | HEADER_SIZE)
     putU16(octets, at + 2, type)
-    putU16(octets, at + 4, Class.IN)
+    putU16(octets, at + 4, ofClass)
     putU32(octets, at + 6, ttls.get(type)!)
     putU16(octets, at + 10, data.length)
     octets.set(data, at + RECORD_SIZE)

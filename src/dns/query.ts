@@ -3,7 +3,7 @@
  *
  * Hot path: every packet goes through `readQuery`; it allocates nothing and never reads outside the packet.
  */
-import { Class, Flag, OPTION_KEEPALIVE, OPTION_PADDING, Rcode, Type } from "./codes.ts"
+import { Class, Flag, OPTION_COOKIE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, Rcode, Type } from "./codes.ts"
 import { MAX_LABEL_LENGTH, MAX_NAME_LENGTH, skipName } from "./name.ts"
 import { HEADER_SIZE, lastingCopyOf, NO_OCTETS, u8, u16 } from "./wire.ts"
 
@@ -91,6 +91,19 @@ export class Query {
   keepaliveTenths = 0
   /** The reply is to measure a multiple of this; 0 where it is not padded. */
   padBlock = 0
+  /** Where the data of its first COOKIE option starts, and how long it is; 0 where it has none (RFC 7873 §5.2). */
+  cookieStart = 0
+  cookieSize = 0
+  /** The cookie that the client is told; undefined for none. */
+  cookie: Uint8Array | undefined = undefined
+  /** Whether its cookie shows that it comes from where it says. */
+  isCookieValid = false
+  /** Whether it asks which server this is (RFC 5001). */
+  asksNsid = false
+  /** What it is told of that; undefined for nothing. */
+  nsid: Uint8Array | undefined = undefined
+  /** Octets that the reply may measure, whatever the client takes; 0 for as many as that. */
+  sizeBound = 0
 
   get recursionDesired(): boolean {
     return (this.flags & Flag.RD) !== 0
@@ -123,6 +136,11 @@ export class Query {
     copy.leastScope = this.leastScope
     copy.keepaliveTenths = this.keepaliveTenths
     copy.padBlock = this.padBlock
+    const { cookie } = this
+    if (cookie !== undefined) copy.cookie = lastingCopyOf(cookie, 0, cookie.length)
+    copy.isCookieValid = this.isCookieValid
+    copy.nsid = this.nsid
+    copy.sizeBound = this.sizeBound
     return copy
   }
 }
@@ -175,10 +193,18 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
   query.asksPadding = false
   query.keepaliveTenths = 0
   query.padBlock = 0
+  query.cookieStart = 0
+  query.cookieSize = 0
+  query.cookie = undefined
+  query.isCookieValid = false
+  query.asksNsid = false
+  query.nsid = undefined
+  query.sizeBound = 0
 
   if ((flags & Flag.OpcodeMask) !== 0) return Rcode.NotImp
-  if (u16(wire, 4) !== 1) return Rcode.FormErr
-  if (!readQuestion(query, wire, length)) return Rcode.FormErr
+  const questions = u16(wire, 4)
+  if (questions > 1) return Rcode.FormErr
+  if (questions === 1 && !readQuestion(query, wire, length)) return Rcode.FormErr
 
   const beforeAdditional = u16(wire, 6) + u16(wire, 8)
   const count = beforeAdditional + u16(wire, 10)
@@ -193,11 +219,12 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
     if (u16(wire, at) === Type.OPT) {
       if (opt !== 0 || i < beforeAdditional || u8(wire, owner) !== 0) return Rcode.FormErr
       opt = at
+      // Whatever else is wrong, who sends one is answered with one (RFC 6891 §6.1.1).
+      query.hasOpt = true
     }
     at = next
   }
   if (opt !== 0) {
-    query.hasOpt = true
     query.udpSize = Math.max(u16(wire, opt + 2), PLAIN_UDP_SIZE)
     query.dnssecOk = (u8(wire, opt + 6) & 0x80) !== 0
     if (u8(wire, opt + 5) !== 0) return Rcode.BadVers
@@ -205,6 +232,8 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
     query.optionsEnd = opt + 10 + u16(wire, opt + 8)
     if (!readOptions(query, wire)) return Rcode.FormErr
   }
+  // Without a question a client asks for a cookie, and for nothing else (RFC 7873 §5.4).
+  if (questions === 0) return query.cookieStart > 0 ? Rcode.NoError : Rcode.FormErr
   if (query.type === Type.OPT) return Rcode.FormErr
   if (query.class !== Class.IN || isMetaType(query.type)) return Rcode.Refused
   return query.recursionDesired ? Verdict.Accept : Rcode.Refused
@@ -239,6 +268,11 @@ const readOptions = (query: Query, wire: Uint8Array): boolean => {
     // A client has nothing to say in it (RFC 7828 §3.1).
     if (code === OPTION_KEEPALIVE && length === 0) query.asksKeepalive = true
     else if (code === OPTION_PADDING) query.asksPadding = true
+    else if (code === OPTION_NSID) query.asksNsid = true
+    else if (code === OPTION_COOKIE && query.cookieStart === 0) {
+      query.cookieStart = at + 4
+      query.cookieSize = length
+    }
     at += 4 + length
   }
   return at === end

@@ -100,6 +100,36 @@ export class RecordTable {
     return this.before[record]! - 1
   }
 
+  /**
+   * Gives the records of each RRset one TTL, the smallest of them (RFC 2181 §5.2), in one pass over the records.
+   * Signatures are no RRset (RFC 4034 §3).
+   */
+  levelTtls(): void {
+    const { count, ttlSeconds } = this
+    let isLevel = true
+    for (let record = 1; record < count && isLevel; record++) isLevel = ttlSeconds[record] === ttlSeconds[0]
+    if (isLevel) return
+    const smallest = new Map<number, number>()
+    let start = 0
+    for (const end of this.sectionEnd) {
+      for (let record = start; record < end; record++) {
+        const key = this.setOf(record)
+        const seconds = ttlSeconds[record]!
+        if (seconds < (smallest.get(key) ?? Number.POSITIVE_INFINITY)) smallest.set(key, seconds)
+      }
+      for (let record = start; record < end; record++) {
+        if (this.type[record] !== Type.RRSIG) ttlSeconds[record] = smallest.get(this.setOf(record))!
+      }
+      smallest.clear()
+      start = end
+    }
+  }
+
+  /** A number for the RRset that a record belongs to: owner, type and class. */
+  private setOf(record: number): number {
+    return (this.owner[record]! * 0x10000 + this.type[record]!) * 0x10000 + this.class[record]!
+  }
+
   /** The type that an RRSIG covers (RFC 4034 §3.1.1). */
   covered(record: number): number {
     return this.dataEnd[record]! - this.dataAt[record]! < 2 ? 0 : u16(this.names.wire, this.dataAt[record]!)

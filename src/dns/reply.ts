@@ -6,7 +6,18 @@
  * so that the client's spelling of the name can stand in its place.
  */
 import { rotateAddresses } from "./address-order.ts"
-import { ExtendedError, Flag, OPTION_EXTENDED_ERROR, OPTION_KEEPALIVE, OPTION_PADDING, Rcode, Type } from "./codes.ts"
+import {
+  ExtendedError,
+  Flag,
+  OPTION_COOKIE,
+  OPTION_EXTENDED_ERROR,
+  OPTION_KEEPALIVE,
+  OPTION_NSID,
+  OPTION_PADDING,
+  Rcode,
+  Type
+} from "./codes.ts"
+import { COOKIE_SIZE } from "./cookie.ts"
 import { MAX_NAME_LENGTH, skipName } from "./name.ts"
 import type { Query } from "./query.ts"
 import { sameSet } from "./rrset.ts"
@@ -22,11 +33,13 @@ export const BARE_ERROR_SIZE = 6
 /** What a reply by TLS or HTTPS is padded to: a multiple of this (RFC 8467 §4.1). */
 export const PAD_BLOCK = 468
 const KEEPALIVE_SIZE = 6
-/** Options that depend on how the query came: how long a connection may be idle, and padding. */
-const MAX_TRANSPORT_OPTIONS = KEEPALIVE_SIZE + 4 + PAD_BLOCK
+/** What this server calls itself, in octets at most. */
+export const MAX_NSID_SIZE = 64
+/** Options that depend on who asks, and how: cookie, this server's name, how long a connection may be idle, padding. */
+const MAX_CLIENT_OPTIONS = 4 + COOKIE_SIZE + 4 + MAX_NSID_SIZE + KEEPALIVE_SIZE + 4 + PAD_BLOCK
 /** An error's reply at most: header, question, OPT with an Extended DNS Error, its text, and one without a text. */
 export const MAX_ERROR_SIZE =
-  HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + BARE_ERROR_SIZE + 255 + BARE_ERROR_SIZE + MAX_TRANSPORT_OPTIONS
+  HEADER_SIZE + MAX_NAME_LENGTH + 4 + OPT_SIZE + BARE_ERROR_SIZE + 255 + BARE_ERROR_SIZE + MAX_CLIENT_OPTIONS
 
 /** An option that tells a client the scope: at most an IPv6 address (RFC 7871 §6). */
 const MAX_SUBNET_SIZE = 8 + 16
@@ -58,7 +71,7 @@ export interface AnswerMessage {
 
 /** Octets that `writeAnswer` needs at most for this answer. */
 export const replySize = (answer: AnswerMessage): number =>
-  answer.length + OPT_SIZE + MAX_SUBNET_SIZE + MAX_TRANSPORT_OPTIONS
+  answer.length + OPT_SIZE + MAX_SUBNET_SIZE + MAX_CLIENT_OPTIONS
 
 /**
  * Writes the reply to `query` into `out`.
@@ -101,7 +114,7 @@ export const writeExplainedAnswer = (
 
 /** Octets that `writeStaleAnswer` needs at most for this answer. */
 export const staleReplySize = (answer: AnswerMessage): number =>
-  answer.length + OPT_SIZE + MAX_SUBNET_SIZE + BARE_ERROR_SIZE + MAX_TRANSPORT_OPTIONS
+  answer.length + OPT_SIZE + MAX_SUBNET_SIZE + BARE_ERROR_SIZE + MAX_CLIENT_OPTIONS
 
 /**
  * The same for an answer past its life: all its TTLs are `STALE_TTL_SECONDS` (RFC 8767 §4), and the OPT says that it is
@@ -126,8 +139,11 @@ export const staleReason = ({ wire }: Pick<AnswerMessage, "wire">): ErrorReason 
   (u16(wire, 2) & Flag.RcodeMask) === Rcode.NXDomain ? staleNXDomain : stale
 
 /** Octets of the options that have their room before the records: all but padding, which takes what is left. */
-const ownOptionsSize = ({ keepaliveTenths, subnetOption }: Query): number =>
-  (subnetOption === undefined ? 0 : 4 + subnetOption.length) + (keepaliveTenths === 0 ? 0 : KEEPALIVE_SIZE)
+const ownOptionsSize = ({ cookie, keepaliveTenths, nsid, subnetOption }: Query): number =>
+  (subnetOption === undefined ? 0 : 4 + subnetOption.length) +
+  (keepaliveTenths === 0 ? 0 : KEEPALIVE_SIZE) +
+  (cookie === undefined ? 0 : 4 + cookie.length) +
+  (nsid === undefined ? 0 : 4 + nsid.length)
 
 /** Header, question and records: all but the OPT. Returns where they end. */
 const writeRecords = (out: Uint8Array, query: Query, answer: AnswerMessage, room: number): number => {
@@ -172,8 +188,20 @@ export const writeError = (out: Uint8Array, query: Query, rcode: number, reason?
   return query.hasOpt ? writeOpt(out, end, query, rcode, reason) : end
 }
 
-/** Octets of an error to this query without a reason. */
-export const errorSize = (query: Query): number => query.questionEnd + (query.hasOpt ? OPT_SIZE : 0)
+/**
+ * Writes a reply without records that says that it is cut (TC).
+ *
+ * @param out at least `MAX_ERROR_SIZE` octets
+ */
+export const writeTruncated = (out: Uint8Array, query: Query): number => {
+  const end = writeError(out, query, Rcode.NoError)
+  putU16(out, 2, u16(out, 2) | Flag.TC)
+  return end
+}
+
+/** Octets that any reply to this query takes, without records and a reason. */
+export const leastReplySize = (query: Query): number =>
+  query.questionEnd + (query.hasOpt ? OPT_SIZE + ownOptionsSize(query) : 0)
 
 /** QR and RA set; opcode, RD and CD as asked; AA, Z and the rest clear (RFC 1035 §4.1.1, RFC 4035 §3.2.2). */
 const replyFlags = (query: Query): number => Flag.QR | Flag.RA | (query.flags & (Flag.OpcodeMask | Flag.RD | Flag.CD))
@@ -210,6 +238,8 @@ const writeOpt = (
   }
   if (query.subnetOption !== undefined && rcode === Rcode.NoError)
     end = writeSubnet(out, end, query.subnetOption, Math.max(scope, query.leastScope))
+  if (query.cookie !== undefined) end = writeOption(out, end, OPTION_COOKIE, query.cookie)
+  if (query.nsid !== undefined) end = writeOption(out, end, OPTION_NSID, query.nsid)
   if (query.keepaliveTenths > 0) {
     putU16(out, end, OPTION_KEEPALIVE)
     putU16(out, end + 2, 2)
@@ -220,6 +250,13 @@ const writeOpt = (
   putU16(out, at + 9, end - at - OPT_SIZE)
   putU16(out, 10, u16(out, 10) + 1)
   return end
+}
+
+const writeOption = (out: Uint8Array, at: number, code: number, data: Uint8Array): number => {
+  putU16(out, at, code)
+  putU16(out, at + 2, data.length)
+  copyOctets(data, 0, data.length, out, at + 4)
+  return at + 4 + data.length
 }
 
 /** The last option, where there is room for one (RFC 7830 §3): zeros up to a multiple of the block, or to the limit. */

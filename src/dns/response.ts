@@ -14,12 +14,13 @@ import {
   type ResponseClass,
   type TtlBounds
 } from "./classify-response.ts"
-import { Flag, Rcode } from "./codes.ts"
+import { Flag, OPTION_COOKIE, Rcode } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
 import { readExtendedError } from "./extended-error.ts"
 import { LOWER, skipName } from "./name.ts"
 import { MAX_SOURCE_SIZE, NameTable, NO_NAME } from "./name-table.ts"
 import { type Question, writeQuestion } from "./question.ts"
+import type { Rebinding } from "./rebinding.ts"
 import { writeData } from "./record-data.ts"
 import { RecordTable, Section } from "./record-table.ts"
 import type { ErrorReason } from "./reply.ts"
@@ -28,6 +29,12 @@ import { OPTION_CLIENT_SUBNET, readScope, type Subnet } from "./subnet.ts"
 import { copyOf, HEADER_SIZE, MAX_MESSAGE_SIZE, NO_OCTETS, putU16, putU32, u8, u16 } from "./wire.ts"
 
 export type { TtlBounds } from "./classify-response.ts"
+
+/** By what answers are rewritten. */
+export interface AnswerRules extends TtlBounds {
+  /** What is taken out of them; undefined for nothing. */
+  readonly rebinding?: Rebinding | undefined
+}
 
 /** Whether a message answers the question that was asked (RFC 5452 §9.1). */
 export const ReplyMatch = {
@@ -97,6 +104,10 @@ export interface Response {
   readonly hasSubnet: boolean
   /** Without the signatures that were asked for, for want of EDNS: others may get them. */
   readonly isUnsigned?: boolean
+  /** Private addresses were taken out of it. */
+  readonly isRebound?: boolean
+  /** The cookie that came with it (RFC 7873). */
+  readonly cookie?: Uint8Array | undefined
   /** Why, where the upstream said so (RFC 8914). */
   readonly extendedError?: ErrorReason | undefined
 }
@@ -133,8 +144,9 @@ export const normalise = (
   wire: Uint8Array,
   length: number,
   question: Question,
-  ttl: TtlBounds
+  rules: AnswerRules
 ): Response | undefined => {
+  const ttl: TtlBounds = rules
   const flags = u16(wire, 2)
   if ((flags & Flag.TC) !== 0) return truncatedResponse(flags)
   names.begin(wire, length)
@@ -157,6 +169,7 @@ export const normalise = (
     responseClass = classifyResponse(names, records, chain, rcode, ttl)
     if (responseClass.kind === "unfinished") keepChainOnly(records)
   }
+  const removedTtl = takeOutPrivate(question, rules.rebinding)
   const rewritten = write(question, name, flags, ttl, responseClass)
   if (rewritten === undefined) return undefined
   return {
@@ -165,11 +178,44 @@ export const normalise = (
     truncated: false,
     hasOpt: records.hasOpt,
     responseClass,
-    ttlSeconds: responseClass.kind === "negative" ? responseClass.ttlSeconds : Math.min(smallestTtl, ttl.maxSeconds),
+    ttlSeconds:
+      responseClass.kind === "negative"
+        ? responseClass.ttlSeconds
+        : Math.min(smallestTtl, ttl.maxSeconds, boundedTtl(removedTtl, ttl)),
+    isRebound: removedTtl < NOTHING_REMOVED,
     scope: Math.max(scope, 0),
     hasSubnet: scope !== UNSAID,
+    cookie: cookieIn(wire, records),
     extendedError: readExtendedError(wire, records.optionsAt, records.optionsEnd)
   }
+}
+
+const NOTHING_REMOVED = 0x7fffffff
+
+/** Keeps no record with a private address, where the name may have none; returns the smallest TTL of those removed. */
+const takeOutPrivate = ({ name }: Question, rebinding: Rebinding | undefined): number => {
+  let ttlSeconds = NOTHING_REMOVED
+  if (rebinding === undefined || rebinding.isAllowed(name)) return ttlSeconds
+  for (let record = 0; record < records.count; record++) {
+    if (records.isKept[record] === 0) continue
+    const [type, ofClass] = [records.type[record]!, records.class[record]!]
+    const [start, end] = [records.dataAt[record]!, records.dataEnd[record]!]
+    if (!rebinding.isUnwanted(names.wire, type, ofClass, start, end)) continue
+    records.isKept[record] = 0
+    ttlSeconds = Math.min(ttlSeconds, records.ttlSeconds[record]!)
+  }
+  return ttlSeconds
+}
+
+/** The first counts (RFC 7873 §5.3). */
+const cookieIn = (wire: Uint8Array, { optionsAt, optionsEnd }: RecordTable): Uint8Array | undefined => {
+  for (let at = optionsAt; at + 4 <= optionsEnd; ) {
+    const next = at + 4 + u16(wire, at + 2)
+    if (next > optionsEnd) return undefined
+    if (u16(wire, at) === OPTION_COOKIE) return copyOf(wire, at + 4, next)
+    at = next
+  }
+  return undefined
 }
 
 /** No scopes: the option is for another network or not well-formed; there is none. */
@@ -196,7 +242,12 @@ const scopeIn = (wire: Uint8Array, { optionsAt, optionsEnd }: RecordTable, subne
  * @param tail normalised, to the name at which `head` stops
  * @returns undefined where together they do not fit 65,535 octets
  */
-export const joinAnswers = (head: Uint8Array, tail: Uint8Array, question: Question): Uint8Array | undefined => {
+export const joinAnswers = (
+  head: Uint8Array,
+  tail: Uint8Array,
+  question: Question,
+  rebinding?: Rebinding
+): Uint8Array | undefined => {
   const end = head.length
   if (end + tail.length > MAX_SOURCE_SIZE) return undefined
   const both = new Uint8Array(end + tail.length)
@@ -213,6 +264,7 @@ export const joinAnswers = (head: Uint8Array, tail: Uint8Array, question: Questi
   const lastAt = readPart(Section.Authority, tail, end, tailAt)
   if (readPart(Section.Additional, tail, end, lastAt) < 0) return undefined
   keepAll(records)
+  takeOutPrivate(question, rebinding)
   return write(question, name, u16(tail, 2) & (u16(head, 2) | ~Flag.AD), anyTtl, nothing)
 }
 
@@ -245,6 +297,7 @@ const write = (
   putU16(scratch, 2, flags)
   putU16(scratch, 4, 1)
   for (let section = 0; section < 3; section++) putU16(scratch, 6 + section * 2, keptIn(records, section))
+  records.levelTtls()
   smallestTtl = 0x7fffffff
   const answersEnd = records.sectionEnd[Section.Answer]!
   const negativeSeconds = responseClass.kind === "negative" ? responseClass.ttlSeconds : 0x7fffffff

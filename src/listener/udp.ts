@@ -16,6 +16,7 @@ import { formatEndpoint } from "../io/endpoint.ts"
 import type { Peer } from "../io/peer.ts"
 import { readProxyHeader } from "../io/proxy-header.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
+import { ReplyRates } from "../query/reply-rates.ts"
 import { countedBy, type Transport, UDP } from "../query/transport.ts"
 import { Incidents } from "../runtime/incidents.ts"
 import { Counters } from "../telemetry/counters.ts"
@@ -32,10 +33,11 @@ export const listenUdp = (
   announces: (peer: Peer) => boolean
 ): Effect.Effect<Listening, SocketError, DatagramTransport | QueryFibers | Counters | Scope.Scope> =>
   Effect.gen(function* () {
-    const transport = yield* DatagramTransport
+    const datagrams = yield* DatagramTransport
     const fibers = yield* QueryFibers
     const counters = yield* Counters
     const incidents = yield* Incidents
+    const rates = yield* ReplyRates
     const packets: Array<{ readonly packet: UdpPacket; readonly handling: Effect.Effect<unknown> }> = []
     const receive = (batch: ReadonlyArray<Datagram>, count: number): void => {
       fibers.beginBatch()
@@ -67,14 +69,15 @@ export const listenUdp = (
       }
       fibers.start(handling)
     }
-    const socket: DatagramSocket = yield* transport.bind(local, {
+    const socket: DatagramSocket = yield* datagrams.bind(local, {
       onBatch: receive,
       // A receive error concerns one datagram; the socket goes on.
       onError: () => {},
       onUnsent: (count) => counters.add("answers.unsent", count)
     })
     const server = formatEndpoint(socket.local)
-    const counted = countedBy(UDP, counters.trafficAt("udp", server), server)
+    const transport = { ...UDP, judgeReply: rates.judge }
+    const counted = countedBy(transport, counters.trafficAt("udp", server), server)
     return { protocol: "udp", endpoint: socket.local, stop: () => socket.stopReceiving() }
   })
 

@@ -25,6 +25,14 @@ const MAY_MEND: ReadonlyArray<SettingName> = [
   "retries"
 ]
 
+/** With one of these changed, upstreams' answers are kept otherwise than before. */
+const CHANGES_ANSWERS: ReadonlyArray<SettingName> = [
+  "trustUpstreamAd",
+  "rebindProtection",
+  "rebindAllowNames",
+  "rebindAllowNetworks"
+]
+
 /** The keys of all upstreams that a configuration has. */
 export const upstreamKeys = ({ upstreams, groups }: Pick<Settings, "upstreams" | "groups">): ReadonlyArray<string> =>
   [...upstreams, ...groups.flatMap((group) => group.upstreams)].map(formatUpstream)
@@ -38,12 +46,12 @@ export const forgetsFailures = (before: Settings, after: Settings): boolean =>
  *
  * Upstreams of one group see the same world: where one of them stays, so do the answers. Where all are others, the name
  * of an inner server may mean another. Groups that rules name need no care: what is kept is kept by the upstreams of its
- * group (`viewBy`). An AD bit that is no longer believed stands in answers that are kept.
+ * group (`viewBy`). An AD bit that is no longer believed, and a private address, stand in answers that are kept.
  */
 export const isOtherWorld = (before: Settings, after: Settings): boolean => {
   const known = new Set(before.upstreams.map(formatUpstream))
   return (
-    before.trustUpstreamAd !== after.trustUpstreamAd ||
+    CHANGES_ANSWERS.some((name) => !isDeepStrictEqual(before[name], after[name])) ||
     !after.upstreams.some((upstream) => known.has(formatUpstream(upstream)))
   )
 }

@@ -152,6 +152,28 @@ const ofQueries = ({ counters }: MetricSources): ReadonlyArray<Family> => [
   ),
   counter("queries_looped", "queries that came back to this server", one(counters.read("queries.looped"))),
   counter(
+    "queries_limited",
+    "queries of client networks that send more than they may",
+    one(counters.read("queries.limited"))
+  ),
+  counter("responses_limited", "replies that were too many for a client's network, by what became of them", [
+    { labels: { action: "dropped" }, value: counters.read("answers.limited") },
+    { labels: { action: "truncated" }, value: counters.read("answers.slipped") }
+  ]),
+  counter(
+    "responses_rebound",
+    "answers that private addresses were taken out of",
+    one(counters.read("answers.rebound"))
+  ),
+  counter(
+    "cookies",
+    "queries with a DNS cookie, by what it is",
+    (["new", "valid", "invalid"] as const).map((state) => ({
+      labels: { state },
+      value: counters.read(`cookies.${state}`)
+    }))
+  ),
+  counter(
     "queries_dropped",
     "packets that were no query, or cannot be answered",
     one(counters.read("queries.dropped"))
@@ -172,6 +194,16 @@ const ofQueries = ({ counters }: MetricSources): ReadonlyArray<Family> => [
     "tcp_connections_expired",
     "connections closed because they were idle or did not read",
     one(counters.read("tcp.expired"))
+  ),
+  counter(
+    "tcp_connections_limited",
+    "connections closed because their client opened too many a second",
+    one(counters.read("tcp.limited"))
+  ),
+  counter(
+    "tcp_connections_worn",
+    "connections closed because they had lived, or asked, as long as they may",
+    one(counters.read("tcp.worn"))
   ),
   counter("panics", "faults of this server's own", one(counters.read("defects") + counters.read("process.defects"))),
   counter(
@@ -286,6 +318,16 @@ const ofUpstreams = ({ counters, supervisor }: MetricSources): ReadonlyArray<Fam
       "upstream_mismatches",
       "messages that were no reply to what was asked",
       one(counters.read("upstream.strangers"))
+    ),
+    counter(
+      "upstream_unproven",
+      "replies by UDP without the letters or the cookie that were sent, asked for again by TCP",
+      one(counters.read("upstream.unproven"))
+    ),
+    counter(
+      "upstream_spoofed",
+      "times that so many forged replies came that an upstream was asked by TCP for a while",
+      one(counters.read("upstream.spoofed"))
     ),
     counter("upstream_truncated", "replies that were asked for again by TCP", one(counters.read("upstream.truncated")))
   ]

@@ -18,9 +18,11 @@ import type { StreamTransport } from "../io/stream-transport.ts"
 import { Listeners } from "../listener/listeners.ts"
 import { QueryFibers } from "../listener/query-fibers.ts"
 import { StandIn } from "../listener/stand-in.ts"
+import { ClientMemory, clientMemory } from "../query/client-memory.ts"
 import { Coalescer } from "../query/exchange/coalescer.ts"
 import { makeSharedCacheLookup } from "../query/exchange/shared-cache-lookup.ts"
 import { Pipeline } from "../query/pipeline.ts"
+import { layerReplyRates } from "../query/reply-rates.ts"
 import { layerResolveByHand } from "../query/resolve-by-hand.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
@@ -167,7 +169,7 @@ export const serverLayerWith = <PipelineError = never, PoolError = never>(
     Layer.provide(layerSharedTier),
     Layer.provide(resolverPool),
     Layer.provide(telemetry),
-    Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark, geography)),
+    Layer.provide(Layer.mergeAll(TimerWheel.layer, loopMark, geography, layerReplyRates)),
     Layer.provide(LoopClock.layer),
     Layer.provide(Layer.mergeAll(layerEventLog, layerIncidents))
   )
@@ -219,6 +221,7 @@ export const standaloneLayerWith = <PipelineError = never, PoolError = never>(
   rooms: Rooms<PipelineError, PoolError>
 ): Layer.Layer<Listeners | StandIn | Shared, SocketError | PipelineError | PoolError, Ground> =>
   serverLayerWith(rooms).pipe(
+    Layer.provide(Layer.sync(ClientMemory, clientMemory)),
     Layer.provideMerge(Layer.mergeAll(AnswerCache.layer, FailureCache.layer)),
     Layer.provideMerge(Layer.mergeAll(Counters.layer, Latencies.layer))
   )

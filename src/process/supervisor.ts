@@ -16,6 +16,7 @@ import type { SocketError } from "../io/datagram.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { TlsSecrets, tlsSecretMemory } from "../listener/tls-secrets.ts"
+import { clientMemory } from "../query/client-memory.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { type GaugeName, gaugeMemory, readGauges } from "../telemetry/gauges.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
@@ -96,6 +97,7 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
         gauges: gaugeMemory(MAX_WORKERS),
         upstreams: upstreamMemory(slotsFor(settings)),
         tls: tlsSecretMemory(),
+        clients: clientMemory(),
         heartbeats: new SharedArrayBuffer(MAX_WORKERS * Int32Array.BYTES_PER_ELEMENT)
       }
       const queryLog = QueryLog.layerOver({ counters: memory.counters, row: LOG_ROW, workers: MAX_WORKERS })

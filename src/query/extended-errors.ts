@@ -20,6 +20,10 @@ export const looped: ErrorReason = {
   code: ExtendedError.Other,
   text: "this server asked this itself: a forwarding loop"
 }
+export const overRate: ErrorReason = {
+  code: ExtendedError.Prohibited,
+  text: "your network sends more queries than it may"
+}
 const tooMany: ErrorReason = { code: ExtendedError.Other, text: "too many queries are waiting" }
 export const tooLate: ErrorReason = { code: ExtendedError.NoReachableAuthority, text: "no upstream answered in time" }
 const allDown: ErrorReason = { code: ExtendedError.NoReachableAuthority, text: "all upstreams are down" }

@@ -13,13 +13,14 @@ import type { Key } from "../cache/table/key.ts"
 import type { CachedAnswer } from "../cache/table/table.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { ClientContext } from "../dns/client-context.ts"
-import { Rcode } from "../dns/codes.ts"
+import { Flag, Rcode, Type } from "../dns/codes.ts"
+import type { OwnAnswer } from "../dns/own-answer.ts"
 import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
-import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
+import { type AnswerMessage, type ErrorReason, leastReplySize } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
 import { Geography } from "../geo/geography.ts"
-import { compilePolicy, POLICY_SETTINGS } from "../policy/policy.ts"
+import { compilePolicy, POLICY_SETTINGS, type Policy } from "../policy/policy.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
 import { inSlices } from "../runtime/slices.ts"
 import { TimerWheel } from "../runtime/timer-wheel.ts"
@@ -33,14 +34,17 @@ import { NO_RCODE, type QueryRecord } from "../telemetry/record.ts"
 import { Traces } from "../telemetry/traces.ts"
 import { LoopMark } from "../upstream/resolver-pool.ts"
 import { makeAdmission } from "./admission/admission.ts"
+import { type LimitAction, QUERY_RATE_SETTINGS, QueryRates } from "./admission/query-rates.ts"
+import { RateTable } from "./admission/rate-table.ts"
+import { ClientMemory, cookieSecretIn, hashKeyIn, QUERY_RATES_AT } from "./client-memory.ts"
 import { Coalescer } from "./exchange/coalescer.ts"
 import { Refresher } from "./exchange/refresher.ts"
 import { ServeStale } from "./exchange/serve-stale.ts"
-import { looped, ownFault, prohibited } from "./extended-errors.ts"
+import { looped, overRate, ownFault, prohibited } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { PendingQuery, type PendingQueryTools } from "./pending-query.ts"
 import { newRecord } from "./record.ts"
-import { sendAnswer, sendError, sendProhibited, sentFlags } from "./reply-sender.ts"
+import { sendAnswer, sendError, sendRefused, sendTruncated, sentFlags } from "./reply-sender.ts"
 import { readTransportOptions } from "./transport.ts"
 
 /**
@@ -132,8 +136,14 @@ export class Pipeline extends Context.Service<
       const log = yield* FailureLog
       const geography = yield* Geography
       const recent = yield* RecentQueries
+      const memory = yield* ClientMemory
+      const cookieSecret = cookieSecretIn(memory)
       const live = yield* configuration.derive(POLICY_SETTINGS, (settings) =>
-        inSlices(() => compilePolicy(settings, geography))
+        inSlices(() => compilePolicy(settings, geography, cookieSecret))
+      )
+      const rateTable = new RateTable(memory, QUERY_RATES_AT)
+      const limits = yield* configuration.derive(QUERY_RATE_SETTINGS, (settings) =>
+        Effect.sync(() => ({ rates: QueryRates.of(settings, rateTable, hashKeyIn(memory)) }))
       )
       const admission = yield* makeAdmission(configuration.current(), wheel)
       yield* configuration.follow(["maxConcurrentQueries", "maxQueuedQueries"], admission.resize)
@@ -187,14 +197,50 @@ export class Pipeline extends Context.Service<
       /** Says so to a client that may not ask, where it is told; returns the octets that are sent. */
       const deny = (packet: Packet, isTold: boolean): number => {
         counters.add("queries.denied")
-        if (isTold) return sendProhibited(packet, query)
+        if (isTold) return sendRefused(packet, query, prohibited)
         packet.drop()
         return 0
       }
 
+      const answerOwn = (
+        packet: Packet,
+        own: OwnAnswer,
+        outcome: "local" | "special",
+        startedMs: number,
+        isPicked: boolean
+      ): Effect.Effect<void> => {
+        counters.add("answers.local")
+        counters.add("answers.sent")
+        const size = sendAnswer(packet, query, own, own.ttlSeconds)
+        endEarly(packet, startedMs, outcome, rcodeOf(own), size, isPicked)
+        return Effect.void
+      }
+
+      /** Gives a client beyond its rate what it gets; returns the octets that are sent. */
+      const limit = (packet: Packet, action: LimitAction): number => {
+        counters.add("queries.limited")
+        if (action === "drop") {
+          packet.drop()
+          return 0
+        }
+        if (action === "truncate" && !packet.transport.isAddressProven) return sendTruncated(packet, query)
+        return sendRefused(packet, query, overRate)
+      }
+
+      /** Reads what the query says of its client; returns the verdict on it, which a cookie that is none changes. */
+      const readClient = (packet: Packet, verdict: number, policy: Policy): number => {
+        if (query.asksNsid) query.nsid = policy.nsid
+        if (policy.readCookie === undefined) return verdict === Rcode.NoError ? Rcode.FormErr : verdict
+        if (query.cookieStart === 0 || verdict === Rcode.FormErr) return verdict
+        const state = policy.readCookie(query, packet.client, clock.wallMs(clock.nowMs()))
+        if (state === "malformed") return Rcode.FormErr
+        counters.add(`cookies.${state}`)
+        return verdict
+      }
+
       const handle = (packet: Packet): Effect.Effect<unknown> => {
         counters.add(packet.transport.counter)
-        const verdict = readQuery(query, packet.wire, packet.length)
+        let verdict = readQuery(query, packet.wire, packet.length)
         const { traffic } = packet.transport
         if (verdict === Verdict.Drop) {
           traffic.receivedUnread(packet.length)
@@ -215,7 +261,27 @@ export class Pipeline extends Context.Service<
           endEarly(packet, startedMs, "denied", refuses ? Rcode.Refused : NO_RCODE, size, isPicked, reason)
           return Effect.void
         }
+        if (query.optionsEnd > query.optionsStart || verdict === Rcode.NoError) {
+          verdict = readClient(packet, verdict, policy)
+        }
+        const { rates } = limits.current
+        if (rates !== undefined && !rates.admits(packet.client, clock.nowMs())) {
+          const size = limit(packet, rates.action)
+          const rcode = size === 0 ? NO_RCODE : sentFlags() & Flag.RcodeMask
+          endEarly(packet, startedMs, "limited", rcode, size, isPicked, size === 0 ? undefined : overRate)
+          return Effect.void
+        }
+        if (policy.maxAmplification > 0 && !packet.transport.isAddressProven && !query.isCookieValid) {
+          query.sizeBound = Math.max(leastReplySize(query), Math.floor(policy.maxAmplification * packet.length))
+        }
         if (verdict !== Verdict.Accept) {
+          const identity = verdict === Rcode.Refused ? policy.findIdentity(query) : undefined
+          if (identity !== undefined) return answerOwn(packet, identity, "local", startedMs, isPicked)
+          if (verdict === Rcode.NoError) {
+            const size = sendError(packet, query, Rcode.NoError)
+            endEarly(packet, startedMs, "local", Rcode.NoError, size, isPicked)
+            return Effect.void
+          }
           counters.add("queries.malformed")
           const size = sendError(packet, query, verdict)
           endEarly(packet, startedMs, "malformed", verdict, size, isPicked)
@@ -231,12 +297,16 @@ export class Pipeline extends Context.Service<
         policy.note(query, packet.client)
         const local = policy.findLocal?.(query, packet.client)
         const own = local ?? policy.findSpecial?.(query, packet.client)
-        if (own !== undefined) {
-          counters.add("answers.local")
-          counters.add("answers.sent")
-          const size = sendAnswer(packet, query, own, own.ttlSeconds)
-          endEarly(packet, startedMs, local === undefined ? "special" : "local", rcodeOf(own), size, isPicked)
-          return Effect.void
+        if (own !== undefined)
+          return answerOwn(packet, own, local === undefined ? "special" : "local", startedMs, isPicked)
+        if (query.type === Type.ANY) {
+          const minimal = policy.findAny?.(query, packet.client)
+          if (minimal !== undefined) return answerOwn(packet, minimal, "special", startedMs, isPicked)
+          if (policy.sendsAnyToTcp && !packet.transport.isAddressProven) {
+            const size = sendTruncated(packet, query)
+            endEarly(packet, startedMs, "special", Rcode.NoError, size, isPicked)
+            return Effect.void
+          }
         }
         const view = policy.viewOf(query, packet.client)
         const clientContext = policy.clientContextOf(query, packet.client, view)

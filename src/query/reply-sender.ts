@@ -5,8 +5,8 @@ import {
   type AnswerMessage,
   BARE_ERROR_SIZE,
   type ErrorReason,
-  errorSize,
   explainedReplySize,
+  leastReplySize,
   MAX_ERROR_SIZE,
   replySize,
   STALE_TTL_SECONDS,
@@ -14,10 +14,10 @@ import {
   writeAnswer,
   writeError,
   writeExplainedAnswer,
-  writeStaleAnswer
+  writeStaleAnswer,
+  writeTruncated
 } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
-import { prohibited } from "./extended-errors.ts"
 import type { Packet, ReplyPath } from "./packet.ts"
 import { replyLimit } from "./transport.ts"
 
@@ -35,7 +35,7 @@ export const sentFlags = (): number => sent
 export const sendAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage, ttlSeconds: number): number => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(replySize(answer), limit))
-  return send(path, out, writeAnswer(out, asked, answer, limit), ttlSeconds)
+  return send(path, asked, out, writeAnswer(out, asked, answer, limit), ttlSeconds)
 }
 
 /** The same for an answer with a reason. */
@@ -48,14 +48,14 @@ export const sendExplainedAnswer = (
 ): number => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(explainedReplySize(answer, reason), limit))
-  return send(path, out, writeExplainedAnswer(out, asked, answer, limit, reason), ttlSeconds)
+  return send(path, asked, out, writeExplainedAnswer(out, asked, answer, limit, reason), ttlSeconds)
 }
 
 /** The same for an answer past its life. */
 export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMessage): number => {
   const limit = replyLimit(path.transport, asked)
   const out = path.reserve(Math.min(staleReplySize(answer), limit))
-  return send(path, out, writeStaleAnswer(out, asked, answer, limit), STALE_TTL_SECONDS)
+  return send(path, asked, out, writeStaleAnswer(out, asked, answer, limit), STALE_TTL_SECONDS)
 }
 
 /**
@@ -82,30 +82,52 @@ export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMes
  */
 export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): number => {
   const out = path.reserve(MAX_ERROR_SIZE)
-  const length = writeError(out, asked, rcode, reason)
-  sent = u16(out, 2)
-  path.transport.traffic.replied(rcode, length)
-  path.send(length, 0)
-  return length
+  return send(path, asked, out, writeError(out, asked, rcode, reason), 0, rcode)
 }
 
-/** @param out what is sent, with its rcode in the header: answers have none that is longer (RFC 6891 §6.1.3) */
-const send = (path: ReplyPath, out: Uint8Array, length: number, ttlSeconds: number): number => {
+/** Sends a reply without records that says that there are some, for which the client comes by TCP (RFC 7766 §5). */
+export const sendTruncated = (path: ReplyPath, asked: Query): number => {
+  const out = path.reserve(MAX_ERROR_SIZE)
+  return sendUnjudged(path, out, writeTruncated(out, asked), 0, Rcode.NoError)
+}
+
+/**
+ * Sends what is not too much.
+ *
+ * @param out what is sent, with its rcode in the header: answers have none that is longer (RFC 6891 §6.1.3)
+ */
+const send = (
+  path: ReplyPath,
+  asked: Query,
+  out: Uint8Array,
+  length: number,
+  ttlSeconds: number,
+  rcode = u16(out, 2) & Flag.RcodeMask
+): number => {
+  const judge = path.transport.judgeReply()
+  const verdict = judge === undefined ? "send" : judge(path.client, asked, out)
+  if (verdict === "send") return sendUnjudged(path, out, length, ttlSeconds, rcode)
+  if (verdict === "truncate") return sendTruncated(path, asked)
+  path.drop()
+  return 0
+}
+
+const sendUnjudged = (path: ReplyPath, out: Uint8Array, length: number, ttlSeconds: number, rcode: number): number => {
   sent = u16(out, 2)
-  path.transport.traffic.replied(sent & Flag.RcodeMask, length)
+  path.transport.traffic.replied(rcode, length)
   path.send(length, ttlSeconds)
   return length
 }
 
-const prohibitedCode: ErrorReason = { code: prohibited.code, text: "" }
-
 /**
- * REFUSED to a client that may not ask. Where its address may be forged, it may be a victim: the reply is never longer
- * than the query, and has an Extended DNS Error only where the query's own options took as much room (RFC 5358 §3).
+ * REFUSED to a client that may not ask, or not so much. Where its address may be forged, it may be a victim: the reply
+ * is never longer than the query, and has an Extended DNS Error only where the query's own options took as much room
+ * (RFC 5358 §3).
  */
-export const sendProhibited = (path: Packet, asked: Query): number => {
-  const reason = path.transport.isAddressProven ? prohibited : hasRoomForCode(path, asked) ? prohibitedCode : undefined
-  return sendError(path, asked, Rcode.Refused, reason)
+export const sendRefused = (path: Packet, asked: Query, reason: ErrorReason): number => {
+  if (path.transport.isAddressProven) return sendError(path, asked, Rcode.Refused, reason)
+  const code = hasRoomForCode(path, asked) ? { code: reason.code, text: "" } : undefined
+  return sendError(path, asked, Rcode.Refused, code)
 }
 
-const hasRoomForCode = (path: Packet, asked: Query): boolean => errorSize(asked) + BARE_ERROR_SIZE <= path.length
+const hasRoomForCode = (path: Packet, asked: Query): boolean => leastReplySize(asked) + BARE_ERROR_SIZE <= path.length

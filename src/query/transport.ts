@@ -9,6 +9,7 @@ import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import type { CounterName } from "../telemetry/counters.ts"
 import type { ClientProtocol } from "../telemetry/record.ts"
 import { type ListenerTraffic, uncounted } from "../telemetry/traffic.ts"
+import type { JudgeReply } from "./reply-rates.ts"
 
 export interface Transport {
   /** As traces and the log name it. */
@@ -23,6 +24,8 @@ export interface Transport {
   readonly isBoundByClient: boolean
   /** How long a connection may be idle, in tenths of a second, for clients that ask (RFC 7828); 0 where it is not said. */
   readonly keepaliveTenths: () => number
+  /** Says which replies are too many; undefined where any number is right. */
+  readonly judgeReply: () => JudgeReply | undefined
   /** Counts the queries that come by it. */
   readonly counter: CounterName
   /** Counts what comes in and goes out by the listener. */
@@ -31,6 +34,8 @@ export interface Transport {
   readonly server: string
 }
 
+const unjudged = (): undefined => undefined
+
 export const UDP: Transport = Object.freeze({
   protocol: "udp",
   isSecure: false,
@@ -38,6 +43,7 @@ export const UDP: Transport = Object.freeze({
   maxReplySize: MAX_UDP_SIZE,
   isBoundByClient: true,
   keepaliveTenths: () => 0,
+  judgeReply: unjudged,
   counter: "queries.udp",
   traffic: uncounted,
   server: ""
@@ -50,6 +56,7 @@ export const TCP: Transport = Object.freeze({
   maxReplySize: MAX_MESSAGE_SIZE,
   isBoundByClient: false,
   keepaliveTenths: () => 0,
+  judgeReply: unjudged,
   counter: "queries.tcp",
   traffic: uncounted,
   server: ""
@@ -79,5 +86,7 @@ export const readTransportOptions = (query: Query, { isSecure, keepaliveTenths }
 }
 
 /** Octets that the reply to this query may measure. */
-export const replyLimit = ({ isBoundByClient, maxReplySize }: Transport, query: Query): number =>
-  isBoundByClient ? Math.min(query.udpSize, maxReplySize) : maxReplySize
+export const replyLimit = ({ isBoundByClient, maxReplySize }: Transport, query: Query): number => {
+  const limit = isBoundByClient ? Math.min(query.udpSize, maxReplySize) : maxReplySize
+  return query.sizeBound > 0 && query.sizeBound < limit ? query.sizeBound : limit
+}

@@ -13,6 +13,9 @@ export const randomU16 = (): number => {
   return pool[next++]!
 }
 
+/** Thirty-two of them. */
+export const randomU32 = (): number => randomU16() * 0x10000 + randomU16()
+
 const FIRST_UNPRIVILEGED_PORT = 1024
 
 /** A port from the full unprivileged range. */

@@ -14,7 +14,9 @@ const earlyOutcomes = [
   /** It came from this server itself. */
   "looped",
   /** What its rcode says was wrong with it. */
-  "malformed"
+  "malformed",
+  /** Its client's network sent more than it may. */
+  "limited"
 ] as const
 export type EarlyOutcome = (typeof earlyOutcomes)[number]
 

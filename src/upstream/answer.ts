@@ -1,6 +1,6 @@
 /** What comes of a question: an answer as it is kept and sent, or why there is none. */
 import { Exit, Schema } from "effect"
-import { Flag, Rcode } from "../dns/codes.ts"
+import { ExtendedError, Flag, Rcode } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
 import type { ErrorReason } from "../dns/reply.ts"
 import type { Response } from "../dns/response.ts"
@@ -170,6 +170,8 @@ export interface Abandonable {
  */
 export type Begin = (question: Question, record: ResolutionRecord, asker: Asker) => Abandonable
 
+const rebound: ErrorReason = { code: ExtendedError.Blocked, text: "private addresses were taken out of the answer" }
+
 /**
  * The answer that a response contains; undefined where it contains none and another upstream is to be asked.
  *
@@ -181,6 +183,7 @@ export const answerOf = (
   failsOver: (rcode: number) => boolean
 ): Answer | undefined => {
   const { isUnsigned, responseClass, rcode, scope, ttlSeconds, wire } = response
+  const extendedError = response.isRebound === true ? rebound : undefined
   // It did not fit even over TCP: no client could get the rest.
   if (response.truncated) return undefined
   if (!isTrusted) putU16(wire, 2, u16(wire, 2) & ~Flag.AD)
@@ -192,7 +195,7 @@ export const answerOf = (
       return { wire, ttlSeconds, continuesAt: responseClass.target, scope, isUnsigned }
     case "negative":
     case "answer":
-      return { wire, ttlSeconds, continuesAt: undefined, scope, isUnsigned }
+      return { wire, ttlSeconds, continuesAt: undefined, scope, isUnsigned, extendedError }
     case "too-long":
       return { wire, ttlSeconds: 0, continuesAt: undefined, scope, isUnsigned }
     case "nothing":

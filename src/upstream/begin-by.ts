@@ -5,8 +5,8 @@
  * reaches neither a client nor the cache.
  */
 import { Cause, Effect, Exit, FiberSet, type Scope } from "effect"
+import { answerRulesOf } from "../config/answer-rules.ts"
 import { Configuration } from "../config/configuration.ts"
-import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import { Flag, Rcode } from "../dns/codes.ts"
 import { type OwnRecord, ownRecords } from "../dns/own-answer.ts"
 import { type Question, writeQuestion } from "../dns/question.ts"
@@ -72,13 +72,13 @@ export const beginBy = <R = never>(
     const { nowMs } = yield* TimerWheel
     const incidents = yield* Incidents
     const run = yield* FiberSet.makeRuntime<R, Answer, ResolveError>()
-    const ttl = ttlBoundsOf(configuration)
+    const rules = answerRulesOf(configuration)
 
     const answerIn = (message: Uint8Array, question: Question): Effect.Effect<Answer, UpstreamsFailed> => {
       const isReply =
         message.length <= MAX_MESSAGE_SIZE &&
         matchReply(message, message.length, u16(message, 0), question) === ReplyMatch.Reply
-      const response = isReply ? normalise(message, message.length, question, ttl) : undefined
+      const response = isReply ? normalise(message, message.length, question, rules) : undefined
       if (response === undefined) return failed(false, "a message that does not answer the question")
       const { failoverRcodes, trustUpstreamAd } = configuration.current()
       const answer = answerOf(response, trustUpstreamAd, (rcode) => failoverRcodes.some((other) => other === rcode))

@@ -7,9 +7,9 @@
  * batch.
  */
 import { Context, Effect, Exit, FiberSet, Layer, Pool, Scope, Semaphore } from "effect"
+import { answerRulesOf } from "../config/answer-rules.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { SettingName } from "../config/schema/settings.ts"
-import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import type { Option } from "../dns/question.ts"
 import type { Geography } from "../geo/geography.ts"
 import type { DatagramTransport } from "../io/datagram.ts"
@@ -128,11 +128,13 @@ export class ResolverPool extends Context.Service<
       const topology = yield* makeTopology(shared)
       const pool = yield* Pool.makeWithTTL({
         acquire: Resolver.make({
-          ttl: ttlBoundsOf(configuration),
+          rules: answerRulesOf(configuration),
           counters,
           connections: topology.connections,
           addressResolvers: topology.addressResolvers,
           silenceMs: () => configuration.current().attemptTimeoutMs,
+          mixesCase: () => configuration.current().mixCase,
+          sendsCookies: () => configuration.current().upstreamCookies,
           clock,
           loopOptions: [yield* LoopMark],
           traceOption: yield* makeTraceOption

@@ -7,13 +7,13 @@
  */
 import type { SecureContext } from "node:tls"
 import { Effect, FiberSet, RcMap } from "effect"
+import { answerRulesOf } from "../config/answer-rules.ts"
 import type { Policy } from "../config/codec/policy.ts"
 import { COMMON_VIEW, viewBy } from "../config/codec/rule.ts"
 import { formatUpstream, isNamed, nameUpstream, type UpstreamAddress } from "../config/codec/upstream-address.ts"
 import type { WeightedUpstream } from "../config/codec/weighted-upstream.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { SettingName, Settings } from "../config/schema/settings.ts"
-import { ttlBoundsOf } from "../config/ttl-bounds.ts"
 import { Geography } from "../geo/geography.ts"
 import { trustIn } from "../io/tls.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
@@ -62,7 +62,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
     const geography = yield* Geography
     const events = yield* EventLog
     const run = yield* FiberSet.makeRuntime<never>()
-    const ttl = ttlBoundsOf(configuration)
+    const rules = answerRulesOf(configuration)
     const connections = new Map<Upstream, Connections>()
     const addressResolvers = new Map<Upstream, AddressResolver>()
     /** The slots of the shared memory that this thread has for its upstreams. */
@@ -80,7 +80,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
       const own = yield* connectionsTo(upstream, {
         wheel,
         onBatch: clock.refresh,
-        ttl,
+        rules,
         silenceMs: () => upstream.latency.silenceMs(configuration.current().attemptTimeoutMs * SILENCE_SHARE),
         patientMs: () => configuration.current().queryTimeoutSecs * 1000,
         onMismatch: () => counters.add("upstream.strangers"),

@@ -8,8 +8,13 @@ import { Flag, ownState, type UpstreamState } from "./health/shared-state.ts"
 import { Trials } from "./health/trials.ts"
 import { type UpstreamObserver, unobserved } from "./observer.ts"
 import { Latency } from "./select/latency.ts"
+import { CaseSupport } from "./transport/case-support.ts"
+import { CookieJar } from "./transport/cookie-jar.ts"
 import { EdnsSupport } from "./transport/edns-support.ts"
+import { ForgeryAlarm } from "./transport/forgery-alarm.ts"
 import { SubnetSupport } from "./transport/subnet-support.ts"
+
+const MAX_JARS = 32
 
 export class Upstream {
   readonly name: string
@@ -33,6 +38,10 @@ export class Upstream {
   readonly edns = new EdnsSupport()
   /** Whether it takes account of clients' networks. */
   readonly subnets = new SubnetSupport()
+  /** Whether it keeps the letters of a question as they are sent. */
+  readonly caseSupport = new CaseSupport()
+  /** Whether replies are forged in its name. */
+  readonly forgeries = new ForgeryAlarm()
   /** Which questions may be sent to it though its breaker is not closed. */
   readonly trials = new Trials()
   /** Counts and logs the attempts at it. */
@@ -41,6 +50,8 @@ export class Upstream {
   inFlight = 0
   /** Those of them that wait in vain because of their questions: the upstream answers others meanwhile. */
   unanswerable = 0
+
+  private readonly jars = new Map<string, CookieJar>()
 
   /**
    * @param trustsAll whether the user's word is that every upstream may be believed
@@ -80,6 +91,18 @@ export class Upstream {
   /** Taken out of use by hand: asked only where no other can be. */
   get isDrained(): boolean {
     return this.state.flags[Flag.Drained] !== 0
+  }
+
+  /** The cookies of one of its addresses. */
+  cookiesAt(address: string): CookieJar {
+    let jar = this.jars.get(address)
+    if (jar === undefined) {
+      jar = new CookieJar()
+      // Addresses come and go; those that it has had lately are enough.
+      if (this.jars.size >= MAX_JARS) this.jars.clear()
+      this.jars.set(address, jar)
+    }
+    return jar
   }
 
   /** Where it is counted. */

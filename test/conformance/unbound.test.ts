@@ -17,10 +17,11 @@ const compare = (zones: ReadonlyArray<Zone>, questions: ReadonlyArray<Asked>) =>
   Effect.gen(function* () {
     const upstream = yield* startNsd(Object.fromEntries(zones.map(({ origin, text }) => [origin, text])))
     const peer = yield* startUnbound(upstream)
-    // One of the zones is of a network for documentation: here it is served.
+    // One of the zones is of a network for documentation: here it is served. So are questions for all types.
     const server = yield* startServer({
       DNS_SERVER_UPSTREAMS: `127.0.0.1:${upstream}`,
-      DNS_SERVER_SPECIAL_NAMES: "none"
+      DNS_SERVER_SPECIAL_NAMES: "none",
+      DNS_SERVER_ANY_QUERIES: "forward"
     })
     const first = yield* askMany(server.port, questions)
     const again = yield* askMany(server.port, questions)

@@ -4,6 +4,8 @@ import { formatName, readName } from "../../src/dns/name.ts"
 import { NameTable, NO_NAME, ROOT } from "../../src/dns/name-table.ts"
 import { octets, pointer, wireName, withPointer } from "../support/wire/messages.ts"
 
+const HEADER = new Uint8Array(12)
+
 const tableOf = (...parts: ReadonlyArray<Uint8Array>): NameTable => {
   const table = new NameTable(0x5eed)
   const wire = octets(...parts)
@@ -26,13 +28,19 @@ const writtenAgain = (
 
 describe("the names of a message", () => {
   it("have one number each, in whatever case and however they are compressed", () => {
-    const table = tableOf(wireName("www.Example.com"), wireName("WWW.example.COM"), withPointer("wWw", 4), pointer(0))
-    const name = table.read(0)
+    const table = tableOf(
+      HEADER,
+      wireName("www.Example.com"),
+      wireName("WWW.example.COM"),
+      withPointer("wWw", 16),
+      pointer(12)
+    )
+    const name = table.read(12)
     assert.deepStrictEqual(
-      [17, 34, 40].map((at) => table.read(at)),
+      [29, 46, 52].map((at) => table.read(at)),
       [name, name, name]
     )
-    assert.notStrictEqual(table.read(4), name)
+    assert.notStrictEqual(table.read(16), name)
     assert.strictEqual(formatName(table.octetsOf(name)), "www.example.com")
     assert.strictEqual(table.size[name], 17)
   })
@@ -49,20 +57,27 @@ describe("the names of a message", () => {
   })
 
   it("end where they stand, not where their pointers lead", () => {
-    const table = tableOf(wireName("example"), withPointer("a", 0), withPointer("b", 9))
-    assert.notStrictEqual(table.read(13), NO_NAME)
-    assert.strictEqual(table.next, 17)
-    assert.notStrictEqual(table.read(9), NO_NAME)
-    assert.strictEqual(table.next, 13)
-    table.read(0)
-    assert.strictEqual(table.next, 9)
+    const table = tableOf(HEADER, wireName("example"), withPointer("a", 12), withPointer("b", 21))
+    assert.notStrictEqual(table.read(25), NO_NAME)
+    assert.strictEqual(table.next, 29)
+    assert.notStrictEqual(table.read(21), NO_NAME)
+    assert.strictEqual(table.next, 25)
+    table.read(12)
+    assert.strictEqual(table.next, 21)
+  })
+
+  it("are none where pointers lead into the header", () => {
+    for (let at = 0; at < 12; at++) {
+      assert.strictEqual(tableOf(HEADER, wireName("a"), pointer(at)).read(15), NO_NAME, String(at))
+    }
+    assert.notStrictEqual(tableOf(HEADER, wireName("a"), pointer(12)).read(15), NO_NAME)
   })
 
   it("are none where pointers lead forwards, to themselves or in a circle (RFC 9267 §2)", () => {
-    for (const wire of [pointer(0), pointer(2), withPointer("a", 0), octets(pointer(2), pointer(0))]) {
-      assert.strictEqual(tableOf(wire).read(0), NO_NAME)
+    for (const wire of [pointer(12), pointer(14), withPointer("a", 12), octets(pointer(14), pointer(12))]) {
+      assert.strictEqual(tableOf(HEADER, wire).read(12), NO_NAME)
     }
-    assert.strictEqual(tableOf(withPointer("a", 4), withPointer("b", 0)).read(4), NO_NAME)
+    assert.strictEqual(tableOf(HEADER, withPointer("a", 16), withPointer("b", 12)).read(16), NO_NAME)
   })
 
   it("are none where they run past the end, or are longer than 63 and 255 octets (RFC 1035 §2.3.4)", () => {

@@ -8,11 +8,13 @@ const expand = (wire: Uint8Array, offset: number): string | undefined => {
 }
 const label = (length: number): Uint8Array => octets(length, new Uint8Array(length).fill(97))
 
+const HEADER = new Uint8Array(12)
+
 describe("skipName", () => {
   it("returns the offset past a name, past the root, past a pointer", () => {
     assert.strictEqual(skipName(wireName("www.example.com"), 0, 17), 17)
     assert.strictEqual(skipName(octets(0), 0, 1), 1)
-    assert.strictEqual(skipName(octets(0, pointer(0)), 1, 3), 3)
+    assert.strictEqual(skipName(octets(HEADER, 0, pointer(12)), 13, 15), 15)
   })
 
   it("rejects a name that runs past the end", () => {
@@ -29,23 +31,24 @@ describe("skipName", () => {
     assert.strictEqual(skipName(tooLong, 0, 256), -1)
   })
 
-  it("rejects pointers that do not point backwards (RFC 9267 §2)", () => {
-    assert.strictEqual(skipName(octets(0, pointer(1)), 1, 3), -1)
-    assert.strictEqual(skipName(octets(0, pointer(3), 0), 1, 4), -1)
+  it("rejects pointers that do not point backwards, or into the header (RFC 9267 §2)", () => {
+    assert.strictEqual(skipName(octets(HEADER, 0, pointer(13)), 13, 15), -1)
+    assert.strictEqual(skipName(octets(HEADER, 0, pointer(15), 0), 13, 16), -1)
+    for (let at = 0; at < 12; at++) assert.strictEqual(skipName(octets(HEADER, 0, pointer(at)), 13, 15), -1)
   })
 })
 
 describe("readName", () => {
   it("follows pointers backwards", () => {
-    const wire = octets(wireName("example.com"), withPointer("www", 0), pointer(13))
-    assert.strictEqual(expand(wire, 13), "www.example.com")
-    assert.strictEqual(expand(wire, 19), "www.example.com")
+    const wire = octets(HEADER, wireName("example.com"), withPointer("www", 12), pointer(25))
+    assert.strictEqual(expand(wire, 25), "www.example.com")
+    assert.strictEqual(expand(wire, 31), "www.example.com")
   })
 
   it("rejects pointers that loop, to themselves or to each other", () => {
-    assert.isUndefined(expand(pointer(0), 0))
-    assert.isUndefined(expand(octets(pointer(2), pointer(0)), 2))
-    assert.isUndefined(expand(octets(1, 97, pointer(0)), 0))
+    assert.isUndefined(expand(octets(HEADER, pointer(12)), 12))
+    assert.isUndefined(expand(octets(HEADER, pointer(14), pointer(12)), 14))
+    assert.isUndefined(expand(octets(HEADER, 1, 97, pointer(12)), 12))
   })
 
   it("rejects pointers forwards and outside the message", () => {
@@ -54,9 +57,9 @@ describe("readName", () => {
   })
 
   it("rejects a name that pointers make longer than 255 octets", () => {
-    const tail = octets(label(63), label(63), label(63), 0)
-    assert.isDefined(expand(octets(tail, label(61), pointer(0)), tail.length))
-    assert.isUndefined(expand(octets(tail, label(62), pointer(0)), tail.length))
+    const tail = octets(HEADER, label(63), label(63), label(63), 0)
+    assert.isDefined(expand(octets(tail, label(61), pointer(12)), tail.length))
+    assert.isUndefined(expand(octets(tail, label(62), pointer(12)), tail.length))
   })
 })
 

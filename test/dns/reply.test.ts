@@ -25,6 +25,7 @@ import {
   record,
   response,
   rewritten,
+  wireName,
   withPointer
 } from "../support/wire/messages.ts"
 
@@ -87,10 +88,12 @@ describe("writeAnswer", () => {
   })
 
   it("counts TTLs down by the answer's age, never below 0", () => {
-    const wire = rewritten(response({ answers: [a(1, 300), a(2, 10)] }))
+    const wire = rewritten(
+      response({ answers: [a(1, 300)], authorities: [record(pointer(QUESTION_NAME), 2, 10, wireName("ns.test"))] })
+    )
     const reply = decode(answered(query(), answerMessage(wire, { ageSeconds: 100 })))
     assert.deepStrictEqual(
-      reply.answers?.map((answer) => ("ttl" in answer ? answer.ttl : -1)),
+      [...(reply.answers ?? []), ...(reply.authorities ?? [])].map((answer) => ("ttl" in answer ? answer.ttl : -1)),
       [200, 0]
     )
   })

@@ -8,6 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket, type OptAnswer, type PacketOpt } from "dns-packet"
 import { Effect } from "effect"
 import { quantileOf, steadyLoad } from "../support/clients/paced-load.ts"
+import { exchangeWithin, socketAt } from "../support/clients/udp-client.ts"
 import { collector } from "../support/external/otlp-collector.ts"
 import { redisServer, startRedis } from "../support/external/redis.ts"
 import { freePort } from "../support/machine/ports.ts"
@@ -15,6 +16,7 @@ import { startListening } from "../support/servers/process.ts"
 import { addressesOf, encodeQuestion, rcodeOf } from "../support/servers/server.ts"
 import { address, type FakeUpstream, fakeUpstream, nameOf, wireUpstream } from "../support/upstreams/fake-upstream.ts"
 import { mirror } from "../support/upstreams/mirror.ts"
+import { message, opt, option, question } from "../support/wire/messages.ts"
 import { geoDatabase } from "../support/wire/mmdb.ts"
 
 interface Tools {
@@ -63,6 +65,19 @@ const ednsFor = (subnet: string | undefined): Partial<OptAnswer> =>
   subnet === undefined
     ? {}
     : { options: [{ code: 8, family: 1, sourcePrefixLength: 24, scopePrefixLength: 0, ip: subnet } as PacketOpt] }
+
+/** Asks for anything; undefined where no answer comes in time. */
+const reply = (
+  port: number,
+  asked: { readonly name: string; readonly type?: number; readonly ofClass?: number; readonly options?: Uint8Array }
+): Effect.Effect<Buffer | undefined> =>
+  Effect.scoped(
+    Effect.flatMap(socketAt("127.0.0.1"), (socket) => {
+      const { name, type = 1, ofClass = 1, options = [] } = asked
+      const query = message({ questions: [question(name, type, ofClass)], additionals: [opt({ options })] })
+      return exchangeWithin(socket, port, query, 3_000)
+    })
+  )
 
 const ask = (port: number, name: string) => askFrom("127.0.0.1", port, name)
 const rcodeFrom = (from: string, port: number, name: string, withinMs?: number) =>
@@ -265,11 +280,68 @@ groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.te
     () => "log_format: pretty",
     ({ output }) => seen(() => !output().trimEnd().split("\n").at(-1)!.startsWith("{"))
   ),
+  any_queries: both(
+    () => "any_queries: forward",
+    ({ port, newName }) =>
+      Effect.map(reply(port, { name: newName(), type: 255 }), (told) => told?.readUInt16BE(6) !== 1)
+  ),
+  "server_id, server_version": both(
+    () => "server_id: somebody\nserver_version: of today",
+    ({ port }) =>
+      Effect.map(
+        reply(port, { name: "id.server", type: 16, ofClass: 3 }),
+        (told) => told?.includes("somebody") === true
+      )
+  ),
+  cookies: both(
+    () => "cookies: false",
+    ({ port }) =>
+      Effect.map(
+        reply(port, { name: "again.own.test", options: option(10, [1, 2, 3, 4, 5, 6, 7, 8]) }),
+        (told) => told !== undefined && !told.includes(Buffer.of(0, 10, 0, 24))
+      )
+  ),
+  rate_limit: both(
+    () => "rate_limit: 0.01\nrate_limit_burst: 1\nrate_limit_exempt: 127.0.0.1/32\nrate_limit_action: refuse",
+    ({ port }) =>
+      Effect.gen(function* () {
+        yield* askFrom("127.0.0.9", port, "again.own.test")
+        return (yield* rcodeFrom("127.0.0.9", port, "again.own.test")) === "REFUSED"
+      })
+  ),
+  response_rate_limit: both(
+    () => `response_rate_limit: 0.01
+response_rate_limit_slip: 1
+rate_limit_exempt: 127.0.0.1/32
+rate_limit_ipv4_prefix: 30
+rate_limit_ipv6_prefix: 48`,
+    ({ port }) =>
+      Effect.gen(function* () {
+        yield* askFrom("127.0.0.13", port, "again.own.test")
+        return (yield* askFrom("127.0.0.14", port, "again.own.test"))?.flag_tc === true
+      })
+  ),
+  max_amplification: both(
+    () => "max_amplification: 1",
+    ({ port }) => Effect.map(ask(port, "again.own.test"), (answer) => answer?.flag_tc === true)
+  ),
+  tcp_max_secs: both(
+    () => "tcp_max_secs: 0.3",
+    ({ port }) => Effect.map(closedAfterMs(port), (ms) => ms < 3_000)
+  ),
   tcp_idle_timeout_secs: both(
     () => "tcp_idle_timeout_secs: 0.3",
     ({ port }) => Effect.map(closedAfterMs(port), (ms) => ms < 3_000)
   ),
   "what nothing outside tells of at once: connections, permits, the pool": quiet(`
+tcp_connection_rate: 1000
+tcp_max_queries: 100000
+cookie_secrets: [e5e973e5a6b2a43f48e7dc849e37bfcf]
+upstream_cookies: false
+mix_case: false
+rebind_protection: true
+rebind_allow_names: [corp.example]
+rebind_allow_networks: [10.0.0.0/8]
 tcp_receive_timeout_secs: 1
 tcp_send_timeout_secs: 1
 max_tcp_connections: 40

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MAX_UDP_SIZE } from "../../src/dns/reply.ts"
-import { sendAnswer, sendProhibited } from "../../src/query/reply-sender.ts"
+import { prohibited } from "../../src/query/extended-errors.ts"
+import { sendAnswer, sendRefused } from "../../src/query/reply-sender.ts"
 import { replyLimit, TCP, type Transport, UDP } from "../../src/query/transport.ts"
 import { FakePacket } from "../support/servers/fake-packet.ts"
 import { extendedErrorsOf } from "../support/servers/memory-server.ts"
@@ -54,7 +55,7 @@ describe("REFUSED to a client that may not ask", () => {
     const wire = query({ additionals: [opt()] })
     const sizes = [UDP, TCP, secure].map((transport) => {
       const packet = new FakePacket(wire, transport)
-      sendProhibited(packet, read(wire).query)
+      sendRefused(packet, read(wire).query, prohibited)
       return [packet.sent[0]!.length <= wire.length, extendedErrorsOf(decode(packet.sent[0]!)).length]
     })
     assert.deepStrictEqual(sizes, [

@@ -9,7 +9,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { HttpsAddress } from "../../src/config/codec/upstream-address.ts"
-import { anyTtl as ttl } from "../../src/dns/classify-response.ts"
+import { anyTtl as rules } from "../../src/dns/classify-response.ts"
 import { Type } from "../../src/dns/codes.ts"
 import { DatagramTransport, SocketError } from "../../src/io/datagram.ts"
 import { LoopClock } from "../../src/runtime/loop-clock.ts"
@@ -102,7 +102,7 @@ const stream = (does: Partial<ConnectionEvents> = {}) => {
   const told: Array<string> = []
   const server = new Server()
   const events = eventsFor(reported, told, does)
-  const options = { events, ttl, isEncrypted: false, lifetime: Number.POSITIVE_INFINITY }
+  const options = { events, rules, isEncrypted: false, lifetime: Number.POSITIVE_INFINITY }
   return { reported, told, server, connection: new StreamConnection(server as unknown as Socket, options) }
 }
 
@@ -188,7 +188,7 @@ const https = (does: Partial<ConnectionEvents> = {}) =>
     yield* Effect.promise(() => new Promise<void>((resolve) => socket.once("connect", () => resolve())))
     const address = { authority: "a.test", path: "/dns-query", method: "POST" } as unknown as HttpsAddress
     const events = eventsFor(reported, told, does)
-    const connection = new HttpsConnection(socket, { events, ttl, address, lifetime: Number.POSITIVE_INFINITY })
+    const connection = new HttpsConnection(socket, { events, rules, address, lifetime: Number.POSITIVE_INFINITY })
     return { reported, told, connection, sessions }
   })
 
@@ -314,13 +314,15 @@ describe("a socket that cannot be opened", () => {
       const never: DatagramTransport["Service"]["connect"] = () =>
         Effect.delay(Effect.fail(new SocketError({ endpoint: "192.0.2.1:53", message: "no way" })), 1)
       const resolver = yield* Resolver.make({
-        ttl,
+        rules,
         clock,
         counters,
         loopOptions: [],
         traceOption: () => undefined,
         connections: new Map(),
         addressResolvers: new Map([[upstream, AddressResolver.fixed(upstream.endpoint, context)]]),
+        mixesCase: () => true,
+        sendsCookies: () => true,
         silenceMs: () => 800
       }).pipe(
         Effect.provideService(DatagramTransport, { name: "none", bind: fail("bind"), connect: never }),
@@ -457,6 +459,8 @@ describe("a liveness monitor whose connection throws", () => {
       const did: Array<string> = []
       const watched = {
         awaited: 1,
+        mixesCase: () => true,
+        sendsCookies: () => true,
         silenceMs: () => 600,
         onSilence: (times: number) => {
           did.push(`silent ${times}`)

@@ -4,6 +4,14 @@ import type { SettingName } from "../schema/settings.ts"
 /** YAML as it stands behind the setting's name. */
 export const exampleValues: { readonly [Name in SettingName]?: string } = {
   listen: "[127.0.0.1:1053]",
+  serverId: "ams-1",
+  serverVersion: "strand",
+  cookieSecrets: "[e5e973e5a6b2a43f48e7dc849e37bfcf]",
+  rateLimitBurst: "200",
+  rateLimitExempt: "[192.168.0.0/16]",
+  rebindAllowNames: "[corp.example]",
+  rebindAllowNetworks: "[10.1.0.0/16]",
+  runAs: "strand",
   upstreams: `
   - { name: quad9, address: 9.9.9.9, protocol: tls, server_name: dns.quad9.net }
   - { address: dns.google, protocol: https, path: /dns-query }

@@ -1,10 +1,13 @@
 /** Where clients ask, and who may. */
+
+import { label } from "../codec/label.ts"
 import { listenAddress } from "../codec/listen-address.ts"
 import { network } from "../codec/network.ts"
 import { ADDRESS_PATTERN, NETWORK_PATTERN } from "./patterns.ts"
-import { fromText, list, section, word } from "./setting.ts"
+import { fromText, list, optional, section, word } from "./setting.ts"
 
-const PRIVATE_NETWORKS = [
+/** Of this machine, of sites, and of links. */
+export const PRIVATE_NETWORKS = [
   "127.0.0.0/8",
   "10.0.0.0/8",
   "172.16.0.0/12",
@@ -44,5 +47,25 @@ export const clients = section("Clients", {
     default: "refuse",
     touches: ["query"],
     meaning: "what all others get: refuse (REFUSED) or drop (nothing)"
+  },
+  anyQueries: {
+    schema: word("minimal", "tcp", "forward"),
+    default: "minimal",
+    touches: ["query"],
+    meaning:
+      "what becomes of queries for ANY: minimal (one HINFO record, which says that there is no more), tcp (forwarded where they come by TCP), or forward"
+  },
+  serverId: {
+    schema: optional(fromText(label, { kind: "text" })),
+    default: undefined,
+    touches: ["query"],
+    meaning:
+      "what this server calls itself, for clients that ask by NSID, id.server or hostname.bind; by default nothing"
+  },
+  serverVersion: {
+    schema: optional(fromText(label, { kind: "text" })),
+    default: undefined,
+    touches: ["query"],
+    meaning: "what it answers to version.bind and version.server; by default nothing"
   }
 })

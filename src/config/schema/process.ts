@@ -1,5 +1,6 @@
 /** Threads, sockets and the end. */
-import { number, section, word } from "./setting.ts"
+import { account } from "../codec/account.ts"
+import { fromText, number, optional, section, word } from "./setting.ts"
 
 export const processSettings = section("Process", {
   workers: {
@@ -14,6 +15,12 @@ export const processSettings = section("Process", {
     default: "auto",
     touches: ["process"],
     meaning: "how datagrams are moved: batched (Linux, many a system call), portable, or auto for what works here"
+  },
+  runAs: {
+    schema: optional(fromText(account, { kind: "text", examples: ["strand", "strand:dns"] })),
+    default: undefined,
+    touches: ["process"],
+    meaning: "user, or user:group, that the process becomes once its addresses are bound, where it is started as root"
   },
   shutdownTimeoutSecs: {
     schema: number({ min: 0, max: 300, integer: false, unit: "seconds" }),

@@ -1,19 +1,7 @@
 /** What is written of each query, and where: lines, dnstap, a store that can be searched. */
-import { Result } from "effect"
-import { parseName } from "../../dns/name.ts"
 import { dnstapTarget } from "../codec/dnstap-target.ts"
-import { writeName } from "../codec/names.ts"
-import type { TextForm } from "../codec/text-form.ts"
+import { suffix } from "../codec/suffix.ts"
 import { fromText, list, listOrNone, number, optional, section, textLike, word } from "./setting.ts"
-
-/** A name without `*`: it means all below it. */
-const suffix: TextForm<Uint8Array> = {
-  read: (text) => {
-    const name = /^\*(\.|$)/.test(text) ? undefined : parseName(text.toLowerCase())
-    return name === undefined ? Result.fail("a name, which means all below it too") : Result.succeed(name)
-  },
-  write: (name) => writeName(name)
-}
 
 const path = textLike({ pattern: "^/", examples: ["/var/log/strand/queries.jsonl"] })
 

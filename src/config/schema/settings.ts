@@ -10,6 +10,7 @@ import { admin } from "./admin.ts"
 import { attempts } from "./attempts.ts"
 import { cache } from "./cache.ts"
 import { clients } from "./clients.ts"
+import { defence } from "./defence.ts"
 import { load } from "./load.ts"
 import { localAnswers } from "./local-answers.ts"
 import { processSettings } from "./process.ts"
@@ -26,6 +27,7 @@ export type { SettingInfo, Touch } from "./setting.ts"
 
 const all = {
   ...clients.settings,
+  ...defence.settings,
   ...upstreams.settings,
   ...routing.settings,
   ...localAnswers.settings,
@@ -44,6 +46,7 @@ const all = {
 /** In the order in which people read them. */
 export const sections: ReadonlyArray<Section<Readonly<Record<string, Setting<Schema.Top>>>>> = [
   clients,
+  defence,
   upstreams,
   routing,
   localAnswers,

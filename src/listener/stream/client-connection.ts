@@ -40,6 +40,10 @@ export interface ClientConnectionOptions {
   readonly onBatch: () => void
   readonly onBatchEnd: () => void
   readonly onClose: () => void
+  /** Queries after which it is closed; 0 for any number. */
+  readonly maxQueries: () => number
+  /** Called when it has had as many. */
+  readonly onWorn: () => void
   /** Called with an exception that would leave a microtask. */
   readonly onDefect: (thrown: unknown) => void
 }
@@ -48,6 +52,7 @@ export class ClientConnection implements Speaking {
   readonly handler: StreamHandler
   /** When it last sent a well-formed query, or was sent an answer to one. Nothing else keeps it from being idle. */
   activeMs: number
+  readonly openedMs: number
   /** When octets came last. */
   private receivedMs = 0
   /** When the message that is arriving began; 0 where none is. */
@@ -81,6 +86,7 @@ export class ClientConnection implements Speaking {
     this.whose = whose
     this.options = options
     this.activeMs = options.nowMs()
+    this.openedMs = this.activeMs
     this.conversation = converse(this, socket)
     this.receivedMs = this.activeMs
     this.handler = {
@@ -145,7 +151,16 @@ export class ClientConnection implements Speaking {
   begin(packet: Packet): void {
     this.underWay++
     this.begun++
+    const most = this.options.maxQueries()
+    if (most > 0 && this.begun >= most) this.retire()
     this.options.start(packet)
+  }
+
+  /** It has had its time, or its queries: it takes no more. */
+  retire(): void {
+    if (this.isStopping) return
+    this.options.onWorn()
+    this.end()
   }
 
   over(isWellFormed: boolean): void {

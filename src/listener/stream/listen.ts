@@ -27,6 +27,21 @@ export class StreamClients {
   /** How many each client has: an IPv4 address, or an IPv6 /64. */
   readonly byClient = new Map<string, number>()
   readonly unread: Unread = { octets: 0 }
+  /** When the next connection of a client is due at the rate that it may have. */
+  private readonly dueMs = new Map<string, number>()
+
+  /** Counts a connection; whether the client may open so many a second. A second's worth may come at once. */
+  mayOpen(whose: string, perSecond: number, nowMs: number): boolean {
+    const dueMs = Math.max(this.dueMs.get(whose) ?? nowMs, nowMs)
+    if (dueMs - nowMs > Math.max(0, 1000 - 1000 / perSecond)) return false
+    this.dueMs.set(whose, dueMs + 1000 / perSecond)
+    return true
+  }
+
+  /** Forgets clients that have been slow for a while. */
+  forgetSlow(nowMs: number): void {
+    for (const [whose, dueMs] of this.dueMs) if (dueMs <= nowMs) this.dueMs.delete(whose)
+  }
 }
 
 /** What is spoken at a listener. */
@@ -89,6 +104,12 @@ export const listenStream = (
         return undefined
       }
       const whose = clientKey(socket.peer)
+      const { tcpConnectionRate: perSecond } = configuration.current()
+      if (perSecond > 0 && !everyone.mayOpen(whose, perSecond, nowMs())) {
+        counters.add("tcp.limited")
+        socket.destroy()
+        return undefined
+      }
       if (isFull(whose)) {
         counters.add("tcp.refused")
         const ofWhom = clients.size >= configuration.current().maxTcpConnections ? undefined : whose
@@ -116,6 +137,8 @@ export const listenStream = (
         onBatch: fibers.beginBatch,
         onBatchEnd: fibers.endBatch,
         onClose,
+        maxQueries: () => configuration.current().tcpMaxQueries,
+        onWorn: () => counters.add("tcp.worn"),
         onDefect: (thrown) => incidents.onDefect("a client's connection", thrown)
       })
       clients.add(client)
@@ -126,11 +149,16 @@ export const listenStream = (
     const sweep = Effect.sync(() => {
       const now = nowMs()
       const allowed = times()
+      const livesMs = configuration.current().tcpMaxSecs * 1000
+      everyone.forgetSlow(now)
       for (const client of own) {
         runGuarded(incidents, "a look at the connections", () => {
-          if (!client.isExpired(now, allowed)) return
-          counters.add("tcp.expired")
-          client.destroy()
+          if (client.isExpired(now, allowed)) {
+            counters.add("tcp.expired")
+            client.destroy()
+          } else if (livesMs > 0 && now - client.openedMs >= livesMs) {
+            client.retire()
+          }
         })
       }
     })

@@ -92,6 +92,8 @@ export interface SharedMemory {
   readonly upstreams: SharedArrayBuffer
   /** What they share of TLS. */
   readonly tls: SharedArrayBuffer
+  /** What they know together of clients. */
+  readonly clients: SharedArrayBuffer
   /** One 32-bit cell a worker, counted up ten times a second. */
   readonly heartbeats: SharedArrayBuffer
 }

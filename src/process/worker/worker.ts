@@ -23,6 +23,7 @@ import { InheritedSockets, SharesPorts, socketName } from "../../listener/inheri
 import { Listeners } from "../../listener/listeners.ts"
 import { StandIn } from "../../listener/stand-in.ts"
 import { TlsSecretMemory } from "../../listener/tls-secrets.ts"
+import { ClientMemory } from "../../query/client-memory.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Counters } from "../../telemetry/counters.ts"
@@ -214,6 +215,7 @@ const serve = Effect.gen(function* () {
         Layer.succeed(SharesPorts, sharesPorts),
         Layer.succeed(GivenLocations, locations),
         Layer.succeed(TlsSecretMemory, memory.tls),
+        Layer.succeed(ClientMemory, memory.clients),
         Layer.succeed(SharedUpstreams, { memory: memory.upstreams, worker: number }),
         Layer.succeed(LogsRedis, number === 1),
         Layer.succeed(DescriptorMemory, descriptors),

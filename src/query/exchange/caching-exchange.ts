@@ -9,6 +9,7 @@
 import { Effect, Exit } from "effect"
 import { AnswerCache } from "../../cache/answer-cache.ts"
 import { FailureCache } from "../../cache/failure-cache.ts"
+import { answerRulesOf } from "../../config/answer-rules.ts"
 import { Configuration } from "../../config/configuration.ts"
 import { Rcode } from "../../dns/codes.ts"
 import type { Question } from "../../dns/question.ts"
@@ -40,7 +41,7 @@ export const makeCachingExchange = (join: Join) =>
     )
     const lookup = new Lookup(cache, failures, join, (question) => specialLinks.current(question))
     const deadlineMs = (): number => configuration.current().queryTimeoutSecs * 1000 - ENDS_BEFORE_MS
-    const cnameChains = new CnameChains(lookup, deadlineMs, nowMs)
+    const cnameChains = new CnameChains(lookup, deadlineMs, nowMs, answerRulesOf(configuration))
 
     const tools: Tools = {
       begin: pool.begin,

@@ -8,7 +8,7 @@
 import { Exit } from "effect"
 import { sameName } from "../../dns/name.ts"
 import type { Question } from "../../dns/question.ts"
-import { joinAnswers } from "../../dns/response.ts"
+import { type AnswerRules, joinAnswers } from "../../dns/response.ts"
 import { lastingCopyOf } from "../../dns/wire.ts"
 import type { ResolutionRecord } from "../../telemetry/record.ts"
 import { type Abandonable, type Answer, type Asker, type Outcome, UpstreamsFailed } from "../../upstream/answer.ts"
@@ -28,13 +28,15 @@ export class CnameChains {
   private readonly lookup: Lookup
   private readonly deadlineMs: () => number
   private readonly nowMs: () => number
+  private readonly rules: AnswerRules
   /** What each question that is not complete yet waits for. */
   private readonly waiting = new Map<Question, PendingLookup>()
   /** How many CNAMEs lead to a target that is being asked for. */
   private readonly depths = new WeakMap<Question, number>()
 
   /** @param deadlineMs milliseconds that a question may take with all its links */
-  constructor(lookup: Lookup, deadlineMs: () => number, nowMs: () => number) {
+  constructor(lookup: Lookup, deadlineMs: () => number, nowMs: () => number, rules: AnswerRules) {
+    this.rules = rules
     this.lookup = lookup
     this.deadlineMs = deadlineMs
     this.nowMs = nowMs
@@ -62,7 +64,7 @@ export class CnameChains {
       const attempts = this.waiting.get(question)?.record?.attempts
       if (attempts !== undefined) record.attempts = [...record.attempts, ...attempts]
       this.waiting.delete(question)
-      asker.onOutcome(joined(question, first, outcome, depth))
+      asker.onOutcome(joined(question, first, outcome, depth, this.rules))
     }
     const leftMs = this.deadlineMs() - (this.nowMs() - record.startedMs)
     const pending = this.lookup.ask(link, leftMs, { onOutcome })
@@ -96,13 +98,19 @@ export class CnameChains {
 
 const noOp: Abandonable = { abandon: () => {} }
 
-const joined = (question: Question, head: Answer, outcome: Outcome, depth: number): Outcome => {
+const joined = (
+  question: Question,
+  head: Answer,
+  outcome: Outcome,
+  depth: number,
+  { rebinding }: AnswerRules
+): Outcome => {
   if (Exit.isFailure(outcome)) {
     const isTooFar = outcome.cause.reasons.some((reason) => reason._tag === "Fail" && reason.error === tooFar)
     return isTooFar && depth === 0 ? endless : outcome
   }
   const tail = outcome.value
-  const wire = joinAnswers(head.wire, tail.wire, question)
+  const wire = joinAnswers(head.wire, tail.wire, question, rebinding)
   if (wire === undefined) return endless
   return Exit.succeed({
     wire,

@@ -10,8 +10,8 @@
 import { Effect, Exit, Option } from "effect"
 import { AnswerCache } from "../../cache/answer-cache.ts"
 import { type SharedFind, SharedTier, type Tier, UNKNOWN } from "../../cache/shared/shared-tier.ts"
+import { answerRulesOf } from "../../config/answer-rules.ts"
 import { Configuration } from "../../config/configuration.ts"
-import { ttlBoundsOf } from "../../config/ttl-bounds.ts"
 import type { TtlBounds } from "../../dns/classify-response.ts"
 import type { Question } from "../../dns/question.ts"
 import { subtractAge } from "../../dns/ttl.ts"
@@ -53,7 +53,7 @@ export const makeSharedCacheLookup = (join: Join) =>
       counters: yield* Counters,
       wheel: yield* TimerWheel,
       clock: yield* LoopClock,
-      ttl: ttlBoundsOf(configuration),
+      ttl: answerRulesOf(configuration),
       detached
     }
     yield* Effect.addFinalizer(() =>

@@ -1,9 +1,9 @@
 /**
  * The exchange of one attempt, over one transport or several: UDP, or a connection of whatever protocol; TCP where the
- * reply came truncated; without options, or without EDNS, where the upstream refuses them; without the client's network
- * where it refuses that (RFC 7766 §5, RFC 6891 §7, RFC 7871 §7.3).
+ * reply came truncated, or may be forged; without options, or without EDNS, where the upstream refuses them; without the
+ * client's network where it refuses that (RFC 7766 §5, RFC 5452 §9, RFC 6891 §7, RFC 7871 §7.3).
  */
-import { Rcode, rcodeName } from "../../dns/codes.ts"
+import { OPTION_COOKIE, Rcode, rcodeName } from "../../dns/codes.ts"
 import type { Option, Question } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
 import { OPTION_CLIENT_SUBNET, optionOf, prefixOf, SCOPE_OF_SOURCE } from "../../dns/subnet.ts"
@@ -11,6 +11,7 @@ import type { Attempt, AttemptFailure, Requester } from "../requester.ts"
 import type { AddressResolver } from "../transport/address-resolver.ts"
 import type { PendingRequest } from "../transport/connection.ts"
 import type { Connections } from "../transport/connections.ts"
+import type { CookieJar, Proof } from "../transport/cookie-jar.ts"
 import { EdnsLevel, type HigherLevel, lowerLevel, refusesEdns } from "../transport/edns-support.ts"
 import type { UdpPort } from "../transport/udp-port.ts"
 import type { Resolver } from "./resolver.ts"
@@ -21,6 +22,7 @@ export class Exchange implements Requester {
   readonly attempt: Attempt
   options: ReadonlyArray<Option>
   id = 0
+  caseBits = 0
   private readonly resolver: Resolver
   private level: EdnsLevel
   /** How the higher EDNS levels failed for this question. */
@@ -28,6 +30,13 @@ export class Exchange implements Requester {
   private port: UdpPort | undefined
   private request: PendingRequest | undefined
   private isOver = false
+  /** The cookies that its message by UDP was sent with. */
+  private cookies: CookieJar | undefined
+  /** What a reply by UDP did not show, for which it was asked again by TCP. */
+  private missed: "case" | "cookie" | undefined
+  private hasShownCookie = false
+  /** It went by TCP because of forged replies, and nobody is there: what comes by UDP is believed as it was before. */
+  private isWithoutTcp = false
   /** How often it was moved to the upstream's next address. */
   private moves = 0
 
@@ -44,8 +53,16 @@ export class Exchange implements Requester {
     return this.attempt.question
   }
 
+  /** A question that was not answered may have been lost for its letters. */
+  get mixesCase(): boolean {
+    const { caseSupport } = this.attempt.upstream
+    const isFirst = this.attempt.failures === 0 && !this.isWithoutTcp
+    return isFirst && this.resolver.options.mixesCase() && caseSupport.isKept(this.nowMs)
+  }
+
   start(): void {
-    if (this.attempt.upstream.transport === "tcp") {
+    const { transport } = this.attempt.upstream
+    if (transport === "tcp" || this.fearsForgery) {
       this.goByConnection()
       return
     }
@@ -57,7 +74,38 @@ export class Exchange implements Requester {
     if (this.isOver) return
     this.port = port
     port.addressResolver?.asked()
-    port.ask(this, this.hasEdns, this.options)
+    port.ask(this, this.hasEdns, this.withCookie(port))
+  }
+
+  /** The options of a message by UDP. */
+  private withCookie(port: UdpPort): ReadonlyArray<Option> {
+    this.cookies = undefined
+    if (this.level !== EdnsLevel.Options || !this.resolver.options.sendsCookies()) return this.options
+    this.cookies = this.attempt.upstream.cookiesAt(port.address)
+    return [...this.options, { code: OPTION_COOKIE, data: this.cookies.cookie }]
+  }
+
+  proofOf({ cookie }: Response): Proof {
+    return this.cookies === undefined ? "proven" : this.cookies.judge(cookie)
+  }
+
+  onUnproven(what: "case" | "cookie"): void {
+    if (this.isOver) return
+    this.missed = what
+    this.resolver.options.counters.add("upstream.unproven")
+    this.goByConnection()
+  }
+
+  onSpoofed(): void {
+    if (this.isOver || !this.fearsForgery) return
+    this.port?.forget(this)
+    this.goByConnection()
+  }
+
+  /** One that was not answered before stays with UDP: the upstream may know no TCP. */
+  private get fearsForgery(): boolean {
+    const { failures, upstream } = this.attempt
+    return failures === 0 && !this.isWithoutTcp && upstream.forgeries.isRaised(this.nowMs)
   }
 
   /** Ends it without telling the attempt. */
@@ -70,6 +118,11 @@ export class Exchange implements Requester {
 
   onResponse(response: Response): void {
     if (this.isOver) return
+    this.noteProof(response)
+    if (response.rcode === Rcode.BadCookie && this.port !== undefined) {
+      this.onBadCookie()
+      return
+    }
     if (refusesEdns(response)) {
       // Only a question's first attempt at the upstream tries lower levels: three levels in three attempts would be
       // nine messages.
@@ -101,8 +154,37 @@ export class Exchange implements Requester {
     this.attempt.onResponse(this.asAsked(response))
   }
 
+  /** The server wants the cookie that came with its error; where it is not content with that, TCP (RFC 7873 §5.3). */
+  private onBadCookie(): void {
+    if (this.hasShownCookie) {
+      this.goByConnection()
+      return
+    }
+    this.hasShownCookie = true
+    this.askAgain(this.options)
+  }
+
+  /** What came by TCP shows that the upstream itself does without; so does that nothing can come by TCP. */
+  private noteProof(response?: Response): void {
+    const { caseSupport } = this.attempt.upstream
+    if (this.missed === "case") caseSupport.onLost(this.nowMs)
+    else if (this.missed === "cookie") this.cookies?.forget()
+    else if (this.caseBits !== 0 && this.request === undefined && response !== undefined && isWhole(response)) {
+      caseSupport.onKept()
+    }
+    this.missed = undefined
+  }
+
   onFailure(failure: AttemptFailure): void {
     if (this.isOver) return
+    const isForProof = this.request !== undefined && (this.missed !== undefined || this.fearsForgery)
+    this.noteProof()
+    if (isForProof && this.attempt.upstream.transport === "udp" && !this.isWithoutTcp) {
+      this.isWithoutTcp = true
+      this.attempt.transport = "udp"
+      this.askAgain(this.options)
+      return
+    }
     this.end()
     this.attempt.onFailure(failure)
   }
@@ -131,12 +213,12 @@ export class Exchange implements Requester {
 
   /** Whether the reply shows that the query was understood: an error with an OPT may be caused by the options. */
   private tellsOfEdns({ rcode, hasOpt }: Response): boolean {
-    return rcode === Rcode.NoError || rcode === Rcode.NXDomain || (hasOpt && this.options.length === 0)
+    return rcode === Rcode.NoError || rcode === Rcode.NXDomain || (hasOpt && !this.hasOptions)
   }
 
   /** The level to ask at after a refusal; undefined where EDNS was not the reason. */
   private lowerLevel(response: Response): EdnsLevel | undefined {
-    const hasOptions = this.options.length > 0
+    const { hasOptions } = this
     const isOfEdns = response.rcode === Rcode.BadVers
     if (response.hasOpt && !hasOptions && !isOfEdns && this.attempt.upstream.edns.hasWorked) return undefined
     return lowerLevel(this.level, hasOptions)
@@ -192,6 +274,11 @@ export class Exchange implements Requester {
     return hasSubnet || subnets.areUnknown ? scope : SCOPE_OF_SOURCE
   }
 
+  /** Of its last message. */
+  private get hasOptions(): boolean {
+    return this.options.length > 0 || this.cookies !== undefined
+  }
+
   private get hasEdns(): boolean {
     return this.level !== EdnsLevel.None
   }
@@ -224,3 +311,7 @@ export class Exchange implements Requester {
     this.attempt.upstream.inFlight--
   }
 }
+
+/** An answer whose question was compared. */
+const isWhole = ({ rcode, truncated }: Response): boolean =>
+  !truncated && (rcode === Rcode.NoError || rcode === Rcode.NXDomain)

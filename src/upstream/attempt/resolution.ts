@@ -144,6 +144,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     attempt.rcode = response.rcode
     const answer = answerOf(response, upstream.isTrusted, this.options.failsOver)
     if (answer !== undefined) {
+      if (response.isRebound === true) this.options.counters.add("answers.rebound")
       attempt.end("answered")
       upstream.breaker.onGoodAnswer(this.nowMs)
       upstream.known.note(this.question, this.nowMs)

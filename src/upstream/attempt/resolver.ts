@@ -7,8 +7,8 @@
  */
 import { Effect, Exit, FiberSet, Scope } from "effect"
 import { isNamed } from "../../config/codec/upstream-address.ts"
-import type { TtlBounds } from "../../dns/classify-response.ts"
 import type { Option } from "../../dns/question.ts"
+import type { AnswerRules } from "../../dns/response.ts"
 import type { DatagramTransport, SocketError } from "../../io/datagram.ts"
 import { runGuarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
@@ -33,7 +33,7 @@ interface OpenPort {
 }
 
 export interface ResolverOptions {
-  readonly ttl: TtlBounds
+  readonly rules: AnswerRules
   readonly clock: LoopClock["Service"]
   readonly counters: Counters["Service"]
   /** The loop mark, for upstreams from which a query could come back. */
@@ -42,6 +42,10 @@ export interface ResolverOptions {
   readonly traceOption: (attempt: Attempt) => Option | undefined
   readonly connections: ReadonlyMap<Upstream, Connections>
   readonly addressResolvers: ReadonlyMap<Upstream, AddressResolver>
+  /** Whether questions by UDP have their letters mixed. */
+  readonly mixesCase: () => boolean
+  /** Whether they have a cookie. */
+  readonly sendsCookies: () => boolean
   /** An address that has been silent for so long is left for the next one, where there is one. */
   readonly silenceMs: () => number
 }
@@ -165,15 +169,16 @@ export class Resolver {
 
   /** Opens a socket to the first of the upstream's addresses that one can be opened to. */
   private openAnywhere(upstream: Upstream): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
-    const { ttl, clock, counters, addressResolvers } = this.options
+    const { rules, clock, counters, addressResolvers } = this.options
     const addresses = addressResolvers.get(upstream)!
     const openAt = (address: string) =>
       UdpPort.open(
         { address, port: upstream.endpoint.port },
-        ttl,
+        rules,
         clock.nowMs(),
         clock.refresh,
         () => counters.add("upstream.strangers"),
+        () => this.noteForged(upstream),
         isNamed(upstream.address) ? addresses : undefined
       )
     const tryAt = (address: string) =>
@@ -181,6 +186,21 @@ export class Resolver {
     return Effect.flatMap(addresses.current, ([first, ...others]) =>
       others.reduce((trying, address) => Effect.catch(trying, () => tryAt(address)), tryAt(first!))
     )
+  }
+
+  /** A forged reply came; says whether there were too many lately. */
+  private noteForged(upstream: Upstream): boolean {
+    const { clock, counters } = this.options
+    const nowMs = clock.nowMs()
+    if (upstream.forgeries.onForged(nowMs)) {
+      counters.add("upstream.spoofed")
+      this.run(
+        Effect.logWarning(
+          `forged replies come in the name of upstream ${upstream.name}: until there are none it is asked by TCP`
+        )
+      )
+    }
+    return upstream.forgeries.isRaised(nowMs)
   }
 
   /**

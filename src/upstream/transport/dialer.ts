@@ -1,8 +1,9 @@
 /** How a connection to an upstream is opened, by its protocol. */
+
 import type { Socket } from "node:net"
 import type { SecureContext } from "node:tls"
 import { Effect, type Scope } from "effect"
-import type { TtlBounds } from "../../dns/classify-response.ts"
+import type { AnswerRules } from "../../dns/response.ts"
 import { SocketError } from "../../io/datagram.ts"
 import { type Endpoint, formatEndpoint } from "../../io/endpoint.ts"
 import { dial } from "../../io/stream.ts"
@@ -25,7 +26,7 @@ const SAID_FOR_MS = 60_000
 export interface DialOptions {
   readonly wheel: TimerWheel["Service"]
   readonly onBatch: () => void
-  readonly ttl: TtlBounds
+  readonly rules: AnswerRules
   readonly silenceMs: () => number
   readonly patientMs: () => number
   readonly onMismatch: () => void
@@ -65,7 +66,7 @@ export const connectionsTo = (
 
 const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
   const { address, endpoint: remote } = upstream
-  const { ttl, wheel, addressResolver } = options
+  const { rules, wheel, addressResolver } = options
   const client =
     address.protocol === "tls" || address.protocol === "https"
       ? new TlsClient(address.identity, options.trust(), address.protocol === "https" ? ["h2"] : [], wheel.nowMs)
@@ -83,8 +84,8 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
         yield* Effect.addFinalizer(() => Effect.sync(() => note("a connection was closed")))
       }
       return address.protocol === "https"
-        ? new HttpsConnection(socket, { events, ttl, lifetime, address })
-        : new StreamConnection(socket, { events, ttl, lifetime, isEncrypted: client !== undefined })
+        ? new HttpsConnection(socket, { events, rules, lifetime, address })
+        : new StreamConnection(socket, { events, rules, lifetime, isEncrypted: client !== undefined })
     })
 }
 

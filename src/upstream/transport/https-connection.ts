@@ -11,10 +11,9 @@ import {
 } from "node:http2"
 import type { Socket } from "node:net"
 import type { HttpsAddress } from "../../config/codec/upstream-address.ts"
-import type { TtlBounds } from "../../dns/classify-response.ts"
 import { PADDED_BLOCK, writeQuery } from "../../dns/question.ts"
 import { MAX_UDP_SIZE } from "../../dns/reply.ts"
-import { matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
+import { type AnswerRules, matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
 import { subtractAge } from "../../dns/ttl.ts"
 import { MAX_SENT } from "../../io/datagram.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
@@ -39,7 +38,7 @@ const room = new Uint8Array(MAX_SENT)
 
 export interface HttpsOptions {
   readonly events: ConnectionEvents
-  readonly ttl: TtlBounds
+  readonly rules: AnswerRules
   /** Questions that it takes in all. */
   readonly lifetime: number
   readonly address: HttpsAddress
@@ -263,7 +262,7 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     const id = message.length < 2 ? ID : (message[0]! << 8) | message[1]!
     const isReply = matchReply(message, message.length, id, requester.question) !== ReplyMatch.Mismatch
     if (isReply && ageSeconds > 0) subtractAge(message, message.length, ageSeconds)
-    const response = isReply ? normalise(message, message.length, requester.question, this.options.ttl) : undefined
+    const response = isReply ? normalise(message, message.length, requester.question, this.options.rules) : undefined
     if (response === undefined) request.onFailure(new GarbageReceived())
     else request.onResponse(response)
   }

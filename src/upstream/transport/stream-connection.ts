@@ -6,10 +6,9 @@
  * turn.
  */
 import type { Socket } from "node:net"
-import type { TtlBounds } from "../../dns/classify-response.ts"
 import { Flag } from "../../dns/codes.ts"
 import { PADDED_BLOCK } from "../../dns/question.ts"
-import { matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
+import { type AnswerRules, matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
 import { HEADER_SIZE, u16 } from "../../dns/wire.ts"
 import { FrameReader } from "../../io/frames.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
@@ -47,7 +46,7 @@ const noOp: Requester = {
 
 export interface StreamOptions {
   readonly events: ConnectionEvents
-  readonly ttl: TtlBounds
+  readonly rules: AnswerRules
   /** Whether nobody but the server can see what is sent: then its length says little either. */
   readonly isEncrypted: boolean
   /** Questions that it takes in all. */
@@ -234,7 +233,7 @@ export class StreamConnection implements Connection {
       return
     }
     try {
-      const response = normalise(message, message.length, request.requester.question, this.options.ttl)
+      const response = normalise(message, message.length, request.requester.question, this.options.rules)
       if (response === undefined) request.onFailure(new GarbageReceived())
       else request.onResponse(response)
     } catch (thrown) {

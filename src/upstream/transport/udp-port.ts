@@ -2,25 +2,44 @@
  * One connected UDP socket to one upstream, and the exchanges that wait on it, by id.
  *
  * The kernel passes on only what comes from the address and port that was asked; here id and question are compared
- * (RFC 5452 §9.1). What does not match is counted and dropped, and never ends the wait.
+ * (RFC 5452 §9.1), its letters as they were sent, and the cookie. What does not match is counted and dropped, and never
+ * ends the wait; an id that this socket never sent is guessed.
  */
 import { Effect, type Scope } from "effect"
-import type { TtlBounds } from "../../dns/classify-response.ts"
+import { hasMixedCase, mixCase } from "../../dns/mixed-case.ts"
 import { type Option, writeQuery } from "../../dns/question.ts"
 import { MAX_UDP_SIZE } from "../../dns/reply.ts"
-import { matchReply, normalise, ReplyMatch, truncatedResponse } from "../../dns/response.ts"
-import { u16 } from "../../dns/wire.ts"
+import {
+  type AnswerRules,
+  matchReply,
+  normalise,
+  ReplyMatch,
+  type Response,
+  truncatedResponse
+} from "../../dns/response.ts"
+import { HEADER_SIZE, u16 } from "../../dns/wire.ts"
 import { type Datagram, type DatagramSocket, DatagramTransport, type SocketError } from "../../io/datagram.ts"
 import type { Endpoint } from "../../io/endpoint.ts"
 import { Incidents } from "../../runtime/incidents.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
-import { randomU16 } from "../../runtime/random.ts"
+import { randomU16, randomU32 } from "../../runtime/random.ts"
 import { GarbageReceived, type Requester } from "../requester.ts"
 import type { AddressResolver } from "./address-resolver.ts"
+import type { Proof } from "./cookie-jar.ts"
 
 interface Waiting extends Requester {
   /** Of the message that was sent. */
   id: number
+  /** Which letters of the message were raised; 0 where none were. */
+  caseBits: number
+  /** Whether the question's letters are to be mixed. */
+  readonly mixesCase: boolean
+  /** What the cookie of a reply shows. */
+  readonly proofOf: (response: Response) => Proof
+  /** A reply came that may be forged: the exchange may find out another way. */
+  readonly onUnproven: (what: "case" | "cookie") => void
+  /** Somebody is guessing: the exchange may go on by a connection. */
+  readonly onSpoofed: () => void
   /** The address is given up: the exchange may go to another. */
   readonly onLeft: () => void
 }
@@ -35,40 +54,50 @@ export class UdpPort {
     ({ id }) => id,
     (waiting, id) => waiting.id === id
   )
-  private readonly ttl: TtlBounds
+  private readonly rules: AnswerRules
   private readonly onMismatch: () => void
   /** Undefined where the upstream is configured by address. */
   readonly addressResolver: AddressResolver | undefined
   private readonly incidents: Incidents
   private socket: DatagramSocket | undefined
+  /** The ids that were sent from here, one bit each: late replies have them. */
+  private readonly sent = new Uint8Array(65_536 / 8)
+  private readonly onForged: () => boolean
 
   private constructor(
     address: string,
-    ttl: TtlBounds,
+    rules: AnswerRules,
     nowMs: number,
     onMismatch: () => void,
+    onForged: () => boolean,
     addressResolver: AddressResolver | undefined,
     incidents: Incidents
   ) {
     this.address = address
     this.incidents = incidents
-    this.ttl = ttl
+    this.rules = rules
     this.openedMs = nowMs
     this.onMismatch = onMismatch
+    this.onForged = onForged
     this.addressResolver = addressResolver
   }
 
+  /**
+   * @param onMismatch a datagram came that is no reply to what was asked
+   * @param onForged one of them has an id that nobody was asked with; says whether there were too many of these lately
+   */
   static open(
     remote: Endpoint,
-    ttl: TtlBounds,
+    rules: AnswerRules,
     nowMs: number,
     onBatch: () => void,
     onMismatch: () => void,
+    onForged: () => boolean,
     addressResolver?: AddressResolver
   ): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
     return Effect.gen(function* () {
       const transport = yield* DatagramTransport
-      const port = new UdpPort(remote.address, ttl, nowMs, onMismatch, addressResolver, yield* Incidents)
+      const port = new UdpPort(remote.address, rules, nowMs, onMismatch, onForged, addressResolver, yield* Incidents)
       port.socket = yield* transport.connect(remote, {
         onBatch: (batch, count) => {
           onBatch()
@@ -100,8 +129,14 @@ export class UdpPort {
     exchange.id = randomU16()
     while (this.exchanges.get(exchange.id, exchange.id) !== undefined) exchange.id = randomU16()
     this.exchanges.add(exchange)
+    this.sent[exchange.id >>> 3]! |= 1 << (exchange.id & 7)
     const socket = this.socket!
-    socket.send(writeQuery(socket.reserve(), exchange.id, exchange.question, MAX_UDP_SIZE, edns, options))
+    const out = socket.reserve()
+    const { question } = exchange
+    const length = writeQuery(out, exchange.id, question, MAX_UDP_SIZE, edns, options)
+    const bits = exchange.mixesCase ? randomU32() : 0
+    exchange.caseBits = bits !== 0 && mixCase(out, HEADER_SIZE, question.name.length, bits) ? bits : 0
+    socket.send(length)
   }
 
   forget(exchange: Waiting): void {
@@ -121,20 +156,49 @@ export class UdpPort {
       exchange = this.exchanges.get(id, id)
       const match = exchange === undefined ? ReplyMatch.Mismatch : matchReply(payload, length, id, exchange.question)
       if (exchange === undefined || match === ReplyMatch.Mismatch) {
-        this.onMismatch()
+        this.noteMismatch(id)
         return
       }
-      this.exchanges.delete(exchange)
-      this.addressResolver?.heard(this.address)
       // A datagram that was cut off counts as truncated by the upstream (RFC 2181 §9).
       const response = datagram.isTruncated
         ? truncatedResponse(u16(payload, 2))
-        : normalise(payload, length, exchange.question, this.ttl)
+        : normalise(payload, length, exchange.question, this.rules)
+      // What is truncated is asked for by TCP in any case.
+      if (response !== undefined && !response.truncated) {
+        const hasCase =
+          exchange.caseBits === 0 ||
+          match === ReplyMatch.BareError ||
+          hasMixedCase(payload, HEADER_SIZE, exchange.question.name, exchange.caseBits)
+        const proof = hasCase ? exchange.proofOf(response) : "unproven"
+        if (proof === "forged") {
+          this.onMismatch()
+          this.noteForged()
+          return
+        }
+        if (proof === "unproven") {
+          this.exchanges.delete(exchange)
+          exchange.onUnproven(hasCase ? "cookie" : "case")
+          return
+        }
+      }
+      this.exchanges.delete(exchange)
+      this.addressResolver?.heard(this.address)
       if (response === undefined) exchange.onFailure(new GarbageReceived())
       else exchange.onResponse(response)
     } catch (thrown) {
       this.incidents.onDefect("a datagram of an upstream", thrown)
       exchange?.onFailure(new GarbageReceived())
     }
+  }
+
+  /** Late replies and second ones have an id that was sent. */
+  private noteMismatch(id: number): void {
+    this.onMismatch()
+    if (id >= 0 && (this.sent[id >>> 3]! & (1 << (id & 7))) === 0) this.noteForged()
+  }
+
+  private noteForged(): void {
+    if (!this.onForged()) return
+    for (const exchange of this.exchanges.values()) exchange.onSpoofed()
   }
 }

@@ -55,6 +55,8 @@ class Connection {
       onBatch: () => {},
       onBatchEnd: () => {},
       onClose: () => {},
+      maxQueries: () => 0,
+      onWorn: () => {},
       onDefect: (thrown) => this.defects.push(thrown)
     })
   }

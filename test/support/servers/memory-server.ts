@@ -1,5 +1,5 @@
 /** The whole server, but for sockets: its clients and upstreams are in memory, its time is the test's. */
-import packet, { type Answer, type DecodedPacket, type Packet, type Question } from "dns-packet"
+import packet, { type Answer, type DecodedPacket, type Question } from "dns-packet"
 import { Clock, Effect, Layer, Logger, Random, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../../src/config/configuration.ts"
@@ -10,7 +10,7 @@ import { Counters } from "../../../src/telemetry/counters.ts"
 import { TraceSender } from "../../../src/telemetry/otlp/targets.ts"
 import type { Trace } from "../../../src/telemetry/trace-tree.ts"
 import { Inbox, send } from "../clients/inbox.ts"
-import { reply } from "../upstreams/fake-upstream.ts"
+import { inSmallLetters, reply, spelledAs } from "../upstreams/fake-upstream.ts"
 import type { MemoryNetwork } from "./memory-network.ts"
 import { encodeQuestion, rcodeOf } from "./server.ts"
 import { settingsOf } from "./settings.ts"
@@ -69,8 +69,8 @@ export const upstreamAt = (network: MemoryNetwork, port: number): Effect.Effect<
       {
         onBatch: (batch, count) => {
           for (const datagram of batch.slice(0, count)) {
-            const query = packet.decode(Buffer.from(datagram.payload.slice(0, datagram.length)))
-            asked.push(askedOf(socket, query, datagram.keepPath(), clock.currentTimeMillisUnsafe()))
+            const message = Buffer.from(datagram.payload.slice(0, datagram.length))
+            asked.push(askedOf(socket, message, datagram.keepPath(), clock.currentTimeMillisUnsafe()))
           }
         }
       }
@@ -78,20 +78,23 @@ export const upstreamAt = (network: MemoryNetwork, port: number): Effect.Effect<
     return { asked }
   }).pipe(Effect.orDie)
 
-const askedOf = (socket: DatagramSocket, query: Packet, path: ReturnPath, atMs: number): Asked => ({
-  name: query.questions![0]!.name,
-  optionOf: (code) => {
-    const opt = query.additionals?.find((record) => record.type === "OPT")
-    const options = (opt?.type === "OPT" ? opt.options : []) as ReadonlyArray<{ code: number; data?: Buffer }>
-    return options.find((option) => option.code === code)?.data
-  },
-  atMs,
-  answer: (options) =>
-    Effect.andThen(
-      Effect.sync(() => send(socket, reply(query, options), path)),
-      settle
-    )
-})
+const askedOf = (socket: DatagramSocket, message: Buffer, path: ReturnPath, atMs: number): Asked => {
+  const query = packet.decode(inSmallLetters(message))
+  return {
+    name: query.questions![0]!.name,
+    optionOf: (code) => {
+      const opt = query.additionals?.find((record) => record.type === "OPT")
+      const options = (opt?.type === "OPT" ? opt.options : []) as ReadonlyArray<{ code: number; data?: Buffer }>
+      return options.find((option) => option.code === code)?.data
+    },
+    atMs,
+    answer: (options) =>
+      Effect.andThen(
+        Effect.sync(() => send(socket, spelledAs(message, reply(query, options)), path)),
+        settle
+      )
+  }
+}
 
 /** The server in front of upstreams at these ports. */
 export const memoryServer = (

@@ -13,7 +13,7 @@ import { Listeners } from "../../../src/listener/listeners.ts"
 import { standaloneLayer } from "../../../src/process/server.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
 import { SharedUpstreams } from "../../../src/upstream/health/shared-state.ts"
-import type { Reaction, WireBehaviour } from "../upstreams/fake-upstream.ts"
+import { inSmallLetters, type Reaction, spelledAs, type WireBehaviour } from "../upstreams/fake-upstream.ts"
 import { MemoryNetwork } from "./memory-network.ts"
 import { type AskOptions, encodeQuestion } from "./server.ts"
 
@@ -86,15 +86,17 @@ export const memoryServer = (
               const datagram = batch[n]!
               const query = Buffer.from(datagram.payload.subarray(0, datagram.length))
               const path = datagram.keepPath()
-              const react = ({ reply, delayMs }: Reaction): void => {
-                if (reply === undefined) return
+              const react = ({ reply: told, delayMs }: Reaction): void => {
+                if (told === undefined) return
+                const reply = spelledAs(query, told)
                 const send = Effect.sync(() => {
                   socket.reserve().set(reply)
                   socket.send(reply.length, path)
                 })
                 fork(delayMs === undefined ? send : Effect.delay(send, delayMs))
               }
-              for (const reaction of upstream.behaviour(query, "udp", ++upstream.queries)) react(reaction)
+              for (const reaction of upstream.behaviour(inSmallLetters(query), "udp", ++upstream.queries))
+                react(reaction)
             }
           }
         }

@@ -75,6 +75,38 @@ export const slow =
   (query, transport, count) =>
     inner(query, transport, count).map((reaction) => ({ ...reaction, delayMs }))
 
+/** Where the name of a message's question ends; the header's end where there is none that could be read. */
+const nameEnd = (message: Buffer): number => {
+  if (message.length < 17 || message.readUInt16BE(4) !== 1) return 12
+  let at = 12
+  while (at < message.length && message[at] !== 0 && message[at]! < 64) at += message[at]! + 1
+  return message[at] === 0 ? at + 1 : 12
+}
+
+const LETTER_CASE = 0x20
+const lower = (octet: number): number => (octet >= 0x41 && octet <= 0x5a ? octet | LETTER_CASE : octet)
+
+/** What is asked, whatever letters it is asked in: nearly all tests are about something else. */
+export const inSmallLetters = (message: Buffer): Buffer => {
+  const copy = Buffer.from(message)
+  for (let at = 12; at < nameEnd(message); at++) copy[at] = lower(copy[at]!)
+  return copy
+}
+
+/** The reply with the question as it came. */
+export const spelledAs = (query: Buffer, reply: Buffer): Buffer => {
+  const end = nameEnd(query)
+  if (
+    end === 12 ||
+    nameEnd(reply) !== end ||
+    !inSmallLetters(query).subarray(12, end).equals(inSmallLetters(reply).subarray(12, end))
+  )
+    return reply
+  const spelled = Buffer.from(reply)
+  query.copy(spelled, 12, 12, end)
+  return spelled
+}
+
 /** Enough for thousands of datagrams that come while the test does something else. */
 const RECEIVE_BUFFER = 4 << 20
 
@@ -82,7 +114,12 @@ const RECEIVE_BUFFER = 4 << 20
 export const fakeUpstream = (behaviour: Behaviour, port = 0): Effect.Effect<FakeUpstream, never, Scope.Scope> =>
   wireUpstream((query, transport, count) => behaviour(packet.decode(query), transport, count), port)
 
-export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<FakeUpstream, never, Scope.Scope> =>
+/** @param isLiteral whether it is given queries with their letters as they came, and gives replies as they are */
+export const wireUpstream = (
+  behaviour: WireBehaviour,
+  port = 0,
+  isLiteral = false
+): Effect.Effect<FakeUpstream, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       let count = 0
@@ -111,9 +148,10 @@ export const wireUpstream = (behaviour: WireBehaviour, port = 0): Effect.Effect<
       }
       udp.on("message", (message, peer) => {
         sourcePorts.add(peer.port)
-        for (const reaction of behaviour(message, "udp", ++count)) {
-          const { reply, fromElsewhere } = reaction
-          if (reply === undefined) continue
+        for (const reaction of behaviour(isLiteral ? message : inSmallLetters(message), "udp", ++count)) {
+          const { fromElsewhere } = reaction
+          if (reaction.reply === undefined) continue
+          const reply = isLiteral ? reaction.reply : spelledAs(message, reaction.reply)
           const socket = fromElsewhere === true ? elsewhere : udp
           later(reaction, () => socket.send(reply, peer.port, peer.address))
         }

@@ -2,12 +2,25 @@
 import { useRef, useState } from "preact/hooks"
 import { html } from "../html.ts"
 import { Field, fieldsOf, TypeList } from "../parts/pieces.ts"
+import type { QueryShape } from "../shapes.ts"
 
 export type Given = Readonly<Record<string, string>>
 
 const TYPING_MS = 300
 
-const outcomes = ["hit", "miss", "stale", "failure", "local", "special", "denied", "looped", "malformed"]
+/** All that the API says. */
+const outcomes: Readonly<Record<QueryShape["outcome"], true>> = {
+  hit: true,
+  miss: true,
+  stale: true,
+  failure: true,
+  local: true,
+  special: true,
+  denied: true,
+  looped: true,
+  malformed: true,
+  limited: true
+}
 
 const names = ["name", "suffix", "client", "type", "rcode", "outcome", "slower_than_ms"]
 
@@ -54,7 +67,7 @@ export const FilterForm = ({
       <label
         >Outcome<select name="outcome">
           <option value="" selected=${filters["outcome"] === undefined}>any</option>
-          ${outcomes.map((outcome) => html`<option key=${outcome} value=${outcome} selected=${filters["outcome"] === outcome}>${outcome}</option>`)}
+          ${Object.keys(outcomes).map((outcome) => html`<option key=${outcome} value=${outcome} selected=${filters["outcome"] === outcome}>${outcome}</option>`)}
         </select></label
       >
       ${field("slower_than_ms", "Slower than, ms", { type: "number", min: "0", step: "any", placeholder: "100" })}

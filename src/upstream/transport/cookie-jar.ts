@@ -1,0 +1,47 @@
+/**
+ * The cookies that one thread and one address of an upstream know each other by (RFC 7873 §5.1, §5.3): ours, drawn at
+ * random, comes back in every reply of who got the question, and who has learned to expect the server's own is not
+ * deceived by a reply without one.
+ */
+import { randomFillSync } from "node:crypto"
+import { CLIENT_COOKIE_SIZE, MAX_COOKIE_SIZE } from "../../dns/cookie.ts"
+
+/** What a reply's cookie shows. */
+export type Proof =
+  /** It may be taken. */
+  | "proven"
+  /** Whoever sent it did not see the question. */
+  | "forged"
+  /** It lacks what the upstream's replies have: asked again by TCP, it is known for sure. */
+  | "unproven"
+
+/** The shortest with a server's part (RFC 7873 §4). */
+const MIN_WHOLE_SIZE = CLIENT_COOKIE_SIZE + 8
+
+export class CookieJar {
+  /** What is sent: our part, and the server's as it came last. */
+  cookie: Uint8Array = randomFillSync(new Uint8Array(CLIENT_COOKIE_SIZE))
+
+  /** Whether the server gives cookies. */
+  get isSupported(): boolean {
+    return this.cookie.length > CLIENT_COOKIE_SIZE
+  }
+
+  /** @param cookie of the reply; undefined where it has none */
+  judge(cookie: Uint8Array | undefined): Proof {
+    if (cookie === undefined) return this.isSupported ? "unproven" : "proven"
+    if (cookie.length < CLIENT_COOKIE_SIZE || cookie.length > MAX_COOKIE_SIZE) return "forged"
+    for (let i = 0; i < CLIENT_COOKIE_SIZE; i++) if (cookie[i] !== this.cookie[i]) return "forged"
+    // Some give back any option that they do not know.
+    if (cookie.length < MIN_WHOLE_SIZE) return this.isSupported ? "unproven" : "proven"
+    if (!isSame(cookie, this.cookie)) this.cookie = cookie.slice()
+    return "proven"
+  }
+
+  /** The server gives none any more. */
+  forget(): void {
+    this.cookie = this.cookie.slice(0, CLIENT_COOKIE_SIZE)
+  }
+}
+
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((octet, i) => octet === b[i])

@@ -1,0 +1,39 @@
+/** Messages by UDP, octet for octet, from any address of loopback. */
+import { createSocket, type Socket } from "node:dgram"
+import { Effect, Option, type Scope } from "effect"
+
+export const socketAt = (address: string): Effect.Effect<Socket, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback((resume) => {
+      const socket = createSocket("udp4")
+      socket.bind(0, address, () => resume(Effect.succeed(socket)))
+    }),
+    (socket) => Effect.sync(() => socket.close())
+  )
+
+/** Sends a query and waits for whatever comes next. */
+export const exchange = (socket: Socket, port: number, query: Uint8Array): Effect.Effect<Buffer> =>
+  Effect.callback<Buffer>((resume) => {
+    socket.once("message", (answer) => resume(Effect.succeed(answer)))
+    socket.send(query, port, "127.0.0.1")
+  }).pipe(Effect.timeout(60_000), Effect.orDie)
+
+/** The same where nothing may come: undefined after so long. */
+export const exchangeWithin = (
+  socket: Socket,
+  port: number,
+  query: Uint8Array,
+  withinMs: number
+): Effect.Effect<Buffer | undefined> =>
+  Effect.map(
+    Effect.timeoutOption(
+      Effect.callback<Buffer>((resume) => {
+        const take = (answer: Buffer): void => resume(Effect.succeed(answer))
+        socket.once("message", take)
+        socket.send(query, port, "127.0.0.1")
+        return Effect.sync(() => socket.off("message", take))
+      }),
+      withinMs
+    ),
+    Option.getOrUndefined
+  )
