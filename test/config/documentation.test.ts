@@ -1,12 +1,12 @@
 /** The examples of the documentation are what the server reads. */
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { geoLiteFile } from "../support/external/geolite.ts"
 import { fileWith } from "../support/machine/files.ts"
 import { loaded, UPSTREAM } from "../support/servers/loading.ts"
 
-const PAGES = ["configuration", "upstreams", "upstream-policies", "local-answers", "geography", "query-log"]
+const PAGES = ["configuration", "upstreams", "upstream-policies", "local-answers", "geography", "query-log", "defence"]
 
 const examplesIn = (page: string): ReadonlyArray<string> =>
   [...readFileSync(`docs/${page}.md`, "utf8").matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text]) => text!)
@@ -22,4 +22,17 @@ describe("the documentation", () => {
       })
     )
   }
+
+  it("names only tests that there are in the threat model", () => {
+    const page = readFileSync("docs/threat-model.md", "utf8")
+    let folder = ""
+    const named = [...page.matchAll(/`((?:test\/)?[\w/.-]+)`/g)].map(([, path]) => path!)
+    const tests = named.filter((path) => path.startsWith("test/") || path.endsWith(".test.ts"))
+    assert.isAbove(tests.length, 25)
+    for (const path of tests) {
+      if (path.startsWith("test/")) folder = path.endsWith(".ts") ? path.slice(0, path.lastIndexOf("/")) : path
+      const file = path.startsWith("test/") ? path : `${folder}/${path}`
+      assert.isTrue(existsSync(file), file)
+    }
+  })
 })

@@ -5,13 +5,13 @@
 import { request as requestByHttp1 } from "node:https"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { DNS_MESSAGE, type HttpsReply, openHttps, request } from "../support/clients/https-client.ts"
 import { serverTrusting } from "../support/servers/trusting-server.ts"
 import { answerHttps, httpsUpstream } from "../support/upstreams/https-upstream.ts"
 import { mirrorReply } from "../support/upstreams/mirror.ts"
 import { authority } from "../support/wire/certificates.ts"
 import { query, question, record } from "../support/wire/messages.ts"
 import { readReply } from "../support/wire/reply-reader.ts"
-import { DNS_MESSAGE, type HttpsReply, openHttps, request } from "./https-client.ts"
 import {
   address,
   always,

@@ -3,12 +3,12 @@ import type { Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 import { FrameReader } from "../../src/io/frames.ts"
 import type { ListenProtocol } from "../../src/io/protocols.ts"
+import { DNS_MESSAGE, openHttps, request } from "../support/clients/https-client.ts"
 import { openTcp } from "../support/clients/tcp-client.ts"
 import { askUdp, type RunningServer, startServer } from "../support/servers/server.ts"
 import { clientByTls } from "../support/servers/stream-server.ts"
 import { type FakeUpstream, framed, type WireBehaviour, wireUpstream } from "../support/upstreams/fake-upstream.ts"
 import { headerOnly } from "../support/wire/packets/headers.ts"
-import { DNS_MESSAGE, openHttps, request } from "./https-client.ts"
 
 export const ways = ["UDP", "TCP", "TLS", "HTTPS"] as const
 export type Way = (typeof ways)[number]

@@ -44,7 +44,7 @@ const linksOf = (answer: DecodedPacket): ReadonlyArray<string> =>
 const asking = (links: Readonly<Record<string, string>>, question: AskOptions) =>
   Effect.gen(function* () {
     const upstream = yield* fakeUpstream(oneLinkAtATime(links))
-    const server = yield* startServer({ DNS_SERVER_UPSTREAMS: upstream.address })
+    const server = yield* startServer({ DNS_SERVER_UPSTREAMS: upstream.address, DNS_SERVER_ANY_QUERIES: "forward" })
     const answer = yield* server.ask(question)
     return { upstream, server, answer, asked: upstream.queries() }
   })

@@ -1,7 +1,7 @@
 /** DNS over TLS and over HTTPS, by the clients that people use. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { type ClientHttp2Session, connect as connectByHttp2, constants } from "node:http2"
+import { connect as connectByHttp2, constants } from "node:http2"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,6 +9,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, type Scope } from "effect"
 import { FrameReader } from "../../src/io/frames.ts"
+import { openHttps, request } from "../support/clients/https-client.ts"
 import { findTool } from "../support/external/tools.ts"
 import { freePort } from "../support/machine/ports.ts"
 import { until, untilSo } from "../support/machine/until.ts"
@@ -36,44 +37,6 @@ const run = (command: string, args: ReadonlyArray<string>): Effect.Effect<string
   })
 
 const at = (port: number): ReadonlyArray<string> => ["@127.0.0.1", "-p", String(port)]
-
-interface Reply {
-  readonly status: number
-  readonly headers: Readonly<Record<string, unknown>>
-  readonly body: Buffer
-}
-
-const session = (port: number): Effect.Effect<ClientHttp2Session, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const made = connectByHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
-      made.on("error", () => {})
-      return made
-    }),
-    (made) => Effect.sync(() => made.destroy())
-  )
-
-const request = (
-  client: ClientHttp2Session,
-  headers: Record<string, string>,
-  body?: Uint8Array
-): Effect.Effect<Reply> =>
-  Effect.callback((resume) => {
-    const stream = client.request({ ":path": "/dns-query", ...headers }, { endStream: body === undefined })
-    const chunks: Array<Buffer> = []
-    let answered: Record<string, unknown> = {}
-    stream.on("response", (got) => {
-      answered = got
-    })
-    stream.on("data", (chunk: Buffer) => chunks.push(chunk))
-    stream.on("error", () => {})
-    stream.on("close", () =>
-      resume(
-        Effect.succeed({ status: Number(answered[":status"] ?? 0), headers: answered, body: Buffer.concat(chunks) })
-      )
-    )
-    if (body !== undefined) stream.end(body)
-  })
 
 const MESSAGE = { "content-type": "application/dns-message" }
 const query = (name: string, id = 0): Buffer => encodeQuestion({ name }, id)
@@ -274,7 +237,7 @@ describe("DNS over HTTPS", () => {
   it.live("says how long an answer may be kept, with the id that was asked, each at its own time", () =>
     Effect.gen(function* () {
       const server = yield* started("https://127.0.0.1:0")
-      const client = yield* session(server.port)
+      const client = yield* openHttps(server.port)
       const replies = yield* Effect.forEach(
         Array.from({ length: 200 }, (_, i) => i),
         (i) => request(client, { ":method": "POST", ...MESSAGE }, query(`n${i}.example.test`, i)),
@@ -294,7 +257,7 @@ describe("DNS over HTTPS", () => {
   it.live("takes the name of a client behind the path, and no other path", () =>
     Effect.gen(function* () {
       const server = yield* started("https://127.0.0.1:0/resolve")
-      const client = yield* session(server.port)
+      const client = yield* openHttps(server.port)
       const encoded = query("www.example.test").toString("base64url")
       const statusOf = (path: string, headers: Record<string, string> = {}, body?: Uint8Array) =>
         Effect.map(request(client, { ":path": path, ...headers }, body), ({ status }) => status)
@@ -358,7 +321,7 @@ describe("DNS over HTTPS", () => {
   it.live("ends sessions of clients that open requests and take them back, and serves the others", () =>
     Effect.gen(function* () {
       const server = yield* started("https://127.0.0.1:0")
-      const hostile = yield* session(server.port)
+      const hostile = yield* openHttps(server.port)
       let isGone = false
       hostile.on("goaway", (code) => {
         isGone = code === constants.NGHTTP2_ENHANCE_YOUR_CALM
@@ -374,7 +337,7 @@ describe("DNS over HTTPS", () => {
         yield* Effect.sleep(2)
       }
       assert.isTrue(isGone)
-      const client = yield* session(server.port)
+      const client = yield* openHttps(server.port)
       const { status } = yield* request(client, { ":method": "POST", ...MESSAGE }, asked)
       assert.strictEqual(status, 200)
     })

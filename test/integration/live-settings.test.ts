@@ -283,7 +283,7 @@ groups: { other: { upstreams: [${other.address}] } }\nrules: [{ suffix: place.te
   any_queries: both(
     () => "any_queries: forward",
     ({ port, newName }) =>
-      Effect.map(reply(port, { name: newName(), type: 255 }), (told) => told?.readUInt16BE(6) !== 1)
+      Effect.map(reply(port, { name: newName(), type: 255 }), (told) => told?.includes("RFC8482") === false)
   ),
   "server_id, server_version": both(
     () => "server_id: somebody\nserver_version: of today",
@@ -322,13 +322,14 @@ rate_limit_ipv6_prefix: 48`,
       })
   ),
   max_amplification: both(
-    () => "max_amplification: 1",
-    ({ port }) => Effect.map(ask(port, "again.own.test"), (answer) => answer?.flag_tc === true)
+    // The load's answers are shorter.
+    () => `max_amplification: 4\nlocal_answers: ['long.own.test TXT "${"x".repeat(250)}"']`,
+    ({ port }) => Effect.map(reply(port, { name: "long.own.test", type: 16 }), (told) => ((told?.[2] ?? 0) & 2) !== 0)
   ),
-  tcp_max_secs: both(
-    () => "tcp_max_secs: 0.3",
-    ({ port }) => Effect.map(closedAfterMs(port), (ms) => ms < 3_000)
-  ),
+  tcp_max_secs: {
+    yaml: () => "tcp_max_secs: 0.3",
+    isSeen: ({ port }) => Effect.map(closedAfterMs(port), (ms) => ms < 3_000)
+  },
   tcp_idle_timeout_secs: both(
     () => "tcp_idle_timeout_secs: 0.3",
     ({ port }) => Effect.map(closedAfterMs(port), (ms) => ms < 3_000)

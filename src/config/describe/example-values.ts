@@ -8,7 +8,6 @@ export const exampleValues: { readonly [Name in SettingName]?: string } = {
   serverVersion: "strand",
   cookieSecrets: "[e5e973e5a6b2a43f48e7dc849e37bfcf]",
   rateLimitBurst: "200",
-  rateLimitExempt: "[192.168.0.0/16]",
   rebindAllowNames: "[corp.example]",
   rebindAllowNetworks: "[10.1.0.0/16]",
   runAs: "strand",

@@ -76,6 +76,7 @@ interface Stream {
 interface Block {
   readonly stream: number
   readonly endsStream: boolean
+  readonly dependsOnItself: boolean
   readonly parts: Array<Buffer>
   octets: number
 }
@@ -231,17 +232,11 @@ export class Http2Conversation implements Conversation {
   private onHeaders(flags: number, stream: number, payload: Buffer): void {
     if (stream === 0 || stream % 2 === 0) throw new ConnectionFault(ErrorCode.Protocol, "headers of no stream")
     let fragment = unpadded(flags, payload)
+    let dependsOnItself = false
     if ((flags & Flag.Priority) !== 0) {
       if (fragment.length < 5) throw new ConnectionFault(ErrorCode.FrameSize, "headers that are too short")
-      const isOwn = (fragment.readUInt32BE(0) & 0x7fffffff) === stream
+      dependsOnItself = (fragment.readUInt32BE(0) & 0x7fffffff) === stream
       fragment = fragment.subarray(5)
-      // The headers have to be read all the same: the table goes on.
-      if (isOwn) {
-        this.last = Math.max(this.last, stream)
-        this.reader.read(fragment)
-        this.reset(stream, ErrorCode.Protocol)
-        return
-      }
     }
     const known = this.streams.get(stream)
     if (known === undefined && stream <= this.last) {
@@ -250,7 +245,7 @@ export class Http2Conversation implements Conversation {
     if (known?.isWhole === true) throw new ConnectionFault(ErrorCode.StreamClosed, "headers behind the end")
     const endsStream = (flags & Flag.EndStream) !== 0
     if (known !== undefined && !endsStream) throw new ConnectionFault(ErrorCode.Protocol, "trailers without an end")
-    this.block = { stream, endsStream, parts: [Buffer.from(fragment)], octets: fragment.length }
+    this.block = { stream, endsStream, dependsOnItself, parts: [Buffer.from(fragment)], octets: fragment.length }
     if ((flags & Flag.EndHeaders) !== 0) this.endHeaders(this.block)
   }
 
@@ -265,9 +260,15 @@ export class Http2Conversation implements Conversation {
     if ((flags & Flag.EndHeaders) !== 0) this.endHeaders(block)
   }
 
-  private endHeaders({ stream: id, endsStream, parts }: Block): void {
+  private endHeaders({ stream: id, dependsOnItself, endsStream, parts }: Block): void {
     this.block = undefined
+    // Read whatever becomes of the request: the table of headers goes on.
     const read = this.reader.read(parts.length === 1 ? parts[0]! : Buffer.concat(parts))
+    if (dependsOnItself) {
+      this.last = Math.max(this.last, id)
+      this.reset(id, ErrorCode.Protocol)
+      return
+    }
     const known = this.streams.get(id)
     if (known !== undefined) {
       // Trailers: nothing in them matters here, but that they are some.
