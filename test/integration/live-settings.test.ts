@@ -341,7 +341,7 @@ cookie_secrets: [e5e973e5a6b2a43f48e7dc849e37bfcf]
 upstream_cookies: false
 mix_case: false
 rebind_protection: true
-rebind_allow_names: [corp.example]
+rebind_allow_names: [load.example]
 rebind_allow_networks: [10.0.0.0/8]
 tcp_receive_timeout_secs: 1
 tcp_send_timeout_secs: 1
