@@ -17,6 +17,7 @@ import { summary, type WorkloadResult } from "./report/results.ts"
 import { formatWorkload } from "./report/table.ts"
 import { runWorkload } from "./run.ts"
 import { allServers } from "./servers/all.ts"
+import { buildOf } from "./servers/other-build.ts"
 import type { Server } from "./servers/server.ts"
 import { allWorkloads } from "./workloads/all.ts"
 
@@ -50,6 +51,10 @@ const positive = (flag: string, meaning: string) =>
 const flags = {
   workloads: selection("workloads", allWorkloads, "what is measured"),
   servers: selection("servers", allServers, "who is measured"),
+  against: Flag.String("against").pipe(
+    Flag.withDescription("another commit of Strand, which is built and asked in turn with this one"),
+    Flag.optional
+  ),
   full: Flag.Boolean("full").pipe(
     Flag.withDescription("the whole, in an hour and a half; else the short form, in a few minutes"),
     Flag.withDefault(false)
@@ -89,7 +94,8 @@ const bench = Command.make(
       sustainedSeconds: Option.getOrElse(chosen.sustainedSeconds, () => scale.sustainedSeconds),
       cachedNames: Option.getOrElse(chosen.cachedNames, () => scale.cachedNames)
     })
-    const servers = yield* available(chosen.servers)
+    const other = Option.isSome(chosen.against) ? [yield* buildOf(chosen.against.value)] : []
+    const servers = [...other, ...(yield* available(chosen.servers))]
     const machine = describeMachine(servers)
     const startedAt = new Date().toISOString()
     const results: Array<WorkloadResult> = []
@@ -105,7 +111,7 @@ const bench = Command.make(
       })
     )
     yield* Effect.provide(measured, Layer.mergeAll(Lab.layer, Layer.succeed(Plan, plan)))
-  })
+  }, Effect.scoped)
 ).pipe(Command.withDescription("Measures Strand and its peers on the same work, in turn"))
 
 Command.run(bench, { version: "1" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

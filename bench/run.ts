@@ -1,4 +1,7 @@
-/** Runs workloads: in every round all servers are asked in turn, so that what else happens on the machine hits all. */
+/**
+ * Runs workloads: in every round all servers are asked in turn, each second round in the opposite order, so that what
+ * else happens on the machine hits all.
+ */
 import { Console, Effect } from "effect"
 import type { Lab } from "./lab.ts"
 import { Plan } from "./plan.ts"
@@ -15,7 +18,7 @@ export const runWorkload = Effect.fnUntraced(function* (workload: Workload, serv
   const problems = new Map<string, string>()
   const rounds = workload.rounds(scale)
   for (let round = 1; round <= rounds; round++) {
-    for (const server of asked) {
+    for (const server of round % 2 === 0 ? asked.toReversed() : asked) {
       if (problems.has(server.name)) continue
       yield* Console.error(`${workload.name}, round ${round} of ${rounds}: ${server.name}`)
       yield* measureOnce(workload, server).pipe(

@@ -2,13 +2,12 @@
 import { fileURLToPath } from "node:url"
 import type { Server } from "./server.ts"
 
-const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url))
-
 /** Octets that a name takes in the cache at most: room enough that none is evicted. */
 const OCTETS_A_NAME = 512
 
-export const strand: Server = {
-  name: "strand",
+/** @param main the file that is run */
+export const strandAt = (name: string, main: string): Server => ({
+  name,
   needs: undefined,
   role: "strand",
   hasMeasurableTcp: true,
@@ -28,4 +27,6 @@ export const strand: Server = {
       DNS_SERVER_LOG_LEVEL: "warn"
     }
   })
-}
+})
+
+export const strand: Server = strandAt("strand", fileURLToPath(new URL("../../dist/main.js", import.meta.url)))

@@ -3,7 +3,7 @@
  * reply came truncated, or may be forged; without options, or without EDNS, where the upstream refuses them; without the
  * client's network where it refuses that (RFC 7766 §5, RFC 5452 §9, RFC 6891 §7, RFC 7871 §7.3).
  */
-import { OPTION_COOKIE, Rcode, rcodeName } from "../../dns/codes.ts"
+import { Rcode, rcodeName } from "../../dns/codes.ts"
 import type { Option, Question } from "../../dns/question.ts"
 import type { Response } from "../../dns/response.ts"
 import { OPTION_CLIENT_SUBNET, optionOf, prefixOf, SCOPE_OF_SOURCE } from "../../dns/subnet.ts"
@@ -81,8 +81,8 @@ export class Exchange implements Requester {
   private withCookie(port: UdpPort): ReadonlyArray<Option> {
     this.cookies = undefined
     if (this.level !== EdnsLevel.Options || !this.resolver.options.sendsCookies()) return this.options
-    this.cookies = this.attempt.upstream.cookiesAt(port.address)
-    return [...this.options, { code: OPTION_COOKIE, data: this.cookies.cookie }]
+    this.cookies = port.cookies
+    return this.options.length === 0 ? port.cookies.options : [...this.options, ...port.cookies.options]
   }
 
   proofOf({ cookie }: Response): Proof {

@@ -4,7 +4,9 @@
  * deceived by a reply without one.
  */
 import { randomFillSync } from "node:crypto"
+import { OPTION_COOKIE } from "../../dns/codes.ts"
 import { CLIENT_COOKIE_SIZE, MAX_COOKIE_SIZE } from "../../dns/cookie.ts"
+import type { Option } from "../../dns/question.ts"
 
 /** What a reply's cookie shows. */
 export type Proof =
@@ -20,7 +22,9 @@ const MIN_WHOLE_SIZE = CLIENT_COOKIE_SIZE + 8
 
 export class CookieJar {
   /** What is sent: our part, and the server's as it came last. */
-  cookie: Uint8Array = randomFillSync(new Uint8Array(CLIENT_COOKIE_SIZE))
+  private cookie: Uint8Array = randomFillSync(new Uint8Array(CLIENT_COOKIE_SIZE))
+  /** The same as an option, alone. */
+  options: ReadonlyArray<Option> = [{ code: OPTION_COOKIE, data: this.cookie }]
 
   /** Whether the server gives cookies. */
   get isSupported(): boolean {
@@ -34,13 +38,18 @@ export class CookieJar {
     for (let i = 0; i < CLIENT_COOKIE_SIZE; i++) if (cookie[i] !== this.cookie[i]) return "forged"
     // Some give back any option that they do not know.
     if (cookie.length < MIN_WHOLE_SIZE) return this.isSupported ? "unproven" : "proven"
-    if (!isSame(cookie, this.cookie)) this.cookie = cookie.slice()
+    if (!isSame(cookie, this.cookie)) this.keep(cookie.slice())
     return "proven"
   }
 
   /** The server gives none any more. */
   forget(): void {
-    this.cookie = this.cookie.slice(0, CLIENT_COOKIE_SIZE)
+    this.keep(this.cookie.slice(0, CLIENT_COOKIE_SIZE))
+  }
+
+  private keep(cookie: Uint8Array): void {
+    this.cookie = cookie
+    this.options = [{ code: OPTION_COOKIE, data: cookie }]
   }
 }
 

@@ -25,7 +25,7 @@ import { OpenTable } from "../../runtime/open-table.ts"
 import { randomU16, randomU32 } from "../../runtime/random.ts"
 import { GarbageReceived, type Requester } from "../requester.ts"
 import type { AddressResolver } from "./address-resolver.ts"
-import type { Proof } from "./cookie-jar.ts"
+import type { CookieJar, Proof } from "./cookie-jar.ts"
 
 interface Waiting extends Requester {
   /** Of the message that was sent. */
@@ -63,6 +63,8 @@ export class UdpPort {
   /** The ids that were sent from here, one bit each: late replies have them. */
   private readonly sent = new Uint8Array(65_536 / 8)
   private readonly onForged: () => boolean
+  /** Those of the address. */
+  readonly cookies: CookieJar
 
   private constructor(
     address: string,
@@ -70,9 +72,11 @@ export class UdpPort {
     nowMs: number,
     onMismatch: () => void,
     onForged: () => boolean,
+    cookies: CookieJar,
     addressResolver: AddressResolver | undefined,
     incidents: Incidents
   ) {
+    this.cookies = cookies
     this.address = address
     this.incidents = incidents
     this.rules = rules
@@ -93,11 +97,21 @@ export class UdpPort {
     onBatch: () => void,
     onMismatch: () => void,
     onForged: () => boolean,
+    cookies: CookieJar,
     addressResolver?: AddressResolver
   ): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
     return Effect.gen(function* () {
       const transport = yield* DatagramTransport
-      const port = new UdpPort(remote.address, rules, nowMs, onMismatch, onForged, addressResolver, yield* Incidents)
+      const port = new UdpPort(
+        remote.address,
+        rules,
+        nowMs,
+        onMismatch,
+        onForged,
+        cookies,
+        addressResolver,
+        yield* Incidents
+      )
       port.socket = yield* transport.connect(remote, {
         onBatch: (batch, count) => {
           onBatch()
