@@ -15,7 +15,10 @@ export interface Load {
   readonly waiting: number
   /** Queries a second, at most. */
   readonly rate?: number
-  readonly transport?: "udp" | "tcp"
+  /** `dot` and `doh` are TLS and HTTPS. */
+  readonly transport?: "udp" | "tcp" | "dot" | "doh"
+  /** Queries after which a connection is closed and another opened; never where not given. */
+  readonly queriesAConnection?: number
   /** After so long without an answer a query counts as lost; two seconds where not given. */
   readonly timeoutSeconds?: number
 }
@@ -50,6 +53,7 @@ const run = (load: Load, directory: string, more: ReadonlyArray<string>): Effect
     ...["-q", String(load.waiting)],
     ...(load.seconds === undefined ? ["-n", "1"] : ["-l", String(load.seconds)]),
     ...(load.rate === undefined ? [] : ["-Q", String(load.rate)]),
+    ...(load.queriesAConnection === undefined ? [] : ["-O", `num-queries-per-conn=${load.queriesAConnection}`]),
     ...more
   ]
   const limitMs = load.seconds === undefined ? LONGEST_MS : load.seconds * 1000 + GRACE_MS

@@ -7,10 +7,13 @@ export const dnsdist: Server = {
   role: "peer",
   hasMeasurableTcp: true,
   hasThreads: true,
-  files: ({ port, upstreamPort, cachedNames, upstreamTimeoutMs, threads }) => ({
+  isEncrypted: true,
+  files: ({ port, upstreamPort, cachedNames, upstreamTimeoutMs, threads, ...encrypted }) => ({
     "dnsdist.conf": `setUDPMultipleMessagesVectorSize(64)
 setLocal("127.0.0.1:${port}", {reusePort=${threads > 1}})
 ${`addLocal("127.0.0.1:${port}", {reusePort=true})\n`.repeat(threads - 1)}setUDPTimeout(${Math.ceil(upstreamTimeoutMs / 1000)})
+addTLSLocal("127.0.0.1:${encrypted.tlsPort}", "${encrypted.certificateFile}", "${encrypted.keyFile}")
+addDOHLocal("127.0.0.1:${encrypted.httpsPort}", "${encrypted.certificateFile}", "${encrypted.keyFile}", "/dns-query")
 newServer({address="127.0.0.1:${upstreamPort}", sockets=4}):setUp()
 cache = newPacketCache(${cachedNames}, {maxTTL=86400, minTTL=0, temporaryFailureTTL=60, staleTTL=60, dontAge=false})
 getPool(""):setCache(cache)

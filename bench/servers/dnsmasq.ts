@@ -7,6 +7,7 @@ export const dnsmasq: Server = {
   role: "peer",
   hasMeasurableTcp: false,
   hasThreads: false,
+  isEncrypted: false,
   files: () => ({}),
   command: ({ port, upstreamPort, cachedNames, waiting }, program) => ({
     program,

@@ -10,6 +10,7 @@ export const floor: Server = {
   role: "floor",
   hasMeasurableTcp: false,
   hasThreads: false,
+  isEncrypted: false,
   files: () => ({}),
   // The compiler runs first and leaves the place to what it has made.
   command: ({ port }, program) => ({

@@ -7,6 +7,7 @@ export const knotResolver: Server = {
   role: "peer",
   hasMeasurableTcp: true,
   hasThreads: false,
+  isEncrypted: false,
   files: ({ port, directory, upstreamPort, cachedNames }) => ({
     "kresd.conf": `net.listen('127.0.0.1', ${port}, { kind = 'dns' })
 trust_anchors.remove('.')

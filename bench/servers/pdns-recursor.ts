@@ -7,6 +7,7 @@ export const pdnsRecursor: Server = {
   role: "peer",
   hasMeasurableTcp: true,
   hasThreads: true,
+  isEncrypted: false,
   files: ({ port, directory, upstreamPort, cachedNames, waiting, upstreamTimeoutMs, threads }) => ({
     "recursor.conf": `local-address=127.0.0.1:${port}
 forward-zones-recurse=.=127.0.0.1:${upstreamPort}

@@ -5,6 +5,11 @@ import type { Command } from "../process.ts"
 export interface Assignment {
   /** Where it answers, by UDP and, where it can, TCP. */
   readonly port: number
+  /** Where it answers by TLS and HTTPS, where it can, and by which certificate: files in PEM. */
+  readonly tlsPort: number
+  readonly httpsPort: number
+  readonly certificateFile: string
+  readonly keyFile: string
   /** A temporary directory of its own. */
   readonly directory: string
   /** Whom it forwards to. */
@@ -29,6 +34,8 @@ export interface Server {
   readonly hasMeasurableTcp: boolean
   /** Whether it can answer on several threads. */
   readonly hasThreads: boolean
+  /** Whether it answers by TLS and HTTPS. */
+  readonly isEncrypted: boolean
   /** Files to write before the start, by name, relative to its directory. */
   readonly files: (assignment: Assignment) => Readonly<Record<string, string>>
   /** `program` is the path of the program that it needs. */

@@ -12,12 +12,15 @@ export const strandAt = (name: string, main: string): Server => ({
   role: "strand",
   hasMeasurableTcp: true,
   hasThreads: true,
+  isEncrypted: true,
   files: () => ({}),
-  command: ({ port, upstreamPort, cachedNames, waiting, upstreamTimeoutMs, threads }) => ({
+  command: ({ port, upstreamPort, cachedNames, waiting, upstreamTimeoutMs, threads, ...encrypted }) => ({
     program: process.execPath,
     args: [main],
     env: {
-      DNS_SERVER_LISTEN: `127.0.0.1:${port}`,
+      DNS_SERVER_LISTEN: `127.0.0.1:${port},tls://127.0.0.1:${encrypted.tlsPort},https://127.0.0.1:${encrypted.httpsPort}/dns-query`,
+      DNS_SERVER_TLS_CERTIFICATE_FILE: encrypted.certificateFile,
+      DNS_SERVER_TLS_KEY_FILE: encrypted.keyFile,
       DNS_SERVER_UPSTREAMS: `127.0.0.1:${upstreamPort}`,
       DNS_SERVER_WORKERS: String(threads),
       DNS_SERVER_MAX_CONCURRENT_QUERIES: String(waiting),

@@ -7,9 +7,16 @@ export const unbound: Server = {
   role: "peer",
   hasMeasurableTcp: true,
   hasThreads: true,
-  files: ({ port, directory, upstreamPort, cachedNames, waiting, upstreamTimeoutMs, threads }) => ({
+  isEncrypted: true,
+  files: ({ port, directory, upstreamPort, cachedNames, waiting, upstreamTimeoutMs, threads, ...encrypted }) => ({
     "unbound.conf": `server:
   interface: 127.0.0.1@${port}
+  interface: 127.0.0.1@${encrypted.tlsPort}
+  interface: 127.0.0.1@${encrypted.httpsPort}
+  tls-port: ${encrypted.tlsPort}
+  https-port: ${encrypted.httpsPort}
+  tls-service-pem: "${encrypted.certificateFile}"
+  tls-service-key: "${encrypted.keyFile}"
   do-daemonize: no
   use-syslog: no
   username: ""

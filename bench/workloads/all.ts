@@ -1,6 +1,7 @@
 /** Every workload, in the order in which they run. */
 import { bursts } from "./bursts.ts"
 import { cold } from "./cold.ts"
+import { doh, dohSingle, dot, dotSingle, handshakes } from "./encrypted.ts"
 import { hot } from "./hot.ts"
 import { inFlight } from "./in-flight.ts"
 import { latency } from "./latency.ts"
@@ -18,6 +19,11 @@ export const allWorkloads: ReadonlyArray<Workload> = [
   mixed,
   tcp,
   tcpSingle,
+  dot,
+  dotSingle,
+  doh,
+  dohSingle,
+  handshakes,
   bursts,
   latency,
   inFlight,

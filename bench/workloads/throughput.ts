@@ -15,7 +15,7 @@ export const throughputFigures: ReadonlyArray<Figure> = [queriesPerSecond, cpu, 
 export const throughput = Effect.fnUntraced(function* (running: RunningServer, load: Omit<Load, "port">) {
   const { directory } = yield* Lab
   const before = cpuTimes(running.pid)
-  const result = yield* send({ ...load, port: running.port }, directory)
+  const result = yield* send({ ...load, port: portFor(running, load.transport) }, directory)
   return {
     queriesPerSecond: result.succeeded / result.runSeconds,
     cpuMicroseconds: cpuMicrosecondsBetween(before, cpuTimes(running.pid)) / Math.max(1, result.succeeded),
@@ -23,3 +23,7 @@ export const throughput = Effect.fnUntraced(function* (running: RunningServer, l
     residentMebibytes: residentOctets(running.pid) / MEBIBYTE
   } satisfies Figures
 })
+
+/** Where what is sent by this transport goes. */
+const portFor = ({ httpsPort, port, tlsPort }: RunningServer, transport: Load["transport"]): number =>
+  transport === "dot" ? tlsPort : transport === "doh" ? httpsPort : port

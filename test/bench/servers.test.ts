@@ -4,6 +4,10 @@ import { allServers } from "../../bench/servers/all.ts"
 
 const assignment = {
   port: 5399,
+  tlsPort: 5397,
+  httpsPort: 5396,
+  certificateFile: "/nowhere/certificate.pem",
+  keyFile: "/nowhere/key.pem",
   directory: "/nowhere",
   upstreamPort: 5398,
   cachedNames: 1000,
@@ -18,6 +22,8 @@ describe("allServers", () => {
       const told = JSON.stringify([server.files(assignment), server.command(assignment, "program")])
       assert.include(told, "5399", server.name)
       if (server.role !== "floor") assert.include(told, "5398", server.name)
+      const isTold = ["5397", "5396", "certificate.pem", "key.pem"].every((text) => told.includes(text))
+      assert.strictEqual(isTold, server.isEncrypted, server.name)
     }
   })
 
