@@ -18,7 +18,7 @@ export default defineConfig({
   resolve: { alias: [{ find: /^.*\/runtime\/entry-points\.ts$/, replacement: entryPoints }] },
   test: {
     // For one that waits for what never comes: a busy machine needs a tenth of it.
-    testTimeout: 240_000,
+    testTimeout: 240_000 * Number(process.env["FUZZ_FACTOR"] ?? "1"),
     hookTimeout: 240_000,
     projects: [
       {

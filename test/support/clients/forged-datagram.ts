@@ -21,3 +21,28 @@ export const sendForged = (from: number, to: number, message: Uint8Array): Effec
       resume(error === null ? Effect.void : Effect.die(error))
     )
   })
+
+const flood = `use Socket; use Time::HiRes qw(time);
+my ($from, $seconds, $hex) = @ARGV;
+socket(my $raw, PF_INET, SOCK_RAW, 17) or die "no raw socket: $!";
+my $body = substr(pack("H*", $hex), 2);
+my $to = pack_sockaddr_in(0, inet_aton("127.0.0.1"));
+my ($sent, $end) = (0, time + $seconds);
+while (time < $end) {
+  for (1 .. 200) {
+    my $datagram = pack("nnnnn", $from, 1024 + int(rand(64512)), 10 + length($body), 0, int(rand(65536))) . $body;
+    send($raw, $datagram, 0, $to) and $sent++;
+  }
+}
+print $sent;`
+
+/** Sends replies under the upstream's port to any port, with any id, as fast as can be; gives how many. */
+export const floodForged = (from: number, seconds: number, reply: Uint8Array): Effect.Effect<number> =>
+  Effect.callback((resume) => {
+    const child = execFile(
+      perl!,
+      ["-e", flood, String(from), String(seconds), Buffer.from(reply).toString("hex")],
+      (error, stdout) => resume(error === null ? Effect.succeed(Number(stdout)) : Effect.die(error))
+    )
+    return Effect.sync(() => child.kill())
+  })
