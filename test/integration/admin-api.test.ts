@@ -219,6 +219,26 @@ describe("the last queries by the API", () => {
     })
   )
 
+  it.live("names the clients that send more than they may", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const { admin, port } = yield* startWithAdmin({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_RATE_LIMIT: "0.01",
+        DNS_SERVER_RATE_LIMIT_BURST: "2",
+        DNS_SERVER_RATE_LIMIT_EXEMPT: "127.0.0.77"
+      })
+      for (let i = 0; i < 5; i++) yield* ask(port, { name: "www.example.test" })
+      const top = yield* untilAdmin(admin("/api/v1/top?by=limited&window=1m"), ({ text }) => text.includes("127.0.0.1"))
+      assert.deepInclude((top.json as { readonly entries: ReadonlyArray<object> }).entries[0], {
+        key: "127.0.0.1",
+        count: 3
+      })
+      const { json } = yield* admin("/api/v1/queries?outcome=limited")
+      assert.strictEqual((json as { readonly queries: ReadonlyArray<object> }).queries.length, 3)
+    })
+  )
+
   it.live("are not remembered where recent_queries is off, at once", () =>
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream(address("192.0.2.1"))

@@ -101,7 +101,9 @@ export class QueriesGroup extends HttpApiGroup.make("queries")
     ),
     HttpApiEndpoint.get("top", "/top", {
       query: {
-        by: Schema.Literals(["name", "client", "type", "upstream"]),
+        by: Schema.Literals(["name", "client", "type", "upstream", "limited"]).annotate({
+          description: "limited: clients that send more than they may"
+        }),
         window: Schema.optional(Schema.String).annotate({ description: "1m, 10m or 1h" }),
         limit: Schema.optional(Schema.Number)
       },

@@ -1,7 +1,8 @@
 /** Who and what is asked for most, minute by minute for an hour: sketches of a fixed size, fed by a sample. */
 import { type Counted, SpaceSaving } from "./space-saving.ts"
 
-export const TOP_KINDS = ["name", "client", "type", "upstream"] as const
+/** `limited`: the clients whose queries are beyond the rate. */
+export const TOP_KINDS = ["name", "client", "type", "upstream", "limited"] as const
 export type TopKind = (typeof TOP_KINDS)[number]
 
 /** Keys of each kind and minute that are counted. */
@@ -20,7 +21,8 @@ const newMinute = (number: number): Minute => ({
     name: new SpaceSaving(CAPACITY),
     client: new SpaceSaving(CAPACITY),
     type: new SpaceSaving(CAPACITY),
-    upstream: new SpaceSaving(CAPACITY)
+    upstream: new SpaceSaving(CAPACITY),
+    limited: new SpaceSaving(CAPACITY)
   }
 })
 

@@ -10,11 +10,25 @@ import type { TopShape } from "../shapes.ts"
 const EVERY_MS = 5_000
 const ROWS = 10
 
-const kinds = [
-  { by: "name", title: "Names", link: (key: string) => linkTo("queries", { name: key }) },
-  { by: "client", title: "Clients", link: (key: string) => linkTo("queries", { client: key }) },
-  { by: "type", title: "Types", link: (key: string) => linkTo("queries", { type: key }) },
-  { by: "upstream", title: "Upstreams", link: () => linkTo("upstreams") }
+interface Kind {
+  readonly by: string
+  readonly title: string
+  readonly link: (key: string) => string
+  /** Not shown while there is nothing in it. */
+  readonly isSeldom?: boolean
+}
+
+const kinds: ReadonlyArray<Kind> = [
+  { by: "name", title: "Names", link: (key) => linkTo("queries", { name: key }) },
+  { by: "client", title: "Clients", link: (key) => linkTo("queries", { client: key }) },
+  { by: "type", title: "Types", link: (key) => linkTo("queries", { type: key }) },
+  { by: "upstream", title: "Upstreams", link: () => linkTo("upstreams") },
+  {
+    by: "limited",
+    title: "Limited clients",
+    link: (key) => linkTo("queries", { client: key, outcome: "limited" }),
+    isSeldom: true
+  }
 ]
 
 export const TopLists = () => {
@@ -30,8 +44,9 @@ export const TopLists = () => {
   </section>`
 }
 
-const TopList = ({ by, link, span, title }: (typeof kinds)[number] & { readonly span: string }) => {
+const TopList = ({ by, isSeldom, link, span, title }: Kind & { readonly span: string }) => {
   const { mistake, value } = usePolled<TopShape>("/api/v1/top", { by, window: span, limit: ROWS }, EVERY_MS)
+  if (isSeldom === true && (value?.entries.length ?? 0) === 0) return ""
   return html`<div>
     <h3 id=${`top-${by}`}>${title} <span class="muted">${value !== undefined && `in ${formatSeconds(value.seconds)}`}</span></h3>
     <${Mistake} text=${mistake} />
