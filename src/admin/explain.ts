@@ -85,6 +85,9 @@ export const explain = (sources: AdminSources, asked: Asked): Effect.Effect<type
       say("any", "answered", `any_queries is minimal: ${answerText(minimal)}`, true)
       return done()
     }
+    if (query.type === Type.ANY && policy.sendsAnyToTcp) {
+      say("any", "by TCP", "any_queries is tcp: by UDP an empty answer sends the client to TCP")
+    }
     const view = policy.viewOf(query, client)
     const group = viewsOf(settings).get(view)
     say(

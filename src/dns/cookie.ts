@@ -15,7 +15,7 @@ const SERVER_COOKIE_SIZE = 16
 /** What this server sends: the client's part, and its own (RFC 9018 §4). */
 export const COOKIE_SIZE = CLIENT_COOKIE_SIZE + SERVER_COOKIE_SIZE
 /** Both parts, of other makers (RFC 7873 §4). */
-const MIN_WHOLE_SIZE = CLIENT_COOKIE_SIZE + 8
+export const MIN_WHOLE_COOKIE_SIZE = CLIENT_COOKIE_SIZE + 8
 export const MAX_COOKIE_SIZE = CLIENT_COOKIE_SIZE + 32
 export const COOKIE_SECRET_SIZE = 16
 
@@ -30,7 +30,7 @@ const RENEWED_SECONDS = 1_800
 
 /** Whether an option of so many octets is a cookie (RFC 7873 §5.2.2). */
 export const isCookieSize = (size: number): boolean =>
-  size === CLIENT_COOKIE_SIZE || (size >= MIN_WHOLE_SIZE && size <= MAX_COOKIE_SIZE)
+  size === CLIENT_COOKIE_SIZE || (size >= MIN_WHOLE_COOKIE_SIZE && size <= MAX_COOKIE_SIZE)
 
 /** What a client's cookie tells. */
 export type CookieState =

@@ -39,11 +39,16 @@ const PRIVATE: ReadonlyArray<AddressRange> = [
   ipv6(10, 0xfe, 0x80),
   ipv6(10, 0xfe, 0xc0)
 ]
-/** Prefixes of IPv6 addresses whose last four octets are an IPv4 address (RFC 4291 §2.5.5, RFC 6052 §2.1). */
-const EMBEDDING: ReadonlyArray<AddressRange> = [
-  ipv6(96),
-  ipv6(96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff),
-  ipv6(96, 0, 0x64, 0xff, 0x9b)
+/** Prefixes of IPv6 addresses with an IPv4 address in them, and where it stands. */
+const EMBEDDING: ReadonlyArray<readonly [range: AddressRange, at: number]> = [
+  // RFC 4291 §2.5.5, RFC 2765 §2.1.
+  [ipv6(96), 12],
+  [ipv6(96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff), 12],
+  [ipv6(96, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff), 12],
+  // RFC 6052 §2.1, RFC 8215, RFC 3056 §2.
+  [ipv6(96, 0, 0x64, 0xff, 0x9b), 12],
+  [ipv6(48, 0, 0x64, 0xff, 0x9b, 0, 1), 12],
+  [ipv6(16, 0x20, 0x02), 2]
 ]
 
 /** Parameters of SVCB records that hold addresses (RFC 9460 §14.3.2), and how long each is. */
@@ -85,28 +90,31 @@ export class Rebinding {
   private isPrivate(wire: Uint8Array, at: number, size: number): boolean {
     if (isIn(this.allowedRanges, wire, at, size)) return false
     if (isIn(PRIVATE, wire, at, size)) return true
-    return size === 16 && isIn(EMBEDDING, wire, at, size) && this.isPrivate(wire, at + 12, 4)
+    if (size !== 16) return false
+    return EMBEDDING.some(
+      ([{ octets, prefixLength }, offset]) =>
+        hasPrefix(wire, at, octets, prefixLength) && this.isPrivate(wire, at + offset, 4)
+    )
   }
 
-  /** Priority, target, and parameters (RFC 9460 §2.2). */
+  /** Priority, target, and parameters (RFC 9460 §2.2). What is not well-formed may hold anything. */
   private hasPrivateHint(wire: Uint8Array, start: number, end: number): boolean {
     let at = start + 2
     while (at < end && u8(wire, at) !== 0) {
-      if (u8(wire, at) > MAX_LABEL_LENGTH) return false
+      if (u8(wire, at) > MAX_LABEL_LENGTH) return true
       at += u8(wire, at) + 1
     }
     at++
     while (at + 4 <= end) {
       const size = HINTS.get(u16(wire, at))
       const next = at + 4 + u16(wire, at + 2)
+      if (next > end) return true
       if (size !== undefined) {
-        for (let hint = at + 4; hint + size <= next && next <= end; hint += size) {
-          if (this.isPrivate(wire, hint, size)) return true
-        }
+        for (let hint = at + 4; hint + size <= next; hint += size) if (this.isPrivate(wire, hint, size)) return true
       }
       at = next
     }
-    return false
+    return at !== end
   }
 }
 

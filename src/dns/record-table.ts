@@ -148,7 +148,8 @@ export class RecordTable {
     this.owner[record] = owner
     this.type[record] = type
     this.class[record] = recordClass
-    this.ttlSeconds[record] = ttlSeconds
+    // One with the highest bit is 0 (RFC 2181 §8).
+    this.ttlSeconds[record] = ttlSeconds > 0x7fffffff ? 0 : ttlSeconds
     this.dataAt[record] = dataAt
     this.dataEnd[record] = dataEnd
     this.isKept[record] = 0

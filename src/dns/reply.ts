@@ -105,8 +105,8 @@ export const writeExplainedAnswer = (
   limit: number,
   reason: ErrorReason
 ): number => {
-  if (!query.hasOpt) return writeAnswer(out, query, answer, limit)
   const room = limit - OPT_SIZE - ownOptionsSize(query) - BARE_ERROR_SIZE
+  if (!query.hasOpt || room < query.questionEnd) return writeAnswer(out, query, answer, limit)
   const end = writeRecords(out, query, answer, room)
   const said = end + reason.text.length <= room ? reason : { ...reason, text: "" }
   return writeOpt(out, end, query, Rcode.NoError, said, answer.scope, limit)
@@ -123,7 +123,9 @@ export const staleReplySize = (answer: AnswerMessage): number =>
  * @param out at least `min(staleReplySize(answer), limit)` octets, or `staleReplySize(answer)` where `limit` is larger
  */
 export const writeStaleAnswer = (out: Uint8Array, query: Query, answer: AnswerMessage, limit: number): number => {
-  const room = limit - (query.hasOpt ? OPT_SIZE + BARE_ERROR_SIZE + ownOptionsSize(query) : 0)
+  const least = leastReplySize(query)
+  const reason = query.hasOpt && least + BARE_ERROR_SIZE <= limit ? staleReason(answer) : undefined
+  const room = limit - (least - query.questionEnd) - (reason === undefined ? 0 : BARE_ERROR_SIZE)
   const end = writeRecords(out, query, { ...answer, ageSeconds: 0 }, room)
   for (let at = query.questionEnd; at < end; ) {
     const owner = skipName(out, at, end)
@@ -131,7 +133,7 @@ export const writeStaleAnswer = (out: Uint8Array, query: Query, answer: AnswerMe
     at = owner + 10 + u16(out, owner + 8)
   }
   if (!query.hasOpt) return end
-  return writeOpt(out, end, query, Rcode.NoError, staleReason(answer), answer.scope, limit)
+  return writeOpt(out, end, query, Rcode.NoError, reason, answer.scope, limit)
 }
 
 /** What is said of an answer past its life. */
@@ -193,8 +195,8 @@ export const writeError = (out: Uint8Array, query: Query, rcode: number, reason?
  *
  * @param out at least `MAX_ERROR_SIZE` octets
  */
-export const writeTruncated = (out: Uint8Array, query: Query): number => {
-  const end = writeError(out, query, Rcode.NoError)
+export const writeTruncated = (out: Uint8Array, query: Query, rcode: number): number => {
+  const end = writeError(out, query, rcode)
   putU16(out, 2, u16(out, 2) | Flag.TC)
   return end
 }

@@ -14,9 +14,9 @@ import {
   type ResponseClass,
   type TtlBounds
 } from "./classify-response.ts"
-import { Flag, OPTION_COOKIE, Rcode } from "./codes.ts"
+import { Flag, OPTION_COOKIE, Rcode, Type } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
-import { readExtendedError } from "./extended-error.ts"
+import { optionAt, readExtendedError } from "./extended-error.ts"
 import { LOWER, skipName } from "./name.ts"
 import { MAX_SOURCE_SIZE, NameTable, NO_NAME } from "./name-table.ts"
 import { type Question, writeQuestion } from "./question.ts"
@@ -169,8 +169,8 @@ export const normalise = (
     responseClass = classifyResponse(names, records, chain, rcode, ttl)
     if (responseClass.kind === "unfinished") keepChainOnly(records)
   }
-  const removedTtl = takeOutPrivate(question, rules.rebinding)
-  const rewritten = write(question, name, flags, ttl, responseClass)
+  const removed = takeOutPrivate(question, rules.rebinding)
+  const rewritten = write(question, name, removed === undefined ? flags : flags & ~Flag.AD, ttl, responseClass)
   if (rewritten === undefined) return undefined
   return {
     wire: rewritten,
@@ -181,8 +181,8 @@ export const normalise = (
     ttlSeconds:
       responseClass.kind === "negative"
         ? responseClass.ttlSeconds
-        : Math.min(smallestTtl, ttl.maxSeconds, boundedTtl(removedTtl, ttl)),
-    isRebound: removedTtl < NOTHING_REMOVED,
+        : Math.min(smallestTtl, ttl.maxSeconds, removed === undefined ? ttl.maxSeconds : boundedTtl(removed, ttl)),
+    isRebound: removed !== undefined,
     scope: Math.max(scope, 0),
     hasSubnet: scope !== UNSAID,
     cookie: cookieIn(wire, records),
@@ -190,32 +190,38 @@ export const normalise = (
   }
 }
 
-const NOTHING_REMOVED = 0x7fffffff
-
-/** Keeps no record with a private address, where the name may have none; returns the smallest TTL of those removed. */
-const takeOutPrivate = ({ name }: Question, rebinding: Rebinding | undefined): number => {
-  let ttlSeconds = NOTHING_REMOVED
+/**
+ * Keeps no record with a private address, where the name may have none, and no signature of a set that lost one: it
+ * would not hold.
+ *
+ * @returns the smallest TTL of those removed; undefined where there are none
+ */
+const takeOutPrivate = ({ name }: Question, rebinding: Rebinding | undefined): number | undefined => {
+  let ttlSeconds: number | undefined
   if (rebinding === undefined || rebinding.isAllowed(name)) return ttlSeconds
+  const broken = new Set<number>()
   for (let record = 0; record < records.count; record++) {
     if (records.isKept[record] === 0) continue
     const [type, ofClass] = [records.type[record]!, records.class[record]!]
     const [start, end] = [records.dataAt[record]!, records.dataEnd[record]!]
     if (!rebinding.isUnwanted(names.wire, type, ofClass, start, end)) continue
     records.isKept[record] = 0
-    ttlSeconds = Math.min(ttlSeconds, records.ttlSeconds[record]!)
+    broken.add(setKey(records.owner[record]!, type))
+    ttlSeconds = Math.min(ttlSeconds ?? Number.POSITIVE_INFINITY, records.ttlSeconds[record]!)
+  }
+  for (let record = 0; ttlSeconds !== undefined && record < records.count; record++) {
+    const isSignature = records.type[record] === Type.RRSIG
+    if (isSignature && broken.has(setKey(records.owner[record]!, records.covered(record)))) records.isKept[record] = 0
   }
   return ttlSeconds
 }
 
+const setKey = (owner: number, type: number): number => owner * 0x10000 + type
+
 /** The first counts (RFC 7873 §5.3). */
 const cookieIn = (wire: Uint8Array, { optionsAt, optionsEnd }: RecordTable): Uint8Array | undefined => {
-  for (let at = optionsAt; at + 4 <= optionsEnd; ) {
-    const next = at + 4 + u16(wire, at + 2)
-    if (next > optionsEnd) return undefined
-    if (u16(wire, at) === OPTION_COOKIE) return copyOf(wire, at + 4, next)
-    at = next
-  }
-  return undefined
+  const at = optionAt(wire, optionsAt, optionsEnd, OPTION_COOKIE)
+  return at < 0 ? undefined : copyOf(wire, at, at + u16(wire, at - 2))
 }
 
 /** No scopes: the option is for another network or not well-formed; there is none. */
@@ -264,8 +270,9 @@ export const joinAnswers = (
   const lastAt = readPart(Section.Authority, tail, end, tailAt)
   if (readPart(Section.Additional, tail, end, lastAt) < 0) return undefined
   keepAll(records)
-  takeOutPrivate(question, rebinding)
-  return write(question, name, u16(tail, 2) & (u16(head, 2) | ~Flag.AD), anyTtl, nothing)
+  const isWhole = takeOutPrivate(question, rebinding) === undefined
+  const authentic = isWhole ? u16(head, 2) | ~Flag.AD : ~Flag.AD
+  return write(question, name, u16(tail, 2) & authentic, anyTtl, nothing)
 }
 
 /** Reads a section of a message that stands at `base` among others; returns where the next one begins. */

@@ -1,6 +1,7 @@
 /** Clients' cookies: read, and answered with the one that a client is to have (RFC 7873 §5.2). */
+import { createHash } from "node:crypto"
 import type { Settings } from "../config/schema/settings.ts"
-import { answerCookie, COOKIE_SIZE, type CookieState, isCookieSize } from "../dns/cookie.ts"
+import { answerCookie, COOKIE_SECRET_SIZE, COOKIE_SIZE, type CookieState, isCookieSize } from "../dns/cookie.ts"
 import type { Query } from "../dns/query.ts"
 import { putU32 } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
@@ -13,6 +14,12 @@ import type { Peer } from "../io/peer.ts"
  */
 export type ReadCookie = (query: Query, client: Peer, nowMs: number) => CookieState | "malformed"
 
+const DAY_MS = 86_400_000
+
+/** The same in all threads. */
+const secretOf = (own: Uint8Array, day: number): Uint8Array =>
+  createHash("sha256").update(own).update(String(day)).digest().subarray(0, COOKIE_SECRET_SIZE)
+
 /**
  * Undefined where no cookies are given.
  *
@@ -23,7 +30,13 @@ export const makeCookies = (
   ownSecret: Uint8Array
 ): ReadCookie | undefined => {
   if (!cookies) return undefined
-  const secrets = cookieSecrets.length === 0 ? [ownSecret] : cookieSecrets
+  let day = -1
+  let secrets: ReadonlyArray<Uint8Array> = cookieSecrets
+  /** One that is drawn is good for what is made of it: another secret each day, the one before for those who have it. */
+  const roll = (today: number): void => {
+    day = today
+    secrets = [secretOf(ownSecret, today), secretOf(ownSecret, today - 1)]
+  }
   const words = new Uint32Array(4)
   const octets = new Uint8Array(16)
   const ofIPv4 = octets.subarray(12)
@@ -31,6 +44,8 @@ export const makeCookies = (
   return (query, client, nowMs) => {
     const { cookieSize, cookieStart, wire } = query
     if (!isCookieSize(cookieSize)) return "malformed"
+    const today = Math.floor(nowMs / DAY_MS)
+    if (cookieSecrets.length === 0 && today !== day) roll(today)
     const isIPv4 = client.readWords(words)
     for (let i = isIPv4 ? 3 : 0; i < 4; i++) putU32(octets, i * 4, words[i]!)
     const address = isIPv4 ? ofIPv4 : octets

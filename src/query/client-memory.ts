@@ -12,7 +12,7 @@ const SECRETS_OCTETS = 64
 const HASH_KEY_AT = COOKIE_SECRET_SIZE
 
 export const clientMemory = (): SharedArrayBuffer => {
-  const memory = new SharedArrayBuffer(SECRETS_OCTETS + 2 * rateTableOctets())
+  const memory = new SharedArrayBuffer(SECRETS_OCTETS + 3 * rateTableOctets())
   randomFillSync(new Uint8Array(memory, 0, SECRETS_OCTETS))
   return memory
 }
@@ -27,6 +27,7 @@ export const cookieSecretIn = (memory: SharedArrayBuffer): Uint8Array =>
   new Uint8Array(memory, 0, COOKIE_SECRET_SIZE).slice()
 /** What hashes of clients' networks begin with, so that nobody can choose networks that share a cell. */
 export const hashKeyIn = (memory: SharedArrayBuffer): number => new Int32Array(memory, HASH_KEY_AT, 1)[0]!
-/** Where the table of queries lies, and that of replies. */
+/** Where the table of queries lies, that of replies, and that of connections. */
 export const QUERY_RATES_AT = SECRETS_OCTETS
 export const REPLY_RATES_AT = SECRETS_OCTETS + rateTableOctets()
+export const CONNECTION_RATES_AT = SECRETS_OCTETS + 2 * rateTableOctets()

@@ -18,7 +18,7 @@ import type { FailureLog } from "../telemetry/failure-log.ts"
 import type { Latencies, LatencyName } from "../telemetry/latencies.ts"
 import type { QueryTrace } from "../telemetry/query-trace.ts"
 import type { QueryNotes } from "../telemetry/recent-queries/notes.ts"
-import type { ErrorType, QueryRecord, ResolutionRecord } from "../telemetry/record.ts"
+import { type ErrorType, NO_RCODE, type QueryRecord, type ResolutionRecord } from "../telemetry/record.ts"
 import type { Traces } from "../telemetry/traces.ts"
 import type { Answer, Outcome, ResolveError } from "../upstream/answer.ts"
 import { type Admission, Shed, type WaitedTooLong } from "./admission/admission.ts"
@@ -178,7 +178,6 @@ export class PendingQuery extends Follower implements PermitHolder {
     if (Exit.isFailure(outcome)) return this.answerFailure(outcome.cause)
     const { record, tools } = this
     const { wire, ttlSeconds, scope, extendedError } = outcome.value
-    tools.counters.add("answers.sent")
     fresh.wire = wire
     fresh.length = wire.length
     fresh.scope = scope
@@ -186,7 +185,8 @@ export class PendingQuery extends Follower implements PermitHolder {
       extendedError === undefined
         ? sendAnswer(this.path, this.asked, fresh, ttlSeconds)
         : sendExplainedAnswer(this.path, this.asked, fresh, ttlSeconds, extendedError)
-    record.rcode = u16(wire, 2) & 0xf
+    if (size > 0) tools.counters.add("answers.sent")
+    record.rcode = size === 0 ? NO_RCODE : u16(wire, 2) & 0xf
     record.flags = sentFlags()
     record.reason = extendedError
     record.endedMs = this.isPicked ? tools.clock.preciseMs() : tools.clock.nowMs()
@@ -205,11 +205,11 @@ export class PendingQuery extends Follower implements PermitHolder {
     const { record, tools } = this
     const found = tools.serveStale.find(this.question)
     if (found === undefined) return false
-    tools.counters.add("answers.sent")
     tools.counters.add("cache.stale")
     const size = sendStaleAnswer(this.path, this.asked, found)
+    if (size > 0) tools.counters.add("answers.sent")
     record.outcome = "stale"
-    record.rcode = u16(found.wire, 2) & 0xf
+    record.rcode = size === 0 ? NO_RCODE : u16(found.wire, 2) & 0xf
     record.flags = sentFlags()
     record.reason = staleReason(found)
     record.endedMs = tools.clock.preciseMs()
@@ -236,7 +236,7 @@ export class PendingQuery extends Follower implements PermitHolder {
   private fail(type: ErrorType, reason: ErrorReason, detail = reason.text): void {
     const { record, tools } = this
     const size = sendError(this.path, this.asked, Rcode.ServFail, reason)
-    record.rcode = Rcode.ServFail
+    record.rcode = size === 0 ? NO_RCODE : Rcode.ServFail
     record.flags = sentFlags()
     record.reason = reason
     record.error = detail

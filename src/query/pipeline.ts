@@ -17,7 +17,7 @@ import { Flag, Rcode, Type } from "../dns/codes.ts"
 import type { OwnAnswer } from "../dns/own-answer.ts"
 import { findOption, Query, readQuery, Verdict } from "../dns/query.ts"
 import { questionOf } from "../dns/question.ts"
-import { type AnswerMessage, type ErrorReason, leastReplySize } from "../dns/reply.ts"
+import type { AnswerMessage, ErrorReason } from "../dns/reply.ts"
 import { u16 } from "../dns/wire.ts"
 import { Geography } from "../geo/geography.ts"
 import { compilePolicy, POLICY_SETTINGS, type Policy } from "../policy/policy.ts"
@@ -209,11 +209,22 @@ export class Pipeline extends Context.Service<
         startedMs: number,
         isPicked: boolean
       ): Effect.Effect<void> => {
-        counters.add("answers.local")
-        counters.add("answers.sent")
-        const size = sendAnswer(packet, query, own, own.ttlSeconds)
-        endEarly(packet, startedMs, outcome, rcodeOf(own), size, isPicked)
+        countOwn(sendAnswer(packet, query, own, own.ttlSeconds), packet, startedMs, outcome, rcodeOf(own), isPicked)
         return Effect.void
+      }
+
+      /** Counts an answer of this server's own, so many octets long. */
+      const countOwn = (
+        size: number,
+        packet: Packet,
+        startedMs: number,
+        outcome: "local" | "special",
+        rcode: number,
+        isPicked: boolean
+      ): void => {
+        counters.add("answers.local")
+        if (size > 0) counters.add("answers.sent")
+        endEarly(packet, startedMs, outcome, rcodeOfSent(size, rcode), size, isPicked)
       }
 
       /** Gives a client beyond its rate what it gets; returns the octets that are sent. */
@@ -222,6 +233,11 @@ export class Pipeline extends Context.Service<
         if (action === "drop") {
           packet.drop()
           return 0
+        }
+        // Who may be a victim gets no more than was sent under his address.
+        if (!packet.transport.isAddressProven && !query.isCookieValid) {
+          query.cookie = undefined
+          query.nsid = undefined
         }
         if (action === "truncate" && !packet.transport.isAddressProven) return sendTruncated(packet, query)
         return sendRefused(packet, query, overRate)
@@ -232,10 +248,12 @@ export class Pipeline extends Context.Service<
         if (query.asksNsid) query.nsid = policy.nsid
         if (policy.readCookie === undefined) return verdict === Rcode.NoError ? Rcode.FormErr : verdict
         if (query.cookieStart === 0 || verdict === Rcode.FormErr) return verdict
-        const state = policy.readCookie(query, packet.client, clock.wallMs(clock.nowMs()))
+        // By the time of day as it is now, which other servers have too.
+        const state = policy.readCookie(query, packet.client, Date.now())
         if (state === "malformed") return Rcode.FormErr
         counters.add(`cookies.${state}`)
-        return verdict
+        // Who asks for nothing but a cookie is told that his is not good (RFC 7873 §5.4).
+        return verdict === Rcode.NoError && state === "invalid" ? Rcode.BadCookie : verdict
       }
 
       const handle = (packet: Packet): Effect.Effect<unknown> => {
@@ -264,34 +282,34 @@ export class Pipeline extends Context.Service<
         if (query.optionsEnd > query.optionsStart || verdict === Rcode.NoError) {
           verdict = readClient(packet, verdict, policy)
         }
+        const isProven = packet.transport.isAddressProven || query.isCookieValid
         const { rates } = limits.current
-        if (rates !== undefined && !rates.admits(packet.client, clock.nowMs())) {
+        if (rates !== undefined && !rates.admits(packet.client, isProven, clock.nowMs())) {
           const size = limit(packet, rates.action)
           const rcode = size === 0 ? NO_RCODE : sentFlags() & Flag.RcodeMask
           endEarly(packet, startedMs, "limited", rcode, size, isPicked, size === 0 ? undefined : overRate)
           return Effect.void
         }
-        if (policy.maxAmplification > 0 && !packet.transport.isAddressProven && !query.isCookieValid) {
-          query.sizeBound = Math.max(leastReplySize(query), Math.floor(policy.maxAmplification * packet.length))
+        if (policy.maxAmplification > 0 && !isProven) {
+          query.sizeBound = Math.floor(policy.maxAmplification * packet.length)
         }
         if (verdict !== Verdict.Accept) {
           const identity = verdict === Rcode.Refused ? policy.findIdentity(query) : undefined
           if (identity !== undefined) return answerOwn(packet, identity, "local", startedMs, isPicked)
-          if (verdict === Rcode.NoError) {
-            const size = sendError(packet, query, Rcode.NoError)
-            endEarly(packet, startedMs, "local", Rcode.NoError, size, isPicked)
+          if (verdict === Rcode.NoError || verdict === Rcode.BadCookie) {
+            countOwn(sendError(packet, query, verdict), packet, startedMs, "local", verdict, isPicked)
             return Effect.void
           }
           counters.add("queries.malformed")
           const size = sendError(packet, query, verdict)
-          endEarly(packet, startedMs, "malformed", verdict, size, isPicked)
+          endEarly(packet, startedMs, "malformed", rcodeOfSent(size, verdict), size, isPicked)
           return Effect.void
         }
         packet.noteQuery()
         if (carriesOurMark(query)) {
           counters.add("queries.looped")
           const size = sendError(packet, query, Rcode.Refused, looped)
-          endEarly(packet, startedMs, "looped", Rcode.Refused, size, isPicked, looped)
+          endEarly(packet, startedMs, "looped", rcodeOfSent(size, Rcode.Refused), size, isPicked, looped)
           return log.loop(packet.client.address)
         }
         policy.note(query, packet.client)
@@ -303,8 +321,7 @@ export class Pipeline extends Context.Service<
           const minimal = policy.findAny?.(query, packet.client)
           if (minimal !== undefined) return answerOwn(packet, minimal, "special", startedMs, isPicked)
           if (policy.sendsAnyToTcp && !packet.transport.isAddressProven) {
-            const size = sendTruncated(packet, query)
-            endEarly(packet, startedMs, "special", Rcode.NoError, size, isPicked)
+            countOwn(sendTruncated(packet, query), packet, startedMs, "special", Rcode.NoError, isPicked)
             return Effect.void
           }
         }
@@ -314,10 +331,11 @@ export class Pipeline extends Context.Service<
         const found = clientContext?.subnet === undefined ? cache.find(key) : cache.findFor(key, clientContext.subnet)
         if (found !== undefined && found.remainingSeconds > 0) {
           counters.add("cache.hits")
-          counters.add("answers.sent")
           hits++
           const size = sendAnswer(packet, query, found, found.remainingSeconds)
-          recent.note(packet.client, packet.transport.protocol, query, "hit", rcodeOf(found), size, startedMs)
+          if (size > 0) counters.add("answers.sent")
+          const rcode = rcodeOfSent(size, rcodeOf(found))
+          recent.note(packet.client, packet.transport.protocol, query, "hit", rcode, size, startedMs)
           const refreshes =
             found.remainingSeconds * PREFETCH_SHARE <= found.ageSeconds && isWorthPrefetching(found, key.hash)
           if (isPicked) {
@@ -331,7 +349,7 @@ export class Pipeline extends Context.Service<
               policy.lastRule(),
               traces.begin()
             )
-            traces.finish(withHit(record, found, refreshes))
+            traces.finish(withHit(record, rcode, refreshes))
           }
           return refreshes ? prefetch(key, clientContext) : Effect.void
         }
@@ -416,9 +434,12 @@ const MIN_PREFETCH_TTL_SECONDS = 10
 
 const rcodeOf = ({ wire }: AnswerMessage): number => u16(wire, 2) & 0xf
 
-const withHit = (record: QueryRecord, hit: CachedAnswer, refreshes: boolean): QueryRecord => {
+/** What was not sent has none. */
+const rcodeOfSent = (size: number, rcode: number): number => (size === 0 ? NO_RCODE : rcode)
+
+const withHit = (record: QueryRecord, rcode: number, refreshes: boolean): QueryRecord => {
   record.endedMs = record.lookedUpMs
-  record.rcode = rcodeOf(hit)
+  record.rcode = rcode
   record.flags = sentFlags()
   record.refreshes = refreshes
   return record

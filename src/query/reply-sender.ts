@@ -82,13 +82,21 @@ export const sendStaleAnswer = (path: ReplyPath, asked: Query, answer: AnswerMes
  */
 export const sendError = (path: ReplyPath, asked: Query, rcode: number, reason?: ErrorReason): number => {
   const out = path.reserve(MAX_ERROR_SIZE)
-  return send(path, asked, out, writeError(out, asked, rcode, reason), 0, rcode)
+  return send(path, asked, out, writeError(out, asked, rcode, fitting(asked, reason)), 0, rcode)
+}
+
+/** As much of a reason as a reply that is bounded has room for. */
+const fitting = (asked: Query, reason: ErrorReason | undefined): ErrorReason | undefined => {
+  if (asked.sizeBound === 0 || reason === undefined) return reason
+  const room = asked.sizeBound - leastReplySize(asked) - BARE_ERROR_SIZE * (reason.isKept === true ? 2 : 1)
+  if (room < 0) return undefined
+  return reason.text.length <= room ? reason : { ...reason, text: "" }
 }
 
 /** Sends a reply without records that says that there are some, for which the client comes by TCP (RFC 7766 §5). */
-export const sendTruncated = (path: ReplyPath, asked: Query): number => {
+export const sendTruncated = (path: ReplyPath, asked: Query, rcode: number = Rcode.NoError): number => {
   const out = path.reserve(MAX_ERROR_SIZE)
-  return sendUnjudged(path, out, writeTruncated(out, asked), 0, Rcode.NoError)
+  return sendUnjudged(path, out, writeTruncated(out, asked, rcode), 0, rcode)
 }
 
 /**
@@ -107,7 +115,8 @@ const send = (
   const judge = path.transport.judgeReply()
   const verdict = judge === undefined ? "send" : judge(path.client, asked, out)
   if (verdict === "send") return sendUnjudged(path, out, length, ttlSeconds, rcode)
-  if (verdict === "truncate") return sendTruncated(path, asked)
+  if (verdict === "truncate") return sendTruncated(path, asked, rcode)
+  sent = 0
   path.drop()
   return 0
 }

@@ -4,7 +4,7 @@
  * Hot path: each listener's packets carry one object of these, so that nothing is allocated or compared by name.
  */
 import type { Query } from "../dns/query.ts"
-import { MAX_UDP_SIZE, PAD_BLOCK } from "../dns/reply.ts"
+import { leastReplySize, MAX_UDP_SIZE, PAD_BLOCK } from "../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../dns/wire.ts"
 import type { CounterName } from "../telemetry/counters.ts"
 import type { ClientProtocol } from "../telemetry/record.ts"
@@ -88,5 +88,5 @@ export const readTransportOptions = (query: Query, { isSecure, keepaliveTenths }
 /** Octets that the reply to this query may measure. */
 export const replyLimit = ({ isBoundByClient, maxReplySize }: Transport, query: Query): number => {
   const limit = isBoundByClient ? Math.min(query.udpSize, maxReplySize) : maxReplySize
-  return query.sizeBound > 0 && query.sizeBound < limit ? query.sizeBound : limit
+  return query.sizeBound > 0 ? Math.min(Math.max(query.sizeBound, leastReplySize(query)), limit) : limit
 }

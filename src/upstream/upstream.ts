@@ -94,10 +94,10 @@ export class Upstream {
   }
 
   /** The cookies of one of its addresses. */
-  cookiesAt(address: string): CookieJar {
+  cookiesAt(address: string, nowMs: number): CookieJar {
     let jar = this.jars.get(address)
-    if (jar === undefined) {
-      jar = new CookieJar()
+    if (jar === undefined || jar.isOld(nowMs)) {
+      jar = new CookieJar(nowMs)
       // Addresses come and go; those that it has had lately are enough.
       if (this.jars.size >= MAX_JARS) this.jars.clear()
       this.jars.set(address, jar)

@@ -54,7 +54,10 @@ describe("a private address", () => {
       "fec0::1",
       "::ffff:192.168.1.1",
       "::10.0.0.1",
-      "64:ff9b::127.0.0.1"
+      "64:ff9b::127.0.0.1",
+      "64:ff9b:1::192.168.0.1",
+      "::ffff:0:10.0.0.1",
+      "2002:c0a8:0101::1"
     ]) {
       assert.isTrue(isTakenOut(address), address)
     }
@@ -78,7 +81,8 @@ describe("a private address", () => {
       "fe00::1",
       "ff02::1",
       "::ffff:8.8.8.8",
-      "64:ff9b::8.8.8.8"
+      "64:ff9b::8.8.8.8",
+      "2002:0808:0808::1"
     ]) {
       assert.isFalse(isTakenOut(address), address)
     }
@@ -112,6 +116,34 @@ describe("an answer with private addresses", () => {
       decode(kept).answers?.map((answer) => ("data" in answer ? answer.data : "")),
       ["192.0.2.1"]
     )
+  })
+
+  it("loses AD, and the signatures that would not hold", () => {
+    const covering = (type: number): Uint8Array =>
+      record(
+        pointer(QUESTION_NAME),
+        46,
+        300,
+        octets(word(type), [8, 3], new Uint8Array(14), wireName("example.com"), new Uint8Array(8))
+      )
+    const wire = response({ flags: 0x81a0, answers: [a("10.0.0.1"), a("192.0.2.1"), covering(1), covering(16)] })
+    const question_ = asked("www.example.com", 1, { dnssecOk: true })
+    const { wire: kept } = normalised(wire, question_, rules())
+    assert.isFalse(decode(kept).flag_ad)
+    assert.deepStrictEqual(
+      decode(kept).answers?.map(({ type }) => type),
+      ["A"]
+    )
+    const whole = normalised(wire, question_).wire
+    assert.isTrue(decode(whole).flag_ad)
+    assert.strictEqual(decode(whole).answers?.length, 3)
+  })
+
+  it("is noticed though its TTL has the highest bit, which is 0 (RFC 2181 §8)", () => {
+    const { isRebound, ttlSeconds } = normalised(response({ answers: [a("10.0.0.1", 0xffffffff)] }), undefined, rules())
+    assert.deepStrictEqual([isRebound, ttlSeconds], [true, 0])
+    const both = normalised(response({ answers: [a("192.0.2.1", 0x80000001), a("192.0.2.2", 300)] }))
+    assert.strictEqual(both.ttlSeconds, 0)
   })
 
   it("is one without records where no other is left, and lives no longer than they would have", () => {
@@ -156,6 +188,16 @@ describe("an answer with private addresses", () => {
       return decode(normalised(wire, asked("www.example.com", 65), rules()).wire).answers!.length
     }
     assert.strictEqual(answered("192.0.2.1", "198.51.100.1"), 1)
+    // What is not well-formed may hold anything.
+    const pointing = octets(word(1), [0xc0, 12], word(4), word(4), octetsOf("192.168.1.1"))
+    const cut = octets(word(1), [0], word(4), word(8), octetsOf("192.0.2.1"))
+    for (const data of [pointing, cut]) {
+      const wire = response({
+        questions: [question("www.example.com", 65)],
+        answers: [record(pointer(QUESTION_NAME), 65, 300, data)]
+      })
+      assert.isEmpty(decode(normalised(wire, asked("www.example.com", 65), rules()).wire).answers)
+    }
     assert.strictEqual(answered("192.0.2.1", "192.168.1.1"), 0)
   })
 

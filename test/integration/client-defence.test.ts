@@ -13,6 +13,7 @@ import { message, type Octets, octets, opt, option, question, word } from "../su
 const COOKIE = 10
 const CLIENT_COOKIE = [1, 2, 3, 4, 5, 6, 7, 8]
 const CLIENT = "127.0.0.9"
+const BADCOOKIE = 23
 
 const queryWith = (cookie: Octets | undefined, name = "www.example.com", type = 1): Uint8Array =>
   message({
@@ -145,6 +146,11 @@ describe("DNS cookies (RFC 7873, RFC 9018)", () => {
       assert.strictEqual(rcode, 0)
       assert.strictEqual(cookie?.length, 24)
       assert.strictEqual(readReply(yield* exchange(socket, port, message({ additionals: [opt()] }))).rcode, 1)
+      const forged = message({
+        additionals: [opt({ options: option(COOKIE, octets(CLIENT_COOKIE, new Uint8Array(16))) })]
+      })
+      const bad = readReply(yield* exchange(socket, port, forged))
+      assert.deepStrictEqual([bad.rcode, bad.cookie?.length], [BADCOOKIE, 24])
     })
   )
 
@@ -218,6 +224,16 @@ describe("replies to addresses that may be forged", () => {
       assert.deepStrictEqual([whole.isTruncated, whole.answers], [false, 40])
       const byStream = readReply(yield* byTcp(port, query))
       assert.deepStrictEqual([byStream.isTruncated, byStream.answers], [false, 40])
+      // Errors keep to it too: they say less.
+      const silent = yield* fakeUpstream(() => [])
+      const failing = yield* startServer({
+        DNS_SERVER_UPSTREAMS: silent.address,
+        DNS_SERVER_MAX_AMPLIFICATION: "1",
+        DNS_SERVER_QUERY_TIMEOUT_SECS: "0.2"
+      })
+      const plainEdns = queryWith(undefined)
+      const failed = readReply(yield* exchange(socket, failing.port, plainEdns))
+      assert.deepStrictEqual([failed.rcode, failed.length], [2, plainEdns.length])
       // What there is no room to shorten is sent: header, question, OPT.
       const plain = message({ questions: [question("www.example.com")] })
       const short = readReply(yield* exchange(socket, port, plain))
@@ -272,19 +288,25 @@ describe("the rate of queries", () => {
       ...more
     })
 
-  it.live("is kept by network, all transports together; what is beyond is REFUSED, never longer than it was", () =>
+  it.live("is kept by network; what is beyond is REFUSED, never longer than it was", () =>
     Effect.gen(function* () {
-      const { counters, port } = yield* limited({})
+      const { counters, port } = yield* limited({ DNS_SERVER_SERVER_ID: "a-name-of-its-own" })
       const socket = yield* socketAt(CLIENT)
-      const query = message({ questions: [question("www.example.com")] })
-      for (let i = 0; i < 2; i++) {
-        assert.strictEqual(readReply(yield* exchange(socket, port, query)).rcode, 0)
-        assert.strictEqual(readReply(yield* byTcp(port, query)).rcode, 0)
-      }
+      const query = message({
+        questions: [question("www.example.com")],
+        additionals: [opt({ options: octets(option(COOKIE, CLIENT_COOKIE), option(3, [])) })]
+      })
+      for (let i = 0; i < 4; i++) assert.strictEqual(readReply(yield* exchange(socket, port, query)).rcode, 0)
       const refused = readReply(yield* exchange(socket, port, query))
       assert.deepStrictEqual([refused.rcode, refused.length <= query.length], [5, true])
+      assert.strictEqual(counters.read("queries.limited"), 1)
+      // Who shows that he is there has a rate of his own: a flood under his address shuts him out of nothing.
+      const { cookie } = readReply(yield* byTcp(port, query))
+      const proven = queryWith(cookie!)
+      assert.strictEqual(readReply(yield* exchange(socket, port, proven)).rcode, 0)
+      for (let i = 0; i < 2; i++) assert.strictEqual(readReply(yield* byTcp(port, query)).rcode, 0)
       assert.strictEqual(readReply(yield* byTcp(port, query)).rcode, 5)
-      assert.strictEqual(counters.read("queries.limited"), 2)
+      assert.strictEqual(readReply(yield* exchange(socket, port, proven)).rcode, 5)
       const others = [yield* socketAt("127.0.0.10"), yield* socketAt("127.0.0.77")]
       for (const other of others) assert.strictEqual(readReply(yield* exchange(other, port, query)).rcode, 0)
       // Who is exempt has no limit at all.
@@ -301,6 +323,7 @@ describe("the rate of queries", () => {
       for (const { port } of [dropping, truncating]) for (let i = 0; i < 4; i++) yield* exchange(socket, port, query)
       const truncated = readReply(yield* exchange(socket, truncating.port, query))
       assert.deepStrictEqual([truncated.rcode, truncated.isTruncated, truncated.answers], [0, true, 0])
+      assert.strictEqual(readReply(yield* byTcp(truncating.port, query)).answers, 40)
       assert.isUndefined(yield* exchangeWithin(socket, dropping.port, query, 300))
       assert.strictEqual(dropping.counters.read("queries.limited"), 1)
     })
@@ -449,7 +472,10 @@ describe("connections", () => {
 
   it.live("are opened at a rate by each client, others untouched", () =>
     Effect.gen(function* () {
-      const { counters, port } = yield* serverWith({ DNS_SERVER_TCP_CONNECTION_RATE: "2" })
+      const { counters, port } = yield* serverWith({
+        DNS_SERVER_TCP_CONNECTION_RATE: "2",
+        DNS_SERVER_RATE_LIMIT_EXEMPT: "127.0.0.77"
+      })
       const all = yield* Effect.all(
         Array.from({ length: 8 }, () => speak(port, 1)),
         { concurrency: 1 }
@@ -458,6 +484,28 @@ describe("connections", () => {
       assert.isAbove(refused, 2)
       assert.strictEqual(counters.read("tcp.limited"), refused)
       assert.deepStrictEqual(yield* speak(port, 1, "127.0.0.10"), { answers: 1, isClosed: false })
+      for (let i = 0; i < 5; i++) {
+        assert.deepStrictEqual(yield* speak(port, 1, "127.0.0.77"), { answers: 1, isClosed: false })
+      }
+    })
+  )
+
+  it.live("by HTTP answer what has begun to come, and say that it is the last", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serverWith({ DNS_SERVER_LISTEN: "http://127.0.0.1:0", DNS_SERVER_TCP_MAX_QUERIES: "2" })
+      const replies = yield* Effect.callback<string>((resume) => {
+        const socket = connect({ port, host: "127.0.0.1" })
+        let all = ""
+        socket.on("data", (chunk: Buffer) => {
+          all += chunk.toString("latin1")
+        })
+        socket.on("close", () => resume(Effect.succeed(all)))
+        const dns = Buffer.from(queryWith(undefined)).toString("base64url")
+        const get = `GET /dns-query?dns=${dns} HTTP/1.1\r\nhost: dns.example\r\n\r\n`
+        socket.write(get + get)
+      })
+      assert.strictEqual(replies.split("HTTP/1.1 200").length, 3)
+      assert.strictEqual(replies.split("connection: close").length, 2)
     })
   )
 })

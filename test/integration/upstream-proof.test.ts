@@ -137,6 +137,20 @@ describe("the letters of a question by UDP (0x20)", () => {
     })
   )
 
+  it.live("are given up soon where the upstream does not keep them and is silent by TCP", () =>
+    Effect.gen(function* () {
+      const upstream = yield* wireUpstream(
+        (query, transport) =>
+          transport === "tcp" ? [] : [{ reply: replyTo(query, { question: questionIn(inSmallLetters(query)) }) }],
+        0,
+        true
+      )
+      const server = yield* serverFor(upstream, { DNS_SERVER_ATTEMPT_TIMEOUT_MS: "200" })
+      for (let i = 0; i < 8; i++) assert.deepStrictEqual(addressesOf(yield* server.ask(fresh())), ["192.0.2.1"])
+      assert.isAtMost(server.counters.read("upstream.unproven"), 3)
+    })
+  )
+
   it.live("are small where that is configured, and over TCP", () =>
     Effect.gen(function* () {
       let mixed = 0

@@ -3,12 +3,15 @@
  * ask the same upstreams share them, two that ask others never do.
  *
  * It covers everything on which an answer may depend: which upstreams there are, over which protocol each is asked and
- * how it proves its identity, whether its AD bit is believed, and the shortest TTL, for it is written into the answer.
+ * how it proves its identity, whether its AD bit is believed, the shortest TTL, for it is written into the answer, and
+ * which private addresses are taken out of it.
  * It does not cover what only decides which upstream is asked first (policy, weights, order), nor the longest TTL: a
  * server that reads an answer bounds it again.
  */
 import { createHash } from "node:crypto"
+import { network } from "../../config/codec/network.ts"
 import { type Rule, viewBy } from "../../config/codec/rule.ts"
+import { suffix } from "../../config/codec/suffix.ts"
 import { formatUpstream } from "../../config/codec/upstream-address.ts"
 import type { WeightedUpstream } from "../../config/codec/weighted-upstream.ts"
 import type { Settings } from "../../config/schema/settings.ts"
@@ -16,14 +19,30 @@ import type { Settings } from "../../config/schema/settings.ts"
 /** 64 bits of SHA-256. */
 const OCTETS = 8
 
-type Deciding = Pick<Settings, "upstreams" | "groups" | "rules" | "trustUpstreamAd" | "cacheMinTtlSecs">
+type Deciding = Pick<
+  Settings,
+  | "upstreams"
+  | "groups"
+  | "rules"
+  | "trustUpstreamAd"
+  | "cacheMinTtlSecs"
+  | "rebindProtection"
+  | "rebindAllowNames"
+  | "rebindAllowNetworks"
+>
 
 /** The fingerprint of the group with a view; that of the common upstreams where there is none. */
 export const fingerprintsOf = (settings: Deciding): ((view: number) => Buffer) => {
   const { cacheMinTtlSecs, groups, rules, trustUpstreamAd } = settings
+  const { rebindAllowNames, rebindAllowNetworks, rebindProtection } = settings
+  // Without protection the answers are those of servers that know nothing of it.
+  const rebinding = rebindProtection
+    ? [rebindAllowNames.map((name) => suffix.write(name)), rebindAllowNetworks.map((each) => network.write(each))]
+    : []
   const digest = (upstreams: ReadonlyArray<WeightedUpstream>, ecs?: Rule["ecs"]): Buffer => {
     const asked = [...new Set(upstreams.map(formatUpstream))].sort()
-    const deciding = [trustUpstreamAd, cacheMinTtlSecs, asked, ...(ecs === undefined ? [] : [ecs.ipv4, ecs.ipv6])]
+    const told = ecs === undefined ? [] : [ecs.ipv4, ecs.ipv6]
+    const deciding = [trustUpstreamAd, cacheMinTtlSecs, asked, ...told, ...rebinding]
     return createHash("sha256").update(JSON.stringify(deciding)).digest().subarray(0, OCTETS)
   }
   const common = digest(settings.upstreams)

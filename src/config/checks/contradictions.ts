@@ -49,6 +49,10 @@ export const contradictions = Effect.fnUntraced(function* ({ settings, origins }
     const { value, source } = given.get(name)!
     if (source === "file" && typeof value === "string") say(name, shownWrong(name, value), expected)
   }
+  if (settings.runAs !== undefined && settings.datagrams === "portable") {
+    const why = "worker threads that are replaced bind their addresses again, and may not as another user"
+    say("runAs", settings.runAs.user, `nothing, or another way of datagrams than portable: ${why}`)
+  }
   if (settings.traceContextOption === LOOP_MARK) {
     say("traceContextOption", String(LOOP_MARK), "another code: queries of this server itself are marked by this one")
   }

@@ -18,19 +18,19 @@ export const tcp = section("TCP", {
     schema: number({ min: 0, max: 100_000, integer: false }),
     default: "0",
     touches: ["listener"],
-    meaning: "connections a second that one address may open, by TCP, TLS and HTTP together; 0 for any number"
+    meaning: "connections a second that a client network may open, by TCP, TLS and HTTP together; 0 for any number"
   },
   tcpMaxQueries: {
     schema: number({ min: 0, max: 10_000_000 }),
     default: "0",
     touches: ["listener"],
-    meaning: "queries after which a connection is closed when its answers are sent; 0 for never"
+    meaning: "queries after which a connection takes no more, and is closed when they are answered; 0 for never"
   },
   tcpMaxSecs: {
     schema: number({ min: 0, max: 86_400, integer: false, unit: "seconds" }),
     default: "0",
     touches: ["listener"],
-    meaning: "seconds after which a connection is closed, busy or not; 0 for never"
+    meaning: "seconds after which a connection takes no more queries, and is closed when they are answered; 0 for never"
   },
   tcpIdleTimeoutSecs: {
     schema: number({ min: 0.1, max: 3600, integer: false, unit: "seconds" }),

@@ -54,6 +54,10 @@ class HttpConversation implements Conversation {
     return this.spoken?.isOverdue(nowMs, times) ?? false
   }
 
+  get hasOpenRequests(): boolean {
+    return this.spoken?.hasOpenRequests ?? false
+  }
+
   farewell(): void {
     this.spoken?.farewell()
   }

@@ -46,6 +46,8 @@ export class Http1Conversation implements Conversation {
   /** A request waits for its answer. */
   private isAnswering = false
   private isOver = false
+  /** The answer that comes next says that it is the last. */
+  private isLeaving = false
 
   constructor(connection: Speaking, site: Site) {
     this.connection = connection
@@ -76,7 +78,11 @@ export class Http1Conversation implements Conversation {
     return false
   }
 
-  farewell(): void {}
+  readonly hasOpenRequests = false
+
+  farewell(): void {
+    this.isLeaving = true
+  }
 
   /** Returns whether a request was begun, and another may stand behind it. */
   private readRequest(): boolean {
@@ -203,7 +209,7 @@ export class Http1Conversation implements Conversation {
   ): void {
     const head =
       `HTTP/1.1 ${status} ${phrases[status] ?? "Error"}\r\ncontent-type: ${contentType}\r\n` +
-      `content-length: ${octets.length}\r\n${more}${isLast ? "connection: close\r\n" : ""}\r\n`
+      `content-length: ${octets.length}\r\n${more}${isLast || this.isLeaving ? "connection: close\r\n" : ""}\r\n`
     const room = reserve(WRAPPING_SIZE + octets.length)
     const start = Buffer.from(room.buffer, room.byteOffset, room.length).write(head, "latin1")
     if (!isHead) room.set(octets, start)

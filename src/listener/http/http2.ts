@@ -154,6 +154,10 @@ export class Http2Conversation implements Conversation {
     return false
   }
 
+  get hasOpenRequests(): boolean {
+    return this.streams.size > 0
+  }
+
   farewell(): void {
     if (!this.hasGone && !this.isOver) this.sayGoodbye(ErrorCode.None, "")
   }

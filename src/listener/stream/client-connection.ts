@@ -66,6 +66,8 @@ export class ClientConnection implements Speaking {
   private hasEnded = false
   /** We take no more queries. */
   private isStopping = false
+  /** None but those that have begun to come. */
+  private isRetiring = false
   private isPaused = false
   private isReading = false
   private ready: Array<Piece> = []
@@ -138,7 +140,7 @@ export class ClientConnection implements Speaking {
   end(): void {
     if (!this.isStopping) {
       this.isStopping = true
-      this.conversation.farewell()
+      if (!this.isRetiring) this.conversation.farewell()
       this.socket.pause()
     }
     this.closeWhenDone()
@@ -156,11 +158,13 @@ export class ClientConnection implements Speaking {
     this.options.start(packet)
   }
 
-  /** It has had its time, or its queries: it takes no more. */
+  /** It has had its time, or its queries: those that have begun to come are answered, and no others. */
   retire(): void {
-    if (this.isStopping) return
+    if (this.isStopping || this.isRetiring) return
+    this.isRetiring = true
     this.options.onWorn()
-    this.end()
+    this.conversation.farewell()
+    if (!this.conversation.hasOpenRequests) this.end()
   }
 
   over(isWellFormed: boolean): void {
@@ -288,6 +292,10 @@ export class ClientConnection implements Speaking {
   }
 
   private closeWhenDone(): void {
+    if (this.isRetiring && !this.isStopping && !this.conversation.hasOpenRequests) {
+      this.end()
+      return
+    }
     const isLast = this.isStopping || (this.hasEnded && !this.conversation.hasNext)
     if (isLast && this.isIdle && !this.socket.isEnded) this.socket.end()
   }

@@ -18,6 +18,8 @@ export interface Conversation {
   readonly next: () => void
   /** Whether something in it takes too long, beside what the connection sees. */
   readonly isOverdue: (nowMs: number, times: SpeakingTimes) => boolean
+  /** Whether queries have begun to come that are not answered: the client may send the rest of them. */
+  readonly hasOpenRequests: boolean
   /** The server takes no more queries: the client is told so, where there is a word for it. */
   readonly farewell: () => void
 }

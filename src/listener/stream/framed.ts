@@ -39,6 +39,8 @@ export class FramedConversation implements Conversation {
     return false
   }
 
+  readonly hasOpenRequests = false
+
   farewell(): void {}
 
   /** What is left of a chunk, where no message is whole, is moved to memory of its own. */

@@ -16,6 +16,7 @@ import { Counters } from "../../telemetry/counters.ts"
 import type { Listening } from "../listening.ts"
 import { QueryFibers } from "../query-fibers.ts"
 import { ClientConnection, type StreamTimes, type Unread } from "./client-connection.ts"
+import { makeConnectionRates } from "./connection-rates.ts"
 import type { Converse } from "./conversation.ts"
 
 /** Between two looks at whose time is over. */
@@ -27,21 +28,6 @@ export class StreamClients {
   /** How many each client has: an IPv4 address, or an IPv6 /64. */
   readonly byClient = new Map<string, number>()
   readonly unread: Unread = { octets: 0 }
-  /** When the next connection of a client is due at the rate that it may have. */
-  private readonly dueMs = new Map<string, number>()
-
-  /** Counts a connection; whether the client may open so many a second. A second's worth may come at once. */
-  mayOpen(whose: string, perSecond: number, nowMs: number): boolean {
-    const dueMs = Math.max(this.dueMs.get(whose) ?? nowMs, nowMs)
-    if (dueMs - nowMs > Math.max(0, 1000 - 1000 / perSecond)) return false
-    this.dueMs.set(whose, dueMs + 1000 / perSecond)
-    return true
-  }
-
-  /** Forgets clients that have been slow for a while. */
-  forgetSlow(nowMs: number): void {
-    for (const [whose, dueMs] of this.dueMs) if (dueMs <= nowMs) this.dueMs.delete(whose)
-  }
 }
 
 /** What is spoken at a listener. */
@@ -81,6 +67,7 @@ export const listenStream = (
     const { preciseMs: nowMs } = yield* LoopClock
     const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
     const incidents = yield* Incidents
+    const rates = yield* makeConnectionRates
     const { clients, byClient } = everyone
     const own = new Set<ClientConnection>()
     const times = (): StreamTimes => {
@@ -104,8 +91,7 @@ export const listenStream = (
         return undefined
       }
       const whose = clientKey(socket.peer)
-      const { tcpConnectionRate: perSecond } = configuration.current()
-      if (perSecond > 0 && !everyone.mayOpen(whose, perSecond, nowMs())) {
+      if (rates.current?.admits(socket.peer, nowMs()) === false) {
         counters.add("tcp.limited")
         socket.destroy()
         return undefined
@@ -150,7 +136,6 @@ export const listenStream = (
       const now = nowMs()
       const allowed = times()
       const livesMs = configuration.current().tcpMaxSecs * 1000
-      everyone.forgetSlow(now)
       for (const client of own) {
         runGuarded(incidents, "a look at the connections", () => {
           if (client.isExpired(now, allowed)) {

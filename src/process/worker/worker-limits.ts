@@ -13,7 +13,6 @@ export const workerLimits = (settings: Settings, workers: number): Settings => {
     maxQueriesPerUpstream: share(settings.maxQueriesPerUpstream),
     maxTcpConnections: share(settings.maxTcpConnections),
     maxTcpConnectionsPerClient: share(settings.maxTcpConnectionsPerClient),
-    tcpConnectionRate: settings.tcpConnectionRate / workers,
     traceSampling:
       traceSampling.kind === "rate" ? { kind: "rate", perSecond: share(traceSampling.perSecond) } : traceSampling
   }

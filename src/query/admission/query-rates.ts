@@ -1,4 +1,9 @@
-/** How many queries a second a network of clients may send. */
+/**
+ * How many queries a second a network of clients may send.
+ *
+ * Those whose address is proven count apart from those whose address may be forged: a flood under a victim's address
+ * does not shut the victim out.
+ */
 import type { SettingName, Settings } from "../../config/schema/settings.ts"
 import type { Peer } from "../../io/peer.ts"
 import { type Acl, makeAcl } from "../../policy/acl.ts"
@@ -45,10 +50,9 @@ export class QueryRates {
   }
 
   /** Counts a query of this client; whether it is within the rate. */
-  admits(client: Peer, nowMs: number): boolean {
-    return (
-      this.isExempt(client) ||
-      this.table.take(networkKeyOf(client, this.prefixes, this.hashKey), this.intervalMs, this.burstMs, nowMs)
-    )
+  admits(client: Peer, isProven: boolean, nowMs: number): boolean {
+    if (this.isExempt(client)) return true
+    const network = networkKeyOf(client, this.prefixes, this.hashKey)
+    return this.table.take(isProven ? network : ~network || 1, this.intervalMs, this.burstMs, nowMs)
   }
 }

@@ -19,9 +19,6 @@ const TIMES_AT = CELLS * Uint32Array.BYTES_PER_ELEMENT
 
 export const rateTableOctets = (): number => TIMES_AT + CELLS * Float64Array.BYTES_PER_ELEMENT
 
-/** A time so far ahead is of a clock that is no more. */
-const MAX_AHEAD_MS = 86_400_000
-
 export class RateTable {
   private readonly hashes: Int32Array
   private readonly times: Float64Array
@@ -55,10 +52,7 @@ export class RateTable {
     const first = (Math.imul(hash, 0x9e3779b1) >>> 19) * WAYS
     let earliest = first
     for (let cell = first; cell < first + WAYS; cell++) {
-      if (hashes[cell] === hash) {
-        if (times[cell]! - nowMs > MAX_AHEAD_MS) times[cell] = nowMs
-        return cell
-      }
+      if (hashes[cell] === hash) return cell
       if (times[cell]! < times[earliest]!) earliest = cell
     }
     hashes[earliest] = hash

@@ -1,8 +1,7 @@
 /** Answers from the shared tier, checked as those of upstreams are. */
 
-import type { TtlBounds } from "../../dns/classify-response.ts"
 import type { Question } from "../../dns/question.ts"
-import { matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
+import { type AnswerRules, matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
 import { type Answer, answerOf } from "../../upstream/answer.ts"
 
 /** Answers are kept with this id. */
@@ -16,9 +15,9 @@ const ID = 0
  *
  * @returns undefined where it is not whole, answers another question, or is nothing that a server would have stored
  */
-export const readShared = (wire: Uint8Array, question: Question, ttl: TtlBounds): Answer | undefined => {
+export const readShared = (wire: Uint8Array, question: Question, rules: AnswerRules): Answer | undefined => {
   if (matchReply(wire, wire.length, ID, question) !== ReplyMatch.Reply) return undefined
-  const response = normalise(wire, wire.length, question, ttl)
+  const response = normalise(wire, wire.length, question, rules)
   if (response === undefined || response.hasOpt) return undefined
   const answer = answerOf(response, true, () => true)
   return answer === undefined || answer.continuesAt !== undefined || answer.ttlSeconds <= 0 ? undefined : answer

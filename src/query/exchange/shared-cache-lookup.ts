@@ -12,8 +12,8 @@ import { AnswerCache } from "../../cache/answer-cache.ts"
 import { type SharedFind, SharedTier, type Tier, UNKNOWN } from "../../cache/shared/shared-tier.ts"
 import { answerRulesOf } from "../../config/answer-rules.ts"
 import { Configuration } from "../../config/configuration.ts"
-import type { TtlBounds } from "../../dns/classify-response.ts"
 import type { Question } from "../../dns/question.ts"
+import type { AnswerRules } from "../../dns/response.ts"
 import { subtractAge } from "../../dns/ttl.ts"
 import { LoopClock } from "../../runtime/loop-clock.ts"
 import { type Timer, type TimerTarget, TimerWheel } from "../../runtime/timer-wheel.ts"
@@ -53,7 +53,7 @@ export const makeSharedCacheLookup = (join: Join) =>
       counters: yield* Counters,
       wheel: yield* TimerWheel,
       clock: yield* LoopClock,
-      ttl: answerRulesOf(configuration),
+      rules: answerRulesOf(configuration),
       detached
     }
     yield* Effect.addFinalizer(() =>
@@ -79,7 +79,7 @@ interface Tools {
   readonly counters: Counters["Service"]
   readonly wheel: TimerWheel["Service"]
   readonly clock: LoopClock["Service"]
-  readonly ttl: TtlBounds
+  readonly rules: AnswerRules
   readonly configuration: Configuration["Service"]
   /** Exchanges that go on though no client waits. */
   readonly detached: Set<SharedCacheLookup>
@@ -172,7 +172,7 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
       return
     }
     const { ageSeconds } = found
-    const answer = readShared(found.wire, question, tools.ttl)
+    const answer = readShared(found.wire, question, tools.rules)
     if (answer === undefined) {
       counters.add("shared.refused")
       this.askUpstreams()

@@ -77,12 +77,18 @@ export class Exchange implements Requester {
     port.ask(this, this.hasEdns, this.withCookie(port))
   }
 
-  /** The options of a message by UDP. */
+  /** The options of a message by UDP. One that was not answered goes without: its cookie may be why. */
   private withCookie(port: UdpPort): ReadonlyArray<Option> {
-    this.cookies = undefined
-    if (this.level !== EdnsLevel.Options || !this.resolver.options.sendsCookies()) return this.options
-    this.cookies = port.cookies
-    return this.options.length === 0 ? port.cookies.options : [...this.options, ...port.cookies.options]
+    const isFirst = this.attempt.failures === 0 && !this.isWithoutTcp
+    const isSent = isFirst && this.level === EdnsLevel.Options && this.resolver.options.sendsCookies()
+    this.cookies = isSent ? port.cookies : undefined
+    return this.withCookies
+  }
+
+  private get withCookies(): ReadonlyArray<Option> {
+    const { cookies, options } = this
+    if (cookies === undefined) return options
+    return options.length === 0 ? cookies.options : [...options, ...cookies.options]
   }
 
   proofOf({ cookie }: Response): Proof {
@@ -111,6 +117,8 @@ export class Exchange implements Requester {
   /** Ends it without telling the attempt. */
   abandon(): void {
     if (this.isOver) return
+    // Nobody answered by TCP meanwhile: the upstream is asked for less the next time.
+    if (this.missed !== undefined) this.noteProof()
     this.end()
     this.port?.forget(this)
     if (this.request !== undefined) this.connections.abandon(this.request)
@@ -119,7 +127,7 @@ export class Exchange implements Requester {
   onResponse(response: Response): void {
     if (this.isOver) return
     this.noteProof(response)
-    if (response.rcode === Rcode.BadCookie && this.port !== undefined) {
+    if (response.rcode === Rcode.BadCookie && this.port !== undefined && this.cookies !== undefined) {
       this.onBadCookie()
       return
     }
@@ -164,12 +172,16 @@ export class Exchange implements Requester {
     this.askAgain(this.options)
   }
 
-  /** What came by TCP shows that the upstream itself does without; so does that nothing can come by TCP. */
+  /**
+   * Learns of what a reply by UDP lacked: letters count against the upstream, a cookie where the reply by TCP has none
+   * either, or where nothing comes by TCP.
+   */
   private noteProof(response?: Response): void {
     const { caseSupport } = this.attempt.upstream
     if (this.missed === "case") caseSupport.onLost(this.nowMs)
-    else if (this.missed === "cookie") this.cookies?.forget()
-    else if (this.caseBits !== 0 && this.request === undefined && response !== undefined && isWhole(response)) {
+    else if (this.missed === "cookie") {
+      if (response?.cookie === undefined) this.cookies?.forget()
+    } else if (this.caseBits !== 0 && this.request === undefined && response !== undefined && isWhole(response)) {
       caseSupport.onKept()
     }
     this.missed = undefined
@@ -177,7 +189,8 @@ export class Exchange implements Requester {
 
   onFailure(failure: AttemptFailure): void {
     if (this.isOver) return
-    const isForProof = this.request !== undefined && (this.missed !== undefined || this.fearsForgery)
+    const isForProof =
+      this.request !== undefined && (this.missed !== undefined || this.hasShownCookie || this.fearsForgery)
     this.noteProof()
     if (isForProof && this.attempt.upstream.transport === "udp" && !this.isWithoutTcp) {
       this.isWithoutTcp = true
@@ -218,10 +231,11 @@ export class Exchange implements Requester {
 
   /** The level to ask at after a refusal; undefined where EDNS was not the reason. */
   private lowerLevel(response: Response): EdnsLevel | undefined {
-    const { hasOptions } = this
     const isOfEdns = response.rcode === Rcode.BadVers
-    if (response.hasOpt && !hasOptions && !isOfEdns && this.attempt.upstream.edns.hasWorked) return undefined
-    return lowerLevel(this.level, hasOptions)
+    // A cookie alone it has taken before.
+    const isUsual = response.hasOpt && this.options.length === 0 && !isOfEdns
+    if (isUsual && this.attempt.upstream.edns.hasWorked) return undefined
+    return lowerLevel(this.level, this.hasOptions)
   }
 
   private askAgain(options: ReadonlyArray<Option>): void {
@@ -302,7 +316,10 @@ export class Exchange implements Requester {
   private goByConnection(): void {
     this.port = undefined
     this.attempt.transport = "tcp"
-    this.request = this.connections.ask(this, this.hasEdns, this.options)
+    // Whether the upstream has given up its cookies is seen by whether it gives one there.
+    const options = this.missed === "cookie" ? this.withCookies : this.options
+    if (this.missed !== "cookie") this.cookies = undefined
+    this.request = this.connections.ask(this, this.hasEdns, options)
   }
 
   private end(): void {

@@ -179,7 +179,7 @@ export class Resolver {
         clock.refresh,
         () => counters.add("upstream.strangers"),
         () => this.noteForged(upstream),
-        upstream.cookiesAt(address),
+        upstream.cookiesAt(address, clock.nowMs()),
         isNamed(upstream.address) ? addresses : undefined
       )
     const tryAt = (address: string) =>

@@ -28,7 +28,8 @@ export class CaseSupport {
   }
 
   onLost(nowMs: number): void {
-    if (++this.losses < ENOUGH) return
+    // Of many that were under way at once the first ones count.
+    if (!this.isKept(nowMs) || ++this.losses < ENOUGH) return
     this.untilMs = nowMs + this.forMs
     this.forMs = Math.min(2 * this.forMs, LONGEST_MS)
     // When it is tried again, once is enough.

@@ -5,7 +5,7 @@
  */
 import { randomFillSync } from "node:crypto"
 import { OPTION_COOKIE } from "../../dns/codes.ts"
-import { CLIENT_COOKIE_SIZE, MAX_COOKIE_SIZE } from "../../dns/cookie.ts"
+import { CLIENT_COOKIE_SIZE, MAX_COOKIE_SIZE, MIN_WHOLE_COOKIE_SIZE } from "../../dns/cookie.ts"
 import type { Option } from "../../dns/question.ts"
 
 /** What a reply's cookie shows. */
@@ -17,14 +17,24 @@ export type Proof =
   /** It lacks what the upstream's replies have: asked again by TCP, it is known for sure. */
   | "unproven"
 
-/** The shortest with a server's part (RFC 7873 §4). */
-const MIN_WHOLE_SIZE = CLIENT_COOKIE_SIZE + 8
+/** After so long another one is drawn (RFC 7873 §7.1). */
+const LIVES_MS = 86_400_000
 
 export class CookieJar {
   /** What is sent: our part, and the server's as it came last. */
   private cookie: Uint8Array = randomFillSync(new Uint8Array(CLIENT_COOKIE_SIZE))
   /** The same as an option, alone. */
   options: ReadonlyArray<Option> = [{ code: OPTION_COOKIE, data: this.cookie }]
+
+  private readonly drawnMs: number
+
+  constructor(nowMs: number) {
+    this.drawnMs = nowMs
+  }
+
+  isOld(nowMs: number): boolean {
+    return nowMs - this.drawnMs >= LIVES_MS
+  }
 
   /** Whether the server gives cookies. */
   get isSupported(): boolean {
@@ -37,7 +47,7 @@ export class CookieJar {
     if (cookie.length < CLIENT_COOKIE_SIZE || cookie.length > MAX_COOKIE_SIZE) return "forged"
     for (let i = 0; i < CLIENT_COOKIE_SIZE; i++) if (cookie[i] !== this.cookie[i]) return "forged"
     // Some give back any option that they do not know.
-    if (cookie.length < MIN_WHOLE_SIZE) return this.isSupported ? "unproven" : "proven"
+    if (cookie.length < MIN_WHOLE_COOKIE_SIZE) return this.isSupported ? "unproven" : "proven"
     if (!isSame(cookie, this.cookie)) this.keep(cookie.slice())
     return "proven"
   }

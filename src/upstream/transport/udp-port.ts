@@ -212,7 +212,7 @@ export class UdpPort {
   }
 
   private noteForged(): void {
-    if (!this.onForged()) return
+    if (!this.onForged() || this.exchanges.size === 0) return
     for (const exchange of this.exchanges.values()) exchange.onSpoofed()
   }
 }
