@@ -174,13 +174,15 @@ export class Resolver {
     const openAt = (address: string) =>
       UdpPort.open(
         { address, port: upstream.endpoint.port },
-        rules,
-        clock.nowMs(),
-        clock.refresh,
-        () => counters.add("upstream.strangers"),
-        () => this.noteForged(upstream),
-        upstream.cookiesAt(address, clock.nowMs()),
-        isNamed(upstream.address) ? addresses : undefined
+        {
+          rules,
+          nowMs: clock.nowMs(),
+          onBatch: clock.refresh,
+          onMismatch: () => counters.add("upstream.strangers"),
+          onForged: () => this.noteForged(upstream),
+          cookies: upstream.cookiesAt(address, clock.nowMs()),
+          addressResolver: isNamed(upstream.address) ? addresses : undefined
+        }
       )
     const tryAt = (address: string) =>
       Effect.tapError(openAt(address), () => Effect.sync(() => addresses.demote(address)))

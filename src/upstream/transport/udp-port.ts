@@ -47,78 +47,53 @@ interface Waiting extends Requester {
 /** Exchanges that one socket carries at most: so few of 65,536 ids that a free one is found at once. */
 const MAX_EXCHANGES = 8192
 
+export interface UdpPortOptions {
+  readonly rules: AnswerRules
+  readonly nowMs: number
+  /** Called before the datagrams of a batch are read. */
+  readonly onBatch: () => void
+  /** A datagram came that is no reply to what was asked. */
+  readonly onMismatch: () => void
+  /** One of them has an id that was never sent; says whether there were too many of these lately. */
+  readonly onForged: () => boolean
+  /** Those of the address. */
+  readonly cookies: CookieJar
+  /** Undefined where the upstream is configured by address. */
+  readonly addressResolver: AddressResolver | undefined
+}
+
 export class UdpPort {
-  readonly openedMs: number
   readonly address: string
   private readonly exchanges = new OpenTable<Waiting, number>(
     ({ id }) => id,
     (waiting, id) => waiting.id === id
   )
-  private readonly rules: AnswerRules
-  private readonly onMismatch: () => void
-  /** Undefined where the upstream is configured by address. */
-  readonly addressResolver: AddressResolver | undefined
+  private readonly options: UdpPortOptions
   private readonly incidents: Incidents
   private socket: DatagramSocket | undefined
   /** The ids that were sent from here, one bit each: late replies have them. */
   private readonly sent = new Uint8Array(65_536 / 8)
-  private readonly onForged: () => boolean
-  /** Those of the address. */
-  readonly cookies: CookieJar
 
-  private constructor(
-    address: string,
-    rules: AnswerRules,
-    nowMs: number,
-    onMismatch: () => void,
-    onForged: () => boolean,
-    cookies: CookieJar,
-    addressResolver: AddressResolver | undefined,
-    incidents: Incidents
-  ) {
-    this.cookies = cookies
+  private constructor(address: string, options: UdpPortOptions, incidents: Incidents) {
     this.address = address
+    this.options = options
     this.incidents = incidents
-    this.rules = rules
-    this.openedMs = nowMs
-    this.onMismatch = onMismatch
-    this.onForged = onForged
-    this.addressResolver = addressResolver
   }
 
-  /**
-   * @param onMismatch a datagram came that is no reply to what was asked
-   * @param onForged one of them has an id that nobody was asked with; says whether there were too many of these lately
-   */
   static open(
     remote: Endpoint,
-    rules: AnswerRules,
-    nowMs: number,
-    onBatch: () => void,
-    onMismatch: () => void,
-    onForged: () => boolean,
-    cookies: CookieJar,
-    addressResolver?: AddressResolver
+    options: UdpPortOptions
   ): Effect.Effect<UdpPort, SocketError, DatagramTransport | Scope.Scope> {
     return Effect.gen(function* () {
       const transport = yield* DatagramTransport
-      const port = new UdpPort(
-        remote.address,
-        rules,
-        nowMs,
-        onMismatch,
-        onForged,
-        cookies,
-        addressResolver,
-        yield* Incidents
-      )
+      const port = new UdpPort(remote.address, options, yield* Incidents)
       port.socket = yield* transport.connect(remote, {
         onBatch: (batch, count) => {
-          onBatch()
+          options.onBatch()
           for (let i = 0; i < count; i++) port.receive(batch[i]!)
         },
         onError: (error) => {
-          addressResolver?.demote(remote.address)
+          options.addressResolver?.demote(remote.address)
           for (const exchange of port.exchanges.values()) {
             // An exchange before it may have moved this one to another address.
             if (port.exchanges.get(exchange.id, exchange.id) === exchange) exchange.onTrouble(error.message)
@@ -128,6 +103,18 @@ export class UdpPort {
       })
       return port
     })
+  }
+
+  get openedMs(): number {
+    return this.options.nowMs
+  }
+
+  get cookies(): CookieJar {
+    return this.options.cookies
+  }
+
+  get addressResolver(): AddressResolver | undefined {
+    return this.options.addressResolver
   }
 
   get isIdle(): boolean {
@@ -176,7 +163,7 @@ export class UdpPort {
       // A datagram that was cut off counts as truncated by the upstream (RFC 2181 §9).
       const response = datagram.isTruncated
         ? truncatedResponse(u16(payload, 2))
-        : normalise(payload, length, exchange.question, this.rules)
+        : normalise(payload, length, exchange.question, this.options.rules)
       // What is truncated is asked for by TCP in any case.
       if (response !== undefined && !response.truncated) {
         const hasCase =
@@ -185,7 +172,7 @@ export class UdpPort {
           hasMixedCase(payload, HEADER_SIZE, exchange.question.name, exchange.caseBits)
         const proof = hasCase ? exchange.proofOf(response) : "unproven"
         if (proof === "forged") {
-          this.onMismatch()
+          this.options.onMismatch()
           this.noteForged()
           return
         }
@@ -207,12 +194,12 @@ export class UdpPort {
 
   /** Late replies and second ones have an id that was sent. */
   private noteMismatch(id: number): void {
-    this.onMismatch()
+    this.options.onMismatch()
     if (id >= 0 && (this.sent[id >>> 3]! & (1 << (id & 7))) === 0) this.noteForged()
   }
 
   private noteForged(): void {
-    if (!this.onForged() || this.exchanges.size === 0) return
+    if (!this.options.onForged() || this.exchanges.size === 0) return
     for (const exchange of this.exchanges.values()) exchange.onSpoofed()
   }
 }
