@@ -154,7 +154,6 @@ export class Exchange implements Requester {
     }
     if (response.truncated && this.request === undefined) {
       this.resolver.options.counters.add("upstream.truncated")
-      this.attempt.tcpSinceMs = this.nowMs
       this.goByConnection()
       return
     }
@@ -314,6 +313,8 @@ export class Exchange implements Requester {
   }
 
   private goByConnection(): void {
+    // UDP came first: the trace says when it was left.
+    if (this.port !== undefined) this.attempt.tcpSinceMs = this.nowMs
     this.port = undefined
     this.attempt.transport = "tcp"
     // Whether the upstream has given up its cookies is seen by whether it gives one there.
