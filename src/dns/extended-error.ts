@@ -1,22 +1,8 @@
 /** Extended DNS Errors as others send them (RFC 8914). */
 import { ExtendedError, OPTION_EXTENDED_ERROR } from "./codes.ts"
+import { optionAt } from "./options.ts"
 import type { ErrorReason } from "./reply.ts"
 import { u8, u16 } from "./wire.ts"
-
-/**
- * Where the data of the first option with this code starts among `wire[start, end)`.
- *
- * @returns -1 where there is none, or options do not lie inside these octets
- */
-export const optionAt = (wire: Uint8Array, start: number, end: number, code: number): number => {
-  for (let at = start; at + 4 <= end; ) {
-    const next = at + 4 + u16(wire, at + 2)
-    if (next > end) return -1
-    if (u16(wire, at) === code) return at + 4
-    at = next
-  }
-  return -1
-}
 
 /** Octets of a text that is passed on at most: it has to fit beside an answer. */
 const MAX_TEXT = 120
@@ -28,9 +14,12 @@ const MAX_TEXT = 120
  * @returns undefined where there is none, or it does not lie inside the options
  */
 export const readExtendedError = (wire: Uint8Array, start: number, end: number): ErrorReason | undefined => {
-  const at = optionAt(wire, start, end, OPTION_EXTENDED_ERROR)
-  const size = at < 0 ? 0 : u16(wire, at - 2)
-  return size < 2 ? undefined : { code: u16(wire, at), text: printable(wire, at + 2, at + size) }
+  for (let from = start; ; ) {
+    const at = optionAt(wire, from, end, OPTION_EXTENDED_ERROR)
+    if (at < 0) return undefined
+    from = at + u16(wire, at - 2)
+    if (from - at >= 2) return { code: u16(wire, at), text: printable(wire, at + 2, from) }
+  }
 }
 
 /** A NUL at its end does not count (RFC 8914 §2). */

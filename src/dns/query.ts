@@ -5,6 +5,7 @@
  */
 import { Class, Flag, OPTION_COOKIE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, Rcode, Type } from "./codes.ts"
 import { MAX_LABEL_LENGTH, MAX_NAME_LENGTH, skipName } from "./name.ts"
+import { optionAt } from "./options.ts"
 import { HEADER_SIZE, lastingCopyOf, NO_OCTETS, u8, u16 } from "./wire.ts"
 
 /**
@@ -286,11 +287,5 @@ const isMetaType = (type: number): boolean => type >= 128 && type <= 255 && type
  *
  * @returns -1 where the query has none
  */
-export const findOption = (query: Query, code: number): number => {
-  let at = query.optionsStart
-  while (at < query.optionsEnd) {
-    if (u16(query.wire, at) === code) return at + 4
-    at += 4 + u16(query.wire, at + 2)
-  }
-  return -1
-}
+export const findOption = ({ optionsEnd, optionsStart, wire }: Query, code: number): number =>
+  optionAt(wire, optionsStart, optionsEnd, code)

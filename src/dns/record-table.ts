@@ -125,9 +125,9 @@ export class RecordTable {
     }
   }
 
-  /** A number for the RRset that a record belongs to: owner, type and class. */
-  private setOf(record: number): number {
-    return (this.owner[record]! * 0x10000 + this.type[record]!) * 0x10000 + this.class[record]!
+  /** A number for an RRset: the record's owner and class, and its type, or the one that is given. */
+  setOf(record: number, type = this.type[record]!): number {
+    return (this.owner[record]! * 0x10000 + type) * 0x10000 + this.class[record]!
   }
 
   /** The type that an RRSIG covers (RFC 4034 §3.1.1). */

@@ -16,9 +16,10 @@ import {
 } from "./classify-response.ts"
 import { Flag, OPTION_COOKIE, Rcode, Type } from "./codes.ts"
 import { NameWriter } from "./compression.ts"
-import { optionAt, readExtendedError } from "./extended-error.ts"
+import { readExtendedError } from "./extended-error.ts"
 import { LOWER, skipName } from "./name.ts"
 import { MAX_SOURCE_SIZE, NameTable, NO_NAME } from "./name-table.ts"
+import { optionAt } from "./options.ts"
 import { type Question, writeQuestion } from "./question.ts"
 import type { Rebinding } from "./rebinding.ts"
 import { writeData } from "./record-data.ts"
@@ -206,17 +207,15 @@ const takeOutPrivate = ({ name }: Question, rebinding: Rebinding | undefined): n
     const [start, end] = [records.dataAt[record]!, records.dataEnd[record]!]
     if (!rebinding.isUnwanted(names.wire, type, ofClass, start, end)) continue
     records.isKept[record] = 0
-    broken.add(setKey(records.owner[record]!, type))
+    broken.add(records.setOf(record, type))
     ttlSeconds = Math.min(ttlSeconds ?? Number.POSITIVE_INFINITY, records.ttlSeconds[record]!)
   }
   for (let record = 0; ttlSeconds !== undefined && record < records.count; record++) {
     const isSignature = records.type[record] === Type.RRSIG
-    if (isSignature && broken.has(setKey(records.owner[record]!, records.covered(record)))) records.isKept[record] = 0
+    if (isSignature && broken.has(records.setOf(record, records.covered(record)))) records.isKept[record] = 0
   }
   return ttlSeconds
 }
-
-const setKey = (owner: number, type: number): number => owner * 0x10000 + type
 
 /** The first counts (RFC 7873 §5.3). */
 const cookieIn = (wire: Uint8Array, { optionsAt, optionsEnd }: RecordTable): Uint8Array | undefined => {

@@ -143,7 +143,7 @@ export class Pipeline extends Context.Service<
       )
       const rateTable = new RateTable(memory, QUERY_RATES_AT)
       const limits = yield* configuration.derive(QUERY_RATE_SETTINGS, (settings) =>
-        Effect.sync(() => ({ rates: QueryRates.of(settings, rateTable, hashKeyIn(memory)) }))
+        Effect.sync(() => QueryRates.of(settings, rateTable, hashKeyIn(memory)))
       )
       const admission = yield* makeAdmission(configuration.current(), wheel)
       yield* configuration.follow(["maxConcurrentQueries", "maxQueuedQueries"], admission.resize)
@@ -228,14 +228,14 @@ export class Pipeline extends Context.Service<
       }
 
       /** Gives a client beyond its rate what it gets; returns the octets that are sent. */
-      const limit = (packet: Packet, action: LimitAction): number => {
+      const limit = (packet: Packet, action: LimitAction, isProven: boolean): number => {
         counters.add("queries.limited")
         if (action === "drop") {
           packet.drop()
           return 0
         }
         // Who may be a victim gets no more than was sent under his address.
-        if (!packet.transport.isAddressProven && !query.isCookieValid) {
+        if (!isProven) {
           query.cookie = undefined
           query.nsid = undefined
         }
@@ -279,13 +279,11 @@ export class Pipeline extends Context.Service<
           endEarly(packet, startedMs, "denied", refuses ? Rcode.Refused : NO_RCODE, size, isPicked, reason)
           return Effect.void
         }
-        if (query.optionsEnd > query.optionsStart || verdict === Rcode.NoError) {
-          verdict = readClient(packet, verdict, policy)
-        }
+        if (query.optionsEnd > query.optionsStart) verdict = readClient(packet, verdict, policy)
         const isProven = packet.transport.isAddressProven || query.isCookieValid
-        const { rates } = limits.current
+        const rates = limits.current
         if (rates !== undefined && !rates.admits(packet.client, isProven, clock.nowMs())) {
-          const size = limit(packet, rates.action)
+          const size = limit(packet, rates.action, isProven)
           const rcode = size === 0 ? NO_RCODE : sentFlags() & Flag.RcodeMask
           endEarly(packet, startedMs, "limited", rcode, size, isPicked, size === 0 ? undefined : overRate)
           return Effect.void

@@ -13,10 +13,10 @@ import { LOWER } from "../dns/name.ts"
 import type { Query } from "../dns/query.ts"
 import { HEADER_SIZE, u16 } from "../dns/wire.ts"
 import type { Peer } from "../io/peer.ts"
-import { makeAcl } from "../policy/acl.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
 import { Counters } from "../telemetry/counters.ts"
-import { mixed, networkKeyOf } from "./admission/network-key.ts"
+import { mixed } from "./admission/network-key.ts"
+import { NETWORK_SETTINGS, NetworkRates } from "./admission/network-rates.ts"
 import { RateTable } from "./admission/rate-table.ts"
 import { ClientMemory, hashKeyIn, REPLY_RATES_AT } from "./client-memory.ts"
 
@@ -33,9 +33,7 @@ export type JudgeReply = (client: Peer, asked: Query, reply: Uint8Array) => Repl
 const SETTINGS = [
   "responseRateLimit",
   "responseRateLimitSlip",
-  "rateLimitExempt",
-  "rateLimitIpv4Prefix",
-  "rateLimitIpv6Prefix"
+  ...NETWORK_SETTINGS
 ] as const satisfies ReadonlyArray<SettingName>
 
 /** Undefined where any number is right. */
@@ -54,9 +52,9 @@ export const layerReplyRates: Layer.Layer<never, never, Configuration | LoopCloc
     const table = new RateTable(memory, REPLY_RATES_AT)
     const hashKey = hashKeyIn(memory)
     const live = yield* configuration.derive(SETTINGS, (settings) =>
-      Effect.sync(() => ({ judge: makeJudge(settings, table, hashKey, clock, counters) }))
+      Effect.sync(() => makeJudge(settings, table, hashKey, clock, counters))
     )
-    return { judge: () => live.current.judge }
+    return { judge: () => live.current }
   })
 )
 
@@ -67,17 +65,12 @@ const makeJudge = (
   clock: LoopClock["Service"],
   counters: Counters["Service"]
 ): JudgeReply | undefined => {
-  const { responseRateLimit: perSecond, responseRateLimitSlip: slip } = settings
-  if (perSecond === 0) return undefined
-  const isExempt = makeAcl(settings.rateLimitExempt)
-  const prefixes = { ipv4: settings.rateLimitIpv4Prefix, ipv6: settings.rateLimitIpv6Prefix }
-  const intervalMs = 1000 / perSecond
-  const burstMs = Math.max(0, Math.ceil(perSecond) - 1) * intervalMs
+  const { responseRateLimit, responseRateLimitSlip: slip } = settings
+  const rates = NetworkRates.of(settings, responseRateLimit, table, hashKey)
+  if (rates === undefined) return undefined
   let beyond = 0
   return (client, asked, reply) => {
-    if (asked.isCookieValid || isExempt(client)) return "send"
-    const hash = mixed(kindOf(asked, reply), networkKeyOf(client, prefixes, hashKey)) || 1
-    if (table.take(hash, intervalMs, burstMs, clock.nowMs())) return "send"
+    if (asked.isCookieValid || rates.admits(client, kindOf(asked, reply), clock.nowMs())) return "send"
     const isSlipped = slip > 0 && ++beyond % slip === 0
     counters.add(isSlipped ? "answers.slipped" : "answers.limited")
     return isSlipped ? "truncate" : "drop"

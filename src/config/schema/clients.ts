@@ -2,8 +2,8 @@
 
 import { label } from "../codec/label.ts"
 import { listenAddress } from "../codec/listen-address.ts"
-import { network } from "../codec/network.ts"
-import { ADDRESS_PATTERN, NETWORK_PATTERN } from "./patterns.ts"
+import { networkLike } from "./networks.ts"
+import { ADDRESS_PATTERN } from "./patterns.ts"
 import { fromText, list, optional, section, word } from "./setting.ts"
 
 /** Of this machine, of sites, and of links. */
@@ -34,9 +34,7 @@ export const clients = section("Clients", {
       "addresses to listen on: host:port is UDP and TCP; udp://host:port, tcp://, tls:// (DNS over TLS), https://host:port/path (DNS over HTTPS), http:// (the same behind a proxy)"
   },
   allow: {
-    schema: list(
-      fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$`, examples: ["10.0.0.0/8", "fd00::/8"] })
-    ),
+    schema: list(networkLike("10.0.0.0/8", "fd00::/8")),
     default: PRIVATE_NETWORKS,
     touches: ["query"],
     isList: true,

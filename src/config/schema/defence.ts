@@ -1,15 +1,12 @@
 /** What keeps others from using this server against its clients, its upstreams or third parties. */
 import { COOKIE_SECRET_SIZE } from "../../dns/cookie.ts"
-import { network } from "../codec/network.ts"
 import { octetsIn } from "../codec/octets.ts"
 import { suffix } from "../codec/suffix.ts"
 import { PRIVATE_NETWORKS } from "./clients.ts"
-import { NETWORK_PATTERN } from "./patterns.ts"
+import { networkLike } from "./networks.ts"
 import { fromText, listOrNone, number, optional, section, truth, word } from "./setting.ts"
 
-const networks = listOrNone(
-  fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$`, examples: ["10.0.0.0/8", "fd00::/8"] })
-)
+const networks = listOrNone(networkLike("10.0.0.0/8", "fd00::/8"))
 
 export const defence = section("Defence", {
   cookies: {
@@ -40,7 +37,8 @@ export const defence = section("Defence", {
     schema: number({ min: 0, max: 1_000_000, integer: false }),
     default: "0",
     touches: ["query"],
-    meaning: "queries a second that a client network may send, all transports together; 0 for any number"
+    meaning:
+      "queries a second that a client network may send, those by TCP, TLS, HTTPS or with a good cookie apart from the others; 0 for any number"
   },
   rateLimitBurst: {
     schema: optional(number({ min: 1, max: 10_000_000 })),

@@ -1,9 +1,8 @@
 /** Which queries go to which upstreams. */
 import { group } from "../codec/group.ts"
-import { network } from "../codec/network.ts"
 import { rule } from "../codec/rule.ts"
 import { shownWords } from "../codec/secrets.ts"
-import { NETWORK_PATTERN } from "./patterns.ts"
+import { networkLike } from "./networks.ts"
 import { fromText, listOrNone, optional, section, text } from "./setting.ts"
 
 export const routing = section("Groups and rules", {
@@ -38,7 +37,7 @@ export const routing = section("Groups and rules", {
     meaning: "a MaxMind database (.mmdb) that says where addresses are; read again when it changes"
   },
   ecsTrust: {
-    schema: listOrNone(fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$` })),
+    schema: listOrNone(networkLike()),
     default: "",
     touches: ["query"],
     isList: true,

@@ -1,8 +1,7 @@
 /** Traces and logs. */
-import { network } from "../codec/network.ts"
 import { sampling } from "../codec/sampling.ts"
 import { shownUpstream, shownUrl } from "../codec/secrets.ts"
-import { NETWORK_PATTERN } from "./patterns.ts"
+import { networkLike } from "./networks.ts"
 import { fromText, listOrNone, number, optional, section, text, textLike, word } from "./setting.ts"
 
 const HTTP_URL = "^[Hh][Tt][Tt][Pp][Ss]?://"
@@ -20,7 +19,7 @@ export const telemetry = section("Traces and logs", {
     meaning: "queries that are traced: always, never, ratio:0.01, rate:N a second"
   },
   traceContextFrom: {
-    schema: listOrNone(fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$` })),
+    schema: listOrNone(networkLike()),
     default: "",
     touches: ["telemetry"],
     isList: true,

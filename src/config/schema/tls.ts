@@ -1,9 +1,8 @@
 /** By what the server proves itself to clients, and whose word it takes for who they are. */
 import { Schema } from "effect"
-import { network } from "../codec/network.ts"
 import { PemFile } from "../pem-files.ts"
-import { NETWORK_PATTERN } from "./patterns.ts"
-import { fromText, listOrNone, section } from "./setting.ts"
+import { networkLike } from "./networks.ts"
+import { listOrNone, section } from "./setting.ts"
 
 const pemFiles = Schema.Array(PemFile).annotate({ shape: { kind: "list", item: { kind: "text" } } })
 
@@ -25,7 +24,7 @@ export const tls = section("TLS", {
     meaning: "keys of those certificates in PEM, in the same order"
   },
   proxyProtocolFrom: {
-    schema: listOrNone(fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$`, examples: ["10.0.0.7/32"] })),
+    schema: listOrNone(networkLike("10.0.0.7/32")),
     default: "",
     touches: ["listener"],
     isList: true,
@@ -33,9 +32,7 @@ export const tls = section("TLS", {
       "networks of proxies that say first who is behind them (PROXY protocol, version 1 or 2), on each connection and in each datagram; what does not begin so is not taken from them"
   },
   trustedProxies: {
-    schema: listOrNone(
-      fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$`, examples: ["127.0.0.1/32", "10.0.0.0/8"] })
-    ),
+    schema: listOrNone(networkLike("127.0.0.1/32", "10.0.0.0/8")),
     default: "",
     touches: ["listener"],
     isList: true,

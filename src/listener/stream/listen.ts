@@ -16,7 +16,7 @@ import { Counters } from "../../telemetry/counters.ts"
 import type { Listening } from "../listening.ts"
 import { QueryFibers } from "../query-fibers.ts"
 import { ClientConnection, type StreamTimes, type Unread } from "./client-connection.ts"
-import { makeConnectionRates } from "./connection-rates.ts"
+import { CONNECTION, makeConnectionRates } from "./connection-rates.ts"
 import type { Converse } from "./conversation.ts"
 
 /** Between two looks at whose time is over. */
@@ -91,7 +91,7 @@ export const listenStream = (
         return undefined
       }
       const whose = clientKey(socket.peer)
-      if (rates.current?.admits(socket.peer, nowMs()) === false) {
+      if (rates.current?.admits(socket.peer, CONNECTION, nowMs()) === false) {
         counters.add("tcp.limited")
         socket.destroy()
         return undefined

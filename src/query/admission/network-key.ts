@@ -1,4 +1,4 @@
-/** The key by which rates count a client: its network, as wide as is configured. */
+/** The key by which clients are counted: a network, as wide as is asked for. */
 import type { Peer } from "../../io/peer.ts"
 
 /** Bits of an address that make a network. */

@@ -6,17 +6,14 @@
  */
 import type { SettingName, Settings } from "../../config/schema/settings.ts"
 import type { Peer } from "../../io/peer.ts"
-import { type Acl, makeAcl } from "../../policy/acl.ts"
-import { type NetworkPrefixes, networkKeyOf } from "./network-key.ts"
+import { NETWORK_SETTINGS, NetworkRates } from "./network-rates.ts"
 import type { RateTable } from "./rate-table.ts"
 
 export const QUERY_RATE_SETTINGS = [
   "rateLimit",
   "rateLimitAction",
   "rateLimitBurst",
-  "rateLimitExempt",
-  "rateLimitIpv4Prefix",
-  "rateLimitIpv6Prefix"
+  ...NETWORK_SETTINGS
 ] as const satisfies ReadonlyArray<SettingName>
 
 type RateSettings = Pick<Settings, (typeof QUERY_RATE_SETTINGS)[number]>
@@ -24,35 +21,26 @@ type RateSettings = Pick<Settings, (typeof QUERY_RATE_SETTINGS)[number]>
 /** What becomes of queries beyond the rate. */
 export type LimitAction = RateSettings["rateLimitAction"]
 
+/** What is counted apart. */
+const Kind = { Unproven: 0, Proven: 1 } as const
+
 export class QueryRates {
   readonly action: LimitAction
-  private readonly table: RateTable
-  private readonly hashKey: number
-  private readonly intervalMs: number
-  private readonly burstMs: number
-  private readonly prefixes: NetworkPrefixes
-  private readonly isExempt: Acl
+  private readonly rates: NetworkRates
 
   /** Undefined where any number is right. */
   static of(settings: RateSettings, table: RateTable, hashKey: number): QueryRates | undefined {
-    return settings.rateLimit === 0 ? undefined : new QueryRates(settings, table, hashKey)
+    const rates = NetworkRates.of(settings, settings.rateLimit, table, hashKey, settings.rateLimitBurst)
+    return rates === undefined ? undefined : new QueryRates(settings.rateLimitAction, rates)
   }
 
-  private constructor(settings: RateSettings, table: RateTable, hashKey: number) {
-    const { rateLimit, rateLimitBurst = Math.max(1, Math.ceil(rateLimit)) } = settings
-    this.table = table
-    this.hashKey = hashKey
-    this.action = settings.rateLimitAction
-    this.intervalMs = 1000 / rateLimit
-    this.burstMs = (rateLimitBurst - 1) * this.intervalMs
-    this.prefixes = { ipv4: settings.rateLimitIpv4Prefix, ipv6: settings.rateLimitIpv6Prefix }
-    this.isExempt = makeAcl(settings.rateLimitExempt)
+  private constructor(action: LimitAction, rates: NetworkRates) {
+    this.action = action
+    this.rates = rates
   }
 
   /** Counts a query of this client; whether it is within the rate. */
   admits(client: Peer, isProven: boolean, nowMs: number): boolean {
-    if (this.isExempt(client)) return true
-    const network = networkKeyOf(client, this.prefixes, this.hashKey)
-    return this.table.take(isProven ? network : ~network || 1, this.intervalMs, this.burstMs, nowMs)
+    return this.rates.admits(client, isProven ? Kind.Proven : Kind.Unproven, nowMs)
   }
 }

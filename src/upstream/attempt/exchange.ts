@@ -56,8 +56,7 @@ export class Exchange implements Requester {
   /** A question that was not answered may have been lost for its letters. */
   get mixesCase(): boolean {
     const { caseSupport } = this.attempt.upstream
-    const isFirst = this.attempt.failures === 0 && !this.isWithoutTcp
-    return isFirst && this.resolver.options.mixesCase() && caseSupport.isKept(this.nowMs)
+    return this.mayAskForProof && this.resolver.options.mixesCase() && caseSupport.isKept(this.nowMs)
   }
 
   start(): void {
@@ -79,8 +78,7 @@ export class Exchange implements Requester {
 
   /** The options of a message by UDP. One that was not answered goes without: its cookie may be why. */
   private withCookie(port: UdpPort): ReadonlyArray<Option> {
-    const isFirst = this.attempt.failures === 0 && !this.isWithoutTcp
-    const isSent = isFirst && this.level === EdnsLevel.Options && this.resolver.options.sendsCookies()
+    const isSent = this.mayAskForProof && this.level === EdnsLevel.Options && this.resolver.options.sendsCookies()
     this.cookies = isSent ? port.cookies : undefined
     return this.withCookies
   }
@@ -110,8 +108,12 @@ export class Exchange implements Requester {
 
   /** One that was not answered before stays with UDP: the upstream may know no TCP. */
   private get fearsForgery(): boolean {
-    const { failures, upstream } = this.attempt
-    return failures === 0 && !this.isWithoutTcp && upstream.forgeries.isRaised(this.nowMs)
+    return this.mayAskForProof && this.attempt.upstream.forgeries.isRaised(this.nowMs)
+  }
+
+  /** Not where it may have been the reason why there was no answer, nor where TCP cannot decide. */
+  private get mayAskForProof(): boolean {
+    return this.attempt.failures === 0 && !this.isWithoutTcp
   }
 
   /** Ends it without telling the attempt. */
