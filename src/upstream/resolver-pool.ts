@@ -133,7 +133,10 @@ export class ResolverPool extends Context.Service<
           connections: topology.connections,
           addressResolvers: topology.addressResolvers,
           silenceMs: () => configuration.current().attemptTimeoutMs,
-          mixesCase: () => configuration.current().mixCase,
+          mixesCase: ({ isOnLoopback }) => {
+            const { mixCase } = configuration.current()
+            return mixCase === "on" || (mixCase === "auto" && !isOnLoopback)
+          },
           sendsCookies: () => configuration.current().upstreamCookies,
           clock,
           loopOptions: [yield* LoopMark],

@@ -21,6 +21,7 @@ export class Upstream {
   readonly address: UpstreamAddress
   /** Its `address` is a name where the upstream is known by one. */
   readonly endpoint: Endpoint
+  readonly isOnLoopback: boolean
   /** Whether nobody can tamper with what comes from it. */
   private readonly isSafe: boolean
   private readonly trustsAll: () => boolean
@@ -76,11 +77,11 @@ export class Upstream {
     this.endpoint = address.endpoint
     this.name = nameUpstream(address)
     const host = address.endpoint.address
-    const isLocal = isLoopback(host)
+    this.isOnLoopback = isLoopback(host)
     const isAuthenticated = address.protocol === "tls" || address.protocol === "https"
-    this.isSafe = isLocal || isAuthenticated
+    this.isSafe = this.isOnLoopback || isAuthenticated
     this.trustsAll = trustsAll
-    this.isNear = isLocal || isPrivate(host)
+    this.isNear = this.isOnLoopback || isPrivate(host)
   }
 
   /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */

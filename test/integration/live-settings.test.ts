@@ -339,7 +339,7 @@ tcp_connection_rate: 1000
 tcp_max_queries: 100000
 cookie_secrets: [e5e973e5a6b2a43f48e7dc849e37bfcf]
 upstream_cookies: false
-mix_case: false
+mix_case: on
 rebind_protection: true
 rebind_allow_names: [load.example]
 rebind_allow_networks: [10.0.0.0/8]

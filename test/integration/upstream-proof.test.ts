@@ -50,7 +50,7 @@ const replyTo = (query: Buffer, { address = GOOD, cookie, id, isTruncated, quest
 const inCapitals = (name: Buffer): boolean => [...name].some((octet) => octet >= 0x41 && octet <= 0x5a)
 
 const serverFor = (upstream: FakeUpstream, settings: Record<string, string> = {}) =>
-  startServer({ DNS_SERVER_UPSTREAMS: upstream.address, ...settings })
+  startServer({ DNS_SERVER_UPSTREAMS: upstream.address, DNS_SERVER_MIX_CASE: "on", ...settings })
 
 const LONG_NAME = "the-quick-brown-fox-jumps-over-the-lazy-dog.example.test"
 let names = 0
@@ -151,7 +151,7 @@ describe("the letters of a question by UDP (0x20)", () => {
     })
   )
 
-  it.live("are small where that is configured, and over TCP", () =>
+  it.live("are small where that is configured, for an upstream on loopback, and over TCP", () =>
     Effect.gen(function* () {
       let mixed = 0
       const upstream = yield* wireUpstream(
@@ -162,9 +162,11 @@ describe("the letters of a question by UDP (0x20)", () => {
         0,
         true
       )
-      const off = yield* serverFor(upstream, { DNS_SERVER_MIX_CASE: "false" })
+      const off = yield* serverFor(upstream, { DNS_SERVER_MIX_CASE: "off" })
       for (let i = 0; i < 5; i++) yield* off.ask(fresh())
-      const tcp = yield* startServer({ DNS_SERVER_UPSTREAMS: `tcp://${upstream.address}` })
+      const onLoopback = yield* serverFor(upstream, { DNS_SERVER_MIX_CASE: "auto" })
+      for (let i = 0; i < 5; i++) yield* onLoopback.ask(fresh())
+      const tcp = yield* serverFor(upstream, { DNS_SERVER_UPSTREAMS: `tcp://${upstream.address}` })
       for (let i = 0; i < 5; i++) assert.deepStrictEqual(addressesOf(yield* tcp.ask(fresh())), ["192.0.2.1"])
       assert.strictEqual(mixed, 0)
     })

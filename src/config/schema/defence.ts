@@ -114,9 +114,11 @@ export const defence = section("Defence", {
     meaning: "whether upstreams that are asked by UDP are sent a DNS cookie, by which they prove their answers"
   },
   mixCase: {
-    schema: truth,
-    default: "true",
+    schema: word("auto", "on", "off"),
+    default: "auto",
     touches: ["upstream"],
-    meaning: "whether they are asked with small and capital letters mixed at random, which a forger has to guess (0x20)"
+    meaning:
+      "whether they are asked with small and capital letters mixed at random, which a forger has to guess (0x20); " +
+      "auto: all but those on loopback, for which nobody else can answer"
   }
 })

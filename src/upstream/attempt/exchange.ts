@@ -55,8 +55,8 @@ export class Exchange implements Requester {
 
   /** A question that was not answered may have been lost for its letters. */
   get mixesCase(): boolean {
-    const { caseSupport } = this.attempt.upstream
-    return this.mayAskForProof && this.resolver.options.mixesCase() && caseSupport.isKept(this.nowMs)
+    const { upstream } = this.attempt
+    return this.mayAskForProof && this.resolver.options.mixesCase(upstream) && upstream.caseSupport.isKept(this.nowMs)
   }
 
   start(): void {

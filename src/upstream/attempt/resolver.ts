@@ -42,8 +42,8 @@ export interface ResolverOptions {
   readonly traceOption: (attempt: Attempt) => Option | undefined
   readonly connections: ReadonlyMap<Upstream, Connections>
   readonly addressResolvers: ReadonlyMap<Upstream, AddressResolver>
-  /** Whether questions by UDP have their letters mixed. */
-  readonly mixesCase: () => boolean
+  /** Whether questions by UDP to this upstream have their letters mixed. */
+  readonly mixesCase: (upstream: Upstream) => boolean
   /** Whether they have a cookie. */
   readonly sendsCookies: () => boolean
   /** An address that has been silent for so long is left for the next one, where there is one. */
