@@ -1,6 +1,6 @@
 /** The dashboard: what is around the views, and which of them is shown. */
 import { render } from "preact"
-import { useEffect, useRef } from "preact/hooks"
+import { useLayoutEffect, useRef } from "preact/hooks"
 import { access, connection } from "./api.ts"
 import { html } from "./html.ts"
 import { beginPolling, status as statusStore } from "./live.ts"
@@ -33,8 +33,8 @@ const Page = () => {
   const heading = useRef<HTMLHeadingElement>(null)
   const isFirst = useRef(true)
   const { title, view: View } = shown[view]
-  // Whoever goes to another view by keyboard goes on from its beginning.
-  useEffect(() => {
+  // Whoever goes to another view by keyboard goes on from its beginning: before a key can reach a field of the view.
+  useLayoutEffect(() => {
     document.title = `${title} – Strand`
     if (!isFirst.current) {
       window.scrollTo(0, 0)

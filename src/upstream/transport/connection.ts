@@ -21,11 +21,14 @@ export class PendingRequest {
   losses = 0
   /** It was answered, has failed or was given up. */
   isOver = false
+  isAnswered = false
   connection: Connection | undefined
   /** The same question on another connection: the first answer of either counts, and the last failure. */
   twin: PendingRequest | undefined
   /** How often it was copied to another connection because it waited behind others; 0 for the original. */
   moves = 0
+  /** How often it was the oldest on a silent connection when it was copied. */
+  timesOldest = 0
   /** The request of a later attempt for the same question, which is not sent: it gets this one's answer. */
   private follower: PendingRequest | undefined
 
@@ -35,15 +38,21 @@ export class PendingRequest {
     this.options = options
   }
 
+  /** Whether the answer may still come on another connection. */
+  get isAskedElsewhere(): boolean {
+    return this.twin !== undefined && !this.twin.isOver
+  }
+
   onResponse(response: Response): void {
     this.isOver = true
+    this.isAnswered = true
     this.twin?.abandon()
     this.requester.onResponse(response)
   }
 
   onFailure(failure: AttemptFailure): void {
     this.isOver = true
-    if (this.twin !== undefined && !this.twin.isOver) return
+    if (this.isAskedElsewhere) return
     this.requester.onFailure(failure)
     if (this.follower?.isOver === false) this.follower.onFailure(failure)
   }
@@ -77,6 +86,10 @@ export class PendingRequest {
   }
 }
 
+/** Whether each of them is over, or waits on another connection too. */
+export const areElsewhere = (requests: ReadonlyArray<PendingRequest>): boolean =>
+  requests.every(({ isAskedElsewhere, isOver }) => isOver || isAskedElsewhere)
+
 export interface Connection {
   /** It has ended. */
   readonly isOver: boolean
@@ -86,9 +99,13 @@ export interface Connection {
   readonly room: number
   /** Questions that wait on it, those that were given up among them. */
   readonly waiting: number
+  /** It is silent, and each question that waits on it is asked elsewhere too: nothing is lost with it. */
+  readonly isSpare: boolean
   readonly ask: (request: PendingRequest) => void
   /** The request was abandoned. */
   readonly forget: (request: PendingRequest) => void
+  /** Ends it, whatever waits on it. */
+  readonly break: (message: string) => void
 }
 
 /** What a connection tells the `Connections` that it belongs to, and asks of them. */
@@ -111,8 +128,12 @@ export interface ConnectionEvents {
   readonly onShortLife: (answers: number) => void
   /** A question is the oldest on a connection that is silent: the server may be busy with it. */
   readonly onHeldUp: (by: PendingRequest) => void
-  /** Questions on a connection that is silent: they are asked on another too. */
-  readonly onSilent: (requests: ReadonlyArray<PendingRequest>) => void
+  /**
+   * Questions on a connection that is silent: they are asked on another too.
+   *
+   * @param oldest the one among them that the server may be busy with; undefined where it answers in any order
+   */
+  readonly onSilent: (requests: ReadonlyArray<PendingRequest>, oldest?: PendingRequest) => void
   /**
    * The server did not look at a question: it is asked too much.
    *

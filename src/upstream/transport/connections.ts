@@ -37,8 +37,10 @@ const MAX_LOSSES = 16
 const MAX_LOSSES_OF_FRESH = 1
 /** Questions on such a connection at most while others are being opened. */
 const SHARE_IN_ORDER = 8
-/** How often a question that waits behind a slow one is copied to another connection. */
-const MAX_MOVES = 4
+/** How often a question that waits behind others on a silent connection is copied to another one: as its time allows. */
+const MAX_MOVES = 16
+/** The same for the oldest, which may be what the server is busy with: each copy of it holds up another connection. */
+const MAX_MOVES_OF_OLDEST = 2
 /** Who calls, as the log says it. */
 const BORDER = "the connections to an upstream"
 /** For this long after a failure to connect, no connection is opened beside others that work. */
@@ -146,8 +148,8 @@ export class Connections implements ConnectionEvents, TimerTarget {
 
   onLost(request: PendingRequest, message: string, wasGood: boolean): void {
     request.connection = undefined
-    const isAskedElsewhere = request.twin !== undefined && !request.twin.isOver
-    if (!isAskedElsewhere && request.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH)) this.assign(request)
+    if (!request.isAskedElsewhere && request.losses++ < (wasGood ? MAX_LOSSES : MAX_LOSSES_OF_FRESH))
+      this.assign(request)
     else request.onFailure(new NetworkFailure({ message }))
   }
 
@@ -159,12 +161,14 @@ export class Connections implements ConnectionEvents, TimerTarget {
     this.once.add(by)
   }
 
-  onSilent(requests: ReadonlyArray<PendingRequest>): void {
+  onSilent(requests: ReadonlyArray<PendingRequest>, oldest?: PendingRequest): void {
     for (const request of requests) {
-      const isTwice = request.twin?.isOver === false
-      if (request.isOver || request.moves >= MAX_MOVES || (isTwice && request.moves === 0)) continue
+      const isTwice = request.isAskedElsewhere
+      const mayMove = request.moves < MAX_MOVES && (request !== oldest || request.timesOldest < MAX_MOVES_OF_OLDEST)
+      if (request.isOver || !mayMove || (isTwice && request.moves === 0)) continue
       const copy = new PendingRequest(request.requester, request.edns, request.options)
       copy.moves = request.moves + 1
+      copy.timesOldest = request.timesOldest + (request === oldest ? 1 : 0)
       // A question is on two connections at most: the copy that waits behind a slow one is dropped, the original stays.
       const stays = isTwice ? request.twin! : request
       if (isTwice) request.abandon()
@@ -294,11 +298,18 @@ export class Connections implements ConnectionEvents, TimerTarget {
     const crowd = usable > 0 && isCrowded ? 1 : 0
     const wanted = Math.max(crowd, Math.ceil(inQueue / Math.min(busy, lifetime)))
     const most = busy < BUSY || lifetime < BUSY ? MAX_OPEN_OF_POOR : MAX_OPEN
+    if (this.opening < Math.min(wanted, most - usable)) this.makeRoom()
     const allowed = Math.min(most - usable, MAX_ALIVE - this.members.length)
     while (this.opening < Math.min(wanted, allowed)) {
       this.opening++
       this.run(this.live)
     }
+  }
+
+  /** Where there are too many to open another, a silent one goes that nobody needs. */
+  private makeRoom(): void {
+    if (this.members.length + this.opening < MAX_ALIVE) return
+    this.members.find(({ connection }) => connection.isSpare)?.connection.break("others are needed more")
   }
 
   /** A connection's life, from its opening to its end. */

@@ -19,7 +19,7 @@ import { MAX_SENT } from "../../io/datagram.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
 import { GarbageReceived } from "../requester.ts"
-import { type Connection, type ConnectionEvents, IDLE_MS, type PendingRequest } from "./connection.ts"
+import { areElsewhere, type Connection, type ConnectionEvents, IDLE_MS, type PendingRequest } from "./connection.ts"
 import { HttpRequest, type HttpRequestEvents, MEDIA_TYPE, type Outcome } from "./https-request.ts"
 import { LivenessMonitor, MonitoredConnection } from "./liveness-monitor.ts"
 
@@ -98,6 +98,10 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
 
   get waiting(): number {
     return this.requests.size
+  }
+
+  get isSpare(): boolean {
+    return this.liveness.isSuspect && areElsewhere(this.requests.values().map(({ request }) => request))
   }
 
   get isUsable(): boolean {

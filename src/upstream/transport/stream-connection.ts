@@ -16,7 +16,7 @@ import { OpenTable } from "../../runtime/open-table.ts"
 import { randomU16 } from "../../runtime/random.ts"
 import { rootServers } from "../health/known-question.ts"
 import { GarbageReceived, type Requester } from "../requester.ts"
-import { type Connection, type ConnectionEvents, IDLE_MS, PendingRequest } from "./connection.ts"
+import { areElsewhere, type Connection, type ConnectionEvents, IDLE_MS, PendingRequest } from "./connection.ts"
 import { LivenessMonitor, MonitoredConnection } from "./liveness-monitor.ts"
 import { QuestionWriter } from "./question-writer.ts"
 import { RecentIds } from "./recent-ids.ts"
@@ -107,6 +107,10 @@ export class StreamConnection implements Connection {
     return this.requests.size - this.unanswered
   }
 
+  get isSpare(): boolean {
+    return this.liveness.isSuspect && areElsewhere(this.requests.values())
+  }
+
   get isUsable(): boolean {
     return !this.isOver && !this.liveness.isSuspect && !this.isSpent
   }
@@ -124,11 +128,20 @@ export class StreamConnection implements Connection {
 
   forget(request: PendingRequest): void {
     this.unanswered++
-    // The oldest question waited here for its whole time, on another connection too, and nothing came: the server was
-    // busy with it.
-    if (this.liveness.isSuspect && request.twin?.isOver === false && request === this.first)
-      this.options.events.onOrder("kept")
+    if (this.liveness.isSuspect && this.showsOrder(request)) this.options.events.onOrder("kept")
     this.leaveWhenDone()
+  }
+
+  /**
+   * Whether an abandoned question shows that the server was busy with the oldest one: that is the oldest, and waited for
+   * its whole time here and on another connection; or it stood behind, and was answered there, while not even the probe
+   * is answered here.
+   */
+  private showsOrder(request: PendingRequest): boolean {
+    const { probed, first } = this
+    if (request === first) return request.isAskedElsewhere
+    const isProbed = probed !== undefined && this.requests.get(probed.id, probed.id) === probed
+    return isProbed && request.twin?.isAnswered === true
   }
 
   /**
@@ -146,7 +159,7 @@ export class StreamConnection implements Connection {
     if (order !== "any" && times === 1 && first?.isOver === false) events.onHeldUp(first)
     if (step === 1) this.probe()
     if (step === 2) events.onSilent(order === "any" ? this.requests.values() : this.behindFirst)
-    if (step === 3) events.onSilent(this.requests.values())
+    if (step === 3) events.onSilent(this.requests.values(), order === "any" ? undefined : first)
   }
 
   /** Ends the connection, whatever waits on it. */

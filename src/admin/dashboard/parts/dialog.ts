@@ -1,5 +1,5 @@
 /** A dialog over the page, by the browser's own element: it keeps the focus, gives it back, and Escape closes it. */
-import { useEffect, useId, useRef, useState } from "preact/hooks"
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { type ComponentChildren, html } from "../html.ts"
 
 export const Dialog = ({
@@ -15,7 +15,7 @@ export const Dialog = ({
 }) => {
   const element = useRef<HTMLDialogElement>(null)
   const id = useId()
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = element.current!
     dialog.showModal()
     return () => dialog.close()

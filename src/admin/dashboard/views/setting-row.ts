@@ -1,5 +1,5 @@
 /** One setting: what it is, where that was said, and a field to change it. */
-import { useEffect, useRef } from "preact/hooks"
+import { useLayoutEffect, useRef } from "preact/hooks"
 import type { Draft } from "../drafts.ts"
 import { html } from "../html.ts"
 import { editedText, isHidden, shownText } from "../setting-text.ts"
@@ -48,7 +48,7 @@ export const SettingRow = ({ draft, mistake, name, onChange, setting }: SettingR
 const Field = ({ draft, mistake, name, onChange, setting }: SettingRowOptions & { readonly draft: string }) => {
   const { kind, words } = setting
   const field = useRef<HTMLElement>(null)
-  useEffect(() => field.current?.focus(), [])
+  useLayoutEffect(() => field.current?.focus(), [])
   const common = {
     ref: field,
     "aria-labelledby": `setting-${name}`,
