@@ -5,7 +5,7 @@ import * as https from "node:https"
 import { Effect, type Scope } from "effect"
 import { messageOf } from "../runtime/error-text.ts"
 import { AdminUnavailable } from "./admin-socket.ts"
-import { type GuardSettings, refusalOf } from "./guard.ts"
+import { type GuardSettings, isAlwaysAnswered, refusalOf } from "./guard.ts"
 import { RateLimit } from "./rate-limit.ts"
 
 const limits: http.ServerOptions = {
@@ -70,13 +70,14 @@ export const guard = (settings: () => GuardSettings, isBusy: () => boolean, next
     response.setHeader("cache-control", "no-store")
     const client = request.socket.remoteAddress ?? ""
     const path = (request.url ?? "/").split("?", 1)[0]!
+    const method = request.method ?? "GET"
     const isProbe = path === "/healthz" || path === "/readyz"
     if (!isProbe && !rates.takes(client)) {
       refuseLater(request, response, 429, "too many requests, or too many wrong tokens")
       return
     }
     const isTls = "encrypted" in request.socket
-    const refusal = refusalOf({ method: request.method ?? "GET", path, headers: request.headers, isTls }, settings())
+    const refusal = refusalOf({ method, path, headers: request.headers, isTls }, settings())
     if (refusal !== undefined) {
       if (refusal.status === 401) {
         response.setHeader("www-authenticate", 'Bearer realm="strand", Basic realm="strand"')
@@ -85,7 +86,7 @@ export const guard = (settings: () => GuardSettings, isBusy: () => boolean, next
       refuse(request, response, refusal.status, refusal.message)
       return
     }
-    if (!isProbe && isBusy()) {
+    if (!isAlwaysAnswered({ method, path }) && isBusy()) {
       refuseLater(request, response, 503, "too much is asked of the admin side just now")
       return
     }

@@ -1,6 +1,10 @@
+import { createServer } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { type GuardSettings, type Request, refusalOf } from "../../src/admin/guard.ts"
 import { RateLimit } from "../../src/admin/rate-limit.ts"
+import { guard } from "../../src/admin/web-server.ts"
+import { listening, stop } from "../support/upstreams/stream-upstream.ts"
 
 const open: GuardSettings = { adminToken: undefined, adminReadToken: undefined, adminHosts: [] }
 const closed: GuardSettings = {
@@ -150,4 +154,53 @@ describe("a client's requests", () => {
     for (let i = 0; i < 2_000; i++) rates.takes(`client ${i}`)
     assert.isTrue(rates.takes("first"))
   })
+})
+
+describe("while too much is asked", () => {
+  /** The status that a server gives whose admin side is busy. */
+  const statusesOf = (asked: ReadonlyArray<readonly [method: string, path: string]>, settings: GuardSettings) =>
+    Effect.acquireUseRelease(
+      Effect.promise(async () => {
+        const server = createServer(
+          guard(
+            () => settings,
+            () => true,
+            (_, response) => response.end("answered")
+          )
+        )
+        const sockets = new Set<never>()
+        return { server, sockets, port: await listening(server, sockets) }
+      }),
+      ({ port }) =>
+        Effect.forEach(asked, ([method, path]) =>
+          Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}${path}`, { method })).status)
+        ),
+      ({ server, sockets }) => Effect.sync(() => stop(server, sockets))
+    )
+
+  it.live("the page with all its parts is sent, and probes are answered; the API is not", () =>
+    Effect.gen(function* () {
+      const parts = ["/", "/assets/dashboard.js", "/assets/dashboard.css?v=1", "/healthz", "/readyz"]
+      for (const settings of [open, { ...closed, adminHosts: [] }]) {
+        const statuses = yield* statusesOf(
+          parts.map((path) => ["GET", path] as const),
+          settings
+        )
+        assert.deepStrictEqual(
+          statuses,
+          parts.map(() => 200)
+        )
+      }
+      const others = [
+        ["GET", "/api/v1/status"],
+        ["GET", "/metrics"],
+        ["POST", "/"],
+        ["GET", "/assets/../api/v1/status"]
+      ] as const
+      assert.deepStrictEqual(
+        yield* statusesOf(others, open),
+        others.map(() => 503)
+      )
+    })
+  )
 })

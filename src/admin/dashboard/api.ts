@@ -19,7 +19,7 @@ export const token = makeStore<string | undefined>(sessionStorage.getItem(TOKEN_
 
 /** Whether the API answers with the token that there is: asked once, for a client that shows many wrong ones is not heard. */
 export const tryAccess = async (): Promise<void> => {
-  const response = await request("GET", "/api/v1/status")
+  const response = await request("GET", "/api/v1/status", { signal: AbortSignal.timeout(TIMEOUT_MS) })
   if (response?.ok === true) access.set("open")
 }
 
@@ -75,6 +75,7 @@ export const request = async (method: string, path: string, options: Call = {}):
     connection.set(isBusy ? "busy" : "live")
     return response
   } catch (error) {
+    // What the page itself gave up says nothing; a time-out is a `TimeoutError`.
     if (!(error instanceof DOMException && error.name === "AbortError")) connection.set("lost")
     return undefined
   }

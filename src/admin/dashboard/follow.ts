@@ -37,7 +37,11 @@ export const followQueries = (filters: Parameters, follower: Follower): (() => v
 
 /** @returns whether to try again */
 const followOnce = async (filters: Parameters, follower: Follower, signal: AbortSignal): Promise<boolean> => {
-  const response = await request("GET", "/api/v1/queries/stream", { query: filters, signal })
+  const beginning = new AbortController()
+  const giveUp = setTimeout(() => beginning.abort(), SILENT_MS)
+  const either = AbortSignal.any([signal, beginning.signal])
+  const response = await request("GET", "/api/v1/queries/stream", { query: filters, signal: either })
+  clearTimeout(giveUp)
   if (signal.aborted) return true
   if (response?.ok === true && response.body !== null) {
     follower.onState(true)
