@@ -11,6 +11,31 @@ export interface Peer extends Endpoint {
    * @returns whether it is an IPv4 address; one in IPv6 clothes is (RFC 4291 §2.5.5.2)
    */
   readonly readWords: (words: Uint32Array) => boolean
+  /** What the client calls itself, in small letters; undefined where it does not. Anybody may call himself so. */
+  readonly clientName?: string | undefined
+}
+
+/** The same peer, by the name that it calls itself. */
+export class NamedPeer implements Peer {
+  readonly clientName: string
+  private readonly peer: Peer
+
+  constructor(peer: Peer, clientName: string) {
+    this.peer = peer
+    this.clientName = clientName
+  }
+
+  get address(): string {
+    return this.peer.address
+  }
+
+  get port(): number {
+    return this.peer.port
+  }
+
+  readWords(words: Uint32Array): boolean {
+    return this.peer.readWords(words)
+  }
 }
 
 /** Reads 16 octets of an IPv6 address into `words`; whether it is an IPv4-mapped one. */

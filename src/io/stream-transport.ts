@@ -14,6 +14,8 @@ export interface StreamSocket {
   readonly peer: Peer
   /** What was chosen by ALPN, once octets have come; empty where nothing was, or nothing is encrypted. */
   readonly protocol: string
+  /** What the client calls itself in the name of the server that it asked for (SNI), once octets have come. */
+  readonly clientName: string | undefined
   readonly isDestroyed: boolean
   /** Nothing more will be written. */
   readonly isEnded: boolean

@@ -1,9 +1,9 @@
 /**
  * Routes a query to a group of upstreams: by its name, its client, and the client's location.
  *
- * The longest suffix wins. Among rules of one suffix the one with the narrowest client network wins, then those with a
- * country, then those with a continent, then those for all clients. A rule whose exception applies, or whose network or
- * location does not match, is skipped.
+ * The longest suffix wins. Among rules of one suffix those for clients' names win, then the one with the narrowest client
+ * network, then those with a country, then those with a continent, then those for all clients. A rule whose exception
+ * applies, or whose client is another, is skipped.
  *
  * Hot path where there are rules: no allocation, one pass over the name and one map lookup for each of its labels.
  */
@@ -95,16 +95,22 @@ export const makeRouter = (
   }
 }
 
-/** A client network before a country, a country before a continent; each breaks the other's ties. */
-export const narrowness = ({ client, countries, continents }: Conditions): number =>
-  ((client?.prefixLength ?? -1) + 1) * 4 + (countries.length > 0 ? 2 : 0) + (continents.length > 0 ? 1 : 0)
+/** A name before a client network, that before a country, a country before a continent; each breaks the other's ties. */
+export const narrowness = ({ client, clientNames, countries, continents }: Conditions): number =>
+  (clientNames.length > 0 ? NAMED : 0) +
+  ((client?.prefixLength ?? -1) + 1) * 4 +
+  (countries.length > 0 ? 2 : 0) +
+  (continents.length > 0 ? 1 : 0)
+
+/** More than any network is worth. */
+const NAMED = 1_024
 
 /** A test whether the conditions hold for a query. */
 export const makeMatch = (
   conditions: Conditions,
   locationOf: LocationOf
 ): ((query: Query, client: Peer) => boolean) => {
-  const isIn = conditions.client === undefined ? () => true : makeAcl([conditions.client])
+  const isIn = makeClientMatch(conditions)
   if (!asksForPlace(conditions)) return (_query, client) => isIn(client)
   const countries = new Set(conditions.countries)
   const continents = new Set(conditions.continents)
@@ -113,6 +119,13 @@ export const makeMatch = (
     const { country, continent } = locationOf(query, client)
     return (countries.size === 0 || countries.has(country)) && (continents.size === 0 || continents.has(continent))
   }
+}
+
+const makeClientMatch = ({ client: network, clientNames }: Conditions): ((client: Peer) => boolean) => {
+  const isInNetwork = network === undefined ? undefined : makeAcl([network])
+  if (clientNames.length === 0) return isInNetwork ?? (() => true)
+  const names = new Set(clientNames)
+  return (client) => client.clientName !== undefined && names.has(client.clientName) && (isInNetwork?.(client) ?? true)
 }
 
 /** Whether the name, without the `first` labels, is at or below an exception. */

@@ -24,6 +24,7 @@ export const makeSpecialLinks = (
   const rules = settings.rules.map((rule) => ({
     ...rule,
     client: undefined,
+    clientNames: [],
     countries: [],
     continents: [],
     except: []

@@ -130,7 +130,7 @@ describe("groups and rules as maps", () => {
         UPSTREAM,
         yield* fileWith(`
 groups: [corp=10.1.0.1 10.1.0.2*3 policy=ordered, kids=1.1.1.3]
-rules: ["corp.example !public.corp.example client:10.0.0.0/8 -> corp ecs=20/48", "x.example -> kids"]
+rules: ["corp.example !public.corp.example client:10.0.0.0/8 -> corp ecs=20/48", "x.example -> kids", "client_name:tablet|tv -> kids"]
 `)
       )
       const map = yield* loaded(
@@ -142,6 +142,7 @@ groups:
 rules:
   - { suffix: Corp.example, except: public.corp.example, client: 10.0.0.0/8, group: corp, ecs: 20/48 }
   - { suffix: x.example, group: kids, ecs: false }
+  - { client_name: [Tablet, tv], group: kids }
 `)
       )
       assert.deepStrictEqual(map.settings, text.settings)
@@ -159,6 +160,7 @@ rules:
   - { country: Germany, group: corp }
   - { suffix: x.example, group: corp, ecs: 40/56 }
   - { group: corp }
+  - { client_name: my.tablet, group: corp }
 `)
       assert.deepStrictEqual(lines, [
         "FILE:2:3: groups.a b: expected a name of letters, digits, - and _",
@@ -168,7 +170,8 @@ rules:
         "FILE:6:15: rules.client: expected one network: a rule or an answer for each",
         "FILE:7:16: rules.country: Germany: expected an ISO 3166 code of two letters, such as DE",
         "FILE:8:44: rules.ecs: 40/56: expected true, false, or 24/56: prefix lengths of IPv4 (1 to 32) and IPv6 (1 to 128)",
-        "FILE:9:5: rules: expected a suffix, a client network, a country or a continent"
+        "FILE:9:5: rules: expected a suffix, a client network, a client's name, a country or a continent",
+        "FILE:10:20: rules.client_name: my.tablet: expected a name of letters, digits, - and _, at most 63"
       ])
     })
   )

@@ -271,13 +271,15 @@ describe("explain", () => {
         DNS_SERVER_UPSTREAMS: usual.address,
         DNS_SERVER_GROUPS: `corp=${inner.address}`,
         DNS_SERVER_RULES: "corp.example -> corp",
-        DNS_SERVER_LOCAL_ANSWERS: "nas.home A 192.0.2.9",
+        DNS_SERVER_LOCAL_ANSWERS: "nas.home A 192.0.2.9, tv.home A 192.0.2.10 client_name:tablet",
         DNS_SERVER_ALLOW: "127.0.0.0/8,10.0.0.0/8"
       })
       const explain = (body: object) => admin("/api/v1/explain", { method: "POST", body })
       assert.deepStrictEqual(stepsOf((yield* explain({ name: "a.test", client: "192.0.2.200" })).json), ["acl denied"])
       assert.include(stepsOf((yield* explain({ name: "nas.home", client: "10.0.0.1" })).json), "local answered")
       assert.include(stepsOf((yield* explain({ name: "x.onion" })).json), "special answered")
+      assert.include(stepsOf((yield* explain({ name: "tv.home", clientName: "Tablet" })).json), "local answered")
+      assert.include(stepsOf((yield* explain({ name: "tv.home" })).json), "local none")
       const before = inner.queries()
       const dry = yield* explain({ name: "db.corp.example", type: "A" })
       assert.includeMembers([...stepsOf(dry.json)], ["rule matched", "cache miss", "group corp"])

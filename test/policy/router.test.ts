@@ -3,7 +3,7 @@ import packet from "dns-packet"
 import { Effect, Result } from "effect"
 import { readGroup } from "../../src/config/codec/group.ts"
 import { readRule } from "../../src/config/codec/rule.ts"
-import { TextPeer } from "../../src/io/peer.ts"
+import { NamedPeer, TextPeer } from "../../src/io/peer.ts"
 import { makeRouter } from "../../src/policy/router.ts"
 import { addressesOf } from "../support/servers/server.ts"
 import { address, type MemoryUpstream, memoryServer } from "../support/servers/timed-server.ts"
@@ -38,6 +38,32 @@ describe("makeRouter", () => {
     assert.strictEqual(to("x.lab.corp.example"), "lab")
     assert.strictEqual(to("x.corp.example"), "corp")
     assert.strictEqual(to("elsewhere.test"), "kids")
+  })
+
+  it("goes by what a client calls itself before its network, and by both where both are said", () => {
+    const rules = [
+      "corp.example client:192.0.2.0/24 -> corp",
+      "corp.example client_name:Laptop|phone -> lab",
+      "corp.example client_name:phone client:198.51.100.0/24 -> kids"
+    ]
+    const { viewOf } = makeRouter(
+      groups,
+      rules.map((rule) => Result.getOrThrow(readRule(rule)))
+    )
+    const asked = read(query({ questions: [question("www.corp.example", 1)] })).query
+    const to = (address: string, name?: string): string => {
+      const peer = new TextPeer({ address, port: 53 })
+      return nameOf(viewOf(asked, name === undefined ? peer : new NamedPeer(peer, name)))
+    }
+    assert.strictEqual(to("192.0.2.1"), "corp")
+    assert.strictEqual(to("192.0.2.1", "laptop"), "lab")
+    assert.strictEqual(to("192.0.2.1", "phone"), "lab")
+    assert.strictEqual(to("198.51.100.7", "phone"), "kids")
+    assert.strictEqual(to("198.51.100.7", "tablet"), "common")
+    assert.strictEqual(to("198.51.100.7"), "common")
+    for (const wrong of ["", "-a", "a.b", "a|", "k".repeat(64)]) {
+      assert.isTrue(Result.isFailure(readRule(`client_name:${wrong} -> lab`)), wrong)
+    }
   })
 
   it("passes over a rule for its exceptions, to the next shorter one", () => {

@@ -121,6 +121,7 @@ export class QueriesGroup extends HttpApiGroup.make("queries")
         name: Schema.String,
         type: Schema.optional(Schema.String),
         client: Schema.optional(Schema.String),
+        clientName: Schema.optional(Schema.String).annotate({ description: "what the client calls itself" }),
         ask: Schema.optional(Schema.Boolean)
       }),
       success: Explanation,

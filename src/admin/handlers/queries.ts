@@ -147,7 +147,13 @@ export const queryHandlers = HttpApiBuilder.group(
             return yield* new NotUnderstood({ message: "client: an IP address" })
           }
           return yield* Effect.mapError(
-            explain(sources, { name, type, client, isToBeAsked: payload.ask === true }),
+            explain(sources, {
+              name,
+              type,
+              client,
+              clientName: payload.clientName?.toLowerCase(),
+              isToBeAsked: payload.ask === true
+            }),
             ({ message }) => new NotNow({ message })
           )
         })

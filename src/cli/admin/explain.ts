@@ -14,15 +14,18 @@ interface ExplainOptions extends AdminOptions {
   readonly name: string
   readonly type: string | undefined
   readonly client: string | undefined
+  readonly clientName: string | undefined
   readonly isAsking: boolean
   readonly isJson: boolean
 }
 
 export const explain = Effect.fnUntraced(function* (options: ExplainOptions) {
-  const { name, type, client } = options
+  const { name, type, client, clientName } = options
   const admin = yield* openAdmin(options)
   const ask = options.isAsking ? true : undefined
-  const found = yield* admin.ask(({ queries }) => queries.explain({ payload: given({ name, type, client, ask }) }))
+  const found = yield* admin.ask(({ queries }) =>
+    queries.explain({ payload: given({ name, type, client, clientName, ask }) })
+  )
   const paint = yield* style
   yield* print(options.isJson, found, () => explanationLines(found, paint))
 })

@@ -10,6 +10,7 @@ export const explain = Command.make(
     name: nameArgument,
     type: typeArgument,
     client: text("client", "ADDRESS", "the client that asks (default: 127.0.0.1)"),
+    clientName: text("client-name", "NAME", "what the client calls itself, by TLS or HTTPS"),
     isAsking: toggle("ask", "ask the upstreams too, and show what each attempt came to"),
     ...adminFlags
   },

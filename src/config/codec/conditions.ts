@@ -1,15 +1,21 @@
 /**
- * Whom something is for, among the words of a rule or of a local answer: `client:10.0.0.0/8`, `country:DE|AT`,
- * `continent:EU`.
+ * Whom something is for, among the words of a rule or of a local answer: `client:10.0.0.0/8`,
+ * `client_name:laptop|phone`, `country:DE|AT`, `continent:EU`.
  */
 import { Result } from "effect"
 import type { IpNetwork } from "effect/net"
+import { CLIENT_NAME_EXPECTED, isClientName } from "../../io/client-name.ts"
 import { network, readNetwork } from "./network.ts"
 import type { Read } from "./text-form.ts"
 
 export interface Conditions {
   /** Whose queries are meant; undefined for all clients'. */
   readonly client: IpNetwork.IpNetwork | undefined
+  /**
+   * What a client calls itself, in small letters, one of which it has to be; none for all. It is said where queries are
+   * encrypted, and anybody may say it.
+   */
+  readonly clientNames: ReadonlyArray<string>
   /** ISO 3166-1 codes of two capital letters, one of which has to be the client's; none for all. */
   readonly countries: ReadonlyArray<string>
   /** The same of continents, `AF`, `AN`, `AS`, `EU`, `NA`, `OC`, `SA`. */
@@ -19,18 +25,18 @@ export interface Conditions {
 export const CONTINENTS: ReadonlyArray<string> = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"]
 
 /** Whether there is nothing but names to go by. */
-export const isForAllClients = ({ client, countries, continents }: Conditions): boolean =>
-  client === undefined && countries.length === 0 && continents.length === 0
+export const isForAllClients = ({ client, clientNames, countries, continents }: Conditions): boolean =>
+  client === undefined && clientNames.length === 0 && countries.length === 0 && continents.length === 0
 
 /** Whether places have to be known for it. */
 export const asksForPlace = ({ countries, continents }: Conditions): boolean =>
   countries.length > 0 || continents.length > 0
 
 /** The same for those that mean the same clients. */
-export const conditionsKey = ({ client, countries, continents }: Conditions): string =>
-  JSON.stringify([client, [...countries].sort(), [...continents].sort()])
+export const conditionsKey = ({ client, clientNames, countries, continents }: Conditions): string =>
+  JSON.stringify([client, [...clientNames].sort(), [...countries].sort(), [...continents].sort()])
 
-const CONDITION = /^(client|country|continent):(.*)$/
+const CONDITION = /^(client|client_name|country|continent):(.*)$/
 
 /** Whether the word would be read as one. */
 export const isCondition = (word: string): boolean => CONDITION.test(word)
@@ -40,6 +46,7 @@ export const readConditions = (
   words: ReadonlyArray<string>
 ): Read<{ readonly conditions: Conditions; readonly rest: ReadonlyArray<string> }> => {
   let client: IpNetwork.IpNetwork | undefined
+  let clientNames: ReadonlyArray<string> = []
   let countries: ReadonlyArray<string> = []
   let continents: ReadonlyArray<string> = []
   const rest: Array<string> = []
@@ -52,6 +59,11 @@ export const readConditions = (
       if (Result.isFailure(read)) return Result.fail(`client: ${read.failure}`)
       if (client !== undefined) return Result.fail("one client network a rule")
       client = read.success
+    } else if (kind === "client_name") {
+      if (clientNames.length > 0) return Result.fail("one client_name: a rule, with | between several")
+      clientNames = value.toLowerCase().split(/[|,]/)
+      if (!clientNames.every(isClientName))
+        return Result.fail(`client_name: ${CLIENT_NAME_EXPECTED}, with | between several`)
     } else if (kind === "country") {
       if (countries.length > 0) return Result.fail("one country: a rule, with | between several")
       countries = codesOf(value)
@@ -66,7 +78,7 @@ export const readConditions = (
       }
     }
   }
-  return Result.succeed({ conditions: { client, countries, continents }, rest })
+  return Result.succeed({ conditions: { client, clientNames, countries, continents }, rest })
 }
 
 /** ISO 3166-1, two letters. */
@@ -75,8 +87,9 @@ export const isCountry = (code: string): boolean => /^[A-Z]{2}$/.test(code)
 const codesOf = (text: string): ReadonlyArray<string> => text.toUpperCase().split(/[|,]/)
 
 /** The words by which `readConditions` reads them again. */
-export const writeConditions = ({ client, countries, continents }: Conditions): ReadonlyArray<string> => [
+export const writeConditions = ({ client, clientNames, countries, continents }: Conditions): ReadonlyArray<string> => [
   ...(client === undefined ? [] : [`client:${network.write(client)}`]),
+  ...(clientNames.length === 0 ? [] : [`client_name:${clientNames.join("|")}`]),
   ...(countries.length === 0 ? [] : [`country:${countries.join("|")}`]),
   ...(continents.length === 0 ? [] : [`continent:${continents.join("|")}`])
 ]

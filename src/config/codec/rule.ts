@@ -38,7 +38,7 @@ export const readRuleName = (text: string): Read<Uint8Array> => {
 }
 
 /** What a rule has to have. */
-export const RULE_EXPECTED = "a suffix, a client network, a country or a continent"
+export const RULE_EXPECTED = "a suffix, a client network, a client's name, a country or a continent"
 
 export const readRule = (text: string): Read<Rule> => {
   const [before, after, ...more] = text.split("->").map(wordsOf)

@@ -1,5 +1,6 @@
-/** Whom a rule or a local answer is for, as keys of its map: `client`, `country`, `continent`. */
+/** Whom a rule or a local answer is for, as keys of its map: `client`, `client_name`, `country`, `continent`. */
 import { Result } from "effect"
+import { CLIENT_NAME_EXPECTED, isClientName } from "../../io/client-name.ts"
 import { CONTINENTS, type Conditions, isCountry } from "../codec/conditions.ts"
 import { network } from "../codec/network.ts"
 import type { TextForm } from "../codec/text-form.ts"
@@ -21,6 +22,22 @@ const country = fromText(code(isCountry, "an ISO 3166 code of two letters, such 
   examples: ["DE", "AT"]
 })
 
+const clientName = fromText(
+  {
+    read: (text: string) => {
+      const lower = text.toLowerCase()
+      return isClientName(lower) ? Result.succeed(lower) : Result.fail(CLIENT_NAME_EXPECTED)
+    },
+    write: (text: string) => text
+  },
+  {
+    kind: "text",
+    pattern: "^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$",
+    isMaybeNumber: true,
+    examples: ["laptop", "phone"]
+  }
+)
+
 const continent = fromText(
   code((text) => CONTINENTS.includes(text), `one of ${CONTINENTS.join(", ")}`),
   {
@@ -35,23 +52,34 @@ export const conditionFields = {
     oneOrMore(fromText(network, { kind: "text", pattern: `^${NETWORK_PATTERN}$`, examples: ["10.0.0.0/8"] })),
     "for queries of clients in this network only"
   ),
+  client_name: field(
+    oneOrMore(clientName),
+    "for clients that call themselves so, where they ask by TLS or HTTPS; anybody may"
+  ),
   country: field(oneOrMore(country), "for clients in one of these countries only; geo_database says where they are"),
   continent: field(oneOrMore(continent), "for clients on one of these continents only")
 }
 
 interface ConditionKeys {
   readonly client?: ReadonlyArray<NonNullable<Conditions["client"]>>
+  readonly client_name?: ReadonlyArray<string>
   readonly country?: ReadonlyArray<string>
   readonly continent?: ReadonlyArray<string>
 }
 
-export const conditionsOf = ({ client = [], country: countries = [], continent: continents = [] }: ConditionKeys) =>
+export const conditionsOf = ({
+  client = [],
+  client_name: clientNames = [],
+  country: countries = [],
+  continent: continents = []
+}: ConditionKeys) =>
   client.length > 1
     ? Result.fail<Wrong>({ key: "client", expected: "one network: a rule or an answer for each" })
-    : Result.succeed<Conditions>({ client: client[0], countries, continents })
+    : Result.succeed<Conditions>({ client: client[0], clientNames, countries, continents })
 
-export const keysOf = ({ client, countries, continents }: Conditions): ConditionKeys => ({
+export const keysOf = ({ client, clientNames, countries, continents }: Conditions): ConditionKeys => ({
   ...(client === undefined ? {} : { client: [client] }),
+  ...(clientNames.length === 0 ? {} : { client_name: clientNames }),
   ...(countries.length === 0 ? {} : { country: countries }),
   ...(continents.length === 0 ? {} : { continent: continents })
 })

@@ -11,7 +11,8 @@ export const localAnswers = section("Answers of the server's own", {
     default: "",
     touches: ["query"],
     isList: true,
-    meaning: "answers of the server's own: name type data, country:DE, continent:EU or client:10.0.0.0/8 behind"
+    meaning:
+      "answers of the server's own: name type data, country:DE, continent:EU, client:10.0.0.0/8 or client_name:laptop behind"
   },
   specialNames: {
     schema: list(word(...specialNames, NO_SPECIAL_NAMES)),

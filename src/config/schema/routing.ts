@@ -28,7 +28,7 @@ export const routing = section("Groups and rules", {
     touches: ["query", "upstream", "table"],
     isList: true,
     meaning:
-      "which queries go to which group: corp.example !public.corp.example client:10.0.0.0/8 -> name; country:DE|AT, continent:EU; name ecs for EDNS Client Subnet"
+      "which queries go to which group: corp.example !public.corp.example client:10.0.0.0/8 -> name; client_name:laptop|phone, country:DE|AT, continent:EU; name ecs for EDNS Client Subnet"
   },
   geoDatabase: {
     schema: optional(text),

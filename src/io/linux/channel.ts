@@ -12,6 +12,8 @@ export const BROKEN = -2
 export interface Channel {
   /** The protocol that was chosen by ALPN; empty where none was. */
   readonly protocol: string
+  /** What the client calls itself (`client-name.ts`), once octets have come. */
+  readonly clientName: string | undefined
   /** Whether what is waited for is room to write, although the channel was read. */
   readonly wantsRoom: boolean
   /** Reads into the chunk from `at` on: how many octets; 0 where the client has shut its side; else `LATER` or `BROKEN`. */
@@ -29,6 +31,7 @@ export interface Channel {
 /** As they are. */
 export class PlainChannel implements Channel {
   readonly protocol = ""
+  readonly clientName = undefined
   readonly wantsRoom = false
   private readonly libc: Libc
   private readonly fd: number

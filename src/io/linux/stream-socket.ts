@@ -105,6 +105,10 @@ export class BatchedStream implements StreamSocket, Drained {
     return this.channel.protocol
   }
 
+  get clientName(): string | undefined {
+    return this.channel.clientName
+  }
+
   drain(): number {
     if (this.unwritten !== undefined) this.writeOn()
     if (this.isDestroyed || this.isPaused || this.hasPeerEnded) return 0

@@ -27,6 +27,10 @@ export class TlsChannel implements Channel {
     return this.context.protocolOf(this.ssl)
   }
 
+  get clientName(): string | undefined {
+    return this.context.clientNameOf(this.ssl)
+  }
+
   read(at: number): number {
     // What other code has left in the thread's queue of errors would be taken for this connection's.
     this.tls.ERR_clear_error()

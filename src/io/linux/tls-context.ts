@@ -3,6 +3,7 @@
  * choices that are made in a handshake.
  */
 import { X509Certificate } from "node:crypto"
+import { clientNameIn, hasWildcard } from "../client-name.ts"
 import type { KeyPairs, TlsTerms } from "../tls-server.ts"
 import type { Libc } from "./libc.ts"
 import { Ctrl, loadOpenSsl, MODE, OPTIONS, TLS1_2, type Tls } from "./openssl.ts"
@@ -108,6 +109,12 @@ export class TlsContext {
 
   protocolOf(ssl: number): string {
     return this.chosen.get(ssl) ?? ""
+  }
+
+  clientNameOf(ssl: number): string | undefined {
+    const certificates = this.shown.map(({ certificate }) => certificate)
+    const serverName = certificates.some(hasWildcard) ? this.tls.SSL_get_servername(ssl, 0) : null
+    return serverName === null ? undefined : clientNameIn(certificates, serverName)
   }
 
   /** Where in what a client offers the protocol stands that is most wanted here; -1 where none is. */

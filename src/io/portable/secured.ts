@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls"
+import { clientNameIn, hasWildcard } from "../client-name.ts"
 import type { KeyPairs, TlsTerms } from "../tls-server.ts"
 
 /** Octets of what Node makes session tickets of. */
@@ -27,8 +28,16 @@ const shownBy = (keyPairs: KeyPairs, ticketSecret: Uint8Array): ReadonlyArray<Sh
     certificate: new X509Certificate(certificate)
   }))
 
+/** How connections are encrypted. */
+export interface Secured {
+  /** What a connection is read and written by, for what it was accepted as. */
+  readonly secure: (socket: Duplex) => Duplex
+  /** What the client calls itself (`client-name.ts`), once octets have come. */
+  readonly clientNameOf: (encrypted: Duplex) => string | undefined
+}
+
 /** @throws an Error with the reason, where a certificate or its key cannot be used */
-export const secured = (terms: TlsTerms): ((socket: Duplex) => Duplex) => {
+export const secured = (terms: TlsTerms): Secured => {
   let keyPairs = terms.keyPairs()
   let ticketSecret = terms.ticketSecret()
   let shown = shownBy(keyPairs, ticketSecret)
@@ -40,7 +49,14 @@ export const secured = (terms: TlsTerms): ((socket: Duplex) => Duplex) => {
   }
   const contextFor = (name: string): SecureContext =>
     (shown.find(({ certificate }) => certificate.checkHost(name) !== undefined) ?? shown[0]!).context
-  return (socket) => {
+  const clientNameOf = (encrypted: Duplex): string | undefined => {
+    const { servername } = encrypted as Duplex & { readonly servername?: string | false | null }
+    const certificates = shown.map(({ certificate }) => certificate)
+    return typeof servername === "string" && certificates.some(hasWildcard)
+      ? clientNameIn(certificates, servername)
+      : undefined
+  }
+  const secure = (socket: Duplex): Duplex => {
     renew()
     const encrypted = new TLSSocket(socket as Socket, {
       isServer: true,
@@ -55,4 +71,5 @@ export const secured = (terms: TlsTerms): ((socket: Duplex) => Duplex) => {
     socket.on("close", () => encrypted.destroy())
     return encrypted
   }
+  return { secure, clientNameOf }
 }

@@ -15,6 +15,7 @@ import { listen } from "../stream.ts"
 import { type StreamHandler, type StreamSocket, StreamTransport } from "../stream-transport.ts"
 import type { TlsTerms } from "../tls-server.ts"
 import { behindHeader, readAnnounced } from "./announced.ts"
+import type { Secured } from "./secured.ts"
 
 class PortableStream implements StreamSocket {
   readonly peer: Peer
@@ -22,9 +23,11 @@ class PortableStream implements StreamSocket {
   private readonly socket: Duplex
   private readonly incidents: Incidents
   private readonly onTaken: () => void
+  private readonly nameOf: Secured["clientNameOf"]
 
-  constructor(socket: Duplex, peer: Peer, incidents: Incidents) {
+  constructor(socket: Duplex, peer: Peer, nameOf: Secured["clientNameOf"], incidents: Incidents) {
     this.socket = socket
+    this.nameOf = nameOf
     this.incidents = incidents
     this.onTaken = this.guarded(() => {
       if (!socket.destroyed) this.handler?.onWritten()
@@ -35,6 +38,10 @@ class PortableStream implements StreamSocket {
   get protocol(): string {
     const { alpnProtocol } = this.socket as Duplex & { readonly alpnProtocol?: string | false | null }
     return typeof alpnProtocol === "string" ? alpnProtocol : ""
+  }
+
+  get clientName(): string | undefined {
+    return this.nameOf(this.socket)
   }
 
   get isDestroyed(): boolean {
@@ -98,13 +105,11 @@ const watchDescriptors = (incidents: Incidents): Effect.Effect<unknown> =>
     Schedule.spaced(LOOK_MS)
   )
 
-/** What a connection is read and written by, for what it was accepted as: itself, where nothing is encrypted. */
-type Secure = (socket: Duplex) => Duplex
-
-const plain: Secure = (socket) => socket
+/** Nothing is encrypted: a connection is read and written by itself. */
+const plain: Secured = { secure: (socket) => socket, clientNameOf: () => undefined }
 
 /** `node:tls` is loaded where something is encrypted, and nowhere else. */
-const securedBy = (local: BindTarget, terms: TlsTerms | undefined): Effect.Effect<Secure, SocketError> =>
+const securedBy = (local: BindTarget, terms: TlsTerms | undefined): Effect.Effect<Secured, SocketError> =>
   terms === undefined
     ? Effect.succeed(plain)
     : Effect.tryPromise({
@@ -115,9 +120,9 @@ const securedBy = (local: BindTarget, terms: TlsTerms | undefined): Effect.Effec
 export const makeStreams = (incidents: Incidents): StreamTransport["Service"] => ({
   listen: (local, onConnection, { announces, terms } = {}) =>
     Effect.gen(function* () {
-      const secure = yield* securedBy(local, terms)
+      const { clientNameOf, secure } = yield* securedBy(local, terms)
       const begin = (socket: Duplex, peer: Peer): void => {
-        const stream = new PortableStream(secure(socket), peer, incidents)
+        const stream = new PortableStream(secure(socket), peer, clientNameOf, incidents)
         const handler = onConnection(stream)
         if (handler !== undefined) stream.attach(handler)
       }

@@ -6,6 +6,7 @@ import { Flag } from "../../dns/codes.ts"
 import { parseName } from "../../dns/name.ts"
 import { typeNumber } from "../../dns/record-types.ts"
 import { HEADER_SIZE, MAX_MESSAGE_SIZE, putU16 } from "../../dns/wire.ts"
+import { CLIENT_NAME_EXPECTED, isClientName } from "../../io/client-name.ts"
 
 /** A request, as far as it is looked at. */
 export interface Request {
@@ -30,7 +31,12 @@ export interface Asked {
   readonly wire: Uint8Array
   /** Whether the answer is wanted in JSON. */
   readonly isJson: boolean
+  /** What the client calls itself, in small letters; undefined where it does not. */
+  readonly clientName: string | undefined
 }
+
+/** What is asked, wherever. */
+type Question = Omit<Asked, "clientName">
 
 export const DNS_MESSAGE = "application/dns-message"
 export const DNS_JSON = "application/dns-json"
@@ -39,17 +45,26 @@ const refused = (status: Refusal["status"], reason: string): Refusal => ({ statu
 
 /** @param path at which is asked; a client may put its name behind it */
 export const readRequest = (request: Request, path: string): Asked | Refusal => {
-  const { body, contentType, method, target } = request
+  const { target } = request
   const mark = target.indexOf("?")
   const asked = mark < 0 ? target : target.slice(0, mark)
-  if (!isAt(asked, path)) return refused(404, `names are asked at ${path}`)
+  const behind = behindPath(asked, path)
+  if (behind === undefined) return refused(404, `names are asked at ${path}`)
+  const clientName = behind === "" ? undefined : behind.toLowerCase()
+  if (clientName !== undefined && !isClientName(clientName)) {
+    return refused(404, `behind ${path}/ stands ${CLIENT_NAME_EXPECTED}`)
+  }
+  const question = readQuestion(request, mark < 0 ? "" : target.slice(mark + 1))
+  return question.status === 200 ? { ...question, clientName } : question
+}
+
+const readQuestion = ({ body, contentType, method }: Request, parameters: string): Question | Refusal => {
   if (method === "POST") {
     if (mediaTypeOf(contentType) !== DNS_MESSAGE) return refused(415, `a query is of the type ${DNS_MESSAGE}`)
     if (body.length === 0) return refused(400, "there is no query")
     return { status: 200, wire: body, isJson: false }
   }
   if (method !== "GET" && method !== "HEAD") return refused(405, "by GET or POST")
-  const parameters = mark < 0 ? "" : target.slice(mark + 1)
   const encoded = plainParameter(parameters, "dns")
   if (encoded !== undefined) return readEncoded(encoded)
   const fields = new URLSearchParams(parameters)
@@ -57,10 +72,12 @@ export const readRequest = (request: Request, path: string): Asked | Refusal => 
   return name === null ? refused(400, "a query stands behind ?dns=, or a name behind ?name=") : readFields(name, fields)
 }
 
-/** `/dns-query`, or with the name of a client behind it: `/dns-query/laptop`. */
-const isAt = (asked: string, path: string): boolean =>
-  asked.startsWith(path) &&
-  (asked.length === path.length || (asked[path.length] === "/" && !asked.includes("/", path.length + 1)))
+/** Of `/dns-query/laptop` the name of the client, of `/dns-query` nothing; undefined where it is another path. */
+const behindPath = (asked: string, path: string): string | undefined => {
+  if (!asked.startsWith(path)) return undefined
+  if (asked.length === path.length) return ""
+  return asked[path.length] === "/" && !asked.includes("/", path.length + 1) ? asked.slice(path.length + 1) : undefined
+}
 
 const mediaTypeOf = (text: string): string => text.split(";", 1)[0]!.trim().toLowerCase()
 
@@ -78,7 +95,7 @@ const plainParameter = (text: string, name: string): string | undefined => {
 /** RFC 4648 §5; without padding (RFC 8484 §6), which some clients send all the same. */
 const ENCODED = /^[\w-]+={0,2}$/
 
-const readEncoded = (text: string): Asked | Refusal => {
+const readEncoded = (text: string): Question | Refusal => {
   if (text.length > Math.ceil((MAX_MESSAGE_SIZE * 4) / 3) + 2) return refused(413, "a query that is too long")
   if (!ENCODED.test(text)) return refused(400, "what stands behind ?dns= is not in base64url")
   return { status: 200, wire: Buffer.from(text, "base64url"), isJson: false }
@@ -92,7 +109,7 @@ const DNSSEC_OK = 0x80
 const isTrue = (text: string | null): boolean => text !== null && /^(?:1|true|)$/i.test(text)
 
 /** `name=example.com&type=AAAA&do=1&cd=1`. */
-const readFields = (name: string, fields: URLSearchParams): Asked | Refusal => {
+const readFields = (name: string, fields: URLSearchParams): Question | Refusal => {
   const type = typeNumber(fields.get("type") ?? "A")
   if (type === undefined) return refused(400, "the type is none")
   const encoded = parseName(name)

@@ -4,7 +4,7 @@
  *
  * Bounded in everything: queries under way, octets that wait to be read by the client, time.
  */
-import type { Peer } from "../../io/peer.ts"
+import { NamedPeer, type Peer } from "../../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../../io/stream-transport.ts"
 import type { Packet } from "../../query/packet.ts"
 import type { Transport } from "../../query/transport.ts"
@@ -77,6 +77,8 @@ export class ClientConnection implements Speaking {
   private isScheduled = false
   private readonly conversation: Conversation
   private readonly socket: StreamSocket
+  /** The peer, as soon as it is known what it calls itself. */
+  private named: Peer | undefined
   /** Octets of the write under way. */
   private writing = 0
   /** The key of the client that it counts for. */
@@ -107,7 +109,7 @@ export class ClientConnection implements Speaking {
   }
 
   get peer(): Peer {
-    return this.socket.peer
+    return this.named ?? this.socket.peer
   }
 
   nowMs(): number {
@@ -221,6 +223,7 @@ export class ClientConnection implements Speaking {
     const before = this.begun
     this.receivedMs = this.options.nowMs()
     if (!this.conversation.isInsideMessage) this.messageSinceMs = this.receivedMs
+    this.named ??= namedBy(this.socket)
     this.conversation.append(chunk)
     this.goOn()
     return this.begun - before
@@ -302,3 +305,6 @@ export class ClientConnection implements Speaking {
 }
 
 const lengthOf = ({ start, end }: Piece): number => end - start
+
+const namedBy = ({ clientName, peer }: StreamSocket): Peer =>
+  clientName === undefined ? peer : new NamedPeer(peer, clientName)

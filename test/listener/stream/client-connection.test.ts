@@ -28,6 +28,7 @@ class Connection {
     const socket: StreamSocket = {
       peer: new TextPeer({ address: "192.0.2.1", port: 1 }),
       protocol: "",
+      clientName: undefined,
       isDestroyed: false,
       isEnded: false,
       write: (octets) => {

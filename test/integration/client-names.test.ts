@@ -1,0 +1,124 @@
+/** What clients call themselves, behind the path of HTTPS and in the name that they ask for by TLS, and what it decides. */
+import { once } from "node:events"
+import { assert, describe, it } from "@effect/vitest"
+import packet from "dns-packet"
+import { Effect, type Scope } from "effect"
+import { FrameReader } from "../../src/io/frames.ts"
+import { libc } from "../../src/io/linux/libc.ts"
+import { openHttps, request } from "../support/clients/https-client.ts"
+import { fileWith } from "../support/machine/files.ts"
+import { encodeQuestion, type RunningServer, startServer } from "../support/servers/server.ts"
+import { clientByTls } from "../support/servers/stream-server.ts"
+import { certificateFor } from "../support/servers/tls-terms.ts"
+import { address, fakeUpstream, framed } from "../support/upstreams/fake-upstream.ts"
+
+const NAME = "www.example.test"
+const COMMON = "192.0.2.1"
+const OF_GROUP = "192.0.2.2"
+const OF_OWN = "192.0.2.3"
+
+/** Whoever calls himself `kids` goes to another group, and `laptop` and `phone` have an answer of their own. */
+const started = (
+  protocol: string,
+  datagrams: string,
+  names: ReadonlyArray<string>
+): Effect.Effect<RunningServer, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const common = yield* fakeUpstream(address(COMMON))
+    const group = yield* fakeUpstream(address(OF_GROUP))
+    const { certificate, key } = certificateFor(...names)
+    return yield* startServer({
+      DNS_SERVER_LISTEN: `${protocol}://127.0.0.1:0`,
+      DNS_SERVER_DATAGRAMS: datagrams,
+      DNS_SERVER_TLS_CERTIFICATE_FILE: yield* fileWith(certificate),
+      DNS_SERVER_TLS_KEY_FILE: yield* fileWith(key),
+      DNS_SERVER_UPSTREAMS: common.address,
+      DNS_SERVER_GROUPS: `kids=${group.address}`,
+      DNS_SERVER_RULES: "client_name:Kids client:127.0.0.0/8 -> kids",
+      DNS_SERVER_LOCAL_ANSWERS: `${NAME} A ${OF_OWN} client_name:laptop|phone`
+    })
+  })
+
+const addressIn = (message: Uint8Array): unknown =>
+  (packet.decode(Buffer.from(message)).answers?.[0] as { data?: unknown } | undefined)?.data
+
+/** The address that a client is given that asks for the server by this name; empty for by none. */
+const byTls = (port: number, servername: string): Effect.Effect<unknown, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const client = yield* clientByTls({ address: "127.0.0.1", port }, { ALPNProtocols: ["dot"], servername })
+    client.write(framed(encodeQuestion({ name: NAME }, 1)))
+    const frames = new FrameReader()
+    let found: unknown
+    while (found === undefined) {
+      const [chunk] = (yield* Effect.promise(() => once(client, "data"))) as [Buffer]
+      frames.push(chunk, (message) => {
+        found = addressIn(message)
+      })
+    }
+    return found
+  })
+
+for (const datagrams of libc === undefined ? ["portable"] : ["batched", "portable"]) {
+  describe(`a client's name (${datagrams})`, () => {
+    it.live("behind the path decides, in whatever letters; a wrong one is refused", () =>
+      Effect.gen(function* () {
+        const server = yield* started("https", datagrams, ["127.0.0.1"])
+        const session = yield* openHttps(server.port)
+        const given = (path: string) =>
+          Effect.map(
+            request(
+              session,
+              { ":method": "POST", ":path": path, "content-type": "application/dns-message" },
+              encodeQuestion({ name: NAME }, 0)
+            ),
+            ({ body, status }) => (status === 200 ? addressIn(body) : status)
+          )
+        for (const [path, expected] of [
+          ["/dns-query", COMMON],
+          ["/dns-query/", COMMON],
+          ["/dns-query/kids", OF_GROUP],
+          ["/dns-query/KIDS", OF_GROUP],
+          ["/dns-query/laptop", OF_OWN],
+          ["/dns-query/phone", OF_OWN],
+          ["/dns-query/lap-top", COMMON],
+          ["/dns-query/kids/more", 404],
+          ["/dns-query/ki%64s", 404],
+          [`/dns-query/${"k".repeat(64)}`, 404],
+          ["/dns-query/-kids", 404],
+          ["/dns-query", COMMON]
+        ] as const) {
+          assert.strictEqual(yield* given(path), expected, path)
+        }
+      })
+    )
+
+    it.live("is the label in the place of a certificate's star, and none where the name is the server's own", () =>
+      Effect.gen(function* () {
+        const server = yield* started("tls", datagrams, [
+          "dns.example.test",
+          "*.dns.example.test",
+          "own.dns.example.test"
+        ])
+        for (const [servername, expected] of [
+          ["dns.example.test", COMMON],
+          ["kids.dns.example.test", OF_GROUP],
+          ["Kids.DNS.example.test", OF_GROUP],
+          ["phone.dns.example.test", OF_OWN],
+          ["other.dns.example.test", COMMON],
+          ["kids.phone.dns.example.test", COMMON],
+          ["kids.example.test", COMMON],
+          ["", COMMON]
+        ] as const) {
+          assert.strictEqual(yield* byTls(server.port, servername), expected, servername)
+        }
+      })
+    )
+
+    it.live("is none where the certificate has no star", () =>
+      Effect.gen(function* () {
+        const server = yield* started("tls", datagrams, ["kids.dns.example.test"])
+        assert.strictEqual(yield* byTls(server.port, "kids.dns.example.test"), COMMON)
+      })
+    )
+  })
+}
