@@ -130,10 +130,11 @@ export class Connections implements ConnectionEvents, TimerTarget {
   }
 
   onRoom(): void {
-    while (!this.queue.isEmpty) {
-      const connection = this.choose()
+    for (let request = this.queue.first; request !== undefined; request = this.queue.first) {
+      const connection = this.choose(request)
       if (connection === undefined) break
-      this.give(connection, this.queue.take()!)
+      this.queue.take()
+      this.give(connection, request)
     }
     if (!this.queue.isEmpty) this.grow()
   }
@@ -230,7 +231,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
       this.refuse(request)
       return
     }
-    const connection = this.choose()
+    const connection = this.choose(request)
     if (connection !== undefined) {
       this.give(connection, request)
       if (connection.waiting > this.busy) this.grow()
@@ -266,16 +267,20 @@ export class Connections implements ConnectionEvents, TimerTarget {
     connection.ask(request)
   }
 
-  /** The first that is not busy, else the least busy; undefined where none has room. */
-  private choose(): Connection | undefined {
+  /**
+   * The first that is not busy, else the least busy; undefined where none has room. A request that has stood behind others
+   * in vain twice, at a server that answers in order, stands behind nobody again: those there may be what is never answered.
+   */
+  private choose({ moves }: PendingRequest): Connection | undefined {
     if (!this.mayAsk) return undefined
     const { busy } = this
+    const mayShare = moves < 2 || busy === BUSY
     const most = busy < BUSY && this.opening > 0 ? SHARE_IN_ORDER : Number.POSITIVE_INFINITY
     let least: Connection | undefined
     for (const { connection } of this.members) {
       if (connection.room <= 0 || connection.waiting >= most) continue
       if (connection.waiting < busy) return connection
-      if (least === undefined || connection.waiting < least.waiting) least = connection
+      if (mayShare && (least === undefined || connection.waiting < least.waiting)) least = connection
     }
     return least
   }

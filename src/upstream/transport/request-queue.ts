@@ -29,6 +29,11 @@ export class RequestQueue {
     else this.requests.push(request)
   }
 
+  /** The one that is taken next. */
+  get first(): PendingRequest | undefined {
+    return this.isEmpty ? undefined : this.requests[this.head]
+  }
+
   take(): PendingRequest | undefined {
     return this.isEmpty ? undefined : this.requests[this.head++]
   }

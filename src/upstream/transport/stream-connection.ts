@@ -158,6 +158,9 @@ export class StreamConnection implements Connection {
     const { first } = this
     if (order !== "any" && times === 1 && first?.isOver === false) events.onHeldUp(first)
     if (step === 1) this.probe()
+    // What was moved here stands behind something once more.
+    if (step === 2 && order === "unknown" && this.behindFirst.some(({ moves }) => moves > 0))
+      events.onOrder("seems kept")
     if (step === 2) events.onSilent(order === "any" ? this.requests.values() : this.behindFirst)
     if (step === 3) events.onSilent(this.requests.values(), order === "any" ? undefined : first)
   }
