@@ -16,9 +16,15 @@ export const Explain = () => {
   const [isUnderWay, setUnderWay] = useState(false)
 
   const ask = async (given: Readonly<Record<string, string>>): Promise<void> => {
-    const { ask: isAsked, client, name = ".", type } = given
+    const { ask: isAsked, client, clientName, name = ".", type } = given
     setUnderWay(true)
-    const body = { name, ...(type && { type }), ...(client && { client }), ask: isAsked === "yes" }
+    const body = {
+      name,
+      ...(type && { type }),
+      ...(client && { client }),
+      ...(clientName && { clientName }),
+      ask: isAsked === "yes"
+    }
     const reply = await call<ExplanationShape>("POST", "/api/v1/explain", { body })
     setUnderWay(false)
     setExplained(reply.ok ? reply.value : undefined)
@@ -43,6 +49,7 @@ export const Explain = () => {
         <label class="long-name">Name<${Field} name="name" required value=${parameters["name"] ?? ""} placeholder="www.example.com" /></label>
         <label>Type<${Field} name="type" list="types" value=${parameters["type"] ?? "A"} /></label>
         <label>Client<${Field} name="client" value=${parameters["client"] ?? ""} placeholder="127.0.0.1" /></label>
+        <label>Calls itself<${Field} name="clientName" value=${parameters["clientName"] ?? ""} placeholder="laptop" title="What the client calls itself, by TLS or HTTPS" /></label>
         <label class="check"><input type="checkbox" name="ask" value="yes" />Ask upstreams too</label>
         <button type="submit" class="primary" disabled=${isUnderWay}>Explain</button>
         <${TypeList} />
