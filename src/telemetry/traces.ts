@@ -23,6 +23,7 @@ import { isEarly } from "./query-outcome.ts"
 import { type KeptFor, newTrace, type QueryTrace } from "./query-trace.ts"
 import type { QueryRecord } from "./record.ts"
 import { ServerInstance } from "./server-instance.ts"
+import { SlowQueries } from "./slow-queries.ts"
 import { leaderOf, traceOf } from "./trace-tree.ts"
 
 /** Queries that are kept for what became of them, a second at most: an outage must not become a flood of traces. */
@@ -51,6 +52,7 @@ export class Traces extends Context.Service<
       const clock = yield* LoopClock
       const events = yield* EventLog
       const { worker } = yield* ServerInstance
+      const slow = yield* SlowQueries
       const makeSender = yield* TraceSender
       // Without a collector nobody would see them.
       const sender = yield* configuration.derive(TRACE_SETTINGS, makeSender)
@@ -113,8 +115,10 @@ export class Traces extends Context.Service<
         },
         finish: (record) => {
           if (events.trace !== undefined && isAskedFor(record)) events.trace(...lineOf(record))
+          const slowFromMs = slow.ms
+          if (record.outcome === "miss") slow.observe(record.endedMs - record.startedMs)
           if (sender.current === undefined) return
-          const keptFor = record.trace?.keptFor ?? reasonToKeep(record, configuration.current().slowQueryMs)
+          const keptFor = record.trace?.keptFor ?? reasonToKeep(record, slowFromMs)
           if (keptFor === undefined || (record.trace === undefined && !mayKeep())) return
           const leader = leaderOf(record)
           // One that is not over yet is taken when it is: it is known to be traced from now on.
@@ -126,7 +130,7 @@ export class Traces extends Context.Service<
         }
       })
     })
-  )
+  ).pipe(Layer.provide(SlowQueries.layer))
 }
 
 type Picks = (query: Query, client: Peer) => boolean
@@ -140,11 +144,11 @@ const isIn = (networks: ReadonlyArray<IpNetwork.IpNetwork>, client: string): boo
 }
 
 /** Why a query is kept though nobody picked it; undefined where it is not. */
-const reasonToKeep = (record: QueryRecord, slowQueryMs: number): KeptFor | undefined => {
+const reasonToKeep = (record: QueryRecord, slowFromMs: number): KeptFor | undefined => {
   if (record.errorType === "shed") return "shed"
   if (record.error !== "") return "failed"
   if (record.outcome === "stale") return "stale"
-  return record.endedMs - record.startedMs >= slowQueryMs ? "slow" : undefined
+  return record.endedMs - record.startedMs >= slowFromMs ? "slow" : undefined
 }
 
 /** Whether the query was not over with the policy or with a hit: those leave a record only where they are picked. */

@@ -46,6 +46,25 @@ describe("a query that the sampler does not pick leaves a trace all the same whe
     })
   )
 
+  it.effect("was slower than 99 of 100 before it, where that is what slow means", () =>
+    Effect.gen(function* () {
+      const { server, upstream } = yield* serverWith({ ...unsampled, DNS_SERVER_SLOW_QUERY_MS: "p99" })
+      const answeredAfter = (name: string, afterMs: number) =>
+        Effect.gen(function* () {
+          yield* server.ask(name)
+          yield* pass(afterMs)
+          yield* upstream.asked.at(-1)!.answer(anAddress(name, "192.0.2.1"))
+        })
+      for (let i = 0; i < 1_000; i++) yield* answeredAfter(`n${i}.example.test`, 20)
+      assert.deepStrictEqual((yield* server.traces).map(keptFor), [])
+      yield* answeredAfter("quick.example.test", 10)
+      yield* answeredAfter("slower.example.test", 40)
+      const traces = yield* server.traces
+      assert.deepStrictEqual(traces.map(keptFor), ["slow"])
+      assert.include(JSON.stringify(traces[0]![0].attributes), "slower.example.test")
+    })
+  )
+
   it.effect("failed: with the kind of failure, and no exception", () =>
     Effect.gen(function* () {
       const { server } = yield* serverWith({ ...unsampled, DNS_SERVER_QUERY_TIMEOUT_SECS: "1" })

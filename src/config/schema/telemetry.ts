@@ -1,6 +1,7 @@
 /** Traces and logs. */
 import { sampling } from "../codec/sampling.ts"
 import { shownUpstream, shownUrl } from "../codec/secrets.ts"
+import { slowFrom } from "../codec/slow-from.ts"
 import { networkLike } from "./networks.ts"
 import { fromText, listOrNone, number, optional, section, text, textLike, word } from "./setting.ts"
 
@@ -40,10 +41,17 @@ export const telemetry = section("Traces and logs", {
     meaning: "the code of the EDNS option TRACEPARENT; dnsdist and PowerDNS have 65500"
   },
   slowQueryMs: {
-    schema: number({ min: 1, max: 60_000, unit: "milliseconds" }),
+    schema: fromText(slowFrom, {
+      kind: "either",
+      shapes: [
+        { kind: "number", min: 1, max: 60_000 },
+        { kind: "word", words: ["p99"] }
+      ]
+    }),
     default: "1000",
     touches: ["telemetry"],
-    meaning: "milliseconds from which a query counts as slow and is traced"
+    meaning:
+      "milliseconds from which a query counts as slow and is traced; p99 for longer than 99 of 100 before it that were asked upstream"
   },
   logLevel: {
     schema: word("trace", "debug", "info", "warn", "error", "fatal", "none"),

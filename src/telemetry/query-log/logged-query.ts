@@ -4,6 +4,7 @@ import { formatName, LOWER } from "../../dns/name.ts"
 import { typeName } from "../../dns/record-types.ts"
 import { type RecentQuery, RING_NAME_OCTETS } from "../recent-queries/ring.ts"
 import type { AttemptOutcome, ClientProtocol } from "../record.ts"
+import { SlowLimit } from "../slow-queries.ts"
 import { LoggedClients } from "./logged-client.ts"
 import type { LogFilter, LogPlan } from "./plan.ts"
 
@@ -128,12 +129,16 @@ const reversedName = (wire: Uint8Array): string => {
   return labels.length === 0 ? "." : labels.join(".")
 }
 
-const wantedBy = ({ only, slowMs, names }: LogFilter): ((query: RecentQuery) => boolean) => {
+const wantedBy = ({ only, slowFrom, names }: LogFilter): ((query: RecentQuery) => boolean) => {
   const outcomes = new Set<string>(only)
   const hasFailed = outcomes.has("failed")
-  const slowFromMs = outcomes.has("slow") ? slowMs : Number.POSITIVE_INFINITY
-  const isOutcome = ({ outcome, rcode, durationMs }: RecentQuery): boolean =>
-    outcomes.has(outcome) || durationMs >= slowFromMs || (hasFailed && rcode === Rcode.ServFail)
+  const hasSlow = outcomes.has("slow")
+  const slow = new SlowLimit(() => slowFrom)
+  const isOutcome = ({ outcome, rcode, durationMs }: RecentQuery): boolean => {
+    const slowFromMs = hasSlow ? slow.ms : Number.POSITIVE_INFINITY
+    if (hasSlow && outcome === "miss") slow.observe(durationMs)
+    return outcomes.has(outcome) || durationMs >= slowFromMs || (hasFailed && rcode === Rcode.ServFail)
+  }
   const isAny = outcomes.has("all")
   const ends = names.map((name) => Buffer.from(name))
   const isNamed = (query: RecentQuery): boolean => ends.some((end) => isBelow(query.name, end))

@@ -1,6 +1,7 @@
 /** What the query log writes and where, as data that its thread is sent. */
 import { isDeepStrictEqual } from "node:util"
 import type { DnstapTarget } from "../../config/codec/dnstap-target.ts"
+import type { SlowFrom } from "../../config/codec/slow-from.ts"
 import type { SettingName, Settings } from "../../config/schema/settings.ts"
 
 /** When a file is put aside, and how many are kept that were. */
@@ -17,7 +18,7 @@ export interface LogFilter {
   /** A share of all, 0 to 1. */
   readonly sample: number
   readonly only: Settings["queryLogOnly"]
-  readonly slowMs: number
+  readonly slowFrom: SlowFrom
   /** In wire form and lower case, with all names below; none means all names. */
   readonly names: ReadonlyArray<Uint8Array>
 }
@@ -74,7 +75,7 @@ export const planOf = (settings: QueryLogSettings): LogPlan | undefined => {
     filter: {
       sample: settings.queryLogSample,
       only: settings.queryLogOnly,
-      slowMs: settings.slowQueryMs,
+      slowFrom: settings.slowQueryMs,
       names: settings.queryLogNames
     },
     clients: settings.queryLogClients

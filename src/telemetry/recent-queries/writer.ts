@@ -14,6 +14,7 @@ import { LoopClock } from "../../runtime/loop-clock.ts"
 import { isLogging } from "../query-log/plan.ts"
 import { type QueryOutcome, queryOutcomes } from "../query-outcome.ts"
 import type { AttemptRecord, ClientProtocol, QueryRecord } from "../record.ts"
+import { SlowQueries } from "../slow-queries.ts"
 import { nowhere, type QueryNotes, RecentQueries } from "./notes.ts"
 import {
   ATTEMPT_OCTETS,
@@ -54,14 +55,10 @@ export const layerRecentQueries: Layer.Layer<never, never, Configuration | LoopC
     const clock = yield* LoopClock
     if (memory === undefined) return nowhere
     const isOn = ofCurrent(configuration, (settings) => settings.recentQueries || isLogging(settings))
-    return new RecentQueryWriter(
-      memory,
-      clock.wallMs(0),
-      isOn,
-      ofCurrent(configuration, ({ slowQueryMs }) => slowQueryMs)
-    )
+    const slow = yield* SlowQueries
+    return new RecentQueryWriter(memory, clock.wallMs(0), isOn, () => slow.ms)
   })
-)
+).pipe(Layer.provide(SlowQueries.layer))
 
 /** The duration of a query whose batch is not over yet. */
 const UNKNOWN = -1

@@ -37,7 +37,7 @@ type Plan = Partial<LogPlan["filter"] & Pick<LogPlan, "clients">>
 
 export const queriesBy = ({ clients = "full", ...filter }: Plan = {}): LoggedQueries =>
   new LoggedQueries(
-    { clients, filter: { sample: 1, only: ["all"], slowMs: 1_000, names: [], ...filter } },
+    { clients, filter: { sample: 1, only: ["all"], slowFrom: 1_000, names: [], ...filter } },
     KEY,
     (slot) => `upstream ${slot}`
   )

@@ -130,6 +130,7 @@ const name = constantOf(
 )
 const conditions = joined(
   maybe(joined(Arbitrary.Constant(" client:"), network)),
+  maybe(constantOf(" client_name:laptop", " client_name:Laptop|my_phone,tv-2")),
   maybe(constantOf(" country:DE", " country:de|AT", " country:DE|DE")),
   maybe(constantOf(" continent:EU", " continent:eu|NA"))
 )
@@ -241,6 +242,7 @@ const special: { readonly [Name in SettingName]?: Texts } = {
   localAnswers: localAnswerText,
   redisUrl: redisText,
   traceSampling: samplingText,
+  slowQueryMs: constantOf("p99", "P99", "1", "60000", "0300"),
   queryLogDnstap: oneOf(
     constantOf("unix:/run/dnstap.sock", "UNIX:/a b", "file:/var/log/queries.dnstap", "File:/x"),
     joined(constantOf("tcp:", "TCP:"), oneOf(ipv4, Arbitrary.Constant("[2001:db8::1]")), maybe(port))

@@ -114,8 +114,8 @@ describe("the query log's filter", () => {
   })
 
   it("takes slow ones, from the time on that counts as slow", () => {
-    assert.isTrue(isLogged({ only: ["slow"], slowMs: 20 }, { durationMs: 20 }))
-    assert.isFalse(isLogged({ only: ["slow"], slowMs: 20 }, { durationMs: 19.9 }))
+    assert.isTrue(isLogged({ only: ["slow"], slowFrom: 20 }, { durationMs: 20 }))
+    assert.isFalse(isLogged({ only: ["slow"], slowFrom: 20 }, { durationMs: 19.9 }))
   })
 
   it("takes names at and below those that are named, letters in either case", () => {
