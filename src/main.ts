@@ -13,8 +13,6 @@ import { readServing, type Serving } from "./cli/serving.ts"
 import { programAt } from "./runtime/entry-points.ts"
 
 const serve = async (serving: Serving): Promise<void> => {
-  const { beginEarlyThread } = await import("./process/worker/early-thread.ts")
-  beginEarlyThread()
   const { start } = await import("./program.ts")
   start(serving)
 }

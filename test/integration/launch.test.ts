@@ -36,7 +36,7 @@ describe("a Node that is too old", () => {
 
   it("is not too old from 22.19 on: the rest is loaded", () => {
     const { stderr } = run(["dist/main.js"], { env: asOld("22.19.0") })
-    assert.match(stderr, /an old Node cannot load .*\/early-thread-[^/]+\.js/)
+    assert.match(stderr, /an old Node cannot load .*\/program-[^/]+\.js/)
   })
 
   it("can read what says so: no syntax and no global newer than Node 16", () => {

@@ -4,17 +4,18 @@
  * What a thread leaves behind when it ends in the middle of something is put in order before its successor begins:
  * descriptors are closed, its locks in the cache freed. What it was working on is lost, and counted.
  */
-import type { Worker as NodeThread } from "node:worker_threads"
+import { Worker as NodeThread } from "node:worker_threads"
 import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Deferred, Effect, Schedule } from "effect"
 import { Worker, type WorkerError } from "effect/workers"
 import { Descriptors, descriptorMemory } from "../../io/linux/descriptors.ts"
 import type { GivenSocket } from "../../listener/inherited-sockets.ts"
+import { programAt } from "../../runtime/entry-points.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
-import { beginThread } from "./early-thread.ts"
 import type { Acknowledgement, Change, FromWorker, ListeningAt, Told, ToWorker, WorkerData } from "./protocol.ts"
 import { cpuWaitMsOf, isStuck, isSuspect, type Look } from "./watchdog.ts"
 
+const WORKER = programAt("process/worker/worker")
 /** The time between two looks at the heartbeat. */
 const LOOK_MS = 250
 /** A thread that ends sooner than this after it was ready, or before, is not replaced at once. */
@@ -145,7 +146,7 @@ export class WorkerSlot {
       const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
       // These descriptors belong to no thread until the new one takes them.
       for (const { fd } of workerData.sockets) noted.opened(fd)
-      this.thread = beginThread(workerData, `worker ${this.number}`)
+      this.thread = new NodeThread(WORKER, { workerData, name: `worker ${this.number}` })
       return this.thread
     }
     const running = Effect.gen({ self: this }, function* () {

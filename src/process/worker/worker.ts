@@ -35,7 +35,6 @@ import { SharedUpstreams } from "../../upstream/health/shared-state.ts"
 import { layerEntries } from "../logging/logging.ts"
 import { GivenLocations, serverLayer } from "../server.ts"
 import { layerDatagrams } from "../transports.ts"
-import type { EarlyData } from "./early-thread.ts"
 import {
   type Ask,
   type Change,
@@ -50,16 +49,6 @@ import {
 import { registerThread } from "./thread-gauges.ts"
 import { workerLimits } from "./worker-limits.ts"
 
-/** A thread that was begun early is told when it has loaded all this. */
-const ordersFrom = ({ orders }: EarlyData): Promise<WorkerData> =>
-  new Promise((resolve) => {
-    orders.once("message", (data: WorkerData) => {
-      orders.close()
-      resolve(data)
-    })
-  })
-
-const given = workerData as WorkerData | EarlyData
 const {
   number,
   workers,
@@ -71,7 +60,7 @@ const {
   sockets,
   sharesPorts,
   recent
-} = "orders" in given ? await ordersFrom(given) : given
+} = workerData as WorkerData
 /** What the whole server ran by when this thread began. */
 const settings = decodeSettings(written)
 const locations = new Locations(database)

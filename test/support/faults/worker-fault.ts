@@ -30,9 +30,7 @@ const commit = (fault: string): void => {
 
 const directory = process.env["STRAND_TEST_FAULTS"]
 if (directory !== undefined) {
-  // The first worker's thread is begun before it is told which it is.
-  const ofWorker = workerData?.orders === undefined ? workerData?.number : 1
-  const number = isMainThread ? 0 : (ofWorker ?? threads.threadName)
+  const number = isMainThread ? 0 : (workerData?.number ?? threads.threadName)
   const file = join(directory, `worker-${number}`)
   if (existsSync(join(directory, `stillborn-${number}`))) throw new Error("a test asked for no such worker")
   const look = (): void => {
