@@ -36,9 +36,14 @@ const READS: ReadonlySet<string> = new Set(["GET", "HEAD"])
 /** Asks, and changes nothing. */
 const READING_POSTS: ReadonlySet<string> = new Set(["/api/v1/explain"])
 
-/** Whether it is answered however much is asked otherwise: it costs little, and a page without its script is blank for good. */
-export const isAlwaysAnswered = ({ method, path }: Pick<Request, "method" | "path">): boolean =>
-  READS.has(method) && OPEN.test(path)
+/** Whether it is for all: who reads it shows no token. */
+const isOpen = ({ method, path }: Pick<Request, "method" | "path">): boolean => READS.has(method) && OPEN.test(path)
+
+/**
+ * Whether it is answered however busy the admin side is: it costs little, clients ask for it so often a second at most
+ * (`rate-limit.ts`), and a page without its script is blank for good.
+ */
+export const isAlwaysAnswered = isOpen
 
 /** Undefined where the request may go on. */
 export const refusalOf = (request: Request, settings: GuardSettings): Refusal | undefined => {
@@ -54,7 +59,7 @@ export const refusalOf = (request: Request, settings: GuardSettings): Refusal | 
     return { status: 413, message: `at most ${MAX_BODY} octets` }
   }
   if (settings.adminToken === undefined) return undefined
-  if (isAlwaysAnswered(request)) return undefined
+  if (isOpen(request)) return undefined
   const given = tokenOf(headers.authorization)
   if (given === undefined) return { status: 401, message: "Authorization: Bearer and the token of admin_token" }
   if (isSame(given, settings.adminToken)) return undefined

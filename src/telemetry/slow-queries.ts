@@ -1,11 +1,15 @@
-/** From when on a query is slow: a number of milliseconds, or what 99 of 100 of the queries before it did not take. */
+/**
+ * From when on a query is slow: a number of milliseconds, or longer than 99 of the last 100 that were asked upstream.
+ *
+ * The latter is found anew after each thousand, in each thread by itself.
+ */
 import { Context, Effect, Layer } from "effect"
 import type { SlowFrom } from "../config/codec/slow-from.ts"
 import { Configuration, ofCurrent } from "../config/configuration.ts"
 
-/** Queries that were asked upstream, of which the hundredth part is slow: those of the time before. */
+/** So many queries that were asked upstream make a limit for those after them. */
 const WINDOW = 1_000
-/** Until there were as many. */
+/** The limit before there were so many. */
 const FIRST_MS = 1_000
 
 /** Pure. */
@@ -19,20 +23,19 @@ export class SlowLimit {
     this.from = from
   }
 
-  /** Milliseconds from which a query is slow. */
-  get ms(): number {
+  isExceededBy(durationMs: number): boolean {
     const from = this.from()
-    return from === "p99" ? this.p99Ms : from
+    return from === "p99" ? durationMs > this.p99Ms : durationMs >= from
   }
 
-  /** A query that was asked upstream took so long. */
+  /** A query that was asked upstream, and by no other query, took so long. */
   observe(durationMs: number): void {
     if (this.from() !== "p99") return
     this.durations[this.count++] = durationMs
     if (this.count < WINDOW) return
     this.count = 0
     this.durations.sort()
-    this.p99Ms = this.durations[WINDOW * 0.99]!
+    this.p99Ms = this.durations[WINDOW * 0.99 - 1]!
   }
 }
 

@@ -115,10 +115,10 @@ export class Traces extends Context.Service<
         },
         finish: (record) => {
           if (events.trace !== undefined && isAskedFor(record)) events.trace(...lineOf(record))
-          const slowFromMs = slow.ms
-          if (record.outcome === "miss") slow.observe(record.endedMs - record.startedMs)
+          const isSlow = slow.isExceededBy(record.endedMs - record.startedMs)
+          if (wasAsked(record)) slow.observe(record.endedMs - record.startedMs)
           if (sender.current === undefined) return
-          const keptFor = record.trace?.keptFor ?? reasonToKeep(record, slowFromMs)
+          const keptFor = record.trace?.keptFor ?? reasonToKeep(record, isSlow)
           if (keptFor === undefined || (record.trace === undefined && !mayKeep())) return
           const leader = leaderOf(record)
           // One that is not over yet is taken when it is: it is known to be traced from now on.
@@ -144,12 +144,16 @@ const isIn = (networks: ReadonlyArray<IpNetwork.IpNetwork>, client: string): boo
 }
 
 /** Why a query is kept though nobody picked it; undefined where it is not. */
-const reasonToKeep = (record: QueryRecord, slowFromMs: number): KeptFor | undefined => {
+const reasonToKeep = (record: QueryRecord, isSlow: boolean): KeptFor | undefined => {
   if (record.errorType === "shed") return "shed"
   if (record.error !== "") return "failed"
   if (record.outcome === "stale") return "stale"
-  return record.endedMs - record.startedMs >= slowFromMs ? "slow" : undefined
+  return isSlow ? "slow" : undefined
 }
+
+/** Whether upstreams were asked by this very query. */
+const wasAsked = ({ coalesced, outcome, resolution }: QueryRecord): boolean =>
+  outcome === "miss" && !coalesced && resolution !== undefined && resolution.attempts.length > 0
 
 /** Whether the query was not over with the policy or with a hit: those leave a record only where they are picked. */
 const isAskedFor = (record: QueryRecord): boolean => record.outcome !== "hit" && !isEarly(record)

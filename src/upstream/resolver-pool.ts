@@ -29,6 +29,7 @@ import { probeByHand } from "./health/probe-by-hand.ts"
 import { commonState, SharedUpstreams, slotsFor, upstreamMemory } from "./health/shared-state.ts"
 import { makeTopology } from "./topology.ts"
 import { makeTraceOption } from "./trace-option.ts"
+import { mixesCase } from "./transport/case-support.ts"
 
 /** The most questions of one batch that one resolver takes. */
 const MAX_RUN = 32
@@ -133,10 +134,7 @@ export class ResolverPool extends Context.Service<
           connections: topology.connections,
           addressResolvers: topology.addressResolvers,
           silenceMs: () => configuration.current().attemptTimeoutMs,
-          mixesCase: ({ isOnLoopback }) => {
-            const { mixCase } = configuration.current()
-            return mixCase === "on" || (mixCase === "auto" && !isOnLoopback)
-          },
+          mixesCase: ({ isOnLoopback }) => mixesCase(configuration.current().mixCase, isOnLoopback),
           sendsCookies: () => configuration.current().upstreamCookies,
           clock,
           loopOptions: [yield* LoopMark],

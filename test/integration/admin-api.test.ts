@@ -290,7 +290,12 @@ describe("explain", () => {
       assert.strictEqual(inner.queries(), before + 1)
       yield* ask(port, { name: "db.corp.example" })
       assert.include(stepsOf((yield* explain({ name: "db.corp.example" })).json), "cache hit")
-      for (const body of [{ name: "..x" }, { name: "a.test", type: "NOPE" }, { name: "a.test", client: "me" }]) {
+      for (const body of [
+        { name: "..x" },
+        { name: "a.test", type: "NOPE" },
+        { name: "a.test", client: "me" },
+        { name: "a.test", clientName: "my tablet" }
+      ]) {
         assert.strictEqual((yield* explain(body)).status, 400, JSON.stringify(body))
       }
     })

@@ -1,5 +1,6 @@
 /** What clients call themselves, behind the path of HTTPS and in the name that they ask for by TLS, and what it decides. */
 import { once } from "node:events"
+import type { ConnectionOptions } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, type Scope } from "effect"
@@ -43,9 +44,17 @@ const addressIn = (message: Uint8Array): unknown =>
   (packet.decode(Buffer.from(message)).answers?.[0] as { data?: unknown } | undefined)?.data
 
 /** The address that a client is given that asks for the server by this name; empty for by none. */
-const byTls = (port: number, servername: string): Effect.Effect<unknown, never, Scope.Scope> =>
+const byTls = (
+  port: number,
+  servername: string,
+  options: ConnectionOptions = {}
+): Effect.Effect<unknown, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const client = yield* clientByTls({ address: "127.0.0.1", port }, { ALPNProtocols: ["dot"], servername })
+    const client = yield* clientByTls(
+      { address: "127.0.0.1", port },
+      { ALPNProtocols: ["dot"], servername, ...options }
+    )
+    if (options.session !== undefined) assert.isTrue(client.isSessionReused())
     client.write(framed(encodeQuestion({ name: NAME }, 1)))
     const frames = new FrameReader()
     let found: unknown
@@ -111,6 +120,40 @@ for (const datagrams of libc === undefined ? ["portable"] : ["batched", "portabl
         ] as const) {
           assert.strictEqual(yield* byTls(server.port, servername), expected, servername)
         }
+      })
+    )
+
+    // Node does not tell a server the name where a session of TLS 1.2 is resumed.
+    for (const maxVersion of datagrams === "portable" ? (["TLSv1.3"] as const) : (["TLSv1.2", "TLSv1.3"] as const)) {
+      it.live(`is the same on a connection whose session is resumed by ${maxVersion}`, () =>
+        Effect.gen(function* () {
+          const server = yield* started("tls", datagrams, ["*.dns.example.test"])
+          const servername = "kids.dns.example.test"
+          const options = { ALPNProtocols: ["dot"], servername, maxVersion }
+          const first = yield* clientByTls({ address: "127.0.0.1", port: server.port }, options)
+          const ticket = once(first, "session")
+          first.write(framed(encodeQuestion({ name: NAME }, 1)))
+          const early = maxVersion === "TLSv1.2" ? first.getSession() : undefined
+          const session = early ?? ((yield* Effect.promise(() => ticket)) as [Buffer])[0]
+          for (let i = 0; i < 2; i++) {
+            assert.strictEqual(yield* byTls(server.port, servername, { maxVersion, session }), OF_GROUP)
+          }
+        })
+      )
+    }
+
+    it.live("behind the path goes before the one that is asked for by TLS", () =>
+      Effect.gen(function* () {
+        const server = yield* started("https", datagrams, ["*.dns.example.test"])
+        const given = (servername: string, path: string) =>
+          Effect.gen(function* () {
+            const session = yield* openHttps(server.port, servername)
+            const headers = { ":method": "POST", ":path": path, "content-type": "application/dns-message" }
+            return addressIn((yield* request(session, headers, encodeQuestion({ name: NAME }, 0))).body)
+          })
+        assert.strictEqual(yield* given("kids.dns.example.test", "/dns-query"), OF_GROUP)
+        assert.strictEqual(yield* given("kids.dns.example.test", "/dns-query/phone"), OF_OWN)
+        assert.strictEqual(yield* given("other.dns.example.test", "/dns-query/kids"), OF_GROUP)
       })
     )
 

@@ -58,6 +58,7 @@ describe("a query that the sampler does not pick leaves a trace all the same whe
       for (let i = 0; i < 1_000; i++) yield* answeredAfter(`n${i}.example.test`, 20)
       assert.deepStrictEqual((yield* server.traces).map(keptFor), [])
       yield* answeredAfter("quick.example.test", 10)
+      yield* answeredAfter("usual.example.test", 20)
       yield* answeredAfter("slower.example.test", 40)
       const traces = yield* server.traces
       assert.deepStrictEqual(traces.map(keptFor), ["slow"])

@@ -60,6 +60,8 @@ const eventsFor = (
   wheel,
   incidents: reported,
   onBatch: () => {},
+  onHeard: () => {},
+  heardMs: 0,
   onRoom: () => {},
   onClosed: () => told.push("closed"),
   onLost: (request) => told.push(`lost ${request.requester.question.name[1]}`),

@@ -38,7 +38,7 @@ export const followQueries = (filters: Parameters, follower: Follower): (() => v
 /** @returns whether to try again */
 const followOnce = async (filters: Parameters, follower: Follower, signal: AbortSignal): Promise<boolean> => {
   const beginning = new AbortController()
-  const giveUp = setTimeout(() => beginning.abort(), SILENT_MS)
+  const giveUp = setTimeout(() => beginning.abort(new DOMException("no answer", "TimeoutError")), SILENT_MS)
   const either = AbortSignal.any([signal, beginning.signal])
   const response = await request("GET", "/api/v1/queries/stream", { query: filters, signal: either })
   clearTimeout(giveUp)

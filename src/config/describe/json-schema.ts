@@ -135,7 +135,21 @@ const defaultOf = (name: SettingName, shape: Shape): { readonly default?: unknow
   const text = settingInfo[name].default
   if (text === undefined) return {}
   if (shape.kind === "list") return { default: text === "" ? [] : text.split(",") }
-  return { default: shape.kind === "number" ? Number(text) : shape.kind === "truth" ? text === "true" : text }
+  return { default: valueIn(shape, text) }
+}
+
+/** A value as it stands in a file. */
+const valueIn = (shape: Shape, text: string): unknown => {
+  switch (shape.kind) {
+    case "number":
+      return Number(text)
+    case "truth":
+      return text === "true"
+    case "either":
+      return shape.shapes.some(({ kind }) => kind === "number") && !Number.isNaN(Number(text)) ? Number(text) : text
+    default:
+      return text
+  }
 }
 
 /** As JSON. */

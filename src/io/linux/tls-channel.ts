@@ -28,7 +28,7 @@ export class TlsChannel implements Channel {
   }
 
   get clientName(): string | undefined {
-    return this.context.clientNameOf(this.ssl)
+    return this.ssl === 0 ? undefined : this.context.clientNameOf(this.ssl)
   }
 
   read(at: number): number {

@@ -64,7 +64,8 @@ export class TlsContext {
       throw cause
     }
     this.shown = shown
-    if (shown.length > 1) {
+    // By TLS 1.2 a session that is resumed has the name only where it was asked for here.
+    if (shown.length > 1 || shown.some(({ certificate }) => hasWildcard(certificate))) {
       for (const { context } of shown) {
         tls.SSL_CTX_callback_ctrl(context, Ctrl.ServerNameCallback, tls.serverNameCallback)
         tls.SSL_CTX_ctrl(context, Ctrl.ServerNameArgument, 0, this.number)

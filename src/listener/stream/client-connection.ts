@@ -77,7 +77,7 @@ export class ClientConnection implements Speaking {
   private isScheduled = false
   private readonly conversation: Conversation
   private readonly socket: StreamSocket
-  /** The peer, as soon as it is known what it calls itself. */
+  /** The peer, from the first octets on: then it is known what it calls itself, if anything. */
   private named: Peer | undefined
   /** Octets of the write under way. */
   private writing = 0

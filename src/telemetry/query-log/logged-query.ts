@@ -134,10 +134,10 @@ const wantedBy = ({ only, slowFrom, names }: LogFilter): ((query: RecentQuery) =
   const hasFailed = outcomes.has("failed")
   const hasSlow = outcomes.has("slow")
   const slow = new SlowLimit(() => slowFrom)
-  const isOutcome = ({ outcome, rcode, durationMs }: RecentQuery): boolean => {
-    const slowFromMs = hasSlow ? slow.ms : Number.POSITIVE_INFINITY
-    if (hasSlow && outcome === "miss") slow.observe(durationMs)
-    return outcomes.has(outcome) || durationMs >= slowFromMs || (hasFailed && rcode === Rcode.ServFail)
+  const isOutcome = ({ attempts, durationMs, isCoalesced, outcome, rcode }: RecentQuery): boolean => {
+    const isSlow = hasSlow && slow.isExceededBy(durationMs)
+    if (hasSlow && outcome === "miss" && !isCoalesced && attempts.length > 0) slow.observe(durationMs)
+    return outcomes.has(outcome) || isSlow || (hasFailed && rcode === Rcode.ServFail)
   }
   const isAny = outcomes.has("all")
   const ends = names.map((name) => Buffer.from(name))

@@ -56,7 +56,7 @@ export const layerRecentQueries: Layer.Layer<never, never, Configuration | LoopC
     if (memory === undefined) return nowhere
     const isOn = ofCurrent(configuration, (settings) => settings.recentQueries || isLogging(settings))
     const slow = yield* SlowQueries
-    return new RecentQueryWriter(memory, clock.wallMs(0), isOn, () => slow.ms)
+    return new RecentQueryWriter(memory, clock.wallMs(0), isOn, (durationMs) => slow.isExceededBy(durationMs))
   })
 ).pipe(Layer.provide(SlowQueries.layer))
 
@@ -77,7 +77,7 @@ export class RecentQueryWriter implements QueryNotes {
   private readonly view: DataView
   private readonly wallOffsetMs: number
   private readonly isOn: () => boolean
-  private readonly slowMs: () => number
+  private readonly isSlow: (durationMs: number) => boolean
   private next: number
   private nextNotable: number
   /** The first that was noted in this batch. */
@@ -86,9 +86,14 @@ export class RecentQueryWriter implements QueryNotes {
   /**
    * @param wallOffsetMs what a time of the loop clock lacks to be milliseconds since 1970
    * @param isOn whether anything is to be written
-   * @param slowMs milliseconds from which a query is slow
+   * @param isSlow whether a query that took so many milliseconds is slow
    */
-  constructor(memory: SharedArrayBuffer, wallOffsetMs: number, isOn: () => boolean, slowMs: () => number) {
+  constructor(
+    memory: SharedArrayBuffer,
+    wallOffsetMs: number,
+    isOn: () => boolean,
+    isSlow: (durationMs: number) => boolean
+  ) {
     this.head = new Int32Array(memory, 0, NOTABLE_AT + NOTABLE_SLOTS)
     this.octets = new Uint8Array(memory, SLOTS_AT)
     this.words = new Int32Array(memory, SLOTS_AT)
@@ -97,7 +102,7 @@ export class RecentQueryWriter implements QueryNotes {
     this.view = new DataView(memory, SLOTS_AT)
     this.wallOffsetMs = wallOffsetMs
     this.isOn = isOn
-    this.slowMs = slowMs
+    this.isSlow = isSlow
     // One that a thread before this one was in the middle of is written again.
     this.next = this.head[0]!
     this.nextNotable = this.head[NOTABLE_COUNT_AT]!
@@ -157,14 +162,14 @@ export class RecentQueryWriter implements QueryNotes {
     }
     const error = record.error === "" ? 0 : this.writeText(record.error, start + NAME_AT + used, start + SLOT_OCTETS)
     this.words[(start >> 2) + Word.Lengths] = name | (attempts << 8) | (error << 16)
-    if (isFailed(outcome, rcode) || (isTimed(outcome) && endedMs - startedMs >= this.slowMs())) {
+    if (isFailed(outcome, rcode) || (isTimed(outcome) && this.isSlow(endedMs - startedMs))) {
       this.noteNotable(this.next - 1)
     }
     if (this.batchFrom === ((this.next - 1) | 0)) this.publish()
   }
 
   endBatch(durationMs: number): void {
-    const isSlow = durationMs >= this.slowMs()
+    const isSlow = this.isSlow(durationMs)
     for (let at = this.batchFrom; at !== this.next; at = (at + 1) | 0) {
       const start = slotAt(at)
       const double = (start >> 3) + Double.Duration

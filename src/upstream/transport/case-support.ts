@@ -36,3 +36,7 @@ export class CaseSupport {
     this.losses = ENOUGH - 1
   }
 }
+
+/** Whether questions to an upstream have their letters mixed, by the setting `mix_case`: nobody else answers on loopback. */
+export const mixesCase = (mixing: "auto" | "on" | "off", isOnLoopback: boolean): boolean =>
+  mixing === "on" || (mixing === "auto" && !isOnLoopback)

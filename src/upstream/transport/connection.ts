@@ -27,6 +27,8 @@ export class PendingRequest {
   twin: PendingRequest | undefined
   /** How often it was copied to another connection because it waited behind others; 0 for the original. */
   moves = 0
+  /** When it was copied; 0 for the original. */
+  copiedMs = 0
   /** How often it was the oldest on a silent connection when it was copied. */
   timesOldest = 0
   /** The request of a later attempt for the same question, which is not sent: it gets this one's answer. */
@@ -38,9 +40,15 @@ export class PendingRequest {
     this.options = options
   }
 
-  /** Whether the answer may still come on another connection. */
+  /** Whether it waits twice: on another connection, or for one. */
   get isAskedElsewhere(): boolean {
     return this.twin !== undefined && !this.twin.isOver
+  }
+
+  /** Whether it was sent on another connection too, and may be answered there. */
+  get isSentElsewhere(): boolean {
+    const other = this.isAskedElsewhere ? this.twin!.connection : undefined
+    return other !== undefined && !other.isOver && other !== this.connection
   }
 
   onResponse(response: Response): void {
@@ -86,9 +94,9 @@ export class PendingRequest {
   }
 }
 
-/** Whether each of them is over, or waits on another connection too. */
+/** Whether each of them is over, or was sent on another connection too. */
 export const areElsewhere = (requests: ReadonlyArray<PendingRequest>): boolean =>
-  requests.every(({ isAskedElsewhere, isOver }) => isOver || isAskedElsewhere)
+  requests.every(({ isOver, isSentElsewhere }) => isOver || isSentElsewhere)
 
 export interface Connection {
   /** It has ended. */
@@ -99,8 +107,10 @@ export interface Connection {
   readonly room: number
   /** Questions that wait on it, those that were given up among them. */
   readonly waiting: number
-  /** It is silent, and each question that waits on it is asked elsewhere too: nothing is lost with it. */
+  /** It is silent, and each question that waits on it was sent on another connection too. */
   readonly isSpare: boolean
+  /** An answer is due on it for less than half of the time that it may be silent. */
+  readonly isLively: boolean
   readonly ask: (request: PendingRequest) => void
   /** The request was abandoned. */
   readonly forget: (request: PendingRequest) => void
@@ -114,6 +124,10 @@ export interface ConnectionEvents {
   readonly incidents: Incidents
   /** Octets have come in: time has passed. */
   readonly onBatch: () => void
+  /** Answers have come. */
+  readonly onHeard: () => void
+  /** When answers came last, on any of the connections. */
+  readonly heardMs: number
   /** A question has left the connection: there may be room for another. */
   readonly onRoom: () => void
   /** The connection is over; told before `onLost` is for what waited on it. */

@@ -37,8 +37,10 @@ const MAX_LOSSES = 16
 const MAX_LOSSES_OF_FRESH = 1
 /** Questions on such a connection at most while others are being opened. */
 const SHARE_IN_ORDER = 8
-/** How often a question that waits behind others on a silent connection is copied to another one: as its time allows. */
-const MAX_MOVES = 16
+/** How often a question that waits on a silent connection is copied to another one. */
+const MAX_MOVES = 4
+/** The same where the upstream answers in order, and has answered others since the last time: as its time allows. */
+const MAX_MOVES_IN_ORDER = 16
 /** The same for the oldest, which may be what the server is busy with: each copy of it holds up another connection. */
 const MAX_MOVES_OF_OLDEST = 2
 /** Who calls, as the log says it. */
@@ -82,6 +84,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
   private members: ReadonlyArray<Member> = []
   private opening = 0
   private refusedMs = Number.NEGATIVE_INFINITY
+  heardMs = Number.NEGATIVE_INFINITY
   private readonly answerOrder = new AnswerOrder()
   private pause: Timer | undefined
   private readonly once = new AskedOnce()
@@ -129,6 +132,10 @@ export class Connections implements ConnectionEvents, TimerTarget {
     request.twin?.abandon()
   }
 
+  onHeard(): void {
+    this.heardMs = this.wheel.nowMs()
+  }
+
   onRoom(): void {
     for (let request = this.queue.first; request !== undefined; request = this.queue.first) {
       const connection = this.choose(request)
@@ -165,10 +172,13 @@ export class Connections implements ConnectionEvents, TimerTarget {
   onSilent(requests: ReadonlyArray<PendingRequest>, oldest?: PendingRequest): void {
     for (const request of requests) {
       const isTwice = request.isAskedElsewhere
-      const mayMove = request.moves < MAX_MOVES && (request !== oldest || request.timesOldest < MAX_MOVES_OF_OLDEST)
+      const isOvertaken = this.order === "kept" && this.heardMs > request.copiedMs
+      const isMovedOut = request.moves >= (isOvertaken ? MAX_MOVES_IN_ORDER : MAX_MOVES)
+      const mayMove = !isMovedOut && (request !== oldest || request.timesOldest < MAX_MOVES_OF_OLDEST)
       if (request.isOver || !mayMove || (isTwice && request.moves === 0)) continue
       const copy = new PendingRequest(request.requester, request.edns, request.options)
       copy.moves = request.moves + 1
+      copy.copiedMs = this.wheel.nowMs()
       copy.timesOldest = request.timesOldest + (request === oldest ? 1 : 0)
       // A question is on two connections at most: the copy that waits behind a slow one is dropped, the original stays.
       const stays = isTwice ? request.twin! : request
@@ -268,19 +278,21 @@ export class Connections implements ConnectionEvents, TimerTarget {
   }
 
   /**
-   * The first that is not busy, else the least busy; undefined where none has room. A request that has stood behind others
-   * in vain twice, at a server that answers in order, stands behind nobody again: those there may be what is never answered.
+   * The first that is not busy, else the least busy; undefined where none has room. At a server that answers in order, a
+   * request that has stood behind others in vain twice stands only where answers come: what is before it elsewhere may be
+   * what is never answered.
    */
   private choose({ moves }: PendingRequest): Connection | undefined {
     if (!this.mayAsk) return undefined
     const { busy } = this
-    const mayShare = moves < 2 || busy === BUSY
+    const isCareful = moves >= 2 && this.order === "kept"
     const most = busy < BUSY && this.opening > 0 ? SHARE_IN_ORDER : Number.POSITIVE_INFINITY
     let least: Connection | undefined
     for (const { connection } of this.members) {
       if (connection.room <= 0 || connection.waiting >= most) continue
       if (connection.waiting < busy) return connection
-      if (mayShare && (least === undefined || connection.waiting < least.waiting)) least = connection
+      if (isCareful && !connection.isLively) continue
+      if (least === undefined || connection.waiting < least.waiting) least = connection
     }
     return least
   }

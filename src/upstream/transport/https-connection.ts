@@ -104,6 +104,10 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     return this.liveness.isSuspect && areElsewhere(this.requests.values().map(({ request }) => request))
   }
 
+  get isLively(): boolean {
+    return this.liveness.isLively
+  }
+
   get isUsable(): boolean {
     const isSpent = this.asked >= this.options.lifetime
     const isOpen = !this.isOver && !this.session.closed && !this.session.destroyed

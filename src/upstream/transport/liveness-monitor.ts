@@ -84,6 +84,11 @@ export class LivenessMonitor implements TimerTarget {
     return this.silences > 0
   }
 
+  /** Whether no answer is due, or one for less than half of the time that it may be. */
+  get isLively(): boolean {
+    return this.owesSinceMs === undefined || 2 * (this.wheel.nowMs() - this.owesSinceMs) < this.monitored.silenceMs()
+  }
+
   /** A question was written. */
   asked(): void {
     if (this.owesSinceMs === undefined) this.owe()

@@ -111,6 +111,10 @@ export class StreamConnection implements Connection {
     return this.liveness.isSuspect && areElsewhere(this.requests.values())
   }
 
+  get isLively(): boolean {
+    return this.liveness.isLively
+  }
+
   get isUsable(): boolean {
     return !this.isOver && !this.liveness.isSuspect && !this.isSpent
   }
@@ -128,20 +132,24 @@ export class StreamConnection implements Connection {
 
   forget(request: PendingRequest): void {
     this.unanswered++
-    if (this.liveness.isSuspect && this.showsOrder(request)) this.options.events.onOrder("kept")
+    if (this.liveness.isSuspect) this.noteAbandoned(request)
     this.leaveWhenDone()
   }
 
   /**
-   * Whether an abandoned question shows that the server was busy with the oldest one: that is the oldest, and waited for
-   * its whole time here and on another connection; or it stood behind, and was answered there, while not even the probe
-   * is answered here.
+   * What an abandoned question shows of the order. The oldest one waited for its whole time, here and on another connection:
+   * the server was busy with it. One that stood behind was answered on another, while not even the probe is answered here:
+   * so it seems, but this connection may be dead.
    */
-  private showsOrder(request: PendingRequest): boolean {
+  private noteAbandoned(request: PendingRequest): void {
     const { probed, first } = this
-    if (request === first) return request.isAskedElsewhere
+    const { events } = this.options
+    if (request === first) {
+      if (request.isAskedElsewhere) events.onOrder("kept")
+      return
+    }
     const isProbed = probed !== undefined && this.requests.get(probed.id, probed.id) === probed
-    return isProbed && request.twin?.isAnswered === true
+    if (isProbed && request.twin?.isAnswered === true) events.onOrder("seems kept")
   }
 
   /**
@@ -158,9 +166,9 @@ export class StreamConnection implements Connection {
     const { first } = this
     if (order !== "any" && times === 1 && first?.isOver === false) events.onHeldUp(first)
     if (step === 1) this.probe()
-    // What was moved here stands behind something once more.
-    if (step === 2 && order === "unknown" && this.behindFirst.some(({ moves }) => moves > 0))
-      events.onOrder("seems kept")
+    // What was moved here stands behind something once more, and the upstream is there: it has answered others since.
+    const isBehindAgain = step === 2 && order === "unknown" && this.behindFirst.some(isOvertaken(events.heardMs))
+    if (isBehindAgain) events.onOrder("seems kept")
     if (step === 2) events.onSilent(order === "any" ? this.requests.values() : this.behindFirst)
     if (step === 3) events.onSilent(this.requests.values(), order === "any" ? undefined : first)
   }
@@ -225,6 +233,7 @@ export class StreamConnection implements Connection {
     if (this.isOver) return
     this.liveness.heard()
     this.answeredMs = this.options.events.wheel.nowMs()
+    this.options.events.onHeard()
     this.options.events.onRoom()
     this.leaveWhenDone()
   }
@@ -297,3 +306,9 @@ export class StreamConnection implements Connection {
     if (this.isSpent && this.awaited === 0) this.break("its time is over")
   }
 }
+
+/** Whether answers to others came since it was copied here. */
+const isOvertaken =
+  (heardMs: number) =>
+  ({ copiedMs, moves }: PendingRequest): boolean =>
+    moves > 0 && heardMs > copiedMs

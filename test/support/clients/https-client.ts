@@ -11,10 +11,14 @@ export interface HttpsReply {
   readonly body: Buffer
 }
 
-export const openHttps = (port: number): Effect.Effect<ClientHttp2Session, never, Scope.Scope> =>
+/** @param servername the name that the server is asked for by */
+export const openHttps = (
+  port: number,
+  servername = "localhost"
+): Effect.Effect<ClientHttp2Session, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+      const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, servername })
       session.on("error", () => {})
       return session
     }),

@@ -19,7 +19,7 @@ const ring = () => {
     memory,
     1_000,
     () => true,
-    () => 1_000
+    (ms) => ms >= 1_000
   )
   const note = (count: number, from = 0): void => {
     for (let i = 0; i < count; i++) writer.note(client, "udp", query, "hit", 0, from + i, 1)

@@ -47,7 +47,7 @@ const SLOW_MS = 1_000
 const ring = (isOn = () => true) => {
   const memory = recentMemory()
   return {
-    writer: new RecentQueryWriter(memory, 1_000, isOn, () => SLOW_MS),
+    writer: new RecentQueryWriter(memory, 1_000, isOn, (ms) => ms >= SLOW_MS),
     reader: new RecentQueryReader(memory),
     memory
   }
@@ -249,7 +249,7 @@ describe("a ring that has gone round", () => {
       memory,
       0,
       () => true,
-      () => SLOW_MS
+      (ms) => ms >= SLOW_MS
     )
     const reader = new RecentQueryReader(memory)
     for (let i = 0; i < 3; i++) writer.noteRecord(client(), recordOf({ rcode: i }), 1)

@@ -1,6 +1,6 @@
 /** What is remembered of how upstreams prove their replies. */
 import { assert, describe, it } from "@effect/vitest"
-import { CaseSupport } from "../../../src/upstream/transport/case-support.ts"
+import { CaseSupport, mixesCase } from "../../../src/upstream/transport/case-support.ts"
 import { CookieJar } from "../../../src/upstream/transport/cookie-jar.ts"
 import { ForgeryAlarm } from "../../../src/upstream/transport/forgery-alarm.ts"
 
@@ -72,5 +72,18 @@ describe("the alarm for forged replies", () => {
   it("is not raised by a few now and then", () => {
     const alarm = new ForgeryAlarm()
     for (let i = 0; i < 1_000; i++) assert.isFalse(alarm.onForged(i * 600))
+  })
+})
+
+describe("the letters of questions", () => {
+  it("are mixed for all upstreams but those on loopback, unless it is said otherwise", () => {
+    assert.deepStrictEqual(
+      (["auto", "on", "off"] as const).map((mixing) => [mixesCase(mixing, false), mixesCase(mixing, true)]),
+      [
+        [true, false],
+        [true, true],
+        [false, false]
+      ]
+    )
   })
 })
