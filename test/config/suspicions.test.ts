@@ -19,6 +19,28 @@ rules: [a.example -> a, a.example client:10.0.0.0/8 -> a, "a.example !b.a.exampl
     })
   )
 
+  it.effect("is a client's name where nothing listens by which it could be said", () =>
+    Effect.gen(function* () {
+      const named = (listen: string): string => `
+listen: ${listen}
+upstreams: [192.0.2.1]
+groups: { a: 192.0.2.2 }
+rules: [a.example -> a, client_name:tablet -> a]
+local_answers: [{ name: tv.home, addresses: 192.0.2.3, client_name: tablet }]
+`
+      const what = "client_name holds for nobody: nothing listens by tls://, https:// or http://"
+      const plain = yield* warningsOf(named("127.0.0.1:1053"))
+      assert.deepStrictEqual(
+        plain.map((warning) => warning.slice(warning.indexOf(": ") + 2)),
+        [`rules: ${what}`, `local_answers: ${what}`]
+      )
+      for (const listen of ["https://127.0.0.1:1443/dns-query", "tls://127.0.0.1:1853", "http://127.0.0.1:1080/q"]) {
+        const warnings = yield* warningsOf(named(`["127.0.0.1:1053", "${listen}"]`))
+        assert.notInclude(warnings.join("\n"), "client_name", listen)
+      }
+    })
+  )
+
   it.effect("is an address that ends like one with a port, wherever addresses stand", () =>
     Effect.gen(function* () {
       const warnings = yield* warningsOf(`

@@ -193,7 +193,16 @@ const ofEncrypted = (settings: Partial<Settings>, say: Say, isSet: (name: Settin
       unused(name, "nothing listens by tls:// or https://")
   }
   const isByHttp = listen.some(({ protocols }) => protocols.some(isHttp))
+  if (settings.listen !== undefined && first < 0 && !isByHttp) ofUnsaidNames(settings, say)
   if (!isByHttp && trustedProxies.length > 0) unused("trustedProxies", "nothing listens by https:// or http://")
+}
+
+/** Nobody can say a name where nothing is encrypted. */
+const ofUnsaidNames = ({ localAnswers = [], rules = [] }: Partial<Settings>, say: Say): void => {
+  const what = "client_name holds for nobody: nothing listens by tls://, https:// or http://"
+  for (const [i, { clientNames }] of rules.entries()) if (clientNames.length > 0) say("rules", undefined, what, i)
+  for (const [i, { clientNames }] of localAnswers.entries())
+    if (clientNames.length > 0) say("localAnswers", undefined, what, i)
 }
 
 const ofClients = (settings: Partial<Settings>, say: Say, isSet: (name: SettingName) => boolean): void => {
