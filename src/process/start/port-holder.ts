@@ -19,10 +19,17 @@ export interface PortHolder {
 /** TCP sockets that listen are in this state, by `include/net/tcp_states.h`. */
 const LISTEN = "0A"
 
+/** The kernel gives its tables piece by piece: one look may miss a socket where others come and go meanwhile. */
+const LOOKS = 3
+
 /** The process that holds what `endpoint` would be; undefined where there is none, or it is not to be seen. */
 export const portHolder = (protocol: "udp" | "tcp", endpoint: Endpoint): PortHolder | undefined => {
-  const inodes = socketsAt(protocol, endpoint)
-  return inodes.size === 0 ? undefined : processWith(inodes)
+  for (let look = 0; look < LOOKS; look++) {
+    const inodes = socketsAt(protocol, endpoint)
+    const holder = inodes.size === 0 ? undefined : processWith(inodes)
+    if (holder !== undefined) return holder
+  }
+  return undefined
 }
 
 const attempt = <A>(read: () => A, otherwise: A): A => {
