@@ -20,7 +20,7 @@ for (const workers of ["1", "2"]) {
     for (const [name, start] of behaviours) {
       it.live(`beside a Redis that ${name}, and beside upstreams that do, by TCP, TLS and HTTPS`, () =>
         Effect.gen(function* () {
-          const { url } = yield* start
+          const { asked, url } = yield* start
           const bad = (protocol: string): string => url.replace("http:", `${protocol}:`)
           const good = yield* fakeUpstream(address("192.0.2.1"))
           const server = yield* startListening({
@@ -33,6 +33,7 @@ for (const workers of ["1", "2"]) {
             DNS_SERVER_UPSTREAM_POLICY: "round-robin"
           })
           yield* Effect.forEach(NAMES, (name) => ask(server.port, { name }), { concurrency: "unbounded" })
+          if (start !== refusingToAccept) assert.isAbove(asked(), 1)
           // In the middle of whatever it does with them.
           server.child.kill("SIGTERM")
           assert.strictEqual(yield* Effect.promise(() => server.exit).pipe(Effect.timeout(END_WITHIN_MS)), 0)
