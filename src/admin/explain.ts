@@ -15,7 +15,7 @@ import { typeName } from "../dns/record-types.ts"
 import type { AnswerMessage } from "../dns/reply.ts"
 import { HEADER_SIZE, putU16, u16 } from "../dns/wire.ts"
 import { Geography, Locations } from "../geo/geography.ts"
-import { NamedPeer, TextPeer } from "../io/peer.ts"
+import { namedPeer, TextPeer } from "../io/peer.ts"
 import { compilePolicy } from "../policy/policy.ts"
 import type { NotDone } from "../process/asks.ts"
 import { inSlices } from "../runtime/slices.ts"
@@ -45,8 +45,7 @@ export const explain = (sources: AdminSources, asked: Asked): Effect.Effect<type
     const geography = Geography.over(() => locations)
     const locations = new Locations(supervisor.locations())
     const policy = yield* inSlices(() => compilePolicy(settings, geography, new Uint8Array(COOKIE_SECRET_SIZE)))
-    const peer = new TextPeer({ address: asked.client, port: 53_000 })
-    const client = asked.clientName === undefined ? peer : new NamedPeer(peer, asked.clientName)
+    const client = namedPeer(new TextPeer({ address: asked.client, port: 53_000 }), asked.clientName)
     const query = new Query()
     const wire = messageFor(asked)
     const steps: Array<Step> = []

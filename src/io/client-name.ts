@@ -5,27 +5,37 @@
 import type { X509Certificate } from "node:crypto"
 
 /** What can stand in a label of a host, and in a path, as it is. */
-const CLIENT_NAME = /^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/
+export const CLIENT_NAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$"
+const CLIENT_NAME = new RegExp(CLIENT_NAME_PATTERN)
 
 export const CLIENT_NAME_EXPECTED = "a name of letters, digits, - and _, at most 63"
 
-/** @param text in small letters */
-export const isClientName = (text: string): boolean => CLIENT_NAME.test(text)
+/** The name in small letters; undefined where the text is none. */
+export const readClientName = (text: string): string | undefined =>
+  CLIENT_NAME.test(text) ? text.toLowerCase() : undefined
 
-/** Whether it has a name with `*` as its first label. */
-export const hasWildcard = ({ subjectAltName }: X509Certificate): boolean => /DNS:\*\./.test(subjectAltName ?? "")
+/** Finds clients' names in the names that they ask a server for, by its certificates. */
+export class ServerNames {
+  /** Whether a certificate has a name with `*` as its first label: else no name is a client's. */
+  readonly haveWildcard: boolean
+  private readonly certificates: ReadonlyArray<X509Certificate>
 
-/**
- * The label that stands where a certificate's name has a `*`; undefined where the name is a server's own, or none that a
- * certificate is for.
- *
- * @param serverName as the client asked for it
- */
-export const clientNameIn = (certificates: ReadonlyArray<X509Certificate>, serverName: string): string | undefined => {
-  const found = certificates
-    .map((certificate) => certificate.checkHost(serverName))
-    .filter((name) => name !== undefined)
-  if (found.length === 0 || found.some((name) => !name.startsWith("*."))) return undefined
-  const label = serverName.slice(0, serverName.indexOf(".")).toLowerCase()
-  return isClientName(label) ? label : undefined
+  constructor(certificates: ReadonlyArray<X509Certificate>) {
+    this.certificates = certificates
+    this.haveWildcard = certificates.some(({ subjectAltName }) => /DNS:\*\./.test(subjectAltName ?? ""))
+  }
+
+  /**
+   * The label that stands where a certificate's name has a `*`; undefined where the name is a server's own, or none that a
+   * certificate is for.
+   *
+   * @param serverName as the client asked for it
+   */
+  clientNameIn(serverName: string): string | undefined {
+    const found = this.certificates
+      .map((certificate) => certificate.checkHost(serverName))
+      .filter((name) => name !== undefined)
+    if (found.length === 0 || found.some((name) => !name.startsWith("*."))) return undefined
+    return readClientName(serverName.slice(0, serverName.indexOf(".")))
+  }
 }

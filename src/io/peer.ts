@@ -15,8 +15,11 @@ export interface Peer extends Endpoint {
   readonly clientName?: string | undefined
 }
 
-/** The same peer, by the name that it calls itself. */
-export class NamedPeer implements Peer {
+/** The same peer, by the name that it calls itself; undefined for none. */
+export const namedPeer = (peer: Peer, clientName: string | undefined): Peer =>
+  clientName === undefined ? peer : new NamedPeer(peer, clientName)
+
+class NamedPeer implements Peer {
   readonly clientName: string
   private readonly peer: Peer
 

@@ -115,8 +115,9 @@ export class Traces extends Context.Service<
         },
         finish: (record) => {
           if (events.trace !== undefined && isAskedFor(record)) events.trace(...lineOf(record))
-          const isSlow = slow.isExceededBy(record.endedMs - record.startedMs)
-          if (wasAsked(record)) slow.observe(record.endedMs - record.startedMs)
+          const tookMs = record.endedMs - record.startedMs
+          const isSlow = slow.isExceededBy(tookMs)
+          if (wasAsked(record)) slow.observe(tookMs)
           if (sender.current === undefined) return
           const keptFor = record.trace?.keptFor ?? reasonToKeep(record, isSlow)
           if (keptFor === undefined || (record.trace === undefined && !mayKeep())) return

@@ -3,7 +3,7 @@ import packet from "dns-packet"
 import { Effect, Result } from "effect"
 import { readGroup } from "../../src/config/codec/group.ts"
 import { readRule } from "../../src/config/codec/rule.ts"
-import { NamedPeer, TextPeer } from "../../src/io/peer.ts"
+import { namedPeer, TextPeer } from "../../src/io/peer.ts"
 import { makeRouter } from "../../src/policy/router.ts"
 import { addressesOf } from "../support/servers/server.ts"
 import { address, type MemoryUpstream, memoryServer } from "../support/servers/timed-server.ts"
@@ -52,8 +52,7 @@ describe("makeRouter", () => {
     )
     const asked = read(query({ questions: [question("www.corp.example", 1)] })).query
     const to = (address: string, name?: string): string => {
-      const peer = new TextPeer({ address, port: 53 })
-      return nameOf(viewOf(asked, name === undefined ? peer : new NamedPeer(peer, name)))
+      return nameOf(viewOf(asked, namedPeer(new TextPeer({ address, port: 53 }), name)))
     }
     assert.strictEqual(to("192.0.2.1"), "corp")
     assert.strictEqual(to("192.0.2.1", "laptop"), "lab")

@@ -6,7 +6,7 @@ import { NetAddress } from "effect/net"
 import { Type } from "../../dns/codes.ts"
 import { parseName } from "../../dns/name.ts"
 import { typeNumber } from "../../dns/record-types.ts"
-import { CLIENT_NAME_EXPECTED, isClientName } from "../../io/client-name.ts"
+import { CLIENT_NAME_EXPECTED, readClientName } from "../../io/client-name.ts"
 import { AdminApi } from "../api/api.ts"
 import { NotNow, NotThere, NotUnderstood } from "../api/errors.ts"
 import { explain } from "../explain.ts"
@@ -147,18 +147,12 @@ export const queryHandlers = HttpApiBuilder.group(
           if (Result.isFailure(NetAddress.ipFromString(client))) {
             return yield* new NotUnderstood({ message: "client: an IP address" })
           }
-          const clientName = payload.clientName?.toLowerCase()
-          if (clientName !== undefined && !isClientName(clientName)) {
+          const clientName = payload.clientName === undefined ? undefined : readClientName(payload.clientName)
+          if (payload.clientName !== undefined && clientName === undefined) {
             return yield* new NotUnderstood({ message: `clientName: ${CLIENT_NAME_EXPECTED}` })
           }
           return yield* Effect.mapError(
-            explain(sources, {
-              name,
-              type,
-              client,
-              clientName,
-              isToBeAsked: payload.ask === true
-            }),
+            explain(sources, { name, type, client, clientName, isToBeAsked: payload.ask === true }),
             ({ message }) => new NotNow({ message })
           )
         })

@@ -4,7 +4,7 @@
  */
 import { Result } from "effect"
 import type { IpNetwork } from "effect/net"
-import { CLIENT_NAME_EXPECTED, isClientName } from "../../io/client-name.ts"
+import { CLIENT_NAME_EXPECTED, readClientName } from "../../io/client-name.ts"
 import { network, readNetwork } from "./network.ts"
 import type { Read } from "./text-form.ts"
 
@@ -61,9 +61,9 @@ export const readConditions = (
       client = read.success
     } else if (kind === "client_name") {
       if (clientNames.length > 0) return Result.fail("one client_name: a rule, with | between several")
-      clientNames = value.toLowerCase().split(/[|,]/)
-      if (!clientNames.every(isClientName))
-        return Result.fail(`client_name: ${CLIENT_NAME_EXPECTED}, with | between several`)
+      const names = value.split(/[|,]/).map(readClientName)
+      if (names.includes(undefined)) return Result.fail(`client_name: ${CLIENT_NAME_EXPECTED}, with | between several`)
+      clientNames = names.filter((name) => name !== undefined)
     } else if (kind === "country") {
       if (countries.length > 0) return Result.fail("one country: a rule, with | between several")
       countries = codesOf(value)

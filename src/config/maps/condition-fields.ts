@@ -1,6 +1,6 @@
 /** Whom a rule or a local answer is for, as keys of its map: `client`, `client_name`, `country`, `continent`. */
 import { Result } from "effect"
-import { CLIENT_NAME_EXPECTED, isClientName } from "../../io/client-name.ts"
+import { CLIENT_NAME_EXPECTED, CLIENT_NAME_PATTERN, readClientName } from "../../io/client-name.ts"
 import { CONTINENTS, type Conditions, isCountry } from "../codec/conditions.ts"
 import { network } from "../codec/network.ts"
 import type { TextForm } from "../codec/text-form.ts"
@@ -24,15 +24,12 @@ const country = fromText(code(isCountry, "an ISO 3166 code of two letters, such 
 
 const clientName = fromText(
   {
-    read: (text: string) => {
-      const lower = text.toLowerCase()
-      return isClientName(lower) ? Result.succeed(lower) : Result.fail(CLIENT_NAME_EXPECTED)
-    },
+    read: (text: string) => Result.fromNullishOr(readClientName(text), () => CLIENT_NAME_EXPECTED),
     write: (text: string) => text
   },
   {
     kind: "text",
-    pattern: "^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$",
+    pattern: CLIENT_NAME_PATTERN,
     isMaybeNumber: true,
     examples: ["laptop", "phone"]
   }

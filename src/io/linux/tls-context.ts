@@ -3,7 +3,7 @@
  * choices that are made in a handshake.
  */
 import { X509Certificate } from "node:crypto"
-import { clientNameIn, hasWildcard } from "../client-name.ts"
+import { ServerNames } from "../client-name.ts"
 import type { KeyPairs, TlsTerms } from "../tls-server.ts"
 import type { Libc } from "./libc.ts"
 import { Ctrl, loadOpenSsl, MODE, OPTIONS, TLS1_2, type Tls } from "./openssl.ts"
@@ -43,6 +43,7 @@ export class TlsContext {
   private readonly number: number
   private readonly protocols: ReadonlyArray<string>
   private readonly shown: ReadonlyArray<Shown>
+  private readonly serverNames: ServerNames
   /** The protocols that were chosen by ALPN, by connections. */
   private readonly chosen = new Map<number, string>()
   private connections = 0
@@ -64,8 +65,9 @@ export class TlsContext {
       throw cause
     }
     this.shown = shown
+    this.serverNames = new ServerNames(shown.map(({ certificate }) => certificate))
     // By TLS 1.2 a session that is resumed has the name only where it was asked for here.
-    if (shown.length > 1 || shown.some(({ certificate }) => hasWildcard(certificate))) {
+    if (shown.length > 1 || this.serverNames.haveWildcard) {
       for (const { context } of shown) {
         tls.SSL_CTX_callback_ctrl(context, Ctrl.ServerNameCallback, tls.serverNameCallback)
         tls.SSL_CTX_ctrl(context, Ctrl.ServerNameArgument, 0, this.number)
@@ -113,9 +115,8 @@ export class TlsContext {
   }
 
   clientNameOf(ssl: number): string | undefined {
-    const certificates = this.shown.map(({ certificate }) => certificate)
-    const serverName = certificates.some(hasWildcard) ? this.tls.SSL_get_servername(ssl, 0) : null
-    return serverName === null ? undefined : clientNameIn(certificates, serverName)
+    const serverName = this.serverNames.haveWildcard ? this.tls.SSL_get_servername(ssl, 0) : null
+    return serverName === null ? undefined : this.serverNames.clientNameIn(serverName)
   }
 
   /** Where in what a client offers the protocol stands that is most wanted here; -1 where none is. */

@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls"
-import { clientNameIn, hasWildcard } from "../client-name.ts"
+import { ServerNames } from "../client-name.ts"
 import type { KeyPairs, TlsTerms } from "../tls-server.ts"
 
 /** Octets of what Node makes session tickets of. */
@@ -28,6 +28,9 @@ const shownBy = (keyPairs: KeyPairs, ticketSecret: Uint8Array): ReadonlyArray<Sh
     certificate: new X509Certificate(certificate)
   }))
 
+const serverNamesOf = (shown: ReadonlyArray<Shown>): ServerNames =>
+  new ServerNames(shown.map(({ certificate }) => certificate))
+
 /** How connections are encrypted. */
 export interface Secured {
   /** What a connection is read and written by, for what it was accepted as. */
@@ -41,20 +44,19 @@ export const secured = (terms: TlsTerms): Secured => {
   let keyPairs = terms.keyPairs()
   let ticketSecret = terms.ticketSecret()
   let shown = shownBy(keyPairs, ticketSecret)
+  let serverNames = serverNamesOf(shown)
   const renew = (): void => {
     if (keyPairs === terms.keyPairs() && ticketSecret === terms.ticketSecret()) return
     keyPairs = terms.keyPairs()
     ticketSecret = terms.ticketSecret()
     shown = shownBy(keyPairs, ticketSecret)
+    serverNames = serverNamesOf(shown)
   }
   const contextFor = (name: string): SecureContext =>
     (shown.find(({ certificate }) => certificate.checkHost(name) !== undefined) ?? shown[0]!).context
   const clientNameOf = (encrypted: Duplex): string | undefined => {
     const { servername } = encrypted as Duplex & { readonly servername?: string | false | null }
-    const certificates = shown.map(({ certificate }) => certificate)
-    return typeof servername === "string" && certificates.some(hasWildcard)
-      ? clientNameIn(certificates, servername)
-      : undefined
+    return typeof servername === "string" && serverNames.haveWildcard ? serverNames.clientNameIn(servername) : undefined
   }
   const secure = (socket: Duplex): Duplex => {
     renew()

@@ -6,7 +6,7 @@ import { Flag } from "../../dns/codes.ts"
 import { parseName } from "../../dns/name.ts"
 import { typeNumber } from "../../dns/record-types.ts"
 import { HEADER_SIZE, MAX_MESSAGE_SIZE, putU16 } from "../../dns/wire.ts"
-import { CLIENT_NAME_EXPECTED, isClientName } from "../../io/client-name.ts"
+import { CLIENT_NAME_EXPECTED, readClientName } from "../../io/client-name.ts"
 
 /** A request, as far as it is looked at. */
 export interface Request {
@@ -50,8 +50,8 @@ export const readRequest = (request: Request, path: string): Asked | Refusal => 
   const asked = mark < 0 ? target : target.slice(0, mark)
   const behind = behindPath(asked, path)
   if (behind === undefined) return refused(404, `names are asked at ${path}`)
-  const clientName = behind === "" ? undefined : behind.toLowerCase()
-  if (clientName !== undefined && !isClientName(clientName)) {
+  const clientName = readClientName(behind)
+  if (behind !== "" && clientName === undefined) {
     return refused(404, `behind ${path}/ stands ${CLIENT_NAME_EXPECTED}`)
   }
   const question = readQuestion(request, mark < 0 ? "" : target.slice(mark + 1))

@@ -1,6 +1,6 @@
 /** What a listener for HTTP serves: queries at one path, each from its client to its answer. */
 import { isIP } from "node:net"
-import { NamedPeer, type Peer, TextPeer } from "../../io/peer.ts"
+import { namedPeer, type Peer, TextPeer } from "../../io/peer.ts"
 import type { Speaking } from "../stream/conversation.ts"
 import { HttpPacket } from "./http-packet.ts"
 import { messageInJson } from "./json.ts"
@@ -29,7 +29,7 @@ export const serve = (site: Site, connection: Speaking, request: Request, respon
   }
   const { clientName, isJson, wire } = asked
   const client = clientOf(site, connection.peer, request.forwardedFor)
-  const packet = new HttpPacket(wire, clientName === undefined ? client : new NamedPeer(client, clientName), {
+  const packet = new HttpPacket(wire, namedPeer(client, clientName), {
     transport: connection.transport,
     noteQuery: () => connection.noteQuery(),
     reply: (message, ttlSeconds) => {

@@ -4,7 +4,7 @@
  *
  * Bounded in everything: queries under way, octets that wait to be read by the client, time.
  */
-import { NamedPeer, type Peer } from "../../io/peer.ts"
+import { namedPeer, type Peer } from "../../io/peer.ts"
 import type { StreamHandler, StreamSocket } from "../../io/stream-transport.ts"
 import type { Packet } from "../../query/packet.ts"
 import type { Transport } from "../../query/transport.ts"
@@ -223,7 +223,7 @@ export class ClientConnection implements Speaking {
     const before = this.begun
     this.receivedMs = this.options.nowMs()
     if (!this.conversation.isInsideMessage) this.messageSinceMs = this.receivedMs
-    this.named ??= namedBy(this.socket)
+    this.named ??= namedPeer(this.socket.peer, this.socket.clientName)
     this.conversation.append(chunk)
     this.goOn()
     return this.begun - before
@@ -305,6 +305,3 @@ export class ClientConnection implements Speaking {
 }
 
 const lengthOf = ({ start, end }: Piece): number => end - start
-
-const namedBy = ({ clientName, peer }: StreamSocket): Peer =>
-  clientName === undefined ? peer : new NamedPeer(peer, clientName)

@@ -40,6 +40,11 @@ export class PendingRequest {
     this.options = options
   }
 
+  /** Whether it is a copy, and answers to others have come since it was made. */
+  isOvertaken(heardMs: number): boolean {
+    return this.moves > 0 && heardMs > this.copiedMs
+  }
+
   /** Whether it waits twice: on another connection, or for one. */
   get isAskedElsewhere(): boolean {
     return this.twin !== undefined && !this.twin.isOver

@@ -172,8 +172,8 @@ export class Connections implements ConnectionEvents, TimerTarget {
   onSilent(requests: ReadonlyArray<PendingRequest>, oldest?: PendingRequest): void {
     for (const request of requests) {
       const isTwice = request.isAskedElsewhere
-      const isOvertaken = this.order === "kept" && this.heardMs > request.copiedMs
-      const isMovedOut = request.moves >= (isOvertaken ? MAX_MOVES_IN_ORDER : MAX_MOVES)
+      const isInOrder = this.order === "kept" && request.isOvertaken(this.heardMs)
+      const isMovedOut = request.moves >= (isInOrder ? MAX_MOVES_IN_ORDER : MAX_MOVES)
       const mayMove = !isMovedOut && (request !== oldest || request.timesOldest < MAX_MOVES_OF_OLDEST)
       if (request.isOver || !mayMove || (isTwice && request.moves === 0)) continue
       const copy = new PendingRequest(request.requester, request.edns, request.options)

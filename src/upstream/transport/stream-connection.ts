@@ -167,8 +167,9 @@ export class StreamConnection implements Connection {
     if (order !== "any" && times === 1 && first?.isOver === false) events.onHeldUp(first)
     if (step === 1) this.probe()
     // What was moved here stands behind something once more, and the upstream is there: it has answered others since.
-    const isBehindAgain = step === 2 && order === "unknown" && this.behindFirst.some(isOvertaken(events.heardMs))
-    if (isBehindAgain) events.onOrder("seems kept")
+    if (step === 2 && order === "unknown" && this.behindFirst.some((request) => request.isOvertaken(events.heardMs))) {
+      events.onOrder("seems kept")
+    }
     if (step === 2) events.onSilent(order === "any" ? this.requests.values() : this.behindFirst)
     if (step === 3) events.onSilent(this.requests.values(), order === "any" ? undefined : first)
   }
@@ -306,9 +307,3 @@ export class StreamConnection implements Connection {
     if (this.isSpent && this.awaited === 0) this.break("its time is over")
   }
 }
-
-/** Whether answers to others came since it was copied here. */
-const isOvertaken =
-  (heardMs: number) =>
-  ({ copiedMs, moves }: PendingRequest): boolean =>
-    moves > 0 && heardMs > copiedMs
