@@ -1,19 +1,20 @@
-/** The thread that `loadApart` starts: loads the configuration and says what came of it. */
-import { parentPort, workerData } from "node:worker_threads"
+/** The thread that `loadApart` starts: loads the configuration whenever it is told to, and says what came of it. */
+import { parentPort } from "node:worker_threads"
 import { Effect } from "effect"
 import { load } from "../../config/configuration.ts"
-import type { FromLoader, LoaderData } from "./load-apart.ts"
+import type { FromLoader, ToLoader } from "./load-apart.ts"
 
-const { file, overrides } = workerData as LoaderData
+const loadedFrom = ({ file, overrides }: ToLoader) =>
+  Effect.match(load(file, overrides), {
+    onSuccess: ({ settings: _, ...loaded }): FromLoader => ({ kind: "loaded", loaded }),
+    onFailure: ({ mistakes, warnings }): FromLoader => ({ kind: "wrong", mistakes, warnings })
+  })
 
-const program = Effect.match(load(file, overrides), {
-  onSuccess: ({ settings: _, ...loaded }): FromLoader => ({ kind: "loaded", loaded }),
-  onFailure: ({ mistakes, warnings }): FromLoader => ({ kind: "wrong", mistakes, warnings })
-})
-
-Effect.runCallback(program, {
-  onExit: (exit) => {
-    if (exit._tag === "Success") parentPort?.postMessage(exit.value)
-    else process.exit(1)
-  }
+parentPort?.on("message", (told: ToLoader) => {
+  Effect.runCallback(loadedFrom(told), {
+    onExit: (exit) => {
+      if (exit._tag === "Success") parentPort?.postMessage(exit.value)
+      else process.exit(1)
+    }
+  })
 })

@@ -1,3 +1,5 @@
+import { once } from "node:events"
+import type { Worker } from "node:worker_threads"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { decodeSettings, load } from "../../../src/config/configuration.ts"
@@ -44,5 +46,45 @@ describe("the configuration that is loaded in a thread of its own", () => {
       yield* Fiber.interrupt(waiting)
       assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(waiting)))
     })
+  )
+
+  it.live("is loaded by the same thread again, by another where that one is at work, or has ended", () =>
+    Effect.gen(function* () {
+      const threads: Array<Worker> = []
+      const onWorker = (thread: Worker): void => {
+        threads.push(thread)
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => process.on("worker", onWorker)),
+        () => Effect.sync(() => process.off("worker", onWorker))
+      )
+      const [first, second] = [yield* fileWith("retries: 1\n"), yield* fileWith("retries: 2\n")]
+      const retriesOf = (file: string) =>
+        Effect.map(loadApart(file, NO_OVERRIDES), ({ written }) => decodeSettings(written).retries)
+      // Whatever was left by a test before.
+      yield* Effect.all([retriesOf(first), retriesOf(second)], { concurrency: "unbounded" })
+      threads.length = 0
+      for (const [file, retries] of [
+        [first, 1],
+        [second, 2],
+        [first, 1]
+      ] as const) {
+        assert.strictEqual(yield* retriesOf(file), retries)
+      }
+      assert.lengthOf(threads, 0)
+
+      const both = yield* Effect.all([retriesOf(first), retriesOf(second)], { concurrency: "unbounded" })
+      assert.deepStrictEqual(both, [1, 2])
+      assert.lengthOf(threads, 1)
+
+      // One that is kept, which ends meanwhile.
+      yield* Effect.forkChild(retriesOf(first), { startImmediately: true })
+      assert.strictEqual(yield* retriesOf(second), 2)
+      const kept = threads.at(-1)!
+      const ended = once(kept, "exit")
+      yield* Effect.promise(() => kept.terminate())
+      yield* Effect.promise(() => ended)
+      assert.strictEqual(yield* retriesOf(first), 1)
+    }).pipe(Effect.scoped)
   )
 })
