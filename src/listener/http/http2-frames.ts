@@ -1,5 +1,7 @@
 /** Frames of HTTP/2 (RFC 9113 §4, §6): their types, flags and codes, and how they are written. */
 
+import { ErrorCode } from "../../io/http2.ts"
+
 /** Octets before the payload of each frame. */
 export const FRAME_HEAD = 9
 /** Octets of a payload: more are neither taken nor sent, whatever the client allows (RFC 9113 §4.2). */
@@ -21,17 +23,6 @@ export const Frame = {
 export const Flag = { EndStream: 1, Ack: 1, EndHeaders: 4, Padded: 8, Priority: 0x20 } as const
 
 export const Setting = { EnablePush: 2, MaxStreams: 3, InitialWindow: 4, MaxFrame: 5, MaxHeaderList: 6 } as const
-
-export const ErrorCode = {
-  None: 0,
-  Protocol: 1,
-  FlowControl: 3,
-  StreamClosed: 5,
-  FrameSize: 6,
-  Refused: 7,
-  Compression: 9,
-  EnhanceYourCalm: 11
-} as const
 
 /** The connection is over for this reason. */
 export class ConnectionFault extends Error {

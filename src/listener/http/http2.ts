@@ -5,12 +5,12 @@
  * and bring no query use up a budget that queries fill again (RFC 9113 §10.5), and who has used it up is sent away.
  */
 import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
+import { ErrorCode } from "../../io/http2.ts"
 import type { Conversation, Speaking, SpeakingTimes } from "../stream/conversation.ts"
 import { reserve } from "../stream/reply-buffer.ts"
 import { HeaderFault, HeaderReader, MAX_HEADER_LIST } from "./hpack.ts"
 import {
   ConnectionFault,
-  ErrorCode,
   Flag,
   FRAME_HEAD,
   Frame,

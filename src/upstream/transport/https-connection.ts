@@ -2,13 +2,7 @@
  * One HTTP/2 connection to an upstream of DNS over HTTPS: each question is a request of its own, many at once
  * (RFC 8484, RFC 9113).
  */
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type OutgoingHttpHeaders
-} from "node:http2"
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from "node:http2"
 import type { Socket } from "node:net"
 import type { HttpsAddress } from "../../config/codec/upstream-address.ts"
 import { PADDED_BLOCK, writeQuery } from "../../dns/question.ts"
@@ -16,6 +10,7 @@ import { MAX_UDP_SIZE } from "../../dns/reply.ts"
 import { type AnswerRules, matchReply, normalise, ReplyMatch } from "../../dns/response.ts"
 import { subtractAge } from "../../dns/ttl.ts"
 import { MAX_SENT } from "../../io/datagram.ts"
+import { ErrorCode, nodeHttp2 } from "../../io/http2.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
 import { GarbageReceived } from "../requester.ts"
@@ -68,7 +63,7 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     this.options = options
     const { events, address } = options
     this.method = address.method
-    this.session = connect(`https://${address.authority}`, {
+    this.session = nodeHttp2().connect(`https://${address.authority}`, {
       createConnection: () => socket,
       settings: { enablePush: false }
     })
@@ -178,11 +173,11 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
   private onReset(request: PendingRequest, method: HttpsAddress["method"], code: number): void {
     const { events } = this.options
     const message = "the upstream reset the stream"
-    const isRefused = code === constants.NGHTTP2_REFUSED_STREAM
+    const isRefused = code === ErrorCode.Refused
     const isOfRequest = isRefused && !this.isLeaving && request.id >= this.tooMany
     if (isOfRequest && method === "POST") {
       if (++this.refusals > 1) this.method = "GET"
-    } else if (isOfRequest || (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && !this.isLeaving)) {
+    } else if (isOfRequest || (code === ErrorCode.EnhanceYourCalm && !this.isLeaving)) {
       events.onBusy(request, undefined, message)
       return
     }

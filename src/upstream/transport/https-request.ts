@@ -1,7 +1,8 @@
 /** One question's request over HTTPS, and what the response to it is (RFC 8484). */
-import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from "node:http2"
+import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2"
 import type { HttpsAddress } from "../../config/codec/upstream-address.ts"
 import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
+import { ErrorCode } from "../../io/http2.ts"
 import { type AttemptFailure, GarbageReceived, NetworkFailure } from "../requester.ts"
 import type { PendingRequest } from "./connection.ts"
 import { retryAfterMs } from "./retry-after.ts"
@@ -84,7 +85,7 @@ export class HttpRequest {
   }
 
   cancel(): void {
-    this.stream.close(constants.NGHTTP2_CANCEL)
+    this.stream.close(ErrorCode.Cancel)
   }
 
   private onHeaders(headers: Headers): void {
@@ -108,7 +109,7 @@ export class HttpRequest {
 
   private finish(outcome: Outcome): void {
     if (outcome.kind !== "message") this.cancel()
-    this.connection.onOver(this, outcome, constants.NGHTTP2_NO_ERROR)
+    this.connection.onOver(this, outcome, ErrorCode.None)
   }
 }
 
