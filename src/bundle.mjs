@@ -1,27 +1,26 @@
 /**
- * Builds `dist` from the sources, but for the types: programs with all that they use in few files, so that a start reads and
- * compiles little; the library, which uses the packages of the program that embeds it; and the dashboard, for browsers.
- *
- * The commands beside the server are built on their own: what only they use of a package would otherwise lie in the files
- * that a server loads too.
+ * Builds `dist` from the sources, but for the types: the programs, each with all that it uses in one file, so that a start
+ * reads and compiles little (`runtime/load-program.ts` loads them); the library, which uses the packages of the program
+ * that embeds it; and the dashboard, for browsers.
  *
  * Each import that waits (`await import(…)`) is a file of its own: what is not configured is not loaded.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join, relative } from "node:path"
 import { brotliCompressSync, constants, gzipSync } from "node:zlib"
 import { build } from "rolldown"
 
-const programs = [
-  "main",
+/** What is run as a command: it loads a program. */
+const ways = ["main", "cli/demo/main", "runtime/load-program"]
+const programs = ["program", "cli/command-line", "cli/demo/walk"]
+/** Programs of threads, which begin with a file of their own. */
+const threads = [
   "process/worker/worker",
   "process/reload/loader",
   "telemetry/query-log/log-thread",
   "telemetry/query-log/searcher",
-  "telemetry/query-log/indexer",
-  "cli/demo/main"
+  "telemetry/query-log/indexer"
 ]
-const commands = ["cli/command-line"]
 
 const from = (paths) => Object.fromEntries(paths.map((path) => [path, `src/${path}.ts`]))
 
@@ -30,16 +29,46 @@ const DASHBOARD = "src/admin/dashboard"
 /** Native code, and what is not a module. */
 const NATIVE = ["koffi"]
 
-/** The file in which `import.meta.url` is used lies as deep below `dist` as below `src`. */
-const byPlace = { groups: [{ name: "entry-points", test: /src\/runtime\/entry-points\.ts$/ }] }
+const common = {
+  platform: "node",
+  external: NATIVE,
+  // Effect looks for the variables that a bundler for browsers gives.
+  transform: { define: { "import.meta.env": "undefined" } }
+}
 
-const output = (chunks) => ({
-  dir: "dist",
-  format: "esm",
-  sourcemap: true,
-  chunkFileNames: `${chunks}/[name]-[hash].js`,
-  codeSplitting: byPlace
+/** Files in which `import.meta.url` is used lie as deep below `dist` as below `src`. */
+const byPlace = { groups: [{ name: "loading", test: /src\/runtime\/(entry-points|load-program)\.ts$/ }] }
+
+/** Collects the modules that are loaded with the entry, at once. */
+const collectsLoaded = (modules) => ({
+  name: "loaded-with-the-entry",
+  buildEnd() {
+    const collect = (id) => {
+      if (modules.has(id)) return
+      modules.add(id)
+      for (const imported of this.getModuleInfo(id)?.importedIds ?? []) collect(imported)
+    }
+    for (const id of this.getModuleIds()) if (this.getModuleInfo(id).isEntry) collect(id)
+  }
 })
+
+const program = (path) => {
+  const modules = new Set()
+  const name = path.replaceAll("/", "-")
+  return {
+    ...common,
+    input: { [name]: `src/${path}.ts` },
+    plugins: [collectsLoaded(modules)],
+    output: {
+      dir: "dist/programs",
+      format: "cjs",
+      comments: { legal: false, annotation: false, jsdoc: false },
+      entryFileNames: "[name].cjs",
+      chunkFileNames: "[name]-[hash].cjs",
+      codeSplitting: { groups: [{ name, test: (id) => modules.has(id) || id.includes("rolldown/runtime") }] }
+    }
+  }
+}
 
 /** The licences of the packages that are part of what is built. */
 const licencesOf = (chunks) => {
@@ -79,22 +108,26 @@ const writeCompressed = (path, text) => {
 
 const built = await build([
   {
-    input: from(programs),
-    platform: "node",
-    external: NATIVE,
-    output: output("programs")
+    ...common,
+    input: from(ways),
+    output: {
+      dir: "dist",
+      format: "esm",
+      chunkFileNames: "runtime/[name].js",
+      codeSplitting: byPlace
+    }
   },
-  {
-    input: from(commands),
-    platform: "node",
-    external: NATIVE,
-    output: output("commands")
-  },
+  ...[...programs, ...threads].map(program),
   {
     input: { index: "src/index.ts" },
     platform: "node",
     external: (id) => !id.startsWith(".") && !id.startsWith("/"),
-    output: output("library")
+    output: {
+      dir: "dist",
+      format: "esm",
+      sourcemap: true,
+      chunkFileNames: "library/[name]-[hash].js"
+    }
   },
   {
     input: { dashboard: `${DASHBOARD}/main.ts` },
@@ -105,6 +138,13 @@ const built = await build([
 
 const chunks = built.flatMap(({ output }) => output)
 writeFileSync("dist/LICENCES.txt", licencesOf(chunks))
+
+for (const thread of threads) {
+  const file = `dist/${thread}.js`
+  mkdirSync(dirname(file), { recursive: true })
+  const loader = relative(dirname(file), "dist/runtime/load-program.js")
+  writeFileSync(file, `import { loadProgram } from "${loader}"\n\nawait loadProgram("${thread}")\n`)
+}
 
 writeCompressed("dist/dashboard/dashboard.js", chunks.find(({ fileName }) => fileName === "dashboard.js").code)
 writeCompressed(
@@ -117,8 +157,9 @@ writeCompressed("dist/dashboard/index.html", readFileSync(`${DASHBOARD}/index.ht
 
 // What earlier builds made goes last: a program that runs may load its parts until then.
 const files = new Set(chunks.map(({ fileName }) => fileName))
-for (const folder of ["programs", "commands", "library"]) {
+for (const folder of ["programs", "library"]) {
   for (const file of readdirSync(`dist/${folder}`)) {
-    if (!files.has(`${folder}/${file}`)) rmSync(`dist/${folder}/${file}`)
+    if (!files.has(`${folder}/${file}`) && !files.has(file)) rmSync(`dist/${folder}/${file}`)
   }
 }
+rmSync("dist/.compiled", { recursive: true, force: true })

@@ -7,13 +7,12 @@
  * newer than Node 16 here.
  */
 import "./process/start/node-version.ts"
-import "./process/start/compile-cache.ts"
 import "./process/signals.ts"
 import { readServing, type Serving } from "./cli/serving.ts"
-import { programAt } from "./runtime/entry-points.ts"
+import { loadProgram } from "./runtime/load-program.ts"
 
 const serve = async (serving: Serving): Promise<void> => {
-  const { start } = await import("./program.ts")
+  const { start } = await loadProgram<typeof import("./program.ts")>("program")
   start(serving)
 }
 
@@ -23,8 +22,6 @@ const serving = readServing(args)
 if (serving !== undefined) {
   await serve(serving)
 } else {
-  // A program of its own, so that none of it lies in the files of the server.
-  const { href } = programAt("cli/command-line")
-  const { runCommandLine } = (await import(href)) as typeof import("./cli/command-line.ts")
+  const { runCommandLine } = await loadProgram<typeof import("./cli/command-line.ts")>("cli/command-line")
   runCommandLine(args, serve)
 }

@@ -1,9 +1,9 @@
 /**
- * Idle GC: gives memory back after a peak.
+ * Idle GC: gives memory back after the start, and after a peak.
  *
- * V8 collects garbage when memory is needed, and an idle server needs none: what ten thousand waiting queries took
- * would stay taken for hours. So, when the peak is over and few queries come, the thread collects once; that takes some
- * milliseconds.
+ * V8 collects garbage when memory is needed, and an idle server needs none: what the start took, or ten thousand waiting
+ * queries, would stay taken for hours. So, when that is over and few queries come, the thread collects once; that takes
+ * some milliseconds.
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -11,6 +11,8 @@ import { Effect, Layer, Schedule } from "effect"
 import { QueryFibers } from "../listener/query-fibers.ts"
 import { Counters, queriesIn } from "../telemetry/counters.ts"
 
+/** The start is over by then, and its compiled code is kept for the next one. */
+const STARTED_MS = 10_000
 /** Between two looks. */
 const LOOK_MS = 2_000
 /** Queries between two looks, at most, for it to be quiet. */
@@ -23,20 +25,34 @@ const PEAK = 3_000
 
 type Collect = (options: { readonly type: "major"; readonly execution: "sync"; readonly flavor: "last-resort" }) => void
 
-/** V8 offers its collector to programs only where a flag says so. */
-const collector = Effect.sync((): Collect => {
+let collect: Collect | undefined
+
+/**
+ * V8 offers its collector to programs only where a flag says so. It is taken back: compiled code that was kept with one
+ * set of flags is not used with another.
+ */
+const collector = (): Collect => {
   setFlagsFromString("--expose-gc")
-  return runInNewContext("gc")
-})
+  const offered = runInNewContext("gc")
+  setFlagsFromString("--no-expose-gc")
+  return offered
+}
+
+const giveBack = (): void => {
+  collect ??= collector()
+  collect({ type: "major", execution: "sync", flavor: "last-resort" })
+}
+
+/** For the thread that answers no queries. */
+export const giveBackAfterStart: Effect.Effect<void> = Effect.delay(Effect.sync(giveBack), STARTED_MS)
 
 export const layerIdleGc: Layer.Layer<never, never, Counters | QueryFibers> = Layer.effectDiscard(
   Effect.gen(function* () {
     const counters = yield* Counters
     const fibers = yield* QueryFibers
-    const collect = yield* collector
     const queries = (): number => queriesIn(counters.read)
     let seen = queries()
-    let peak = 0
+    let peak = PEAK
     const look = Effect.sync(() => {
       const asked = queries()
       const isQuiet = asked - seen <= QUIET
@@ -44,8 +60,8 @@ export const layerIdleGc: Layer.Layer<never, never, Counters | QueryFibers> = La
       peak = Math.max(peak, fibers.takePeak())
       if (!isQuiet || peak < PEAK) return
       peak = 0
-      collect({ type: "major", execution: "sync", flavor: "last-resort" })
+      giveBack()
     })
-    yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_MS)))
+    yield* Effect.forkScoped(Effect.delay(Effect.repeat(look, Schedule.spaced(LOOK_MS)), STARTED_MS))
   })
 )

@@ -5,11 +5,11 @@
  */
 import { extname } from "node:path"
 
-/** `.ts` where Node reads the sources, `.js` where they were built. */
-const ENDING = extname(new URL(import.meta.url).pathname)
+/** Whether this is what was built, and not the sources, which newer Node can read. */
+export const isBuilt = extname(new URL(import.meta.url).pathname) !== ".ts"
 
 /** @param path from `src` or `dist`, without its ending: one of the programs of `bundle.mjs` */
-export const programAt = (path: string): URL => new URL(`../${path}${ENDING}`, import.meta.url)
+export const programAt = (path: string): URL => new URL(`../${path}${isBuilt ? ".js" : ".ts"}`, import.meta.url)
 
 /** @param path from the folder of the package */
 export const packageFile = (path: string): URL => new URL(`../../${path}`, import.meta.url)

@@ -2,9 +2,9 @@
  * Loaded into a program before its own code: says of each package, and of each of Strand's modules, in which thread it
  * is loaded, once. A built file names what it is made of in comments.
  */
-import { readFileSync, writeSync } from "node:fs"
+import { writeSync } from "node:fs"
 import { registerHooks } from "node:module"
-import { fileURLToPath } from "node:url"
+import vm from "node:vm"
 import { threadId } from "node:worker_threads"
 
 const said = new Set<string>()
@@ -26,17 +26,23 @@ const written = (octets: Uint8Array): number => {
   }
 }
 
+const sayAll = (source: string): void => {
+  for (const [, name, module] of source.matchAll(/^\/\/ (?:node_modules\/((?:@[^/]+\/)?[^/]+)\/.*|(src\/.*))$/gm)) {
+    say(name ?? module!)
+  }
+}
+
 registerHooks({
   load: (url, context, next) => {
     const loaded = /\/node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*\/node_modules\/)/.exec(url)?.[1]
-    if (loaded !== undefined) {
-      say(loaded)
-    } else if (url.startsWith("file:") && url.includes("/dist/")) {
-      const source = readFileSync(fileURLToPath(url), "utf8")
-      for (const [, name, module] of source.matchAll(/^\/\/ (?:node_modules\/((?:@[^/]+\/)?[^/]+)\/.*|(src\/.*))$/gm)) {
-        say(name ?? module!)
-      }
-    }
+    if (loaded !== undefined) say(loaded)
     return next(url, context)
   }
 })
+
+vm.Script = class extends vm.Script {
+  constructor(source: string, options?: vm.ScriptOptions) {
+    super(source, options)
+    sayAll(source)
+  }
+}
