@@ -62,6 +62,8 @@ const program = (path) => {
     output: {
       dir: "dist/programs",
       format: "cjs",
+      // A script that imports is told by Node that this is experimental.
+      dynamicImportInCjs: false,
       comments: { legal: false, annotation: false, jsdoc: false },
       entryFileNames: "[name].cjs",
       chunkFileNames: "[name]-[hash].cjs",

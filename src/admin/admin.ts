@@ -1,9 +1,9 @@
 /** The admin side as a whole: the API, metrics and the page, at the address that the configuration names. */
 import type { Socket } from "node:net"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { ByteSize, Effect, Layer, type Scope } from "effect"
+import { ByteSize, type Cause, Effect, Layer, type Scope } from "effect"
 import { HttpIncomingMessage, HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
-import { HttpApiBuilder } from "effect/http-api"
+import { HttpApiBuilder, HttpApiError } from "effect/http-api"
 import type { AdminUnavailable } from "./admin-socket.ts"
 import { AdminApi } from "./api/api.ts"
 import { watchBusy } from "./busy.ts"
@@ -29,7 +29,23 @@ const routes = Layer.mergeAll(
   dashboardRoutes
 )
 
-/** What a request that no route is for gets, and one that a route could not answer. */
+/** What is wrong with the request, where that is why a route does not answer it. */
+const misreadOf = (cause: Cause.Cause<unknown>): HttpApiError.HttpApiSchemaError | undefined =>
+  cause.reasons.flatMap((reason) =>
+    reason._tag === "Die" && HttpApiError.HttpApiSchemaError.is(reason.defect) && PARTS.has(reason.defect.kind)
+      ? [reason.defect]
+      : []
+  )[0]
+
+/** Of a request; the others are of a response. */
+const PARTS: ReadonlyMap<string, string> = new Map([
+  ["Params", "the path"],
+  ["Query", "what stands behind the ?"],
+  ["Headers", "the headers"],
+  ["Payload", "the body"]
+])
+
+/** What a request that no route is for gets, one that cannot be read, and one that a route could not answer. */
 const application = Effect.fnUntraced(function* () {
   const app = yield* HttpRouter.toHttpEffect(routes)
   return app.pipe(
@@ -39,6 +55,11 @@ const application = Effect.fnUntraced(function* () {
           (reason) => reason._tag === "Fail" && "reason" in reason.error && reason.error.reason._tag === "RouteNotFound"
         )
         if (isUnknown) return HttpServerResponse.jsonUnsafe({ message: "there is nothing here" }, { status: 404 })
+        const misread = misreadOf(cause)
+        if (misread !== undefined) {
+          const message = `${PARTS.get(misread.kind)}: ${misread.cause.message}`.replace(/\s+/g, " ")
+          return HttpServerResponse.jsonUnsafe({ _tag: "NotUnderstood", message }, { status: 400 })
+        }
         yield* Effect.logError("a request of the admin side failed", cause)
         return HttpServerResponse.jsonUnsafe({ message: "internal error" }, { status: 500 })
       })

@@ -14,6 +14,7 @@ import type { Mistake } from "../config/mistakes.ts"
 import { fileKey, type SettingName, settingNames } from "../config/schema/settings.ts"
 import { type Difference, differences } from "../config/snapshot.ts"
 import { NO_OVERRIDES, type Overrides } from "../config/sources/gather.ts"
+import type { GivenValue } from "../config/sources/program-settings.ts"
 import { messageOf } from "../runtime/error-text.ts"
 import { type LoadedApart, loadApart } from "./reload/load-apart.ts"
 
@@ -38,13 +39,14 @@ export interface ChangeRecord {
 }
 
 /**
- * Settings by their names in the file; undefined goes back to what file and environment say.
+ * Settings by their names in the file, as they may stand there; undefined, or null, goes back to what file and
+ * environment say.
  *
  * **When to use**
  *
  * Use with `set` and `preview` of {@link ServerControl}.
  */
-export type GivenSettings = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+export type GivenSettings = Readonly<Record<string, GivenValue | undefined>>
 
 /**
  * There is no earlier configuration of this number.
@@ -282,12 +284,20 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     running: () => running,
     generation: () => generation,
     history: () => earlier.map(({ record }) => record),
-    reload: (by) => changeTo(() => Effect.succeed(merged(running.overrides, {})), by, "configuration read again"),
+    reload: (by) => changeTo(() => merged(running.overrides, {}), by, "configuration read again"),
     set: (settings, by, wanted) =>
-      changeTo(() => Effect.map(expect(wanted), () => merged(running.overrides, settings)), by, "configuration set"),
+      changeTo(
+        () =>
+          Effect.andThen(
+            expect(wanted),
+            Effect.suspend(() => merged(running.overrides, settings))
+          ),
+        by,
+        "configuration set"
+      ),
     preview: (settings) =>
       Effect.gen(function* () {
-        const next = yield* load(merged(running.overrides, settings))
+        const next = yield* load(yield* merged(running.overrides, settings))
         return differences(running.settings, next.settings)
       }),
     rollBack: (by, to, from) => {
@@ -309,23 +319,29 @@ const keys = settingNames.map(fileKey)
 
 interface Merged {
   readonly overrides: Overrides
-  /** Names that are no settings. */
+  /** Names that are no settings, and what is wrong in lists and maps. */
   readonly mistakes: ReadonlyArray<Mistake>
 }
 
 /** What a program has set before and sets now. */
-const merged = (before: Overrides, settings: GivenSettings): Merged => {
-  const overrides = new Map(before)
-  const mistakes: Array<Mistake> = []
-  for (const [key, value] of Object.entries(settings)) {
-    const name: SettingName | undefined = settingNames[keys.indexOf(key)]
-    if (name === undefined) {
-      mistakes.push({ place: key, value: undefined, expected: `the name of a setting${meaning(key, keys)}` })
-    } else if (value === undefined) {
-      overrides.delete(name)
-    } else {
-      overrides.set(name, value)
+const merged = (before: Overrides, settings: GivenSettings): Effect.Effect<Merged> =>
+  Effect.gen(function* () {
+    const overrides = new Map(before)
+    const mistakes: Array<Mistake> = []
+    for (const [key, value] of Object.entries(settings)) {
+      const name: SettingName | undefined = settingNames[keys.indexOf(key)]
+      if (name === undefined) {
+        mistakes.push({ place: key, value: undefined, expected: `the name of a setting${meaning(key, keys)}` })
+      } else if (value === undefined || value === null) {
+        overrides.delete(name)
+      } else if (typeof value !== "object") {
+        overrides.set(name, String(value))
+      } else {
+        const { textsOf } = yield* Effect.promise(() => import("../config/sources/program-settings.ts"))
+        const read = textsOf(name, value)
+        mistakes.push(...read.mistakes)
+        if (read.texts !== undefined) overrides.set(name, read.texts)
+      }
     }
-  }
-  return { overrides, mistakes }
-}
+    return { overrides, mistakes }
+  })

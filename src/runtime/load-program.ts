@@ -96,8 +96,7 @@ const load = (file: string): unknown => {
   const kept = readKept(file, source)
   const script = new vm.Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
     filename: file,
-    cachedData: kept,
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
+    cachedData: kept
   })
   if (kept === undefined || script.cachedDataRejected === true) fresh.push({ file, source, script })
   const module = { exports: {} }

@@ -84,6 +84,27 @@ describe("the configuration by the API", () => {
       ])
       assert.include(mistakes.find(({ path }) => path === "workrs")!.expected, "did you mean workers?")
 
+      const nested = yield* admin("/api/v1/config", {
+        method: "PATCH",
+        body: {
+          groups: { own: { upstrems: ["127.0.0.1:1"] }, "a b": "127.0.0.1" },
+          rules: [{ suffix: "own.test", group: "own", ecs: 7 }],
+          local_answers: [null, "nas.home A 192.0.2.9"],
+          retries: { times: 3 },
+          attempt_timeout_ms: -1
+        }
+      })
+      assert.strictEqual(nested.status, 422)
+      const wrongPlaces = (nested.json as typeof wrong.json & { mistakes: typeof mistakes }).mistakes
+      assert.sameMembers(
+        wrongPlaces.map(({ path }) => path),
+        ["groups.own.upstrems", "groups.a b", "rules.ecs", "local_answers", "retries", "attempt_timeout_ms"]
+      )
+      assert.include(
+        wrongPlaces.find(({ path }) => path === "groups.own.upstrems")!.expected,
+        "did you mean upstreams?"
+      )
+
       const back = yield* admin("/api/v1/config/local_answers", { method: "DELETE" })
       assert.strictEqual(back.status, 200)
       assert.notDeepEqual(addressesOf(yield* ask(port, { name: "nas.home" })), ["192.0.2.9"])
@@ -105,7 +126,51 @@ describe("the configuration by the API", () => {
         [0, 1, 2, 3]
       )
       assert.match(history[1]!.by, /^the admin API, from 127\.0\.0\.1$/)
-      assert.match((yield* admin("/metrics")).text, /^strand_config_reload_failures_total 1$/m)
+      assert.match((yield* admin("/metrics")).text, /^strand_config_reload_failures_total 2$/m)
+    })
+  )
+
+  it.live("takes the lists and maps of a file, and says of what cannot be read which part of the request it is", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const other = yield* fakeUpstream(address("192.0.2.2"))
+      const { admin, port, output } = yield* startWithAdmin({ DNS_SERVER_UPSTREAMS: upstream.address })
+      const body = {
+        groups: { own: { upstreams: [{ address: other.address, weight: 2 }], policy: "ordered" } },
+        rules: [{ suffix: "own.test", group: "own" }],
+        local_answers: [{ name: "nas.home", type: "A", data: "192.0.2.9" }, "box.home A 192.0.2.8"],
+        retries: 1
+      }
+      const made = yield* admin("/api/v1/config", { method: "PATCH", body })
+      assert.strictEqual(made.status, 200, made.text)
+      for (const [name, expected] of [
+        ["a.own.test", "192.0.2.2"],
+        ["a.test", "192.0.2.1"],
+        ["nas.home", "192.0.2.9"],
+        ["box.home", "192.0.2.8"]
+      ] as const) {
+        assert.deepStrictEqual(addressesOf(yield* ask(port, { name })), [expected])
+      }
+      const back = Object.fromEntries(Object.keys(body).map((name) => [name, null]))
+      assert.strictEqual((yield* admin("/api/v1/config", { method: "PATCH", body: back })).status, 200)
+      assert.deepStrictEqual(addressesOf(yield* ask(port, { name: "b.own.test" })), ["192.0.2.1"])
+
+      for (const [method, path, sent, part] of [
+        ["PATCH", "config", [], "the body"],
+        ["PATCH", "config", "retries", "the body"],
+        ["PATCH", "config?dry_run=perhaps", { retries: 1 }, "what stands behind the ?"],
+        ["POST", "config/rollback", { generation: "last" }, "the body"],
+        ["POST", "explain", { name: 7 }, "the body"],
+        ["POST", "drain", { seconds: "soon" }, "the body"],
+        ["GET", "queries?slower_than_ms=long", undefined, "what stands behind the ?"],
+        ["GET", "queries?limit=all", undefined, "what stands behind the ?"]
+      ] as const) {
+        const refused = yield* admin(`/api/v1/${path}`, { method, body: sent })
+        assert.strictEqual(refused.status, 400, `${method} ${path}: ${refused.text}`)
+        const { message } = refused.json as { readonly message: string }
+        assert.isTrue(message.startsWith(`${part}: `), message)
+      }
+      assert.notInclude(output(), "a request of the admin side failed")
     })
   )
 

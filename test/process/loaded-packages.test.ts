@@ -22,6 +22,8 @@ const loadedWith = (settings: Record<string, string>) =>
       ...settings
     })
     assert.strictEqual(rcodeOf(yield* ask(server.port, { name: "www.example.test" })), "NOERROR")
+    // Node warns of what is experimental.
+    assert.notMatch(server.output(), /Warning/)
     const said = [...server.output().matchAll(/thread (\d+) loads (\S+)/g)]
     assert.isAtLeast(new Set(said.map(([, thread]) => thread)).size, 3)
     return new Set(said.map(([, , name]) => name!))

@@ -3,12 +3,13 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ChangeNotMade, NotThere, StaleGeneration, WrongSettings } from "./errors.ts"
 
-/** A setting as it is written: text, or a list of texts. Numbers and truths may be given as such. */
+/** A setting as it is written: text, or a list of texts. Numbers and truths, and a file's lists and maps, may be given as such. */
 export const SettingValue = Schema.Union([
   Schema.String,
   Schema.Number,
   Schema.Boolean,
-  Schema.Array(Schema.Union([Schema.String, Schema.Number]))
+  Schema.Array(Schema.Json),
+  Schema.Record(Schema.String, Schema.Json)
 ])
 
 export const Setting = Schema.Struct({

@@ -14,14 +14,9 @@ import {
 } from "../../config/schema/settings.ts"
 import { shapeOf } from "../../config/schema/shape.ts"
 import type { Difference } from "../../config/snapshot.ts"
-import {
-  type ChangeRecord,
-  type GivenSettings,
-  OtherGeneration,
-  type UnknownGeneration
-} from "../../process/server-control.ts"
+import { type ChangeRecord, OtherGeneration, type UnknownGeneration } from "../../process/server-control.ts"
 import { AdminApi } from "../api/api.ts"
-import type { Setting, SettingValue } from "../api/config.ts"
+import type { Setting } from "../api/config.ts"
 import { ChangeNotMade, NotThere, StaleGeneration, WrongSettings } from "../api/errors.ts"
 import { saveSettings } from "../save-settings.ts"
 import { type AdminSources, Sources } from "../sources.ts"
@@ -41,17 +36,16 @@ export const configHandlers = HttpApiBuilder.group(
           return HttpApiSchema.withHeaders({ body, headers: { etag: etagOf(generation) } })
         }),
       change: ({ headers, payload, query }) => {
-        const settings = givenBy(payload)
         const wanted = generationOf(headers["if-match"])
         if (query.dry_run !== true) {
           return Effect.flatMap(by, (who) =>
-            Effect.mapError(Effect.map(control.set(settings, who, wanted), changed), failureOf)
+            Effect.mapError(Effect.map(control.set(payload, who, wanted), changed), failureOf)
           )
         }
         const generation = control.generation()
         if (wanted !== undefined && wanted !== generation) return Effect.fail(new StaleGeneration({ generation }))
         return Effect.mapError(
-          Effect.map(control.preview(settings), (differences) => withEtag(generation, differences)),
+          Effect.map(control.preview(payload), (differences) => withEtag(generation, differences)),
           failureOf
         )
       },
@@ -126,15 +120,6 @@ const withEtag = (generation: number, differences: ReadonlyArray<Difference>) =>
     },
     headers: { etag: etagOf(generation) }
   })
-
-/** Every value as the text that would stand in a file. */
-const givenBy = (payload: Readonly<Record<string, typeof SettingValue.Type | null>>): GivenSettings =>
-  Object.fromEntries(
-    Object.entries(payload).map(([name, value]) => [
-      name,
-      value === null ? undefined : Array.isArray(value) ? value.map(String) : String(value)
-    ])
-  )
 
 const wrongOf = (error: { readonly _tag: string }): WrongSettings | undefined =>
   error instanceof ConfigurationError

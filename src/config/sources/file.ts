@@ -4,8 +4,8 @@ import { readBounded } from "../../io/bounded-file.ts"
 import { meaning } from "../codec/nearest.ts"
 import type { Mistake } from "../mistakes.ts"
 import { fileKey, type SettingName, settingNames, variableName } from "../schema/settings.ts"
-import { FileValues, type Item } from "./file-values.ts"
 import { kindOf } from "./map-mistakes.ts"
+import { type Item, WrittenValues } from "./written-values.ts"
 import { readYaml, type YamlEntry, type YamlTree } from "./yaml-tree.ts"
 
 /** A pipe may take so long to say all. */
@@ -53,7 +53,7 @@ const settingsIn = (octets: Buffer, file: string): FileSettings => {
   }
   if (tree.kind !== "map")
     return nothingOf(`${file}:${tree.at}`, `settings, one a line, name: value, not ${kindOf(tree)}`)
-  const values = new FileValues(file)
+  const values = new WrittenValues((at, path) => `${file}:${at}: ${path}`)
   const settings = new Map<SettingName, FileSetting>()
   const broken = new Set<SettingName>()
   for (const entry of tree.entries) {
@@ -79,7 +79,7 @@ const keys = settingNames.map(fileKey)
 const byKey = new Map(settingNames.map((name) => [fileKey(name), name] as const))
 
 /** What it is set to is not shown: under a name that is misspelt may stand a password. */
-const sayUnknown = (values: FileValues, { key, keyAt, value }: YamlEntry): void => {
+const sayUnknown = (values: WrittenValues, { key, keyAt, value }: YamlEntry): void => {
   const name = key.length > 80 ? `${key.slice(0, 80)}…` : key
   const hint = values.mistakes.length < MAX_MEANT ? meantBy(key, value) : ""
   values.say(keyAt, name, `a setting; there is none named ${name}${hint}`)

@@ -1,6 +1,6 @@
 /**
- * The value of one setting in a file, brought into texts. What is wrong with an item is a mistake at its place; the
- * others are read all the same.
+ * The value of one setting, with lists and maps in it, brought into texts. What is wrong with an item is a mistake at its
+ * place; the others are read all the same.
  */
 import { Exit, Schema } from "effect"
 import { LABEL, LABEL_EXPECTED } from "../codec/weighted-upstream.ts"
@@ -19,17 +19,13 @@ export interface Item {
   readonly place: string
 }
 
-export class FileValues {
+export class WrittenValues {
   readonly mistakes: Array<Mistake> = []
-  private readonly file: string
+  /** What a mistake calls the place, by its line and column and the names on the way to it. */
+  readonly place: (at: string, path: string) => string
 
-  /** @param file its name in places */
-  constructor(file: string) {
-    this.file = file
-  }
-
-  place(at: string, path: string): string {
-    return `${this.file}:${at}: ${path}`
+  constructor(place: (at: string, path: string) => string) {
+    this.place = place
   }
 
   say(at: string, path: string, expected: string, value?: string): void {
