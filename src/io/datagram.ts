@@ -53,6 +53,8 @@ export interface DatagramSocket {
   readonly send: (length: number, path?: ReturnPath) => void
   /** Receives no more; what is sent still goes, until the scope closes. */
   readonly stopReceiving: () => void
+  /** Receives again, after `stopReceiving`. */
+  readonly resumeReceiving: () => void
 }
 
 /**

@@ -130,9 +130,13 @@ export class Listeners extends Context.Service<
         const stays = new Set(live.current.map(({ key }) => key))
         for (const { key, listening } of inUse) {
           if (stays.has(key)) continue
-          // Asked for again, it is opened anew.
-          Effect.runSync(RcMap.invalidate(sockets, key))
+          // What cannot go on is opened anew when it is asked for again.
+          if (listening.some(({ resume }) => resume === undefined)) Effect.runSync(RcMap.invalidate(sockets, key))
           for (const { stop } of listening) stop()
+        }
+        const was = new Set(inUse.map(({ key }) => key))
+        for (const { key, listening } of live.current) {
+          if (!was.has(key)) for (const { resume } of listening) resume?.()
         }
         inUse = live.current
       })

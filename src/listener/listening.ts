@@ -14,4 +14,6 @@ export interface Listening {
   readonly endpoint: Endpoint
   /** Takes no more queries; those under way still get their answers. */
   readonly stop: () => void
+  /** Takes queries again, after `stop`; undefined where the socket is closed by then. */
+  readonly resume?: () => void
 }

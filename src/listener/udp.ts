@@ -78,7 +78,8 @@ export const listenUdp = (
     const server = formatEndpoint(socket.local)
     const transport = { ...UDP, judgeReply: rates.judge }
     const counted = countedBy(transport, counters.trafficAt("udp", server), server)
-    return { protocol: "udp", endpoint: socket.local, stop: () => socket.stopReceiving() }
+    const [stop, resume] = [() => socket.stopReceiving(), () => socket.resumeReceiving()]
+    return { protocol: "udp", endpoint: socket.local, stop, resume }
   })
 
 /** Who is behind a proxy, and what it hands on. */

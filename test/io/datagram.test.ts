@@ -11,6 +11,7 @@ import * as Portable from "../../src/io/portable/datagrams.ts"
 import { Inbox, payload, send, sortedContents } from "../support/clients/inbox.ts"
 import { withoutSegments } from "../support/faults/kernels.ts"
 import { descriptorsOf } from "../support/machine/descriptors.ts"
+import { until } from "../support/machine/until.ts"
 import { MemoryNetwork } from "../support/servers/memory-network.ts"
 
 /** Datagrams that any socket's buffer holds. */
@@ -202,21 +203,28 @@ for (const way of ways) {
       })
     )
 
-    through(way, "are no more heard after stopReceiving, but still sent", (transport) =>
-      Effect.gen(function* () {
-        const [server, client] = [new Inbox(), new Inbox()]
-        const socket = yield* transport.bind(LOOPBACK, server)
-        const asking = yield* transport.connect(socket.local, client)
-        send(asking, Uint8Array.of(1))
-        const { path } = (yield* server.await(1))[0]!
-        socket.stopReceiving()
-        send(asking, Uint8Array.of(2))
-        yield* Effect.sleep(20)
-        send(socket, Uint8Array.of(3), path)
-        yield* client.await(1)
-        assert.deepStrictEqual(client.contents, ["03"])
-        assert.deepStrictEqual(server.contents, ["01"])
-      })
+    through(
+      way,
+      "are no more heard after stopReceiving, but still sent, and heard again after resumeReceiving",
+      (transport) =>
+        Effect.gen(function* () {
+          const [server, client] = [new Inbox(), new Inbox()]
+          const socket = yield* transport.bind(LOOPBACK, server)
+          const asking = yield* transport.connect(socket.local, client)
+          send(asking, Uint8Array.of(1))
+          const { path } = (yield* server.await(1))[0]!
+          socket.stopReceiving()
+          send(asking, Uint8Array.of(2))
+          yield* Effect.sleep(20)
+          send(socket, Uint8Array.of(3), path)
+          yield* client.await(1)
+          assert.deepStrictEqual(client.contents, ["03"])
+          assert.deepStrictEqual(server.contents, ["01"])
+          for (let times = 0; times < 2; times++) socket.resumeReceiving()
+          send(asking, Uint8Array.of(4))
+          yield* until("it is heard", () => server.contents.includes("04"))
+          assert.strictEqual(server.contents.filter((octets) => octets === "04").length, 1)
+        })
     )
 
     through(way, "are received at a port that the system chooses, where it is not said", (transport) =>

@@ -1,3 +1,4 @@
+import { connect } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket } from "dns-packet"
 import { Effect, Layer, Logger, type Scope } from "effect"
@@ -7,8 +8,9 @@ import type { ChangeRefused } from "../../src/config/live-configuration.ts"
 import { layerSupervisor, Supervisor } from "../../src/process/supervisor.ts"
 import { type Client, openClients } from "../support/clients/clients.ts"
 import { awaitDescriptors, descriptorsOf } from "../support/machine/descriptors.ts"
+import { freePort } from "../support/machine/ports.ts"
 import { peek } from "../support/servers/kept.ts"
-import { addressesOf, encodeQuestion, rcodeOf } from "../support/servers/server.ts"
+import { addressesOf, ask, encodeQuestion, rcodeOf } from "../support/servers/server.ts"
 import { loadedOf } from "../support/servers/settings.ts"
 import { type Threads, watchThreads } from "../support/servers/threads.ts"
 import { address, failing, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
@@ -36,7 +38,10 @@ interface Supervised {
 }
 
 /** Two threads, and clients of both of them. */
-const supervise = (upstream: string): Effect.Effect<Supervised, unknown, Scope.Scope> =>
+const supervise = (
+  upstream: string,
+  settings: Record<string, string> = {}
+): Effect.Effect<Supervised, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const threads = yield* watchThreads
     const environment = {
@@ -48,7 +53,8 @@ const supervise = (upstream: string): Effect.Effect<Supervised, unknown, Scope.S
       DNS_SERVER_RETRIES: "0",
       DNS_SERVER_ATTEMPT_TIMEOUT_MS: "20000",
       DNS_SERVER_QUERY_TIMEOUT_SECS: "20",
-      DNS_SERVER_LOG_LEVEL: "none"
+      DNS_SERVER_LOG_LEVEL: "none",
+      ...settings
     }
     const loaded = loadedOf(environment)
     const context = yield* Layer.build(Layer.provide(layerSupervisor(loaded), Logger.layer([])))
@@ -278,6 +284,39 @@ describe("another configuration", () => {
       }
     })
   )
+})
+
+/** The code of the error with which connecting fails; undefined where it does not. */
+const refusalAt = (port: number): Effect.Effect<string | undefined> =>
+  Effect.callback((resume) => {
+    const socket = connect(port, "127.0.0.1")
+    socket.on("connect", () => resume(Effect.undefined))
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => resume(Effect.succeed(code)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+describe("an address that is taken away", () => {
+  for (const datagrams of ["auto", "portable"]) {
+    it.live(`refuses connections at once, and comes back as often as one likes (${datagrams} datagrams)`, () =>
+      Effect.gen(function* () {
+        const upstream = yield* fakeUpstream(address("192.0.2.1"))
+        const { supervisor, change } = yield* supervise(upstream.address, { DNS_SERVER_DATAGRAMS: datagrams })
+        const [usual] = supervisor.listening()
+        const port = yield* freePort
+        const one = `127.0.0.1:${usual!.endpoint.port}`
+        for (let round = 0; round < 4; round++) {
+          yield* change({ DNS_SERVER_LISTEN: `${one}, 127.0.0.1:${port}` })
+          assert.isUndefined(yield* refusalAt(port))
+          for (const tcp of [false, true]) {
+            const answer = yield* ask(port, { name: `n${round}.example.test`, tcp })
+            assert.deepStrictEqual(addressesOf(answer), ["192.0.2.1"])
+          }
+          yield* change({ DNS_SERVER_LISTEN: one })
+          assert.strictEqual(yield* refusalAt(port), "ECONNREFUSED")
+        }
+      })
+    )
+  }
 })
 
 describe("a thread that dies as soon as it is born", () => {

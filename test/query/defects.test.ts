@@ -32,6 +32,7 @@ class NoRoomAtFirst extends MemoryNetwork {
             local: socket.local,
             send: (length, to) => socket.send(length, to),
             stopReceiving: () => socket.stopReceiving(),
+            resumeReceiving: () => socket.resumeReceiving(),
             reserve: () => {
               if (this.hasFailed) return socket.reserve()
               this.hasFailed = true

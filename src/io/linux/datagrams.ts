@@ -67,6 +67,7 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   private arena: SendArena | undefined
   /** Its descriptor may be another's by now: nothing is done with it any more. */
   private isClosed = false
+  private isReceiving = true
   /** Whether the last `drain` found nothing at all, not even an error. */
   private wasEmpty = false
   private readonly shared: Shared
@@ -98,7 +99,14 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   }
 
   stopReceiving(): void {
+    this.isReceiving = false
     this.shared.reactor.remove(this)
+  }
+
+  resumeReceiving(): void {
+    if (this.isReceiving || this.isClosed) return
+    this.isReceiving = true
+    this.shared.reactor.add(this)
   }
 
   drain(): number {

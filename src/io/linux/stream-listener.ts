@@ -43,10 +43,15 @@ export class BatchedListener implements Drained {
     shared.reactor.add(this)
   }
 
+  /** Nobody can connect from now on, and the address is free. */
   stop(): void {
+    if (this.isStopped) return
     this.isStopped = true
-    this.shared.reactor.remove(this)
+    const { descriptors, libc, reactor } = this.shared
+    reactor.remove(this)
     for (const announced of this.announced) announced.close()
+    descriptors.closing(this.fd)
+    libc.close(this.fd)
   }
 
   drain(): number {

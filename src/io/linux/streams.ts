@@ -43,12 +43,7 @@ export const makeStreams = (
           descriptors.opened(fd)
           return new BatchedListener(shared, fd, channelOf, announces, onConnection)
         }),
-        (listener) =>
-          Effect.sync(() => {
-            listener.stop()
-            descriptors.closing(listener.fd)
-            library.close(listener.fd)
-          })
+        (listener) => Effect.sync(() => listener.stop())
       )
       return { endpoint: args.localEndpoint(listener.fd), stop: () => listener.stop() }
     })

@@ -77,6 +77,7 @@ class PortableSocket implements DatagramSocket {
   private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_SIZE)
   private used = 0
   private isClosed = false
+  private readonly onMessage: (payload: Buffer, peer: RemoteInfo) => void
   /** A send on a connected socket may report the ICMP error that the one before it met. */
   private readonly onSent: (error: Error | null) => void
 
@@ -89,7 +90,7 @@ class PortableSocket implements DatagramSocket {
     const datagram = new PortableDatagram()
     this.batch = [datagram]
     const remote = connected ? socket.remoteAddress() : undefined
-    socket.on("message", (payload: Buffer, peer: RemoteInfo) => {
+    this.onMessage = (payload: Buffer, peer: RemoteInfo): void => {
       // While the socket was bound and not yet connected, any sender could reach it.
       if (remote !== undefined && (peer.port !== remote.port || peer.address !== remote.address)) return
       datagram.payload = payload
@@ -100,7 +101,8 @@ class PortableSocket implements DatagramSocket {
       } catch (thrown) {
         incidents.onDefect(BORDER, thrown)
       }
-    })
+    }
+    socket.on("message", this.onMessage)
     socket.on("error", guarded(incidents, BORDER, handler.onError))
     this.onSent = guarded(incidents, BORDER, (error: Error | null) => {
       if (error !== null) handler.onError(error)
@@ -128,7 +130,12 @@ class PortableSocket implements DatagramSocket {
   }
 
   stopReceiving(): void {
-    this.socket.removeAllListeners("message")
+    this.socket.off("message", this.onMessage)
+  }
+
+  resumeReceiving(): void {
+    this.stopReceiving()
+    if (!this.isClosed) this.socket.on("message", this.onMessage)
   }
 
   /** What is sent from then on is lost. */

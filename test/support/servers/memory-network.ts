@@ -165,6 +165,10 @@ class MemorySocket implements DatagramSocket {
   stopReceiving(): void {
     this.isReceiving = false
   }
+
+  resumeReceiving(): void {
+    this.isReceiving = true
+  }
 }
 
 class MemoryDatagram implements Datagram {
