@@ -62,6 +62,7 @@ const program = (path) => {
     output: {
       dir: "dist/programs",
       format: "cjs",
+      strict: true,
       // A script that imports is told by Node that this is experimental.
       dynamicImportInCjs: false,
       comments: { legal: false, annotation: false, jsdoc: false },

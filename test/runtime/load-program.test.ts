@@ -44,6 +44,14 @@ const run = (args: ReadonlyArray<string>, environment: Record<string, string> = 
 
 const USUAL = ["config", "schema"]
 
+describe("a program", () => {
+  it("is strict in all its files, as the modules are that it is made of", () => {
+    const files = readdirSync("dist/programs")
+    assert.isAbove(files.length, 20)
+    for (const file of files) assert.match(readFileSync(`dist/programs/${file}`, "utf8"), /^"use strict";/, file)
+  })
+})
+
 describe("the compiled code of a program", () => {
   it("is kept when it ends well, and taken by the next", () => {
     const first = run(USUAL)
