@@ -13,29 +13,45 @@ const FEW = 0.6
 /** What was used counts for about so many looks. */
 const SMOOTHING = 1 / 5
 
-/** What is to be called once for each request: it looks at what this thread uses of a processor, where Node tells it. */
+export class Busyness {
+  private share = 0
+  private requests = 0
+  private asked = 0
+  private lastMs: number
+  private lastUsedUs: number
+
+  /** @param usedUs of a processor's time, in microseconds, until now */
+  constructor(nowMs: number, usedUs: number) {
+    this.lastMs = nowMs
+    this.lastUsedUs = usedUs
+  }
+
+  look(nowMs: number, usedUs: number): void {
+    const used = (usedUs - this.lastUsedUs) / 1000 / Math.max(1, nowMs - this.lastMs)
+    this.share += SMOOTHING * (used - this.share)
+    this.requests += SMOOTHING * (this.asked - this.requests)
+    this.asked = 0
+    this.lastMs = nowMs
+    this.lastUsedUs = usedUs
+  }
+
+  /** To be called once for each request: whether it is one too many. */
+  ask(): boolean {
+    this.asked++
+    return this.share > MAX_SHARE && this.requests > FEW
+  }
+}
+
+/** What is to be called once for each request: it looks at what this thread uses, where Node tells it. */
 export const watchBusy: Effect.Effect<() => boolean, never, Scope.Scope> = Effect.gen(function* () {
   const usage = (process as { threadCpuUsage?: () => NodeJS.CpuUsage }).threadCpuUsage?.bind(process)
   if (usage === undefined) return () => false
-  const microseconds = (): number => {
+  const usedUs = (): number => {
     const { user, system } = usage()
     return user + system
   }
-  let share = 0
-  let requests = 0
-  let asked = 0
-  let before = { atMs: performance.now(), used: microseconds() }
-  const look = Effect.sync(() => {
-    const now = { atMs: performance.now(), used: microseconds() }
-    const used = (now.used - before.used) / 1000 / Math.max(1, now.atMs - before.atMs)
-    share += SMOOTHING * (used - share)
-    before = now
-    requests += SMOOTHING * (asked - requests)
-    asked = 0
-  })
+  const busyness = new Busyness(performance.now(), usedUs())
+  const look = Effect.sync(() => busyness.look(performance.now(), usedUs()))
   yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_MS)))
-  return () => {
-    asked++
-    return share > MAX_SHARE && requests > FEW
-  }
+  return () => busyness.ask()
 })

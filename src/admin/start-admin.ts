@@ -2,7 +2,7 @@
 import { Effect, Scope } from "effect"
 import { formatEndpoint } from "../io/endpoint.ts"
 import type { Accept } from "./admin.ts"
-import { type AdminUnavailable, listening } from "./admin-socket.ts"
+import { type AdminListening, type AdminUnavailable, listening } from "./admin-socket.ts"
 import type { AdminSources } from "./sources.ts"
 
 /**
@@ -31,9 +31,7 @@ export const startAdmin = (
         const mayFail = isFirst && isUsual
         isFirst = false
         const accept: Accept = yield* load
-        const listen = Effect.tap(listening(admin, accept), ({ endpoint }) =>
-          Effect.logInfo(`the admin page, the API and metrics are at http://${formatEndpoint(endpoint)}/`)
-        )
+        const listen = listening(admin, accept)
         return yield* mayFail
           ? Effect.catch(listen, ({ message }) =>
               Effect.as(Effect.logWarning(`${message}; the server goes on without it`), undefined)
@@ -41,10 +39,20 @@ export const startAdmin = (
           : listen
       })
     )
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    yield* announce(live.current)
     let inUse = live.current
     // What is not wanted any more ends with the change, and not with the last query that was under way then.
     yield* configuration.follow(["admin"], () => {
-      if (inUse !== live.current) inUse?.stop()
+      if (inUse === live.current) return
+      inUse?.stop()
       inUse = live.current
+      runFork(announce(inUse))
     })
   })
+
+/** Says where it is, once it is there for good: until a change is made, it may be taken back. */
+const announce = (listening: AdminListening | undefined): Effect.Effect<void> =>
+  listening === undefined
+    ? Effect.void
+    : Effect.logInfo(`the admin page, the API and metrics are at http://${formatEndpoint(listening.endpoint)}/`)

@@ -202,9 +202,12 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
   query.nsid = undefined
   query.sizeBound = 0
 
-  if ((flags & Flag.OpcodeMask) !== 0) return Rcode.NotImp
   const questions = u16(wire, 4)
-  if (questions > 1) return Rcode.FormErr
+  const isOther = (flags & Flag.OpcodeMask) !== 0
+  if (isOther || questions > 1) {
+    query.hasOpt = hasOpt(wire, length, questions)
+    return isOther ? Rcode.NotImp : Rcode.FormErr
+  }
   if (questions === 1 && !readQuestion(query, wire, length)) return Rcode.FormErr
 
   const beforeAdditional = u16(wire, 6) + u16(wire, 8)
@@ -238,6 +241,25 @@ export const readQuery = (query: Query, wire: Uint8Array, length: number): numbe
   if (query.type === Type.OPT) return Rcode.FormErr
   if (query.class !== Class.IN || isMetaType(query.type)) return Rcode.Refused
   return query.recursionDesired ? Verdict.Accept : Rcode.Refused
+}
+
+/** Whether an OPT record stands behind so many questions: who sends one is answered with one (RFC 6891 §6.1.1). */
+const hasOpt = (wire: Uint8Array, length: number, questions: number): boolean => {
+  const records = u16(wire, 6) + u16(wire, 8) + u16(wire, 10)
+  let at: number = HEADER_SIZE
+  for (let i = 0; i < questions + records; i++) {
+    at = skipName(wire, at, length)
+    if (at < 0) return false
+    if (i < questions) {
+      at += 4
+    } else {
+      if (at + 10 > length) return false
+      if (u16(wire, at) === Type.OPT) return true
+      at += 10 + u16(wire, at + 8)
+    }
+    if (at > length) return false
+  }
+  return false
 }
 
 /** The name must be there whole and hold no pointer: there is nothing before it to point to. */

@@ -58,7 +58,9 @@ const open = (
         opened.push(
           yield* protocol === "udp"
             ? listenUdp(local, speech.announces)
-            : Effect.flatMap(speech.at(protocol, endpoint), (spoken) => listenStream(local, clients, spoken))
+            : Effect.flatMap(speech.at(protocol, endpoint, address.path), (spoken) =>
+                listenStream(local, clients, spoken)
+              )
         )
       }
       return opened

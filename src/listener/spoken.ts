@@ -17,8 +17,11 @@ import { TlsSecretMemory, TlsSecrets } from "./tls-secrets.ts"
 export type StreamProtocol = Exclude<ListenProtocol, "udp">
 
 export interface Speech {
-  /** @param endpoint as the configuration has it */
-  readonly at: (protocol: StreamProtocol, endpoint: Endpoint) => Effect.Effect<Spoken>
+  /**
+   * @param endpoint as the configuration has it
+   * @param path where HTTP is asked, until the configuration has another for this address
+   */
+  readonly at: (protocol: StreamProtocol, endpoint: Endpoint, path?: string) => Effect.Effect<Spoken>
   /** Whether a peer is a proxy that says first who is behind it. */
   readonly announces: (peer: Peer) => boolean
 }
@@ -63,18 +66,25 @@ export const makeSpeech: Effect.Effect<Speech, never, Configuration | Scope.Scop
   })
   const framed: Spoken["converse"] = (connection) => new FramedConversation(connection)
   const isProxy = (peer: Peer): boolean => proxies.current(peer)
-  const siteOf = (protocol: StreamProtocol, { address, port }: Endpoint): Site => ({
-    // Another path of the same address is asked at from the next request on.
-    path: () =>
-      configuration
-        .current()
-        .listen.find(
-          ({ endpoint, protocols }) =>
-            protocols.includes(protocol) && endpoint.address === address && endpoint.port === port
-        )?.path ?? "/",
-    isProxy
-  })
-  const at: Speech["at"] = (protocol, endpoint) => {
+  const siteOf = (protocol: StreamProtocol, { address, port }: Endpoint, first: string): Site => {
+    let path = first
+    return {
+      // Another path of the same address is asked at from the next request on. Where the address is taken away, what is under
+      // way is asked at the one that it had.
+      path: () => {
+        const found = configuration
+          .current()
+          .listen.find(
+            ({ endpoint, protocols }) =>
+              protocols.includes(protocol) && endpoint.address === address && endpoint.port === port
+          )
+        path = found?.path ?? path
+        return path
+      },
+      isProxy
+    }
+  }
+  const at: Speech["at"] = (protocol, endpoint, path = "/") => {
     switch (protocol) {
       case "tcp":
         return Effect.succeed({ transport: TCP, converse: framed, terms: undefined, announces, mayConnect: anybody })
@@ -92,7 +102,7 @@ export const makeSpeech: Effect.Effect<Speech, never, Configuration | Scope.Scop
         return Effect.map(
           Effect.promise(() => import("./http/conversation.ts")),
           ({ converseAt, HTTP_PROTOCOLS }): Spoken => {
-            const converse = converseAt(siteOf(protocol, endpoint))
+            const converse = converseAt(siteOf(protocol, endpoint, path))
             return protocol === "https"
               ? { transport: HTTPS, converse, terms: terms(HTTP_PROTOCOLS), announces, mayConnect: anybody }
               : {

@@ -1,29 +1,33 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { watchBusy } from "../../src/admin/busy.ts"
+import { Busyness } from "../../src/admin/busy.ts"
 
-/** Has this thread compute for most of the time, asking so often between two pauses. */
-const compute = (isBusy: () => boolean, rounds: number, asks: number): Effect.Effect<ReadonlyArray<boolean>> =>
-  Effect.gen(function* () {
-    const said: Array<boolean> = []
-    for (let round = 0; round < rounds; round++) {
-      const untilUs = process.threadCpuUsage().user + 60_000
-      while (process.threadCpuUsage().user < untilUs);
-      for (let i = 0; i < asks; i++) said.push(isBusy())
-      yield* Effect.sleep(1)
-    }
-    return said
+/** Looks ten times a second at a thread that uses so much of a processor; what each that asks between two looks is told. */
+const watch = (rounds: ReadonlyArray<{ readonly share: number; readonly asks: number }>) => {
+  const busyness = new Busyness(0, 0)
+  let used = 0
+  return rounds.map(({ share, asks }, i) => {
+    used += share * 100_000
+    busyness.look((i + 1) * 100, used)
+    return Array.from({ length: asks }, () => busyness.ask())
+  })
+}
+
+const rounds = (count: number, share: number, asks: number) => new Array(count).fill({ share, asks })
+
+describe("the admin side", () => {
+  it("is busy where it computes much and is asked much, and until that is over", () => {
+    const told = watch([...rounds(20, 0.9, 5), ...rounds(20, 0, 5)])
+    assert.deepStrictEqual(told[0], new Array(5).fill(false))
+    assert.deepStrictEqual(told[19], new Array(5).fill(true))
+    assert.deepStrictEqual(told[39], new Array(5).fill(false))
   })
 
-describe("an admin side whose thread computes", () => {
-  it.live("is busy for those who ask all the time, and for nobody who asks now and then", () =>
-    Effect.gen(function* () {
-      const isBusy = yield* watchBusy
-      yield* compute(isBusy, 30, 0)
-      assert.isFalse(isBusy())
-      const said = yield* compute(isBusy, 60, 5)
-      assert.isFalse(said[0])
-      assert.isTrue(said.at(-1))
-    }).pipe(Effect.scoped)
-  )
+  it("is not where it computes much, and is asked now and then, as after a start", () => {
+    const told = watch(Array.from({ length: 60 }, (_, i) => ({ share: 1, asks: i % 4 === 0 ? 1 : 0 })))
+    assert.notInclude(told.flat(), true)
+  })
+
+  it("is not where it is asked much, and computes little", () => {
+    assert.notInclude(watch(rounds(60, 0.2, 50)).flat(), true)
+  })
 })

@@ -79,6 +79,24 @@ describe("RFC 6891: extension mechanisms for DNS (EDNS(0))", () => {
       })
     )
 
+    it.live(`§6.1.1: so has one to another opcode, or to several questions, by ${way}`, () =>
+      Effect.gen(function* () {
+        const { server, upstream } = yield* serve(oneAddress, EVERYWHERE)
+        const client = yield* clientOf(way, server)
+        const several = [question(WWW), question("mail.example.test")]
+        for (const [parts, rcode] of [
+          [{ flags: 0x2900, questions: [question(WWW)] }, 4],
+          [{ questions: several }, 1]
+        ] as const) {
+          for (const additionals of [[opt()], [address(60), opt()], []]) {
+            const reply = readReply(yield* client.ask(query({ ...parts, additionals })))
+            assert.deepStrictEqual([reply.rcode, reply.opts.length], [rcode, additionals.length > 0 ? 1 : 0])
+          }
+        }
+        assert.strictEqual(upstream.queries(), 0)
+      })
+    )
+
     it.live(`§6.1.1: a query with more than one is a format error, and nobody is asked, by ${way}`, () =>
       Effect.gen(function* () {
         const { server, upstream } = yield* serve(oneAddress, EVERYWHERE)

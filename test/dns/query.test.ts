@@ -2,7 +2,19 @@ import { assert, describe, it } from "@effect/vitest"
 import { findOption, Verdict } from "../../src/dns/query.ts"
 import { questionOf } from "../../src/dns/question.ts"
 import { copyOf } from "../../src/dns/wire.ts"
-import { message, octets, opt, option, pointer, query, question, read, record, word } from "../support/wire/messages.ts"
+import {
+  message,
+  octets,
+  opt,
+  option,
+  pointer,
+  query,
+  question,
+  read,
+  record,
+  wireName,
+  word
+} from "../support/wire/messages.ts"
 
 const verdictOf = (wire: Uint8Array): number => read(wire).verdict
 const FORMERR = 1
@@ -43,6 +55,30 @@ describe("readQuery", () => {
   it("gives FORMERR unless there is exactly one question (RFC 9619)", () => {
     assert.strictEqual(verdictOf(message({})), FORMERR)
     assert.strictEqual(verdictOf(message({ questions: [question("a"), question("b")] })), FORMERR)
+  })
+
+  it("sees the OPT of a query with another opcode, or more questions than one (RFC 6891 §6.1.1)", () => {
+    const several = [question("a.test"), question("b.test"), question("c.test")]
+    for (const [flags, questions, verdict] of [
+      [0x2800, several.slice(0, 1), NOTIMP],
+      [0x2800, [], NOTIMP],
+      [0x2100, several, NOTIMP],
+      [0x0100, several, FORMERR]
+    ] as const) {
+      const other = record(wireName("x.test"), 1, 60, [192, 0, 2, 1])
+      const before = [other, other]
+      for (const additionals of [[opt()], [other, opt({ options: option(10, [1, 2, 3, 4, 5, 6, 7, 8]) }), other]]) {
+        const wire = message({ flags, questions, authorities: before, additionals })
+        const seen = read(wire)
+        assert.deepStrictEqual([seen.verdict, seen.query.hasOpt], [verdict, true])
+        // Cut anywhere, it says what it said before, and reads nothing behind the end.
+        for (let length = 12; length < wire.length; length++) {
+          assert.strictEqual(read(wire.slice(0, length)).verdict, verdict)
+        }
+      }
+      const without = read(message({ flags, questions, authorities: before, additionals: [other] }))
+      assert.deepStrictEqual([without.verdict, without.query.hasOpt], [verdict, false])
+    }
   })
 
   it("gives FORMERR to a label longer than 63 octets", () => {

@@ -505,8 +505,7 @@ describe("the admin side", () => {
       writeFileSync(file, `upstreams: ${upstream.address}\nadmin: off\n`)
       while (yield* isThere(url)) yield* Effect.sleep(50)
       writeFileSync(file, `upstreams: ${upstream.address}\nadmin: "[::1]:0"\n`)
-      // It listens before all threads have agreed to the change.
-      yield* until("the change is made", () => urls().length === 2 && output().split("changed: admin").length === 3)
+      while (urls().length < 2) yield* Effect.sleep(50)
       assert.isTrue(yield* isThere(urls()[1]!))
       const taken = new URL(urls()[1]!).host
       writeFileSync(file, `upstreams: ${upstream.address}\nadmin: 192.0.2.9:80\n`)

@@ -7,10 +7,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
-import { Effect, type Scope } from "effect"
+import { Effect, Fiber, type Scope } from "effect"
 import { FrameReader } from "../../src/io/frames.ts"
 import { openHttps, request } from "../support/clients/https-client.ts"
 import { findTool } from "../support/external/tools.ts"
+import { fileWith } from "../support/machine/files.ts"
 import { freePort } from "../support/machine/ports.ts"
 import { until, untilSo } from "../support/machine/until.ts"
 import { startListening } from "../support/servers/process.ts"
@@ -315,6 +316,42 @@ describe("DNS over HTTPS", () => {
         assert.isAbove(body.length, 50_000)
         assert.strictEqual(packet.decode(body).answers?.length, 220)
       }
+    })
+  )
+
+  it.live("answers a request that has begun to come where its address is taken away, and takes no others", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const port = yield* freePort
+      const file = yield* fileWith("")
+      const write = (more: string): void =>
+        writeFileSync(file, `upstreams: ${upstream.address}\nlisten: [127.0.0.1:0${more}]\n`)
+      write(`, "https://127.0.0.1:${port}"`)
+      const server = yield* startListening({ DNS_SERVER_LISTEN: "" }, ["--config", file])
+      const client = yield* openHttps(port)
+      let isLeaving = false
+      client.on("goaway", () => {
+        isLeaving = true
+      })
+      const asked = query("www.example.test")
+      const begun = client.request({ ":path": "/dns-query", ":method": "POST", ...MESSAGE })
+      begun.write(asked.subarray(0, 10))
+      const answered = Effect.callback<Buffer>((resume) => {
+        const parts: Array<Buffer> = []
+        begun.on("data", (part: Buffer) => parts.push(part))
+        begun.on("close", () => resume(Effect.succeed(Buffer.concat(parts))))
+      })
+      const waiting = yield* Effect.forkChild(answered, { startImmediately: true })
+      // Its headers have come by the time that a ping is answered.
+      yield* Effect.callback<void>((resume) => {
+        client.ping(() => resume(Effect.void))
+      })
+      write("")
+      yield* until("the address is taken away", () => server.output().includes("changed: listen") && isLeaving)
+      begun.end(asked.subarray(10))
+      const decoded = packet.decode(yield* Fiber.join(waiting))
+      assert.strictEqual(decoded.answers?.length, 1)
+      yield* until("the connection is closed", () => client.closed || client.destroyed)
     })
   )
 

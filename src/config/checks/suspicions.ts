@@ -55,8 +55,11 @@ export const suspicions = ({ settings, origins }: Decoded, { given }: Gathered):
 /** Behind an upstream: its weight, its place. */
 const WEIGHT_AND_PLACE = /(\*\d+)?(@-?[\d.]+\/-?[\d.]+)?$/
 
-/** Words that are read as something else than they look like. */
-/** @param isListener where a path that is not written is the usual one, and nobody can be wrong about it */
+/**
+ * Words that are read as something else than they look like.
+ *
+ * @param isListener where a path that is not written is the usual one, and nobody can be wrong about it
+ */
 const slipsIn = (text: string, isListener: boolean): ReadonlyArray<string> =>
   text.split(/[\s=]+/).flatMap((word) => {
     const upstream = word.replace(WEIGHT_AND_PLACE, "")

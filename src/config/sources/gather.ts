@@ -97,7 +97,6 @@ export const gather = Effect.fnUntraced(function* (
   return { given, groupNames, mistakes, warnings } satisfies Gathered
 })
 
-/** An empty variable counts as not set. */
 /** What OpenTelemetry's variables that are no settings of this server concern. */
 const signalsAsked = (given: ReadonlyMap<SettingName, Given>): ReadonlyArray<OtlpSignal> => {
   const isSet = (name: SettingName): boolean => given.get(name)!.value !== undefined
@@ -110,6 +109,7 @@ const signalsAsked = (given: ReadonlyMap<SettingName, Given>): ReadonlyArray<Otl
   return signals
 }
 
+/** An empty variable counts as not set. */
 const valueOf = (provider: ConfigProvider.ConfigProvider, variable: string): Effect.Effect<string | undefined> =>
   Config.option(Config.String(variable))
     .parse(provider)

@@ -138,7 +138,7 @@ export class ClientConnection implements Speaking {
     this.socket.destroy()
   }
 
-  /** Answers what is under way, then closes. */
+  /** Answers what is under way, and reads no more of what has begun to come; then closes. */
   end(): void {
     if (!this.isStopping) {
       this.isStopping = true
@@ -160,11 +160,17 @@ export class ClientConnection implements Speaking {
     this.options.start(packet)
   }
 
-  /** It has had its time, or its queries: those that have begun to come are answered, and no others. */
+  /** It has had its time, or its queries. */
   retire(): void {
     if (this.isStopping || this.isRetiring) return
-    this.isRetiring = true
     this.options.onWorn()
+    this.leave()
+  }
+
+  /** Queries that have begun to come are answered, and no others; then it closes. */
+  leave(): void {
+    if (this.isStopping || this.isRetiring) return
+    this.isRetiring = true
     this.conversation.farewell()
     if (!this.conversation.hasOpenRequests) this.end()
   }

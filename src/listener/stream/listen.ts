@@ -164,7 +164,7 @@ export const listenStream = (
       endpoint,
       stop: () => {
         stop()
-        for (const client of own) client.end()
+        for (const client of own) client.leave()
       }
     }
   })
