@@ -75,7 +75,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
     yield* exportLogLines(configuration)
     yield* surviveDefects
     yield* Effect.forkScoped(endWithNpm)
-    yield* Effect.forkScoped(giveBackAfterStart)
+    yield* Effect.forkScoped(giveBackAfterStart(counters))
     const unheard = unusedAmong(handedOver, supervisor.listening())
     for (const warning of [...fitted.warnings, ...manager.warnings, ...handedOver.unusable, ...unheard]) {
       yield* Effect.logWarning(warning)

@@ -43,25 +43,39 @@ const giveBack = (): void => {
   collect({ type: "major", execution: "sync", flavor: "last-resort" })
 }
 
-/** For the thread that answers no queries. */
-export const giveBackAfterStart: Effect.Effect<void> = Effect.delay(Effect.sync(giveBack), STARTED_MS)
+/**
+ * Gives memory back where it is quiet when the start is over, and once it is quiet after each peak.
+ *
+ * @param peak takes how many queries have waited at once since the last look
+ */
+const giveBackWhenQuiet = (counters: Counters["Service"], peak: () => number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const queries = (): number => queriesIn(counters.read)
+    let seen = queries()
+    let highest = 0
+    let isStart = true
+    const look = Effect.sync(() => {
+      const asked = queries()
+      const isQuiet = asked - seen <= QUIET
+      seen = asked
+      highest = Math.max(highest, peak())
+      const isWorthIt = isStart || highest >= PEAK
+      isStart = false
+      if (!isQuiet || !isWorthIt) return
+      highest = 0
+      giveBack()
+    })
+    return Effect.asVoid(Effect.delay(Effect.repeat(look, Schedule.spaced(LOOK_MS)), STARTED_MS))
+  })
+
+/** For the thread that answers no queries: its own garbage is what the start leaves. */
+export const giveBackAfterStart = (counters: Counters["Service"]): Effect.Effect<void> =>
+  giveBackWhenQuiet(counters, () => 0)
 
 export const layerIdleGc: Layer.Layer<never, never, Counters | QueryFibers> = Layer.effectDiscard(
   Effect.gen(function* () {
     const counters = yield* Counters
     const fibers = yield* QueryFibers
-    const queries = (): number => queriesIn(counters.read)
-    let seen = queries()
-    let peak = PEAK
-    const look = Effect.sync(() => {
-      const asked = queries()
-      const isQuiet = asked - seen <= QUIET
-      seen = asked
-      peak = Math.max(peak, fibers.takePeak())
-      if (!isQuiet || peak < PEAK) return
-      peak = 0
-      giveBack()
-    })
-    yield* Effect.forkScoped(Effect.delay(Effect.repeat(look, Schedule.spaced(LOOK_MS)), STARTED_MS))
+    yield* Effect.forkScoped(giveBackWhenQuiet(counters, () => fibers.takePeak()))
   })
 )

@@ -18,6 +18,8 @@ import { isBuilt, packageFile, programAt } from "./entry-points.ts"
 
 /** What a start calls, it has called by then. */
 const KEEP_MS = 5_000
+/** Keeping takes a thread some 15 ms: it waits until the thread has less to do than this share of its time. */
+const QUIET = 0.1
 
 const DIGEST = "sha256"
 const DIGEST_OCTETS = 32
@@ -110,7 +112,15 @@ const load = (file: string): unknown => {
 }
 
 const keepLater = (): void => {
-  setTimeout(keep, KEEP_MS).unref()
+  let before = performance.eventLoopUtilization()
+  const look = setInterval(() => {
+    const now = performance.eventLoopUtilization()
+    const { utilization } = performance.eventLoopUtilization(now, before)
+    before = now
+    if (utilization > QUIET) return
+    clearInterval(look)
+    keep()
+  }, KEEP_MS).unref()
   // A program that fails has called little of what the next start will.
   process.on("exit", (code) => {
     if (code === 0) keep()
