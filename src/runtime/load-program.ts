@@ -61,9 +61,10 @@ const removeOutdated = (folder: string): void => {
 /** Written beside and renamed: threads that begin meanwhile read all of it, or what was there before. */
 const writeKept = (folder: string, name: string, octets: ReadonlyArray<Buffer>): boolean => {
   try {
-    fs.mkdirSync(folder, { recursive: true })
+    fs.mkdirSync(folder, { recursive: true, mode: 0o755 })
     const written = path.join(folder, `${name}.${process.pid}.${crypto.randomUUID()}`)
-    fs.writeFileSync(written, Buffer.concat(octets))
+    // Whatever the umask is: who could write here could have his own code run.
+    fs.writeFileSync(written, Buffer.concat(octets), { mode: 0o644 })
     fs.renameSync(written, path.join(folder, name))
     removeOutdated(folder)
     return true

@@ -170,6 +170,13 @@ describe("the configuration by the API", () => {
         const { message } = refused.json as { readonly message: string }
         assert.isTrue(message.startsWith(`${part}: `), message)
       }
+      for (const depth of [20, 2_000, 200_000]) {
+        for (const nested of ["[".repeat(depth) + "]".repeat(depth), `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`]) {
+          const deep = yield* admin("/api/v1/config", { method: "PATCH", raw: `{"groups":${nested}}` })
+          assert.strictEqual(deep.status, 400, deep.text)
+          assert.include(deep.text, "at most 8 deep")
+        }
+      }
       assert.notInclude(output(), "a request of the admin side failed")
     })
   )

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync
 } from "node:fs"
@@ -62,6 +63,16 @@ describe("the compiled code of a program", () => {
     assert.deepStrictEqual(second.compiled, [])
     assert.sameMembers([...second.taken], [...first.compiled])
     assert.strictEqual(second.stdout, first.stdout)
+  })
+
+  it("can be written by nobody else, whatever the umask is", () => {
+    rmSync(compiled(), { recursive: true, force: true })
+    const program = ["dist/main.js", ...USUAL].join(" ")
+    const { status } = spawnSync("sh", ["-c", `umask 0; exec ${process.execPath} ${program}`], { cwd: root })
+    assert.strictEqual(status, 0)
+    const paths = [compiled(), ...readdirSync(compiled()).map((name) => join(compiled(), name))]
+    assert.isAbove(paths.length, 2)
+    for (const path of paths) assert.strictEqual(statSync(path).mode & 0o022, 0, path)
   })
 
   it("is not kept when it fails", () => {

@@ -3,14 +3,21 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ChangeNotMade, NotThere, StaleGeneration, WrongSettings } from "./errors.ts"
 
-/** A setting as it is written: text, or a list of texts. Numbers and truths, and a file's lists and maps, may be given as such. */
-export const SettingValue = Schema.Union([
-  Schema.String,
-  Schema.Number,
-  Schema.Boolean,
-  Schema.Array(Schema.Json),
-  Schema.Record(Schema.String, Schema.Json)
-])
+/** Of lists and maps: settings need five. */
+const MAX_DEPTH = 8
+
+const isShallow = (value: unknown, depth = 0): boolean =>
+  typeof value !== "object" ||
+  value === null ||
+  (depth < MAX_DEPTH && Object.values(value).every((inner) => isShallow(inner, depth + 1)))
+
+/** A file's lists and maps. What is parsed is JSON already, and what is nested without end is not looked at to its end. */
+const Nested = Schema.Unknown.check(
+  Schema.makeFilter((value) => isShallow(value) || `lists and maps at most ${MAX_DEPTH} deep`)
+) as unknown as Schema.Codec<Schema.JsonObject | Schema.JsonArray>
+
+/** A setting as it is written: text, or a list of texts. Numbers and truths, lists and maps may be given as such. */
+export const SettingValue = Schema.Union([Schema.String, Schema.Number, Schema.Boolean, Nested])
 
 export const Setting = Schema.Struct({
   value: Schema.NullOr(Schema.Union([Schema.String, Schema.Array(Schema.String)])).annotate({

@@ -57,6 +57,7 @@ export class BatchedListener implements Drained {
   drain(): number {
     const { libc, args, incidents } = this.shared
     for (let count = 0; count < MAX_ACCEPTED; count++) {
+      if (this.isStopped) return count
       const fd = this.shared.accept(this.fd)
       if (fd < 0) {
         const errno = libc.errno()

@@ -13,6 +13,8 @@ export interface Reply {
 export interface AdminOptions {
   readonly method?: string
   readonly body?: unknown
+  /** In the place of `body`: its text. */
+  readonly raw?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -34,13 +36,14 @@ export const startWithAdmin = (environment: Record<string, string>, args: Readon
           yield* Effect.sleep(200)
         }
       })
-    const adminOnce = (path: string, { method = "GET", body, headers = {} }: AdminOptions): Effect.Effect<Reply> =>
+    const adminOnce = (path: string, { method = "GET", body, raw, headers = {} }: AdminOptions): Effect.Effect<Reply> =>
       Effect.promise(async () => {
-        const json = body === undefined ? {} : { "content-type": "application/json" }
+        const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body))
+        const json = sent === undefined ? {} : { "content-type": "application/json" }
         const response = await fetch(url + path, {
           method,
           headers: { ...json, ...headers },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) })
+          ...(sent === undefined ? {} : { body: sent })
         })
         const text = await response.text()
         const isJson = response.headers.get("content-type")?.includes("json") === true
