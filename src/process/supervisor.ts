@@ -216,6 +216,8 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
         }
       }
     })
+    // Before the workers end, which answer what is under way: who connects meanwhile would wait for nothing.
+    yield* Effect.addFinalizer(() => Effect.sync(() => sockets?.closeStreams()))
     // Where the supervisor binds no sockets, a port that the kernel chooses for the first thread is used by the others.
     yield* workers.startUpTo(1)
     const listening = (): ReadonlyArray<ListeningAt> => sockets?.listening ?? workers.slots[0]!.listening

@@ -355,6 +355,43 @@ describe("DNS over HTTPS", () => {
     })
   )
 
+  it.live("answers a request by HTTP/1.1 that has begun to come where its address is taken away, and closes", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const port = yield* freePort
+      const file = yield* fileWith("")
+      const write = (more: string): void =>
+        writeFileSync(file, `upstreams: ${upstream.address}\nlisten: [127.0.0.1:0${more}]\n`)
+      write(`, "http://127.0.0.1:${port}"`)
+      const server = yield* startListening({ DNS_SERVER_LISTEN: "" }, ["--config", file])
+      const asked = query("www.example.test")
+      const head = `POST /dns-query HTTP/1.1\r\nhost: a.test\r\ncontent-type: application/dns-message\r\ncontent-length: ${asked.length}\r\n\r\n`
+      const whole = Buffer.concat([Buffer.from(head), asked])
+      let said = ""
+      let isClosed = false
+      const socket = yield* Effect.acquireRelease(
+        Effect.sync(() => connect(port, "127.0.0.1")),
+        (opened) => Effect.sync(() => opened.destroy())
+      )
+      socket.on("data", (chunk: Buffer) => {
+        said += chunk.toString("latin1")
+      })
+      socket.on("end", () => {
+        isClosed = true
+      })
+      const answers = (): number => said.split("HTTP/1.1 200").length - 1
+      socket.write(Buffer.concat([whole, whole.subarray(0, whole.length - 9)]))
+      yield* until("the first is answered", () => answers() === 1)
+      write("")
+      yield* until("the address is taken away", () => server.output().includes("changed: listen"))
+      assert.isFalse(isClosed)
+      socket.write(whole.subarray(whole.length - 9))
+      yield* until("the second is answered", () => answers() === 2)
+      assert.include(said.slice(said.lastIndexOf("HTTP/1.1 200")), "connection: close")
+      yield* until("the connection is closed", () => isClosed)
+    })
+  )
+
   it.live("ends sessions of clients that open requests and take them back, and serves the others", () =>
     Effect.gen(function* () {
       const server = yield* started("https://127.0.0.1:0")

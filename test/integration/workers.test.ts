@@ -2,9 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect, Fiber, Option } from "effect"
 import { openClients } from "../support/clients/clients.ts"
+import { refusalAt } from "../support/clients/refusal.ts"
 import { replacementsIn, startFaulty } from "../support/faults/faults.ts"
 import type { Fault } from "../support/faults/worker-fault.ts"
 import { awaitDescriptors, descriptorsOf } from "../support/machine/descriptors.ts"
+import { untilSo } from "../support/machine/until.ts"
 import { start, startListening } from "../support/servers/process.ts"
 import { addressesOf, ask, askPipelined, askUdp, encodeQuestion } from "../support/servers/server.ts"
 import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
@@ -170,7 +172,11 @@ describe("two threads", () => {
       )
       yield* upstream.awaitNames(CLIENTS)
       server.child.kill("SIGTERM")
-      while (!server.output().includes("shutting down")) yield* Effect.sleep(20)
+      // Who comes now does not wait for a server that goes.
+      yield* untilSo(
+        "connections are refused",
+        Effect.map(refusalAt(server.port), (code) => code === "ECONNREFUSED")
+      )
       yield* upstream.release
       for (const answer of yield* Fiber.join(asking)) assert.strictEqual(answer.readUInt16BE(6), 1)
       assert.strictEqual(yield* Effect.promise(() => server.exit), 0)

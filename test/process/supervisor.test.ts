@@ -1,4 +1,3 @@
-import { connect } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket } from "dns-packet"
 import { Effect, Layer, Logger, type Scope } from "effect"
@@ -7,6 +6,7 @@ import type { Loaded } from "../../src/config/configuration.ts"
 import type { ChangeRefused } from "../../src/config/live-configuration.ts"
 import { layerSupervisor, Supervisor } from "../../src/process/supervisor.ts"
 import { type Client, openClients } from "../support/clients/clients.ts"
+import { refusalAt } from "../support/clients/refusal.ts"
 import { awaitDescriptors, descriptorsOf } from "../support/machine/descriptors.ts"
 import { freePort } from "../support/machine/ports.ts"
 import { peek } from "../support/servers/kept.ts"
@@ -285,15 +285,6 @@ describe("another configuration", () => {
     })
   )
 })
-
-/** The code of the error with which connecting fails; undefined where it does not. */
-const refusalAt = (port: number): Effect.Effect<string | undefined> =>
-  Effect.callback((resume) => {
-    const socket = connect(port, "127.0.0.1")
-    socket.on("connect", () => resume(Effect.undefined))
-    socket.on("error", ({ code }: NodeJS.ErrnoException) => resume(Effect.succeed(code)))
-    return Effect.sync(() => socket.destroy())
-  })
 
 describe("an address that is taken away", () => {
   for (const datagrams of ["auto", "portable"]) {

@@ -78,7 +78,9 @@ export class Http1Conversation implements Conversation {
     return false
   }
 
-  readonly hasOpenRequests = false
+  get hasOpenRequests(): boolean {
+    return !this.isOver && this.isInsideMessage
+  }
 
   farewell(): void {
     this.isLeaving = true
@@ -216,7 +218,8 @@ export class Http1Conversation implements Conversation {
     this.connection.send(start + (isHead ? 0 : octets.length))
     this.isAnswering = false
     this.hasNext = this.input.length > 0
-    if (isLast) this.finish()
+    // What was said to be the last is the last (RFC 9112 §9.6).
+    if (isLast || this.isLeaving) this.finish()
   }
 
   private refuse(status: number, reason: string, isLast: boolean): void {

@@ -172,6 +172,20 @@ export class ListeningSockets {
     this.shareAmongAll()
   }
 
+  /** From now on nobody can connect, as soon as workers have closed theirs. Streams that are handed over wait for the next server. */
+  closeStreams(): void {
+    const next = new Map<string, SocketGroup>()
+    for (const [name, group] of this.groups) {
+      if (group.protocol === "udp") {
+        next.set(name, group)
+        continue
+      }
+      for (const fd of group.fds) this.libc.close(fd)
+      next.set(name, { ...group, fds: [] })
+    }
+    this.groups = next
+  }
+
   private duplicates(groups: Iterable<SocketGroup>, worker: number): ReadonlyArray<GivenSocket> {
     return [...groups].flatMap(({ protocol, endpoint, fds }) => {
       const fd = fds[worker - 1]
