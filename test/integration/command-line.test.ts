@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { runCommand } from "../support/clients/command.ts"
 import { fileWith } from "../support/machine/files.ts"
-import { until } from "../support/machine/until.ts"
+import { until, untilSo } from "../support/machine/until.ts"
 import { startListening } from "../support/servers/process.ts"
 import { address, failing, fakeUpstream, nameOf } from "../support/upstreams/fake-upstream.ts"
 
@@ -49,7 +49,11 @@ describe("the command line, on a server that runs", () => {
       assert.match((yield* strand("explain", "www.example.test")).out, /^▶ cache +hit/m)
       const { out: top } = yield* strand("top")
       assert.match(top, /^main +ok /m)
-      assert.include(top, "www.example.test")
+      // The lists are looked at once a second.
+      yield* untilSo(
+        "it is listed",
+        Effect.map(strand("top"), ({ out }) => out.includes("www.example.test"))
+      )
 
       assert.match((yield* strand("cache", "example.test", "--forget", "--subtree")).out, /^1 answer forgotten/)
       assert.include((yield* strand("cache", "www.example.test")).out, "nothing is kept")
