@@ -44,6 +44,23 @@ const query = (name: string, id = 0): Buffer => encodeQuestion({ name }, id)
 const addressIn = (message: Uint8Array): unknown =>
   (packet.decode(Buffer.from(message)).answers?.[0] as { data?: unknown } | undefined)?.data
 
+/** A server that listens at an address, until that is taken from its file. */
+const startRemovable = (scheme: "http" | "https") =>
+  Effect.gen(function* () {
+    const upstream = yield* fakeUpstream(address(ANSWER))
+    const port = yield* freePort
+    const file = yield* fileWith("")
+    const write = (more: string): void =>
+      writeFileSync(file, `upstreams: ${upstream.address}\nlisten: [127.0.0.1:0${more}]\n`)
+    write(`, "${scheme}://127.0.0.1:${port}"`)
+    const server = yield* startListening({ DNS_SERVER_LISTEN: "" }, ["--config", file])
+    const takeAway = Effect.suspend(() => {
+      write("")
+      return until("the address is taken away", () => server.output().includes("changed: listen"))
+    })
+    return { port, takeAway }
+  })
+
 describe("DNS over TLS", () => {
   it.live.skipIf(kdig === undefined)("answers kdig, one query after the other on one connection", () =>
     Effect.gen(function* () {
@@ -321,13 +338,7 @@ describe("DNS over HTTPS", () => {
 
   it.live("answers a request that has begun to come where its address is taken away, and takes no others", () =>
     Effect.gen(function* () {
-      const upstream = yield* fakeUpstream(address("192.0.2.1"))
-      const port = yield* freePort
-      const file = yield* fileWith("")
-      const write = (more: string): void =>
-        writeFileSync(file, `upstreams: ${upstream.address}\nlisten: [127.0.0.1:0${more}]\n`)
-      write(`, "https://127.0.0.1:${port}"`)
-      const server = yield* startListening({ DNS_SERVER_LISTEN: "" }, ["--config", file])
+      const { port, takeAway } = yield* startRemovable("https")
       const client = yield* openHttps(port)
       let isLeaving = false
       client.on("goaway", () => {
@@ -346,8 +357,8 @@ describe("DNS over HTTPS", () => {
       yield* Effect.callback<void>((resume) => {
         client.ping(() => resume(Effect.void))
       })
-      write("")
-      yield* until("the address is taken away", () => server.output().includes("changed: listen") && isLeaving)
+      yield* takeAway
+      yield* until("the client is told", () => isLeaving)
       begun.end(asked.subarray(10))
       const decoded = packet.decode(yield* Fiber.join(waiting))
       assert.strictEqual(decoded.answers?.length, 1)
@@ -357,13 +368,7 @@ describe("DNS over HTTPS", () => {
 
   it.live("answers a request by HTTP/1.1 that has begun to come where its address is taken away, and closes", () =>
     Effect.gen(function* () {
-      const upstream = yield* fakeUpstream(address("192.0.2.1"))
-      const port = yield* freePort
-      const file = yield* fileWith("")
-      const write = (more: string): void =>
-        writeFileSync(file, `upstreams: ${upstream.address}\nlisten: [127.0.0.1:0${more}]\n`)
-      write(`, "http://127.0.0.1:${port}"`)
-      const server = yield* startListening({ DNS_SERVER_LISTEN: "" }, ["--config", file])
+      const { port, takeAway } = yield* startRemovable("http")
       const asked = query("www.example.test")
       const head = `POST /dns-query HTTP/1.1\r\nhost: a.test\r\ncontent-type: application/dns-message\r\ncontent-length: ${asked.length}\r\n\r\n`
       const whole = Buffer.concat([Buffer.from(head), asked])
@@ -382,8 +387,7 @@ describe("DNS over HTTPS", () => {
       const answers = (): number => said.split("HTTP/1.1 200").length - 1
       socket.write(Buffer.concat([whole, whole.subarray(0, whole.length - 9)]))
       yield* until("the first is answered", () => answers() === 1)
-      write("")
-      yield* until("the address is taken away", () => server.output().includes("changed: listen"))
+      yield* takeAway
       assert.isFalse(isClosed)
       socket.write(whole.subarray(whole.length - 9))
       yield* until("the second is answered", () => answers() === 2)

@@ -92,7 +92,8 @@ export class Activity {
     for (const [worker, reader] of this.view.all()) {
       this.keepNotable(worker, reader)
       const to = reader.written()
-      const from = this.seen.get(worker) ?? to
+      // What was answered before the first look counts where it is little: a start is looked at a moment late.
+      const from = this.seen.get(worker) ?? (to > 0 && to <= SAMPLE ? 0 : to)
       this.seen.set(worker, to)
       const count = (to - from) | 0
       if (count <= 0) continue
