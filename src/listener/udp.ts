@@ -78,8 +78,12 @@ export const listenUdp = (
     const server = formatEndpoint(socket.local)
     const transport = { ...UDP, judgeReply: rates.judge }
     const counted = countedBy(transport, counters.trafficAt("udp", server), server)
-    const [stop, resume] = [() => socket.stopReceiving(), () => socket.resumeReceiving()]
-    return { protocol: "udp", endpoint: socket.local, stop, resume }
+    return {
+      protocol: "udp",
+      endpoint: socket.local,
+      stop: () => socket.stopReceiving(),
+      resume: () => socket.resumeReceiving()
+    }
   })
 
 /** Who is behind a proxy, and what it hands on. */

@@ -30,7 +30,7 @@ const SPARE_MS = 10_000
 /** A thread that has loaded what it was told to, and waits for more. */
 let spare: { readonly thread: Worker; readonly until: NodeJS.Timeout } | undefined
 
-/** All of them at once would be Node's own, too. */
+/** Each by its name: without one, Node's own listeners go too, and the thread is not heard any more. */
 const unheard = (thread: Worker): void => {
   for (const event of ["message", "error", "exit"]) thread.removeAllListeners(event)
 }

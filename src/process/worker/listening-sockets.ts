@@ -172,7 +172,7 @@ export class ListeningSockets {
     this.shareAmongAll()
   }
 
-  /** From now on nobody can connect, as soon as workers have closed theirs. Streams that are handed over wait for the next server. */
+  /** Nobody can connect once workers have closed theirs, too. At sockets that were handed over, clients wait for the next server. */
   closeStreams(): void {
     const next = new Map<string, SocketGroup>()
     for (const [name, group] of this.groups) {
