@@ -515,6 +515,14 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
       await page.keyboard.press("Escape")
       await page.getByRole("dialog").waitFor({ state: "detached" })
       assert.strictEqual(await focused(), "www.example.com")
+      // Who goes elsewhere while the dialog closes is not taken back.
+      await page.keyboard.press("Enter")
+      await page.getByRole("dialog").locator(".waterfall").waitFor()
+      const leave = "() => { location.hash = '#/overview' }"
+      await page.evaluate(`document.addEventListener("close", ${leave}, { capture: true, once: true })`)
+      await page.keyboard.press("Escape")
+      await page.getByText("Queries a second").waitFor()
+      assert.strictEqual(await page.evaluate("location.hash"), "#/overview")
     })
   )
 

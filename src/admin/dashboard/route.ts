@@ -22,9 +22,13 @@ window.addEventListener("hashchange", () => route.set(read()))
 
 export const linkTo = (view: ViewName, parameters: Parameters = {}): string => pathWith(`#/${view}`, parameters)
 
-/** The same view with other parameters, in the place of the entry that the browser keeps. */
-export const replaceParameters = (parameters: Parameters): void => {
-  history.replaceState(null, "", linkTo(route.get().view, parameters))
+/**
+ * The view with other parameters, in the place of the entry that the browser keeps. Nothing where the address is that of
+ * another view by now: what a view does late, as a dialog that closes, takes nobody back to it.
+ */
+export const replaceParameters = (view: ViewName, parameters: Parameters): void => {
+  if (read().view !== view) return
+  history.replaceState(null, "", linkTo(view, parameters))
   route.set(read())
 }
 

@@ -11,16 +11,21 @@ export interface HttpsReply {
   readonly body: Buffer
 }
 
-/** @param servername the name that the server is asked for by */
+/**
+ * @param servername the name that the server is asked for by
+ * @returns a session that is open, or closed where the server refused it
+ */
 export const openHttps = (
   port: number,
   servername = "localhost"
 ): Effect.Effect<ClientHttp2Session, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => {
+    Effect.callback<ClientHttp2Session>((resume) => {
       const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, servername })
-      session.on("error", () => {})
-      return session
+      const open = (): void => resume(Effect.succeed(session))
+      session.on("error", open)
+      session.on("close", open)
+      session.on("connect", open)
     }),
     (session) => Effect.sync(() => session.destroy())
   )

@@ -16,6 +16,7 @@ export const upstreamProcess = (port: number): Effect.Effect<UpstreamProcess, ne
       const child = spawn(process.execPath, [fileURLToPath(import.meta.url), String(port)], {
         stdio: ["ignore", "pipe", "inherit"]
       })
+      child.once("exit", (code) => resume(Effect.die(new Error(`the upstream ended with ${code}`))))
       child.stdout.once("data", () =>
         resume(
           Effect.succeed({
@@ -31,5 +32,9 @@ export const upstreamProcess = (port: number): Effect.Effect<UpstreamProcess, ne
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const socket = createSocket({ type: "udp4", recvBufferSize: 4 << 20 })
   socket.on("message", (query, peer) => socket.send(mirrorReply(query), peer.port, peer.address))
-  socket.bind(Number(process.argv[2]), "127.0.0.1", () => process.stdout.write("ready\n"))
+  const bind = (): void => void socket.bind(Number(process.argv[2]), "127.0.0.1")
+  socket.on("listening", () => process.stdout.write("ready\n"))
+  // Somebody's random source port may be this one; not for long.
+  socket.on("error", () => setTimeout(bind, 20))
+  bind()
 }

@@ -39,7 +39,7 @@ export const Cache = () => {
         role="search"
         onSubmit=${(event: SubmitEvent) => {
           event.preventDefault()
-          replaceParameters(fieldsOf(event.currentTarget as HTMLFormElement))
+          replaceParameters("cache", fieldsOf(event.currentTarget as HTMLFormElement))
         }}
       >
         <label class="long-name">Name<${Field} name="name" required value=${name ?? ""} placeholder="www.example.com" /></label>

@@ -42,7 +42,7 @@ export const Explain = () => {
           event.preventDefault()
           const given = fieldsOf(event.currentTarget as HTMLFormElement)
           const { ask: _, ...kept } = given
-          replaceParameters(kept)
+          replaceParameters("explain", kept)
           void ask(given)
         }}
       >

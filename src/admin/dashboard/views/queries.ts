@@ -22,12 +22,12 @@ export const Queries = () => {
   const filters = filtersOf(parameters)
   const isNotable = parameters["show"] === "notable"
   const change = (changes: Readonly<Record<string, string | undefined>>): void =>
-    replaceParameters({ ...parameters, ...changes })
+    replaceParameters("queries", { ...parameters, ...changes })
   const open = (id: string): void => change({ id })
   return html`
     <section class="panel filters" aria-label="Filters">
       <${FilterForm} filters=${filters} onFilters=${(given: Given) =>
-        replaceParameters({ ...given, show: parameters["show"], sort: parameters["sort"] })} />
+        replaceParameters("queries", { ...given, show: parameters["show"], sort: parameters["sort"] })} />
     </section>
     <${Choices}
       label="Which queries"
@@ -104,7 +104,7 @@ const Order = () => {
   return html`<${Choices}
     label="Order"
     chosen=${parameters["sort"] ?? "newest"}
-    onChoose=${(sort: string) => replaceParameters({ ...parameters, sort: sort === "newest" ? undefined : sort })}
+    onChoose=${(sort: string) => replaceParameters("queries", { ...parameters, sort: sort === "newest" ? undefined : sort })}
     choices=${[{ value: "newest", label: "Newest" }, { value: "slowest", label: "Slowest" }]}
   />`
 }
