@@ -14,9 +14,12 @@ export interface GivenSocket {
   readonly fd: number
 }
 
-/** Which socket of the configuration it is: at one address there is one of each kind. */
+/**
+ * Which socket of the configuration it is: at one address there is one of each kind. Port 0 is a port of its own for each
+ * protocol.
+ */
 export const socketName = (protocol: ListenProtocol, endpoint: Endpoint): string =>
-  `${socketKindOf(protocol)}://${formatEndpoint(endpoint)}`
+  `${endpoint.port === 0 ? protocol : socketKindOf(protocol)}://${formatEndpoint(endpoint)}`
 
 /** Takes the descriptor of a `socketName`; undefined where the thread binds that socket itself. */
 export const InheritedSockets: Context.Reference<(name: string) => number | undefined> = Context.Reference<

@@ -46,6 +46,7 @@ export class FailureLog extends Context.Service<
           limited((note) =>
             Effect.logWarning(`query failed: ${question}: ${reason}`, {
               client: record.client.address,
+              client_name: record.client.clientName,
               milliseconds: Math.round(record.endedMs - record.startedMs),
               attempts: (record.resolution?.attempts ?? []).map(
                 ({ upstream, outcome }) => `${upstream.name} ${outcome}`

@@ -75,9 +75,15 @@ export type ErrorType =
 /** The rcode of a query that got no answer. */
 export const NO_RCODE = -1
 
+/** Who asked. */
+export interface Client extends Endpoint {
+  /** What the client calls itself; undefined where it does not. */
+  readonly clientName?: string | undefined
+}
+
 export interface QueryRecord {
   readonly question: Question
-  readonly client: Endpoint
+  readonly client: Client
   readonly transport: ClientProtocol
   /** Where it came in, as `127.0.0.1:53`; empty where no listener says. */
   readonly server: string

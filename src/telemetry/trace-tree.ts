@@ -138,6 +138,7 @@ const attributesOf = (record: QueryRecord, trace: QueryTrace, worker: number | u
         }),
     "client.address": client.address,
     "client.port": client.port,
+    ...(client.clientName === undefined ? {} : { "strand.client_name": client.clientName }),
     ...serverOf(record.server),
     "network.transport": socketKindOf(record.transport),
     "network.protocol.name": protocolNames[record.transport],

@@ -164,6 +164,7 @@ const lineOf = (record: QueryRecord): readonly [message: string, fields: Record<
   `query: ${formatQuestion(record.question)}`,
   {
     client: record.client.address,
+    client_name: record.client.clientName,
     transport: record.transport,
     cache: record.outcome,
     rcode: rcodeName(record.rcode),

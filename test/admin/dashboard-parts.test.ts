@@ -24,6 +24,7 @@ const query = (changes: Partial<QueryShape>): QueryShape => ({
   type: "A",
   client: "127.0.0.1",
   clientPort: 5_000,
+  clientName: null,
   protocol: "udp",
   outcome: "miss",
   rcode: "NOERROR",

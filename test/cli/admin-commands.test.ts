@@ -16,6 +16,7 @@ const query = {
   type: "A",
   client: "10.0.0.7",
   clientPort: 5_353,
+  clientName: null,
   protocol: "udp",
   outcome: "miss",
   rcode: "SERVFAIL",

@@ -1,5 +1,6 @@
 /** What clients call themselves, behind the path of HTTPS and in the name that they ask for by TLS, and what it decides. */
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import type { ConnectionOptions } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
@@ -8,10 +9,12 @@ import { FrameReader } from "../../src/io/frames.ts"
 import { libc } from "../../src/io/linux/libc.ts"
 import { openHttps, request } from "../support/clients/https-client.ts"
 import { fileWith } from "../support/machine/files.ts"
+import { until } from "../support/machine/until.ts"
+import { type Reply, startWithAdmin, untilAdmin } from "../support/servers/admin.ts"
 import { encodeQuestion, type RunningServer, startServer } from "../support/servers/server.ts"
 import { clientByTls } from "../support/servers/stream-server.ts"
 import { certificateFor } from "../support/servers/tls-terms.ts"
-import { address, fakeUpstream, framed } from "../support/upstreams/fake-upstream.ts"
+import { address, fakeUpstream, framed, nameOf, silent } from "../support/upstreams/fake-upstream.ts"
 
 const NAME = "www.example.test"
 const COMMON = "192.0.2.1"
@@ -154,6 +157,70 @@ for (const datagrams of libc === undefined ? ["portable"] : ["batched", "portabl
         assert.strictEqual(yield* given("kids.dns.example.test", "/dns-query"), OF_GROUP)
         assert.strictEqual(yield* given("kids.dns.example.test", "/dns-query/phone"), OF_OWN)
         assert.strictEqual(yield* given("other.dns.example.test", "/dns-query/kids"), OF_GROUP)
+      })
+    )
+
+    it.live("stands where queries are looked at: the last ones, the lists, and the log", () =>
+      Effect.gen(function* () {
+        const upstream = yield* fakeUpstream((asked, transport, count) =>
+          (nameOf(asked).startsWith("bad") ? silent : address(COMMON))(asked, transport, count)
+        )
+        const log = yield* fileWith("")
+        const { admin, output } = yield* startWithAdmin({
+          DNS_SERVER_LISTEN: "127.0.0.1:0,https://127.0.0.1:0",
+          DNS_SERVER_DATAGRAMS: datagrams,
+          DNS_SERVER_UPSTREAMS: upstream.address,
+          DNS_SERVER_QUERY_TIMEOUT_SECS: "0.5",
+          DNS_SERVER_QUERY_LOG_FILE: log
+        })
+        const { text } = yield* admin("/api/v1/status")
+        const session = yield* openHttps(Number(/https:\/\/127\.0\.0\.1:(\d+)/.exec(text)![1]))
+        for (const [path, name] of [
+          ["/dns-query/Laptop", "a.test"],
+          ["/dns-query/laptop", "a.test"],
+          ["/dns-query/phone", "a.test"],
+          ["/dns-query", "a.test"],
+          ["/dns-query/laptop", "bad.test"]
+        ] as const) {
+          const headers = { ":method": "POST", ":path": path, "content-type": "application/dns-message" }
+          const { status } = yield* request(session, headers, encodeQuestion({ name }, 0))
+          assert.strictEqual(status, 200, path)
+        }
+        const shown = ({ json }: Reply) =>
+          (json as { readonly queries: ReadonlyArray<Record<string, unknown>> }).queries.map(
+            ({ clientName, name, outcome }) => `${String(clientName)} ${String(name)} ${String(outcome)}`
+          )
+        assert.deepStrictEqual(shown(yield* admin("/api/v1/queries")), [
+          "laptop bad.test miss",
+          "null a.test hit",
+          "phone a.test hit",
+          "laptop a.test hit",
+          "laptop a.test miss"
+        ])
+        assert.lengthOf(shown(yield* admin("/api/v1/queries?client=LAPTOP")), 3)
+        assert.lengthOf(shown(yield* admin("/api/v1/queries?client=127.0.0.1")), 5)
+        assert.strictEqual((yield* admin("/api/v1/queries?client=not/one")).status, 400)
+        const top = yield* untilAdmin(admin("/api/v1/top?by=client&window=1m"), ({ text }) =>
+          /"key":"laptop","count":3\b/.test(text)
+        )
+        const { entries } = top.json as {
+          readonly entries: ReadonlyArray<{ readonly key: string; readonly count: number }>
+        }
+        assert.deepStrictEqual(Object.fromEntries(entries.map(({ count, key }) => [key, count])), {
+          laptop: 3,
+          phone: 1,
+          "127.0.0.1": 1
+        })
+        const { data } = (yield* admin("/control/querylog?search=phone")).json as {
+          readonly data: ReadonlyArray<object>
+        }
+        assert.lengthOf(data, 1)
+        assert.deepInclude(data[0], { client: "127.0.0.1", client_id: "phone" })
+        yield* until("five are logged", () => readFileSync(log, "utf8").split("\n").length === 6)
+        const logged = readFileSync(log, "utf8").trim().split("\n")
+        assert.strictEqual(logged.filter((line) => line.includes('"client_name":"laptop"')).length, 3)
+        assert.strictEqual(logged.filter((line) => line.includes("client_name")).length, 4)
+        yield* until("the failure is said", () => /query failed: .*"client_name":"laptop"/.test(output()))
       })
     )
 

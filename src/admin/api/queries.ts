@@ -13,6 +13,7 @@ export const Query = Schema.Struct({
   type: Schema.String,
   client: Schema.String,
   clientPort: Schema.Number,
+  clientName: Schema.NullOr(Schema.String).annotate({ description: "what the client calls itself" }),
   protocol: Schema.Literals(listenProtocols),
   outcome: Schema.Literals(queryOutcomes),
   rcode: Schema.NullOr(Schema.String).annotate({ description: "null where it got no reply" }),
@@ -29,7 +30,9 @@ export const Query = Schema.Struct({
 export const filters = {
   name: Schema.optional(Schema.String).annotate({ description: "part of the name" }),
   suffix: Schema.optional(Schema.String).annotate({ description: "the name, or a name below it" }),
-  client: Schema.optional(Schema.String).annotate({ description: "an address, or a network as 10.0.0.0/8" }),
+  client: Schema.optional(Schema.String).annotate({
+    description: "an address, a network as 10.0.0.0/8, or what the client calls itself"
+  }),
   type: Schema.optional(Schema.String),
   rcode: Schema.optional(Schema.String),
   outcome: Schema.optional(Schema.String),

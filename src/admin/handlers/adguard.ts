@@ -120,8 +120,9 @@ const queryLogOf = (recent: RecentView, url: string): Json =>
     const limit = Math.max(1, Math.min(MAX_LIMIT, Number(parameters.get("limit") ?? 100) || 100))
     const search = (parameters.get("search") ?? "").toLowerCase()
     const olderThanMs = Date.parse(parameters.get("older_than") ?? "")
-    const isSearched = ({ address, isIPv4, name }: RecentQuery): boolean =>
+    const isSearched = ({ address, clientName, isIPv4, name }: RecentQuery): boolean =>
       search === "" ||
+      clientName.includes(search) ||
       (name.length > 0 && formatName(name).toLowerCase().includes(search)) ||
       formatClient(address, isIPv4).includes(search)
     const { found } = yield* recent.latest(
@@ -130,12 +131,13 @@ const queryLogOf = (recent: RecentView, url: string): Json =>
     )
     const data = found
       .map((one) => recent.shown(one))
-      .map(({ atMs, client, name, outcome, protocol, rcode, tookMs, type, upstream }) => ({
+      .map(({ atMs, client, clientName, name, outcome, protocol, rcode, tookMs, type, upstream }) => ({
         answer: [],
         answer_dnssec: false,
         cached: outcome === "hit" || outcome === "stale",
         client,
-        client_info: { whois: {}, name: "", disallowed: outcome === "denied", disallowed_rule: "" },
+        client_id: clientName ?? "",
+        client_info: { whois: {}, name: clientName ?? "", disallowed: outcome === "denied", disallowed_rule: "" },
         client_proto: protocolNames[protocol],
         elapsedMs: String(tookMs),
         question: { class: "IN", name, type },

@@ -147,13 +147,14 @@ export class Activity {
     ofName.set(stepOfDuration(value), { traceId: idOf(worker, sequence), value, atMs: startedAtMs })
   }
 
-  private count({ address, attempts, isIPv4, name, outcome, type }: RecentQuery, weight: number): void {
+  private count({ address, attempts, clientName, isIPv4, name, outcome, type }: RecentQuery, weight: number): void {
     if (name.length > 0) {
       this.top.add("name", formatName(lowerCased(name, 0, name.length)), weight)
       this.top.add("type", typeName(type), weight)
     }
     const client = formatClient(address, isIPv4)
-    this.top.add("client", client, weight)
+    // Who has a name has one address today and another tomorrow.
+    this.top.add("client", clientName === "" ? client : clientName, weight)
     if (outcome === "limited") this.top.add("limited", client, weight)
     const last = attempts.at(-1)
     if (last !== undefined) this.top.add("upstream", this.upstreamAt(last.upstream), weight)

@@ -4,6 +4,7 @@ import { network } from "../../config/codec/network.ts"
 import { rcodeName } from "../../dns/codes.ts"
 import { formatName, isAtOrBelow, lowerCased, parseName } from "../../dns/name.ts"
 import { typeName } from "../../dns/record-types.ts"
+import { readClientName } from "../../io/client-name.ts"
 import type { Peer } from "../../io/peer.ts"
 import { makeAcl } from "../../policy/acl.ts"
 import { queryOutcomes } from "../../telemetry/query-outcome.ts"
@@ -57,11 +58,16 @@ export const compileFilters = (filters: Filters): Result.Result<Matches, Mistake
   return Result.succeed((query) => tests.every((test) => test(query)))
 }
 
-const clientTest = (text: string): Result.Result<Matches, string> =>
-  Result.map(network.read(text), (wanted) => {
-    const holds = makeAcl([wanted])
-    return (query: RecentQuery) => holds(peerOf(query))
-  })
+const clientTest = (text: string): Result.Result<Matches, string> => {
+  const wanted = network.read(text)
+  if (Result.isSuccess(wanted)) {
+    const holds = makeAcl([wanted.success])
+    return Result.succeed((query) => holds(peerOf(query)))
+  }
+  const name = readClientName(text)
+  if (name === undefined) return Result.fail(`${wanted.failure}, or what a client calls itself`)
+  return Result.succeed(({ clientName }) => clientName === name)
+}
 
 /** A client of which only the words of its address are looked at. */
 const peerOf = ({ address, isIPv4, port }: RecentQuery): Peer => ({

@@ -94,6 +94,7 @@ export class RecentView {
       type: query.type === 0 ? "" : typeName(query.type),
       client: formatClient(query.address, query.isIPv4),
       clientPort: query.port,
+      clientName: query.clientName === "" ? null : query.clientName,
       protocol: query.protocol,
       outcome: query.outcome,
       rcode: query.rcode < 0 ? null : rcodeName(query.rcode),

@@ -46,7 +46,7 @@ const columns: ReadonlyArray<Column<One>> = [
     text: ({ rcode }) => rcode ?? "(none)",
     paint: (one, paint) => (isGood(one) ? (text) => text : paint.red)
   },
-  { title: "client", text: ({ client }) => client },
+  { title: "client", text: ({ client, clientName }) => (clientName === null ? client : `${clientName} (${client})`) },
   { title: "upstream", text: ({ upstream }) => upstream ?? "", atMost: 40 }
 ]
 

@@ -13,7 +13,7 @@ export const trace = Command.make(
     filters: {
       name: text("name", "TEXT", "part of the name"),
       suffix: text("suffix", "NAME", "the name, or names below it"),
-      client: text("client", "ADDRESS", "an address, or a network such as 10.0.0.0/8"),
+      client: text("client", "ADDRESS", "an address, a network such as 10.0.0.0/8, or what the client calls itself"),
       type: text("type", "TYPE", "such as AAAA"),
       rcode: text("rcode", "RCODE", "such as SERVFAIL"),
       outcome: maybe(Flag.Literals("outcome", queryOutcomes).pipe(Flag.withDescription("what came of it"))),

@@ -62,7 +62,21 @@ export const queryLog = section("Query log", {
   },
   queryLogOnly: {
     schema: list(
-      word("all", "failed", "slow", "hit", "miss", "stale", "local", "special", "denied", "looped", "malformed")
+      word(
+        "all",
+        "failed",
+        "slow",
+        "hit",
+        "miss",
+        "stale",
+        "failure",
+        "local",
+        "special",
+        "denied",
+        "looped",
+        "malformed",
+        "limited"
+      )
     ),
     default: "all",
     touches: ["telemetry"],

@@ -9,6 +9,7 @@ const jsonOf = (query: LoggedQuery) => ({
   ms: rounded(query.durationMs),
   client: orNothing(query.client),
   port: query.port === 0 ? undefined : query.port,
+  client_name: orNothing(query.clientName),
   protocol: query.protocol,
   name: orNothing(query.name),
   type: orNothing(query.type),

@@ -47,8 +47,8 @@ export class LoggedClients {
     return client
   }
 
-  /** Ports tell clients behind one address apart. */
-  get hasPorts(): boolean {
+  /** Else nothing stands in the log that tells clients behind one address apart: no port, and no name. */
+  get areAsTheyAre(): boolean {
     return this.form === "full"
   }
 

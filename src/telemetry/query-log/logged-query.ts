@@ -30,6 +30,8 @@ export interface LoggedQuery {
   readonly client: string
   /** 0 where clients do not stand in the log as they are. */
   readonly port: number
+  /** What the client calls itself; empty where it does not, or where clients do not stand in the log as they are. */
+  readonly clientName: string
   readonly protocol: ClientProtocol
   readonly outcome: RecentQuery["outcome"]
   /** Empty where it got no reply. */
@@ -82,7 +84,8 @@ export class LoggedQueries {
       reversedName: name.reversed,
       type: query.name.length === 0 ? "" : typeName(query.type),
       client,
-      port: this.clients.hasPorts ? query.port : 0,
+      port: this.clients.areAsTheyAre ? query.port : 0,
+      clientName: this.clients.areAsTheyAre ? query.clientName : "",
       protocol: query.protocol,
       outcome: query.outcome,
       rcode: query.rcode < 0 ? "" : rcodeName(query.rcode),

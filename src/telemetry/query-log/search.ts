@@ -7,7 +7,7 @@ export interface SearchFilter {
   readonly name?: string
   /** This name and all below it. */
   readonly suffix?: string
-  /** An address, or what stands in the log for one. */
+  /** An address, what stands in the log for one, or what the client calls itself. */
   readonly client?: string
   /** `A`, `AAAA`, … */
   readonly type?: string
@@ -36,6 +36,8 @@ export interface FoundQuery {
   readonly type: string
   readonly client: string
   readonly port: number
+  /** Empty where the client has none. */
+  readonly clientName: string
   readonly protocol: ClientProtocol
   readonly outcome: string
   readonly rcode: string

@@ -178,7 +178,7 @@ export class QueryStore {
 const sumOf = (partitions: ReadonlyArray<{ readonly octets: number }>): number =>
   partitions.reduce((sum, { octets }) => sum + octets, 0)
 
-const COLUMNS = 17
+const COLUMNS = 18
 
 const valuesOf = (row: number, query: LoggedQuery): ReadonlyArray<number | string> => [
   row,
@@ -188,6 +188,7 @@ const valuesOf = (row: number, query: LoggedQuery): ReadonlyArray<number | strin
   query.type,
   query.client,
   query.port,
+  query.clientName,
   query.protocol,
   query.outcome,
   query.rcode,

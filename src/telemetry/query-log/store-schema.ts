@@ -12,7 +12,7 @@ import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 
 /** Counts the forms that the tables have had. */
-export const VERSION = 1
+export const VERSION = 2
 
 export const SCHEMA = `
 CREATE TABLE IF NOT EXISTS queries (
@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS queries (
   type TEXT NOT NULL,
   client TEXT NOT NULL,
   port INTEGER NOT NULL,
+  client_name TEXT NOT NULL,
   protocol TEXT NOT NULL,
   outcome TEXT NOT NULL,
   rcode TEXT NOT NULL,
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS queries (
 export const INDEXES = `
 CREATE INDEX IF NOT EXISTS by_name ON queries (reversed_name, id);
 CREATE INDEX IF NOT EXISTS by_client ON queries (client, id);
+CREATE INDEX IF NOT EXISTS by_client_name ON queries (client_name, id) WHERE client_name <> '';
 `
 
 /** Numbers of rows in a millisecond. With them a row's number is exact until the year 2248. */

@@ -1,6 +1,7 @@
 /** Searching the store: partition by partition, the newest first, until there is enough. */
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite"
 import { parseName } from "../../dns/name.ts"
+import { readClientName } from "../../io/client-name.ts"
 import type { ClientProtocol } from "../record.ts"
 import { formsOf } from "./logged-client.ts"
 import { namesIn } from "./logged-query.ts"
@@ -54,8 +55,11 @@ const conditionsOf = (filter: SearchFilter, key: Uint8Array): ReadonlyArray<Cond
       where("(reversed_name = ? OR (reversed_name > ? AND reversed_name < ?))", suffix, `${suffix}.`, `${suffix}/`)
   }
   if (filter.client !== undefined) {
+    const name = readClientName(filter.client)
     const forms = formsOf(filter.client, key)
-    where(`client IN (${forms.map(() => "?").join(", ")})`, ...forms)
+    // No address is a name as well. The index holds those alone that have a name.
+    if (name !== undefined) where("client_name <> '' AND client_name = ?", name)
+    else where(`client IN (${forms.map(() => "?").join(", ")})`, ...forms)
   }
   if (filter.type !== undefined) where("type = ?", filter.type.toUpperCase())
   if (filter.rcode !== undefined) where("rcode = ?", filter.rcode.toUpperCase())
@@ -115,6 +119,7 @@ const foundIn = (row: Record<string, SQLOutputValue>): FoundQuery => ({
   type: String(row["type"]),
   client: String(row["client"]),
   port: Number(row["port"]),
+  clientName: String(row["client_name"]),
   protocol: String(row["protocol"]) as ClientProtocol,
   outcome: String(row["outcome"]),
   rcode: String(row["rcode"]),

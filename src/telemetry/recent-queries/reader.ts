@@ -98,13 +98,14 @@ const decodeCopied = (sequence: number): RecentQuery | undefined => {
   const outcome = queryOutcomes[numbers >>> 24]
   if (outcome === undefined || doubles[Double.StartedAt] === 0) return undefined
   const nameEnd = NAME_AT + (lengths & 0xff)
+  const clientNameEnd = nameEnd + (lengths >>> 24)
   const attempts: Array<RecentAttempt> = []
-  let at = nameEnd
+  let at = clientNameEnd
   for (let left = (lengths >>> 8) & 0xff; left > 0 && at + ATTEMPT_OCTETS <= SLOT_OCTETS; left--) {
     attempts.push(attemptAt(view, at))
     at += ATTEMPT_OCTETS
   }
-  const errorEnd = at + (lengths >>> 16)
+  const errorEnd = at + ((lengths >>> 16) & 0xff)
   const isIPv4 = (client & IS_IPV4) !== 0
   const hasWaited = (client & HAS_WAITED) !== 0
   return {
@@ -121,6 +122,7 @@ const decodeCopied = (sequence: number): RecentQuery | undefined => {
     ],
     isIPv4,
     port: client & 0xffff,
+    clientName: textBetween(nameEnd, clientNameEnd),
     protocol: listenProtocols[client >>> PROTOCOL_BITS] ?? "udp",
     outcome,
     rcode: (client & HAS_REPLY) === 0 ? -1 : (numbers >>> 16) & 0xff,
@@ -132,9 +134,12 @@ const decodeCopied = (sequence: number): RecentQuery | undefined => {
     askedMs: hasWaited ? floats[Float.Asked]! : 0,
     toldMs: hasWaited ? floats[Float.Told]! : 0,
     attempts,
-    error: errorEnd === at ? "" : Buffer.from(copied.octets.buffer, at, errorEnd - at).toString("utf8")
+    error: textBetween(at, errorEnd)
   }
 }
+
+const textBetween = (from: number, to: number): string =>
+  from === to ? "" : Buffer.from(copied.octets.buffer, from, to - from).toString("utf8")
 
 const attemptAt = (view: DataView, at: number): RecentAttempt => {
   const kind = view.getUint8(at + 2)

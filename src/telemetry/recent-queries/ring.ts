@@ -7,7 +7,7 @@
  * looking at all the others.
  *
  * ```
- *   count │ notable count │ notable numbers │ slot 0: times, numbers, address │ name │ attempts │ error │ slot 1 …
+ *   count │ notable count │ notable numbers │ slot 0: times, numbers, address │ name │ client's name │ attempts │ error │ slot 1 …
  * ```
  */
 import { listenProtocols } from "../../io/protocols.ts"
@@ -29,7 +29,10 @@ export const NOTABLE_AT = NOTABLE_COUNT_AT + LINE_OCTETS / Int32Array.BYTES_PER_
 export const NOTABLE_SLOTS = 512
 /** Where, in octets, the slots begin. */
 export const SLOTS_AT = NOTABLE_AT * Int32Array.BYTES_PER_ELEMENT + NOTABLE_SLOTS * Int32Array.BYTES_PER_ELEMENT
-/** Where in a slot its name begins; behind it the attempts, and what went wrong: what has no room is cut. */
+/**
+ * Where in a slot its name begins; behind it what the client calls itself, the attempts, and what went wrong: what has no
+ * room is cut.
+ */
 export const NAME_AT = 64
 export const ROOM_OCTETS = SLOT_OCTETS - NAME_AT
 /** Octets of a name at most; what is longer is cut. */
@@ -70,6 +73,10 @@ export const attemptCells = Object.fromEntries(attemptOutcomes.map((name, cell) 
 /** Beside the outcome of an attempt. */
 export const BY_TCP = 0x80
 
+/** The word `Lengths`: octets of the name, number of attempts, octets of the error, and of what the client calls itself. */
+export const lengthsOf = (name: number, attempts: number, error: number, clientName: number): number =>
+  name | (attempts << 8) | (error << 16) | (clientName << 24)
+
 export const protocolCells = Object.fromEntries(listenProtocols.map((name, cell) => [name, cell])) as Record<
   ClientProtocol,
   number
@@ -108,6 +115,8 @@ export interface RecentQuery {
   readonly address: AddressWords
   readonly isIPv4: boolean
   readonly port: number
+  /** What the client calls itself, as much of it as there was room for; empty where it does not. */
+  readonly clientName: string
   readonly protocol: ClientProtocol
   readonly outcome: QueryOutcome
   /** -1 where it got no reply. */

@@ -27,6 +27,7 @@ import {
   IS_COALESCED,
   IS_IPV4,
   IS_SHARED,
+  lengthsOf,
   NAME_AT,
   NOTABLE_AT,
   NOTABLE_COUNT_AT,
@@ -125,7 +126,9 @@ export class RecentQueryWriter implements QueryNotes {
     const { octets } = this
     const to = start + NAME_AT
     for (let i = 0; i < length; i++) octets[to + i] = wire[HEADER_SIZE + i]!
-    this.words[(start >> 2) + Word.Lengths] = length
+    const { clientName } = client
+    const clientOctets = clientName === undefined ? 0 : this.writeText(clientName, to + length, start + SLOT_OCTETS)
+    this.words[(start >> 2) + Word.Lengths] = lengthsOf(length, 0, 0, clientOctets)
     if (isFailed(outcome, rcode)) this.noteNotable(this.next - 1)
   }
 
@@ -150,7 +153,10 @@ export class RecentQueryWriter implements QueryNotes {
     this.floats[float + Float.Asked] = resolution === undefined ? 0 : resolution.startedMs - startedMs
     this.floats[float + Float.Told] = resolution === undefined ? 0 : toldMs - startedMs
     const name = this.writeName(question, start + NAME_AT)
-    let used = name
+    const { clientName } = client
+    const behindName = start + NAME_AT + name
+    const clientOctets = clientName === undefined ? 0 : this.writeText(clientName, behindName, start + SLOT_OCTETS)
+    let used = name + clientOctets
     let attempts = 0
     if (resolution !== undefined) {
       for (const attempt of resolution.attempts) {
@@ -161,7 +167,7 @@ export class RecentQueryWriter implements QueryNotes {
       }
     }
     const error = record.error === "" ? 0 : this.writeText(record.error, start + NAME_AT + used, start + SLOT_OCTETS)
-    this.words[(start >> 2) + Word.Lengths] = name | (attempts << 8) | (error << 16)
+    this.words[(start >> 2) + Word.Lengths] = lengthsOf(name, attempts, error, clientOctets)
     if (isFailed(outcome, rcode) || (isTimed(outcome) && this.isSlow(endedMs - startedMs))) {
       this.noteNotable(this.next - 1)
     }

@@ -18,6 +18,7 @@ export const recentOf = (given: Partial<RecentQuery> & { readonly named?: string
   address: [0, 0, 0, 0xc0000207],
   isIPv4: true,
   port: 5353,
+  clientName: "",
   protocol: "udp",
   outcome: "hit",
   rcode: 0,

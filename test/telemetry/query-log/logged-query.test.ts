@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { jsonLine } from "../../../src/telemetry/query-log/json-line.ts"
 import { formsOf } from "../../../src/telemetry/query-log/logged-client.ts"
+import { queryOutcomes } from "../../../src/telemetry/query-outcome.ts"
 import type { RecentQuery } from "../../../src/telemetry/recent-queries/ring.ts"
 import { KEY, loggedOf, queriesBy, recentOf } from "../../support/servers/logged.ts"
+import { settingsOf } from "../../support/servers/settings.ts"
 import { wireName } from "../../support/wire/messages.ts"
 
 type Given = Parameters<typeof recentOf>[0]
@@ -86,6 +88,12 @@ describe("a client in the log", () => {
     assert.notStrictEqual(formsOf("192.0.2.7", new Uint8Array(32))[2], client)
   })
 
+  it("stands with what it calls itself only where it stands as it is", () => {
+    const nameOf = (clients: "full" | "truncated" | "hashed" | "none") =>
+      queriesBy({ clients }).of(recentOf({ clientName: "laptop" }), 1)!.clientName
+    assert.deepStrictEqual((["full", "truncated", "hashed", "none"] as const).map(nameOf), ["laptop", "", "", ""])
+  })
+
   it("does not stand there at all", () => {
     assert.deepStrictEqual(clientOf("none"), { client: "", port: 0, octets: [] })
   })
@@ -105,6 +113,14 @@ describe("the query log's filter", () => {
   it("takes what has come of a query", () => {
     assert.isTrue(isLogged({ only: ["miss", "stale"] }, { outcome: "stale" }))
     assert.isFalse(isLogged({ only: ["miss", "stale"] }, { outcome: "hit" }))
+  })
+
+  it("can be told to take each of the outcomes that there are", () => {
+    for (const outcome of queryOutcomes) {
+      const { queryLogOnly: only } = settingsOf({ DNS_SERVER_QUERY_LOG_ONLY: outcome })
+      assert.deepStrictEqual(only, [outcome])
+      assert.isTrue(isLogged({ only }, { outcome, rcode: 0 }))
+    }
   })
 
   it("takes those that failed, however they did", () => {

@@ -76,6 +76,7 @@ describe("a search in the store", () => {
         type: "A",
         client: "192.0.2.7",
         port: 5353,
+        clientName: "",
         protocol: "udp",
         outcome: "miss",
         rcode: "NOERROR",
@@ -87,6 +88,16 @@ describe("a search in the store", () => {
         isShared: false,
         error: ""
       })
+    })
+  )
+
+  it.live("finds who has a name by it, and by the address", () =>
+    Effect.gen(function* () {
+      const search = yield* storeWith(spaced([{ clientName: "laptop" }, { clientName: "phone" }, {}]))
+      const found = (client: string) => search({ client }).queries.map(({ clientName }) => clientName)
+      assert.deepStrictEqual(found("Laptop"), ["laptop"])
+      assert.deepStrictEqual(found("tablet"), [])
+      assert.deepStrictEqual(found("192.0.2.7"), ["", "phone", "laptop"])
     })
   )
 
@@ -212,7 +223,7 @@ describe("the store", () => {
       yield* until("all but the last is indexed", () =>
         partitionsIn(path)
           .slice(0, -1)
-          .every((partition) => indexesOf(partition) === 2)
+          .every((partition) => indexesOf(partition) === 3)
       )
       most = Math.max(most, octetsIn(path))
       assert.isAtMost(most, 8 * MIB)

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { formatName, parseName } from "../../../src/dns/name.ts"
 import { Query, readQuery, Verdict } from "../../../src/dns/query.ts"
 import { questionOf } from "../../../src/dns/question.ts"
-import { TextPeer } from "../../../src/io/peer.ts"
+import { namedPeer, TextPeer } from "../../../src/io/peer.ts"
 import { RecentQueryReader } from "../../../src/telemetry/recent-queries/reader.ts"
 import { RECENT_QUERIES, recentMemory } from "../../../src/telemetry/recent-queries/ring.ts"
 import { RecentQueryWriter } from "../../../src/telemetry/recent-queries/writer.ts"
@@ -87,6 +87,23 @@ describe("a query that was answered at once", () => {
     assert.isFalse(found.isIPv4)
     assert.deepStrictEqual(found.address, [0x20010db8, 0, 0, 0x10002])
     assert.strictEqual(found.rcode, -1)
+  })
+
+  it("has what its client calls itself, as much as there is room for beside the name", () => {
+    const { writer, reader } = ring()
+    const long = `${"x".repeat(62)}.${"y".repeat(62)}.${"z".repeat(40)}`
+    for (const name of ["a.test", long, `${long}.${"w".repeat(40)}`]) {
+      writer.note(namedPeer(client(), "the-laptop-of-somebody"), "https", queryFor(name), "hit", 0, 60, 5)
+    }
+    writer.note(client(), "https", queryFor("a.test"), "hit", 0, 60, 5)
+    writer.endBatch(0)
+    assert.deepStrictEqual(
+      [0, 1, 2, 3].map((number) => reader.read(number)!.clientName),
+      ["the-laptop-of-somebody", "the-laptop-of-somebody", "", ""].map((name, i) =>
+        i === 1 ? name.slice(0, 24) : name
+      )
+    )
+    assert.isTrue([0, 1, 2, 3].every((number) => reader.read(number)!.error === ""))
   })
 
   it("is not written while nothing is to be remembered", () => {

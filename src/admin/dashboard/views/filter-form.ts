@@ -61,7 +61,7 @@ export const FilterForm = ({
     >
       ${field("name", "Name contains", { placeholder: "www" })}
       ${field("suffix", "At or below", { placeholder: "example.com" })}
-      ${field("client", "Client or network", { placeholder: "10.0.0.0/8" })}
+      ${field("client", "Client or network", { placeholder: "10.0.0.0/8", title: "An address, a network, or what a client calls itself" })}
       ${field("type", "Type", { placeholder: "AAAA", list: "types" })}
       ${field("rcode", "Response code", { placeholder: "SERVFAIL" })}
       <label

@@ -35,6 +35,7 @@ const Told = ({ trace }: { readonly trace: TraceShape }) => {
       <div><dt>Response</dt><dd>${query.rcode ?? "no reply"}, ${formatBytes(query.octets)}</dd></div>
       <div><dt>Took</dt><dd>${formatMs(query.tookMs)}</dd></div>
       <div><dt>Client</dt><dd>${query.client} port ${query.clientPort}, ${query.protocol}</dd></div>
+      ${query.clientName !== null && html`<div><dt>Calls itself</dt><dd>${query.clientName}</dd></div>`}
       ${query.upstream !== null && html`<div><dt>Upstream</dt><dd>${query.upstream}</dd></div>`}
       ${query.isCoalesced && html`<div><dt>Shared</dt><dd>with an equal question that was asked before</dd></div>`}
       ${query.isShared && html`<div><dt>Shared cache</dt><dd>the answer came from Redis</dd></div>`}
@@ -43,7 +44,7 @@ const Told = ({ trace }: { readonly trace: TraceShape }) => {
     </dl>
     <nav class="actions" aria-label="Where to look next">
       <a class="button" href=${linkTo("queries", { name, sort: "slowest" })}>Queries for this name</a>
-      <a class="button" href=${linkTo("explain", { name, type, client: query.client })}>Explain it</a>
+      <a class="button" href=${linkTo("explain", { name, type, client: query.client, clientName: query.clientName ?? undefined })}>Explain it</a>
       <a class="button" href=${linkTo("cache", { name })}>In the cache</a>
       ${query.upstream !== null && html`<a class="button" href=${linkTo("upstreams")}>Upstreams</a>`}
     </nav>

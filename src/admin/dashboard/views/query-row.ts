@@ -19,12 +19,12 @@ export class QueryRow extends Component<QueryRowOptions> {
   }
 
   override render({ onOpen, query }: QueryRowOptions) {
-    const { atMs, attempts, client, id, name, outcome, rcode, tookMs, type, upstream } = query
+    const { atMs, attempts, client, clientName, id, name, outcome, rcode, tookMs, type, upstream } = query
     return html`<tr onClick=${() => onOpen(id)}>
       <td class="time">${formatClock(atMs)}<span class="wide-only">.${String(Math.floor(atMs % 1000)).padStart(3, "0")}</span></td>
       <td class="name"><button type="button" class="link" title=${name}>${name === "" ? "(no name)" : name}</button></td>
       <td class="type">${type}</td>
-      <td class="client" title=${client}>${client}</td>
+      <td class="client" title=${client}>${clientName ?? client}</td>
       <td class="result"><${Outcome} name=${outcome} /></td>
       <td class="rcode">${rcode ?? "no reply"}</td>
       <td class="number took">${formatMs(tookMs)}</td>
