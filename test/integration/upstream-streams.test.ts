@@ -1,6 +1,7 @@
 /** Servers over TCP and TLS that are sound and odd: each of them costs nobody an answer. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import { Rcode } from "../../src/dns/codes.ts"
 import { askMany } from "../support/clients/bulk-client.ts"
 import { goodAnswers, isGood } from "../support/clients/fresh-names.ts"
 import { encodeQuestion, type RunningServer } from "../support/servers/server.ts"
@@ -46,6 +47,33 @@ for (const protocol of ["tcp", "tls"] as const) {
         const server = yield* serverFor([at(upstream)], ALONE)
         assert.strictEqual(yield* goodAnswers(server, 12), 12)
         assert.isTrue(yield* askWell(server, "slow.example.test"))
+      })
+    )
+
+    it.live("and says late that it cannot answer ends the question, however often that was tried meanwhile", () =>
+      Effect.gen(function* () {
+        const { ready, open } = admission()
+        const upstream = yield* upstreamThat(async (query, { socket }) => {
+          await ready(query)
+          const reply = mirrorReply(query)
+          if (isSlow(query)) reply.writeUInt16BE(0x8182, 2)
+          socket.write(framed(reply))
+        })
+        const server = yield* serverFor([at(upstream)], {
+          DNS_SERVER_RETRIES: "1",
+          DNS_SERVER_ATTEMPT_TIMEOUT_MS: "1500",
+          DNS_SERVER_QUERY_TIMEOUT_SECS: "60"
+        })
+        assert.strictEqual(yield* goodAnswers(server, 12), 12)
+        const slow = yield* Effect.forkChild(
+          askMany(server.port, [{ wire: encodeQuestion({ name: "slow.example.test" }, 7), transport: "tcp" }])
+        )
+        while (server.counters.read("upstream.retries") === 0) yield* Effect.sleep(5)
+        open()
+        const openedMs = performance.now()
+        const [given] = yield* Fiber.join(slow)
+        assert.isBelow(performance.now() - openedMs, 30_000)
+        assert.strictEqual(given!.readUInt8(3) & 15, Rcode.ServFail)
       })
     )
 

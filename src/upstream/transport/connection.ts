@@ -31,8 +31,8 @@ export class PendingRequest {
   copiedMs = 0
   /** How often it was the oldest on a silent connection when it was copied. */
   timesOldest = 0
-  /** The request of a later attempt for the same question, which is not sent: it gets this one's answer. */
-  private follower: PendingRequest | undefined
+  /** The requests of later attempts for the same question, which are not sent: what comes of this one comes of them. */
+  private joined: Array<PendingRequest> | undefined
 
   constructor(requester: Requester, edns: boolean, options: ReadonlyArray<Option>) {
     this.requester = requester
@@ -61,20 +61,21 @@ export class PendingRequest {
     this.isAnswered = true
     this.twin?.abandon()
     this.requester.onResponse(response)
+    for (const request of this.allJoined) if (!request.isOver) request.onResponse(response)
   }
 
   onFailure(failure: AttemptFailure): void {
     this.isOver = true
     if (this.isAskedElsewhere) return
     this.requester.onFailure(failure)
-    if (this.follower?.isOver === false) this.follower.onFailure(failure)
+    for (const request of this.allJoined) if (!request.isOver) request.onFailure(failure)
   }
 
   /** The code that was told of the answer threw: everything that was not told yet is told of a failure. */
   onDefect(): void {
     this.isOver = true
     this.twin?.abandon()
-    for (let request: PendingRequest | undefined = this; request !== undefined; request = request.follower) {
+    for (const request of [this, ...this.allJoined]) {
       request.isOver = true
       request.requester.onFailure(new GarbageReceived())
     }
@@ -88,8 +89,31 @@ export class PendingRequest {
 
   /** The other waits for what comes of this one. */
   join(other: PendingRequest): void {
-    if (this.follower === undefined) this.follower = other
-    else this.follower.join(other)
+    this.joined ??= []
+    this.joined.push(other)
+  }
+
+  /** Those that wait for what comes of this one, or of its twin. */
+  private get allJoined(): ReadonlyArray<PendingRequest> {
+    const ofTwin = this.twin?.joined
+    if (ofTwin === undefined) return this.joined ?? NONE
+    return this.joined === undefined ? ofTwin : [...this.joined, ...ofTwin]
+  }
+
+  /** The same question on another connection; where there was one already, it takes the place of this one. */
+  copy(nowMs: number): PendingRequest {
+    const copy = new PendingRequest(this.requester, this.edns, this.options)
+    copy.moves = this.moves + 1
+    copy.copiedMs = nowMs
+    // A question is on two connections at most: the copy that waits behind a slow one is dropped, the original stays.
+    const stays = this.isAskedElsewhere ? this.twin! : this
+    if (stays !== this) {
+      this.abandon()
+      for (const request of this.joined ?? NONE) stays.join(request)
+    }
+    stays.twin = copy
+    copy.twin = stays
+    return copy
   }
 
   abandon(): void {
@@ -98,6 +122,8 @@ export class PendingRequest {
     this.connection?.forget(this)
   }
 }
+
+const NONE: ReadonlyArray<PendingRequest> = []
 
 /** Whether each of them is over, or was sent on another connection too. */
 export const areElsewhere = (requests: ReadonlyArray<PendingRequest>): boolean =>

@@ -176,15 +176,8 @@ export class Connections implements ConnectionEvents, TimerTarget {
       const isMovedOut = request.moves >= (isInOrder ? MAX_MOVES_IN_ORDER : MAX_MOVES)
       const mayMove = !isMovedOut && (request !== oldest || request.timesOldest < MAX_MOVES_OF_OLDEST)
       if (request.isOver || !mayMove || (isTwice && request.moves === 0)) continue
-      const copy = new PendingRequest(request.requester, request.edns, request.options)
-      copy.moves = request.moves + 1
-      copy.copiedMs = this.wheel.nowMs()
+      const copy = request.copy(this.wheel.nowMs())
       copy.timesOldest = request.timesOldest + (request === oldest ? 1 : 0)
-      // A question is on two connections at most: the copy that waits behind a slow one is dropped, the original stays.
-      const stays = isTwice ? request.twin! : request
-      if (isTwice) request.abandon()
-      stays.twin = copy
-      copy.twin = stays
       this.assign(copy)
     }
   }
