@@ -54,7 +54,7 @@ const shownOf = (name: SettingName, value: Snapshot[SettingName]): string | unde
 
 const arePemFiles = (value: ReadonlyArray<unknown>): value is ReadonlyArray<PemFile> => typeof value[0] === "object"
 
-/** A key is as secret as its digest is not. */
+/** A private key is not shown, but its digest may be. */
 const shownPem = ({ file, pem }: PemFile): string => `${file} (sha256 ${digestOf(pem)}…)`
 
 /** The file's name stays when other certificates are written into it. */

@@ -44,9 +44,10 @@ export const forgetsFailures = (before: Settings, after: Settings): boolean =>
 /**
  * Whether answers that are kept may be wrong from now on, so that all of them are forgotten.
  *
- * Upstreams of one group see the same world: where one of them stays, so do the answers. Where all are others, the name
- * of an inner server may mean another. Groups that rules name need no care: what is kept is kept by the upstreams of its
- * group (`viewBy`). An AD bit that is no longer believed, and a private address, stand in answers that are kept.
+ * Upstreams of one group are taken to give the same answers: where one of them stays, the answers stay. Where all of them
+ * are others, they may give other answers, above all to names of an inner network. Groups that rules name need no care:
+ * their upstreams are part of the key of what is kept (`viewBy`). Settings that change what is taken from an upstream's
+ * reply (the AD bit, private addresses) hold for what is kept, too.
  */
 export const isOtherWorld = (before: Settings, after: Settings): boolean => {
   const known = new Set(before.upstreams.map(formatUpstream))

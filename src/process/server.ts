@@ -20,7 +20,7 @@ import { QueryFibers } from "../listener/query-fibers.ts"
 import { StandIn } from "../listener/stand-in.ts"
 import { ClientMemory, clientMemory } from "../query/client-memory.ts"
 import { Coalescer } from "../query/exchange/coalescer.ts"
-import { makeSharedCacheLookup } from "../query/exchange/shared-cache-lookup.ts"
+import { makeExchangeSteps } from "../query/exchange/exchange-steps.ts"
 import { Pipeline } from "../query/pipeline.ts"
 import { layerReplyRates } from "../query/reply-rates.ts"
 import { layerResolveByHand } from "../query/resolve-by-hand.ts"
@@ -165,7 +165,7 @@ export const serverLayerWith = <PipelineError = never, PoolError = never>(
   return Layer.mergeAll(Listeners.layer, StandIn.layer, layerIdleGc, layerResolveByHand).pipe(
     Layer.provide(QueryFibers.layer),
     Layer.provide(pipeline),
-    Layer.provide(Coalescer.layer(makeSharedCacheLookup)),
+    Layer.provide(Coalescer.layer(makeExchangeSteps)),
     Layer.provide(layerSharedTier),
     Layer.provide(resolverPool),
     Layer.provide(telemetry),

@@ -4,7 +4,7 @@
  * | signal | |
  * | --- | --- |
  * | SIGTERM, SIGINT, SIGQUIT | the first ends the server when what is in flight is answered, the second at once |
- * | SIGHUP | reads the configuration again (`reload.ts`); before it was read the first time, nothing |
+ * | SIGHUP | reads the configuration again (`reload/follow-sources.ts`); before it was read the first time, nothing |
  * | SIGUSR1, SIGUSR2 | nothing |
  *
  * By itself Node opens its inspector to every user of the machine at SIGUSR1, and ends at SIGUSR2.

@@ -266,7 +266,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
           locations: locations.prepared(),
           forgetsFailures: forgetsFailures(before, settings)
         } as const
-        /** The threads that prepare, by the number of those that were in their slots before. */
+        /** The slots whose threads prepare, each with the number of threads that it had before that one. */
         const asked = new Map<WorkerSlot, number>()
         const commit = Effect.gen(function* () {
           generation++

@@ -26,8 +26,8 @@ export class TwoPhaseCommit {
   private committed = 0
 
   /**
-   * @param currentState what makes a thread that has missed changes like the others; undefined where only another thread
-   *   in its place is like them
+   * @param currentState the changes that a thread has missed; undefined where it has to be replaced by another, which
+   *   begins with the present state
    */
   constructor(
     slots: () => ReadonlyArray<WorkerSlot>,

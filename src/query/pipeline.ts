@@ -234,7 +234,7 @@ export class Pipeline extends Context.Service<
           packet.drop()
           return 0
         }
-        // Who may be a victim gets no more than was sent under his address.
+        // Whoever has the address may not be who sent the query: the reply is no longer than it.
         if (!isProven) {
           query.cookie = undefined
           query.nsid = undefined
@@ -380,6 +380,7 @@ export class Pipeline extends Context.Service<
        */
       const isWorthPrefetching = (hit: CachedAnswer, hash: number): boolean =>
         configuration.current().cachePrefetch &&
+        // The addresses of an answer rotate by one each time that it is given.
         hit.rotation >= MIN_ASKED &&
         hit.ageSeconds + hit.remainingSeconds >= MIN_PREFETCH_TTL_SECONDS &&
         refresher.claims(hash)

@@ -30,7 +30,7 @@ export interface AttemptRecord {
   readonly upstream: { readonly name: string; readonly endpoint: Endpoint; readonly slot: number }
   readonly startedMs: number
   transport: "udp" | "tcp"
-  /** When it went on by TCP, because the reply by UDP came truncated. */
+  /** When it left UDP for TCP: the reply came truncated, or did not show that it is not forged. */
   tcpSinceMs?: number
   endedMs: number
   outcome: AttemptOutcome

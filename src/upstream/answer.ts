@@ -36,7 +36,7 @@ export interface Answer {
 }
 
 /**
- * Every upstream that was asked failed or refused. Answered with SERVFAIL (RFC 8914 §4.23, Network Error, or §4.1).
+ * Every upstream that was asked failed or refused. Answered with SERVFAIL (RFC 8914 §4.24, Network Error, or what the upstream said).
  *
  * **When to use**
  *
@@ -52,7 +52,7 @@ export interface Answer {
  * ```
  */
 export class UpstreamsFailed extends Schema.TaggedError<UpstreamsFailed>()("UpstreamsFailed", {
-  /** Whether an upstream said so itself, so that the failure is the question's and may be kept (RFC 9520 §3.2). */
+  /** Whether the question itself seems to be the reason, and not its upstreams: then the failure is kept (RFC 9520 §3.2). */
   isOfQuestion: Schema.Boolean,
   /** For the log and the trace: it may name addresses. */
   message: Schema.String,

@@ -24,7 +24,10 @@ export interface Rule extends Conditions {
 /** The view of queries that no rule covers, and of the upstreams that they go to. */
 export const COMMON_VIEW = 0
 
-/** Tells the answers to queries that go by this rule from all others: told of clients, upstreams answer otherwise. */
+/**
+ * The view under which answers to queries of this rule are kept: its group's, and one of its own where upstreams are told
+ * of the client's network, for then they may answer otherwise.
+ */
 export const viewBy = ({ ecs }: Rule, { view }: Group): number =>
   ecs === undefined ? view : fingerprint(`${view} ecs=${ecs.ipv4}/${ecs.ipv6}`)
 

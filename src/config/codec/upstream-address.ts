@@ -61,7 +61,8 @@ export const formatUpstream = (upstream: UpstreamAddress): string => {
       return at + formatRequest(upstream)
     case "tls":
       return at + fragment(formatIdentity(upstream.identity, endpoint.address))
-    default:
+    case "udp":
+    case "tcp":
       return at
   }
 }

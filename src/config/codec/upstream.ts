@@ -171,7 +171,7 @@ export const writeUpstreamAddress = (upstream: UpstreamAddress): string => {
       return `tls://${host}${fragment(writeIdentity(upstream.identity, endpoint.address))}`
     case "tcp":
       return `tcp://${host}`
-    default:
+    case "udp":
       return isNamed(upstream) ? `udp://${host}` : host
   }
 }

@@ -30,6 +30,7 @@ export const attempts = section("Attempts", {
     schema: number({ min: 0, max: 10 }),
     default: "2",
     touches: ["upstream"],
-    meaning: "attempts after the first, never more than three at one address"
+    meaning:
+      "attempts that follow because one is late, and as many that follow an error; three at one upstream at most, the first among them"
   }
 })

@@ -30,7 +30,8 @@ export const cache = section("Cache", {
     schema: number({ min: 0, max: 604_800, unit: "seconds" }),
     default: "3600",
     touches: ["table", "upstream"],
-    meaning: "seconds that an answer that there is nothing is kept at most, whatever the shortest life is"
+    meaning:
+      "seconds that a negative answer (no such name, no such record) is kept at most, also where cache_min_ttl_secs is more"
   },
   cacheStaleSecs: {
     schema: number({ min: 0, max: 604_800, unit: "seconds" }),
@@ -42,7 +43,8 @@ export const cache = section("Cache", {
     schema: word("when-failing", "at-once"),
     default: "when-failing",
     touches: ["query"],
-    meaning: "when that is: when-failing or slow upstreams, or at-once with a fresh one fetched behind"
+    meaning:
+      "when an answer past its life is given: when-failing, where upstreams fail or are slow, or at-once, while a fresh one is fetched"
   },
   cachePrefetch: {
     schema: truth,

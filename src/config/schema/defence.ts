@@ -45,14 +45,15 @@ export const defence = section("Defence", {
     default: undefined,
     otherwise: "as rate_limit, at least 1",
     touches: ["query"],
-    meaning: "queries that it may send at once after a pause; by default as many as in a second"
+    meaning:
+      "queries that a client network may send at once after a pause; by default as many as rate_limit allows in a second"
   },
   rateLimitAction: {
     schema: word("refuse", "drop", "truncate"),
     default: "refuse",
     touches: ["query"],
     meaning:
-      "what those beyond get: refuse (REFUSED), drop (nothing), or truncate (by UDP an empty answer that sends them to TCP, by others REFUSED)"
+      "what queries beyond rate_limit get: refuse (REFUSED), drop (nothing), or truncate (by UDP an empty answer that sends them to TCP, by others REFUSED)"
   },
   responseRateLimit: {
     schema: number({ min: 0, max: 1_000_000, integer: false }),
@@ -66,7 +67,7 @@ export const defence = section("Defence", {
     default: "2",
     touches: ["query"],
     meaning:
-      "of those beyond, one in so many is sent truncated, so that a client whose address was forged finds its way by TCP; 1 for all, 0 for none"
+      "of the replies beyond response_rate_limit one in so many is sent truncated, so that a client whose address was forged finds its way by TCP; 1 for all, 0 for none"
   },
   rateLimitIpv4Prefix: {
     schema: number({ min: 8, max: 32 }),
@@ -118,7 +119,7 @@ export const defence = section("Defence", {
     default: "auto",
     touches: ["upstream"],
     meaning:
-      "whether they are asked with small and capital letters mixed at random, which a forger has to guess (0x20); " +
+      "whether upstreams that are asked by UDP are asked with small and capital letters mixed at random, which a forger has to guess (0x20); " +
       "auto: all but those on loopback, for which nobody else can answer"
   }
 })

@@ -13,6 +13,6 @@ export const load = section("Load", {
     default: undefined,
     otherwise: "as max_concurrent_queries",
     touches: ["query"],
-    meaning: "queries that wait behind them; by default as many"
+    meaning: "queries that wait in line for a place among max_concurrent_queries; by default as many"
   }
 })

@@ -96,5 +96,5 @@ export const listOrNone = <S extends Schema.Codec<unknown, string>>(item: S) =>
 
 /** May be absent. */
 export const optional = <S extends Schema.Top>(schema: S) =>
-  // What is absent comes first: a value that stands in a text is of no type that tells it from that.
+  // `Undefined` is tried first: the codec of a value that is written as a text would try to read what is absent.
   Schema.Union([Schema.Undefined, schema]).annotate({ shape: shapeOf(schema) })

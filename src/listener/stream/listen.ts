@@ -64,7 +64,7 @@ export const listenStream = (
     const fibers = yield* QueryFibers
     const counters = yield* Counters
     const transport = yield* StreamTransport
-    const { preciseMs: nowMs } = yield* LoopClock
+    const { preciseMs } = yield* LoopClock
     const start = (packet: Packet): void => fibers.start(fibers.handling(packet))
     const incidents = yield* Incidents
     const rates = yield* makeConnectionRates
@@ -91,7 +91,7 @@ export const listenStream = (
         return undefined
       }
       const whose = clientKey(socket.peer)
-      if (rates.current?.admits(socket.peer, CONNECTION, nowMs()) === false) {
+      if (rates.current?.admits(socket.peer, CONNECTION, preciseMs()) === false) {
         counters.add("tcp.limited")
         socket.destroy()
         return undefined
@@ -118,7 +118,7 @@ export const listenStream = (
       const client: ClientConnection = new ClientConnection(socket, whose, converse, {
         transport: counted,
         start,
-        nowMs,
+        nowMs: preciseMs,
         unreadInAll: everyone.unread,
         onBatch: fibers.beginBatch,
         onBatchEnd: fibers.endBatch,
@@ -133,7 +133,7 @@ export const listenStream = (
     }
 
     const sweep = Effect.sync(() => {
-      const now = nowMs()
+      const now = preciseMs()
       const allowed = times()
       const livesMs = configuration.current().tcpMaxSecs * 1000
       for (const client of own) {

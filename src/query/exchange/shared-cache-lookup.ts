@@ -27,9 +27,7 @@ import {
   deadlinePassed,
   type Outcome
 } from "../../upstream/answer.ts"
-import { isFinal, makeCachingExchange } from "./caching-exchange.ts"
-import type { Join } from "./coalescer.ts"
-import { limitNetworks } from "./network-limit.ts"
+import { isFinal } from "./caching-exchange.ts"
 import { STALE_AFTER_MS } from "./serve-stale.ts"
 import { readShared } from "./shared-answer.ts"
 
@@ -39,10 +37,9 @@ import { readShared } from "./shared-answer.ts"
  */
 const MAX_DETACHED = 1_000
 
-/** Without a shared cache, the exchange with the upstreams alone. */
-export const makeSharedCacheLookup = (join: Join) =>
+/** Wraps `askUpstreams` with the look into the shared cache. Where there is none, nothing is between. */
+export const askSharedCacheFirst = (askUpstreams: Begin) =>
   Effect.gen(function* () {
-    const askUpstreams = yield* limitNetworks(yield* makeCachingExchange(join))
     const tier = yield* SharedTier
     const configuration = yield* Configuration
     const detached = new Set<SharedCacheLookup>()

@@ -89,7 +89,7 @@ export class UpstreamAttempt implements Attempt {
    * Whether it seems to have failed because of its question, not its upstream: the reply was useless (RFC 9520 §2), or
    * the upstream was silent, or broke the connection, while it answered other questions.
    */
-  get isItsQuestions(): boolean {
+  get isOfQuestion(): boolean {
     const { breaker } = this.upstream
     switch (this.outcome) {
       case "error-response":

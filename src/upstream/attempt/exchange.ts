@@ -53,7 +53,7 @@ export class Exchange implements Requester {
     return this.attempt.question
   }
 
-  /** A question that was not answered may have been lost for its letters. */
+  /** Whether the name is sent in mixed letters (0x20). */
   get mixesCase(): boolean {
     const { upstream } = this.attempt
     return this.mayAskForProof && this.resolver.options.mixesCase(upstream) && upstream.caseSupport.isKept(this.nowMs)
@@ -111,7 +111,10 @@ export class Exchange implements Requester {
     return this.mayAskForProof && this.attempt.upstream.forgeries.isRaised(this.nowMs)
   }
 
-  /** Not where it may have been the reason why there was no answer, nor where TCP cannot decide. */
+  /**
+   * Whether the reply is to prove that it is not forged. Not after an attempt without an answer, for the proof that was
+   * asked for may have been the reason; nor where TCP, which decides in doubt, does not work.
+   */
   private get mayAskForProof(): boolean {
     return this.attempt.failures === 0 && !this.isWithoutTcp
   }
@@ -319,7 +322,7 @@ export class Exchange implements Requester {
     if (this.port !== undefined) this.attempt.tcpSinceMs = this.nowMs
     this.port = undefined
     this.attempt.transport = "tcp"
-    // Whether the upstream has given up its cookies is seen by whether it gives one there.
+    // By TCP it is asked with its cookie once more: a reply without one shows that it has none any more.
     const options = this.missed === "cookie" ? this.withCookies : this.options
     if (this.missed !== "cookie") this.cookies = undefined
     this.request = this.connections.ask(this, this.hasEdns, options)

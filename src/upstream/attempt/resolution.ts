@@ -69,7 +69,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
   private readonly plan: RetryPlan
   private readonly endMs: number
   private attempts: Array<UpstreamAttempt> = none
-  /** Whether all upstreams were broken at the start: then the silence of one trial each is enough to fail. */
+  /** Whether all breakers were open at the start: then the question fails when the one trial at each gets no answer. */
   private readonly areAllBroken: boolean
   private timer: Timer | undefined
   /** When the last attempt is overdue. */
@@ -81,7 +81,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
   private retries = 0
   private failovers = 0
   private withheldMs = WITHHELD_MS
-  /** When the retry schedule alone would start the next retry: from then on it needs no token of the budget. */
+  /** When the retry schedule, without adaptation, would start the next retry: from then on it needs no token of the budget. */
   private latestMs: number
   private mayHedge: boolean
   private lastError = ""
@@ -185,7 +185,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     const { nowMs } = this
     blameSilent(this.attempts, this.longestWaitMs, nowMs, this.options.health)
     if (nowMs >= this.endMs || (this.areAllBroken && nowMs >= this.overdueMs && !this.mayFollow())) {
-      this.finish(this.isItsOwnFailure ? questionUnanswered : deadlinePassed)
+      this.finish(this.isOfQuestion ? questionUnanswered : deadlinePassed)
       return
     }
     if (nowMs >= this.overdueMs) this.retry()
@@ -252,7 +252,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     }
     if (isAnyPromising(this.attempts)) return
     const message = this.lastError === "" ? "no upstream gave a usable answer" : this.lastError
-    const { extendedError, isItsOwnFailure: isOfQuestion } = this
+    const { extendedError, isOfQuestion } = this
     this.finish(Exit.fail(new UpstreamsFailed({ isOfQuestion, message, extendedError })))
   }
 
@@ -260,8 +260,8 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
    * Whether the question itself seems to be the reason, and not its upstreams: then the failure may be cached (RFC 9520
    * §3.2).
    */
-  private get isItsOwnFailure(): boolean {
-    return this.attempts.some((attempt) => attempt.isItsQuestions)
+  private get isOfQuestion(): boolean {
+    return this.attempts.some((attempt) => attempt.isOfQuestion)
   }
 
   private mayFailOver(upstream: Upstream, isUnsent: boolean): boolean {

@@ -21,27 +21,28 @@ import { Throttle } from "./throttle.ts"
 
 /** Usable connections at most. Suspect ones, on which answers may still come, are not counted. */
 const MAX_OPEN = 4
-/** The same where one connection serves few questions well: its answers come in order, or it is closed after a few. */
+/** Usable connections at most where one serves few questions well: its answers come in order, or it is closed after a few. */
 const MAX_OPEN_OF_POOR = 8
+/** Connections at most, suspect ones among them. */
 const MAX_ALIVE = 12
 /** Questions that wait on a connection before another is opened. */
 const BUSY = 64
-/** The same where they wait for each other. */
+/** Questions that wait on a connection before another is opened, where its answers come in order: they wait for each other. */
 const BUSY_IN_ORDER = 1
+/** Questions on a connection whose answers come in order, at most, while others are being opened. */
+const SHARE_IN_ORDER = 8
 /**
  * How many connections may end while a question waits on them until the question fails, where they had answered before:
  * a server that closes after each answer goes on being asked.
  */
 const MAX_LOSSES = 16
-/** The same where they had not answered: a broken upstream is left soon. */
+/** As `MAX_LOSSES`, where the connections had not answered: a broken upstream is left soon. */
 const MAX_LOSSES_OF_FRESH = 1
-/** Questions on such a connection at most while others are being opened. */
-const SHARE_IN_ORDER = 8
 /** How often a question that waits on a silent connection is copied to another one. */
 const MAX_MOVES = 4
-/** The same where the upstream answers in order, and has answered others since the last time: as its time allows. */
+/** As `MAX_MOVES`, where the upstream answers in order, and has answered others since the last copy: as its time allows. */
 const MAX_MOVES_IN_ORDER = 16
-/** The same for the oldest, which may be what the server is busy with: each copy of it holds up another connection. */
+/** As `MAX_MOVES`, for the oldest, which the server may be busy with: each copy of it holds up another connection. */
 const MAX_MOVES_OF_OLDEST = 2
 /** Who calls, as the log says it. */
 const BORDER = "the connections to an upstream"
@@ -272,8 +273,8 @@ export class Connections implements ConnectionEvents, TimerTarget {
 
   /**
    * The first that is not busy, else the least busy; undefined where none has room. At a server that answers in order, a
-   * request that has stood behind others in vain twice stands only where answers come: what is before it elsewhere may be
-   * what is never answered.
+   * request that has been copied twice already, because nothing came on its connection, goes only where answers come:
+   * elsewhere it may wait behind a question that is never answered.
    */
   private choose({ moves }: PendingRequest): Connection | undefined {
     if (!this.mayAsk) return undefined

@@ -10,11 +10,11 @@
 /** The pause where the server does not say one: doubled each time. */
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2_000
-/** The limit is not raised sooner: a question that is refused waits longer than it can. */
+/** For so long after a refusal the limit is not raised: a question that is refused may wait longer than it has time. */
 const STEADY_MS = 10_000
-/** So many at once are no limit, */
+/** From so many questions at once on there is no limit any more. */
 const NO_LIMIT = 1_024
-/** nor is one that was learned so long ago. */
+/** A limit that was learned so long ago is forgotten. */
 const KNOWN_FOR_MS = 600_000
 
 export class Throttle {

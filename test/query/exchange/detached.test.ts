@@ -4,7 +4,7 @@ import { AnswerCache } from "../../../src/cache/answer-cache.ts"
 import { FailureCache } from "../../../src/cache/failure-cache.ts"
 import { SharedTier, type Tier } from "../../../src/cache/shared/shared-tier.ts"
 import { Configuration } from "../../../src/config/configuration.ts"
-import { makeSharedCacheLookup } from "../../../src/query/exchange/shared-cache-lookup.ts"
+import { makeExchangeSteps } from "../../../src/query/exchange/exchange-steps.ts"
 import { LoopClock } from "../../../src/runtime/loop-clock.ts"
 import { TimerWheel } from "../../../src/runtime/timer-wheel.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
@@ -54,7 +54,7 @@ describe("exchanges for which nobody waits any more, a stale answer being there"
         )
       )
       const begin = yield* Effect.provideContext(
-        makeSharedCacheLookup(() => {}),
+        makeExchangeSteps(() => {}),
         context
       )
       let told = 0

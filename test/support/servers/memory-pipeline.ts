@@ -7,7 +7,7 @@ import { Configuration } from "../../../src/config/configuration.ts"
 import { Geography, Locations } from "../../../src/geo/geography.ts"
 import { StreamTransport } from "../../../src/io/stream-transport.ts"
 import { Coalescer } from "../../../src/query/exchange/coalescer.ts"
-import { makeSharedCacheLookup } from "../../../src/query/exchange/shared-cache-lookup.ts"
+import { makeExchangeSteps } from "../../../src/query/exchange/exchange-steps.ts"
 import { Pipeline } from "../../../src/query/pipeline.ts"
 import type { Transport } from "../../../src/query/transport.ts"
 import { LoopClock } from "../../../src/runtime/loop-clock.ts"
@@ -71,7 +71,7 @@ export const memoryPipeline = (
     )
     const context = yield* Layer.build(
       Pipeline.layer.pipe(
-        Layer.provide(Coalescer.layer(makeSharedCacheLookup)),
+        Layer.provide(Coalescer.layer(makeExchangeSteps)),
         Layer.provide(layerSharedTier),
         Layer.provide(ResolverPool.layer),
         Layer.provide(Layer.mergeAll(traces, FailureLog.layer, TimerWheel.layer, mark, nowhere)),
