@@ -3,11 +3,12 @@
  *
  * V8 collects garbage when memory is needed, and an idle server needs none: what the start took, or ten thousand waiting
  * queries, would stay taken for hours. So, when that is over and few queries come, the thread collects once; that takes
- * some milliseconds.
+ * some milliseconds. What V8, OpenSSL and Node have freed the C library keeps: it is asked to give that back as well.
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Effect, Layer, Schedule } from "effect"
+import { libc } from "../io/linux/libc.ts"
 import { QueryFibers } from "../listener/query-fibers.ts"
 import { Counters, queriesIn } from "../telemetry/counters.ts"
 
@@ -41,6 +42,7 @@ const collector = (): Collect => {
 const giveBack = (): void => {
   collect ??= collector()
   collect({ type: "major", execution: "sync", flavor: "last-resort" })
+  libc?.malloc_trim?.(0)
 }
 
 /**

@@ -29,6 +29,8 @@ export interface Libc {
   readonly epoll_create1: (flags: number) => number
   readonly epoll_ctl: (epoll: number, operation: number, fd: number, event: number) => number
   readonly epoll_wait: (epoll: number, events: number, count: number, timeoutMs: number) => number
+  /** Gives memory that is free back to the kernel; undefined where the C library has no such call (musl). */
+  readonly malloc_trim: ((pad: number) => number) | undefined
   /** The error of the call before, as a number. */
   readonly errno: () => number
   /** Where the buffer lies, for as long as it lives. */
@@ -41,7 +43,7 @@ interface Koffi {
   readonly address: (buffer: ArrayBuffer) => bigint
 }
 
-const signatures: { readonly [Name in Exclude<keyof Libc, "errno" | "addressOf">]: string } = {
+const signatures: { readonly [Name in Exclude<keyof Libc, "malloc_trim" | "errno" | "addressOf">]: string } = {
   socket: "int socket(int, int, int)",
   setsockopt: "int setsockopt(int, int, int, intptr_t, unsigned int)",
   getsockopt: "int getsockopt(int, int, int, intptr_t, intptr_t)",
@@ -74,12 +76,21 @@ const load = (): Libc | undefined => {
     const program = koffi.load(null)
     const calls = Object.entries(signatures).map(([name, signature]) => [name, program.func(signature)] as const)
     return {
-      ...(Object.fromEntries(calls) as unknown as Omit<Libc, "errno" | "addressOf">),
+      ...(Object.fromEntries(calls) as unknown as Omit<Libc, "malloc_trim" | "errno" | "addressOf">),
+      malloc_trim: optionalCall(program, "int malloc_trim(size_t)") as Libc["malloc_trim"],
       errno: koffi.errno,
       addressOf: (buffer) => Number(koffi.address(buffer))
     }
   } catch {
     // An optional dependency: where it is not installed or cannot be loaded, datagrams go the portable way.
+    return undefined
+  }
+}
+
+const optionalCall = (program: ReturnType<Koffi["load"]>, signature: string): unknown => {
+  try {
+    return program.func(signature)
+  } catch {
     return undefined
   }
 }

@@ -23,6 +23,7 @@ const isNotCalled = (): never => {
 }
 
 const unused = {
+  malloc_trim: undefined,
   socket: isNotCalled,
   setsockopt: isNotCalled,
   getsockopt: isNotCalled,
