@@ -45,7 +45,7 @@ const followedFiles = (file: string | undefined, { given }: Pick<Loaded, "given"
   )
 
 /** Settings whose values are files, which are read with the configuration. */
-const FILES = ["tlsCaFile", "tlsCertificateFile", "tlsKeyFile"] as const
+const FILES = ["tlsCaFile", "tlsCertificateFile", "tlsKeyFile", "adminTlsCertificateFile", "adminTlsKeyFile"] as const
 
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
 const run = Effect.fnUntraced(function* (file: string | undefined) {

@@ -19,7 +19,6 @@ export interface Request {
   /** The path alone. */
   readonly path: string
   readonly headers: IncomingHttpHeaders
-  readonly isTls: boolean
 }
 
 export interface Refusal {
@@ -50,7 +49,10 @@ export const refusalOf = (request: Request, settings: GuardSettings): Refusal | 
   const { headers, method, path } = request
   const host = hostOf(headers.host)
   if (host === undefined || !isOurs(host, settings.adminHosts)) {
-    return { status: 403, message: `this server is not reached as ${shown(headers.host)}: name it in admin_hosts` }
+    return {
+      status: 403,
+      message: `this server is not reached as ${shown(host ?? headers.host)}: name it in admin_hosts`
+    }
   }
   const isWrite = !READS.has(method)
   if (isWrite && isForeign(request)) return { status: 403, message: "another site's page may not change anything here" }
@@ -81,12 +83,15 @@ const isOurs = (host: string, names: ReadonlyArray<string>): boolean =>
   host.endsWith(".localhost") ||
   names.some((name) => name.toLowerCase() === host)
 
-/** Whether a browser says that the request comes from another site's page. */
-const isForeign = ({ headers, isTls }: Request): boolean => {
+/**
+ * Whether a browser says that the request comes from another site's page. What no page can set (`Sec-Fetch-Site`) has the
+ * last word. The scheme says nothing: before a proxy the browser may speak HTTPS, and behind it this is HTTP.
+ */
+const isForeign = ({ headers }: Request): boolean => {
   const site = headers["sec-fetch-site"]
-  if (site !== undefined && site !== "same-origin" && site !== "none") return true
+  if (site !== undefined) return site !== "same-origin" && site !== "none"
   const { origin } = headers
-  return origin !== undefined && origin !== `${isTls ? "https" : "http"}://${headers.host}`
+  return origin !== undefined && origin.replace(/^https?:\/\//, "") !== headers.host
 }
 
 /** `Bearer TOKEN`, or the password of `Basic`: apps made for AdGuard Home send that. */

@@ -1,5 +1,6 @@
 /** The admin side, where the configuration wants one: loaded when it is wanted for the first time. */
 import { Effect, Scope } from "effect"
+import type { Settings } from "../config/schema/settings.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
 import type { Accept } from "./admin.ts"
 import { type AdminListening, type AdminUnavailable, listening } from "./admin-socket.ts"
@@ -40,6 +41,8 @@ export const startAdmin = (
       })
     )
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    const announce = (listening: AdminListening | undefined): Effect.Effect<void> =>
+      listening === undefined ? Effect.void : Effect.logInfo(whereItIs(listening, configuration.current()))
     yield* announce(live.current)
     let inUse = live.current
     // What is not wanted any more ends with the change, and not with the last query that was under way then.
@@ -51,8 +54,8 @@ export const startAdmin = (
     })
   })
 
-/** Says where it is, once it is there for good: until a change is made, it may be taken back. */
-const announce = (listening: AdminListening | undefined): Effect.Effect<void> =>
-  listening === undefined
-    ? Effect.void
-    : Effect.logInfo(`the admin page, the API and metrics are at http://${formatEndpoint(listening.endpoint)}/`)
+/** Said once it is there for good: until a change is made, it may be taken back. */
+const whereItIs = ({ endpoint }: AdminListening, { adminTlsCertificateFile }: Settings): string => {
+  const scheme = adminTlsCertificateFile === undefined ? "http" : "https"
+  return `the admin page, the API and metrics are at ${scheme}://${formatEndpoint(endpoint)}/`
+}

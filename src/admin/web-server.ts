@@ -1,8 +1,8 @@
 /** HTTP as the admin side speaks it: by Node's own server, with limits on everything, in front of an Effect application. */
-import { readFileSync } from "node:fs"
 import * as http from "node:http"
 import * as https from "node:https"
 import { Effect, type Scope } from "effect"
+import type { PemFile } from "../config/pem-files.ts"
 import { messageOf } from "../runtime/error-text.ts"
 import { AdminUnavailable } from "./admin-socket.ts"
 import { type GuardSettings, isAlwaysAnswered, refusalOf } from "./guard.ts"
@@ -34,7 +34,7 @@ const headers: Readonly<Record<string, string>> = {
 
 /** A server that speaks HTTP, or HTTPS where files are named, on connections that it is given. */
 export const speaking = (
-  files: { readonly certificate: string | undefined; readonly key: string | undefined },
+  files: { readonly certificate: PemFile | undefined; readonly key: PemFile | undefined },
   guarded: Handler
 ): Effect.Effect<http.Server, AdminUnavailable, Scope.Scope> =>
   Effect.acquireRelease(
@@ -43,7 +43,7 @@ export const speaking = (
         const server =
           files.certificate === undefined || files.key === undefined
             ? http.createServer(limits)
-            : https.createServer({ ...limits, cert: readFileSync(files.certificate), key: readFileSync(files.key) })
+            : https.createServer({ ...limits, cert: files.certificate.pem, key: files.key.pem })
         server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION
         server.on("request", guarded)
         server.on("clientError", (_, socket) => socket.destroy())
@@ -76,8 +76,7 @@ export const guard = (settings: () => GuardSettings, isBusy: () => boolean, next
       refuseLater(request, response, 429, "too many requests, or too many wrong tokens")
       return
     }
-    const isTls = "encrypted" in request.socket
-    const refusal = refusalOf({ method, path, headers: request.headers, isTls }, settings())
+    const refusal = refusalOf({ method, path, headers: request.headers }, settings())
     if (refusal !== undefined) {
       if (refusal.status === 401) {
         response.setHeader("www-authenticate", 'Bearer realm="strand", Basic realm="strand"')

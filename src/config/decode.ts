@@ -69,24 +69,32 @@ const valueOf = (
       }
     })
   }
-  if ((name === "tlsCertificateFile" || name === "tlsKeyFile") && value !== undefined) {
-    return pemFilesOf(name, said, typeof value === "string" ? [value] : value, mistakes)
-  }
-  return Effect.succeed(value)
+  const readPem = pemReaders[name]
+  if (readPem === undefined || value === undefined || value === "") return Effect.succeed(value)
+  const files = pemFilesOf(name, readPem, said, typeof value === "string" ? [value] : value, mistakes)
+  if (settingInfo[name].isList === true) return files
+  return Effect.map(files, (found) => (found === unreadable ? found : found[0]))
+}
+
+const pemReaders: { readonly [Name in SettingName]?: typeof readCertificates } = {
+  tlsCertificateFile: readCertificates,
+  tlsKeyFile: readKey,
+  adminTlsCertificateFile: readCertificates,
+  adminTlsKeyFile: readKey
 }
 
 const pemFilesOf = Effect.fnUntraced(function* (
-  name: "tlsCertificateFile" | "tlsKeyFile",
+  name: SettingName,
+  readPem: typeof readCertificates,
   said: Given,
   files: ReadonlyArray<string>,
   mistakes: Array<Mistake>
 ) {
-  const readFile = name === "tlsKeyFile" ? readKey : readCertificates
   const read = yield* Effect.forEach(files, (file, item) =>
-    Effect.match(readFile(file), {
+    Effect.match(readPem(file), {
       onSuccess: (found) => found,
       onFailure: (expected) => {
-        mistakes.push(mistakeOf(name, said, item, expected))
+        mistakes.push(mistakeOf(name, said, typeof said.value === "string" ? undefined : item, expected))
         return undefined
       }
     })

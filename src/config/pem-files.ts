@@ -5,7 +5,8 @@ import { readBounded } from "../io/bounded-file.ts"
 import { messageOf } from "../runtime/error-text.ts"
 import { certificatesIn } from "./certificates.ts"
 
-export const PemFile = Schema.Struct({ file: Schema.String, pem: Schema.String })
+/** Written as a path; what is decoded is what was read there. */
+export const PemFile = Schema.Struct({ file: Schema.String, pem: Schema.String }).annotate({ shape: { kind: "text" } })
 export type PemFile = typeof PemFile.Type
 
 /** A chain of certificates, or a key, is some KiB. */

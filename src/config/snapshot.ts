@@ -12,7 +12,13 @@ import { shown } from "./shown.ts"
 
 /** Settings as data that another thread can be sent, what was read from files included. */
 export type Written = {
-  readonly [Name in SettingName]?: string | ReadonlyArray<string> | Authorities | ReadonlyArray<PemFile> | undefined
+  readonly [Name in SettingName]?:
+    | string
+    | ReadonlyArray<string>
+    | Authorities
+    | PemFile
+    | ReadonlyArray<PemFile>
+    | undefined
 }
 
 /** Every setting, in the one spelling by which its value is known: `decodeSettings` makes the same settings of it. */
@@ -49,6 +55,7 @@ export const differences = (before: Settings, after: Settings): ReadonlyArray<Di
 const shownOf = (name: SettingName, value: Snapshot[SettingName]): string | undefined => {
   if (value === undefined || typeof value === "string") return shown(name, value)
   if ("certificates" in value) return shownAuthorities(value)
+  if ("pem" in value) return shownPem(value)
   return arePemFiles(value) ? value.map(shownPem).join(", ") : shown(name, value)
 }
 

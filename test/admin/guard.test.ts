@@ -16,7 +16,6 @@ const closed: GuardSettings = {
 const request = (of: Partial<Request>, headers: Request["headers"] = {}): Request => ({
   method: "GET",
   path: "/api/v1/status",
-  isTls: false,
   ...of,
   headers: { host: "127.0.0.1:8053", ...headers }
 })
@@ -44,6 +43,8 @@ describe("the host that a request names", () => {
       assert.strictEqual(statusOf({}, { host }), 403, host)
     }
     assert.strictEqual(refusalOf({ ...request({}), headers: {} }, open)?.status, 403)
+    // As it is to be written.
+    assert.include(refusalOf(request({}, { host: "strand.lan:8053" }), open)?.message, '"strand.lan": name it')
   })
 })
 
@@ -51,8 +52,9 @@ describe("a request from another site's page", () => {
   const foreign = [
     { origin: "http://evil.example" },
     { origin: "null" },
-    { origin: "https://127.0.0.1:8053" },
     { origin: "http://127.0.0.1:80" },
+    { origin: "http://127.0.0.1:8053.evil.example" },
+    { origin: "http://127.0.0.1:8053", "sec-fetch-site": "cross-site" },
     { "sec-fetch-site": "cross-site" },
     { "sec-fetch-site": "same-site" }
   ]
@@ -64,6 +66,15 @@ describe("a request from another site's page", () => {
         200
       )
       assert.strictEqual(statusOf({ method }, {}), 200)
+    }
+  })
+  it("is none where a proxy before this server speaks HTTPS", () => {
+    for (const host of ["127.0.0.1", "dns.example.net"]) {
+      const headers = { host, origin: `https://${host}` }
+      for (const more of [{}, { "sec-fetch-site": "same-origin" }]) {
+        const authorization = `Bearer ${closed.adminToken}`
+        assert.strictEqual(statusOf({ method: "PATCH" }, { ...headers, ...more, authorization }, closed), 200)
+      }
     }
   })
   it("with a token as well", () => {

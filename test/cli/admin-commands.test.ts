@@ -444,12 +444,13 @@ describe("the way to the admin side", () => {
       const at = new URL(admin.url).host
       const pem = yield* fileWith(certificate.cert, "cert.pem")
       const key = yield* fileWith(certificate.key, "key.pem")
-      const settings = (cert: string) =>
-        `upstreams: 192.0.2.1\nadmin: ${at}\nadmin_tls_certificate_file: ${cert}\nadmin_tls_key_file: ${key}\n`
-      const right = yield* runCommand("upstreams", "-c", yield* fileWith(settings(pem), "right.yaml"))
+      const settings = (cert: string, ofCert: string) =>
+        `upstreams: 192.0.2.1\nadmin: ${at}\nadmin_tls_certificate_file: ${cert}\nadmin_tls_key_file: ${ofCert}\n`
+      const right = yield* runCommand("upstreams", "-c", yield* fileWith(settings(pem, key), "right.yaml"))
       assert.deepStrictEqual([right.status, right.error], [0, ""])
-      const other = yield* fileWith(ca.issue({ names: ["dns.example.net"] }).cert, "other.pem")
-      const wrong = yield* runCommand("upstreams", "-c", yield* fileWith(settings(other), "wrong.yaml"))
+      const other = ca.issue({ names: ["dns.example.net"] })
+      const files = settings(yield* fileWith(other.cert, "other.pem"), yield* fileWith(other.key, "other.key"))
+      const wrong = yield* runCommand("upstreams", "-c", yield* fileWith(files, "wrong.yaml"))
       assert.strictEqual(wrong.status, 1)
       assert.include(wrong.error, "does not answer")
       assert.lengthOf(admin.requests, 1)

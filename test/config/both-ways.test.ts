@@ -37,9 +37,11 @@ describe("a setting", () => {
               ? { file: "ca.pem", certificates: texts }
               : name === "tlsCertificateFile" || name === "tlsKeyFile"
                 ? texts.map((pem, i) => ({ file: `${i}.pem`, pem }))
-                : settingInfo[name].isList === true
-                  ? texts
-                  : texts[0]
+                : name === "adminTlsCertificateFile" || name === "adminTlsKeyFile"
+                  ? { file: "admin.pem", pem: texts[0] }
+                  : settingInfo[name].isList === true
+                    ? texts
+                    : texts[0]
           const read = Schema.decodeUnknownResult(schema)(written)
           if (Result.isFailure(read)) throw new Error(`${JSON.stringify(written)}: ${read.failure}`)
           sameBothWays(schema, read.success)

@@ -60,11 +60,13 @@ const rightFiles = [
 ]
 
 /** The example as it is when everything is set. */
-const uncommented = (files: { readonly geo: string; readonly ca: string }): string =>
+const uncommented = (files: Readonly<Record<"geo" | "ca" | "certificate" | "key", string>>): string =>
   example()
     .replace(/^#(?=[a-z]| {2})/gm, "")
     .replace("/var/lib/GeoIP/GeoLite2-City.mmdb", files.geo)
     .replace("/etc/strand/ca.pem", files.ca)
+    .replace("/etc/strand/admin.pem", files.certificate)
+    .replace("/etc/strand/admin.key", files.key)
 
 describe("the JSON Schema", () => {
   it("is the one that is shipped: npm run schema writes it anew", () => {
@@ -119,7 +121,9 @@ describe("the example", () => {
   it.effect("loads without mistakes when all of it is set, and the schema has nothing to say of it", () =>
     Effect.gen(function* () {
       const ca = yield* fileWith(authority().cert)
-      const text = uncommented({ geo: geoLiteFile(), ca })
+      const own = authority().issue({ names: ["dns.example.net"] })
+      const [certificate, key] = [yield* fileWith(own.cert), yield* fileWith(own.key)]
+      const text = uncommented({ geo: geoLiteFile(), ca, certificate, key })
       const { settings, given } = yield* loaded({}, yield* fileWith(text))
       for (const name of settingNames) assert.strictEqual(given.get(name)?.source, "file", name)
       assert.deepStrictEqual(

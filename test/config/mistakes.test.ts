@@ -106,6 +106,33 @@ local_answers:
     })
   )
 
+  it.effect("of the admin side or the query log is said before it locks somebody out, or writes elsewhere", () =>
+    Effect.gen(function* () {
+      const TOKEN = "0123456789abcdef"
+      for (const [name, value, expected] of [
+        ["ADMIN_TOKEN", "short", "at least 16 characters"],
+        ["ADMIN_TOKEN", "0123456789 abcdef", "no spaces"],
+        ["ADMIN_TOKEN", "0123456789abcdéf", "of ASCII"],
+        ["ADMIN_READ_TOKEN", TOKEN, "admin_token too"],
+        ["ADMIN_HOSTS", "dns.example.net:8053", "no port"],
+        ["ADMIN_HOSTS", "https://dns.example.net", "no scheme"],
+        ["QUERY_LOG_FILE", "queries.jsonl", "absolute path"],
+        ["QUERY_LOG_STORE", "queries", "absolute path"]
+      ] as const) {
+        const mistakes = yield* mistakesIn({ ...UPSTREAM, [`DNS_SERVER_${name}`]: value })
+        assert.deepStrictEqual(
+          mistakes.map(({ place }) => place),
+          [`DNS_SERVER_${name}`],
+          value
+        )
+        assert.include(mistakes[0]?.expected, expected)
+        if (name.endsWith("TOKEN")) assert.notInclude(JSON.stringify(mistakes), value)
+      }
+      const right = { DNS_SERVER_ADMIN_TOKEN: TOKEN, DNS_SERVER_ADMIN_READ_TOKEN: `!${TOKEN}~` }
+      yield* loaded({ ...UPSTREAM, ...right, DNS_SERVER_ADMIN_HOSTS: "dns,a-b.c_d.example" })
+    })
+  )
+
   it.effect("of two outputs that would write to one file is said", () =>
     Effect.gen(function* () {
       const [mistake, ...more] = yield* mistakesIn({

@@ -31,7 +31,9 @@ describe("what is secret in a setting", () => {
         "groups",
         "a=192.0.2.1 https://dns.example/d2a9c1 policy=hash",
         "a=192.0.2.1 https://dns.example/d2… policy=hash"
-      ]
+      ],
+      ["groups", "a = dns.example/d2a9c1 192.0.2.1*3 policy=hash", "a = dns.example/d2… 192.0.2.1*3 policy=hash"],
+      ["groups", "a=dns.example/d2a9c1", "a=dns.example/d2…"]
     ] as const) {
       assert.strictEqual(shown(name, text), expected)
       assert.notMatch(shown(name, text) ?? "", SECRET)

@@ -1,14 +1,18 @@
 /** The admin API of a running server, asked as its users do. */
+import { X509Certificate } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { connect as connectTls } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { freePort } from "../support/machine/ports.ts"
-import { until } from "../support/machine/until.ts"
+import { until, untilSo } from "../support/machine/until.ts"
 import { startWithAdmin, untilAdmin } from "../support/servers/admin.ts"
+import { startListening } from "../support/servers/process.ts"
 import { addressesOf, ask, rcodeOf } from "../support/servers/server.ts"
 import { address, fakeUpstream, nameOf } from "../support/upstreams/fake-upstream.ts"
+import { authority } from "../support/wire/certificates.ts"
 
 const TOKEN = "0123456789abcdef"
 const READ_TOKEN = "fedcba9876543210"
@@ -288,6 +292,41 @@ describe("the last queries by the API", () => {
       })).json as { readonly isReady: boolean; readonly totals: Record<string, number> }
       assert.isTrue(status.isReady)
       assert.strictEqual(status.totals["queries.udp"], 4)
+    })
+  )
+
+  it.live("shows another certificate when its files have changed; one that is not the key's changes nothing", () =>
+    Effect.gen(function* () {
+      const ca = authority()
+      const [first, second] = [ca.issue({ names: ["127.0.0.1"] }), ca.issue({ names: ["127.0.0.1"] })]
+      const certificate = yield* fileWith(first.cert)
+      const key = yield* fileWith(first.key)
+      const file = yield* fileWith(
+        `upstreams: 192.0.2.1\nadmin: 127.0.0.1:0\nadmin_tls_certificate_file: ${certificate}\nadmin_tls_key_file: ${key}\n`
+      )
+      const server = yield* startListening({ DNS_SERVER_ADMIN: "", DNS_SERVER_UPSTREAMS: "" }, ["--config", file])
+      const at = (): string | undefined => /metrics are at https:\/\/127\.0\.0\.1:(\d+)/.exec(server.output())?.[1]
+      yield* until("the admin side is there", () => at() !== undefined)
+      const shown = Effect.promise(
+        () =>
+          new Promise<string>((resolve, reject) => {
+            const socket = connectTls({ port: Number(at()), host: "127.0.0.1", rejectUnauthorized: false }, () => {
+              resolve(socket.getPeerX509Certificate()!.fingerprint256)
+              socket.destroy()
+            })
+            socket.on("error", reject)
+          })
+      )
+      const fingerprint = ({ cert }: { readonly cert: string }) => new X509Certificate(cert).fingerprint256
+      assert.strictEqual(yield* shown, fingerprint(first))
+      writeFileSync(certificate, second.cert)
+      yield* until("it is refused", () => server.output().includes(`the key of ${certificate}`))
+      assert.strictEqual(yield* shown, fingerprint(first))
+      writeFileSync(key, second.key)
+      yield* untilSo(
+        "the other is shown",
+        Effect.map(shown, (print) => print === fingerprint(second))
+      )
     })
   )
 

@@ -165,6 +165,19 @@ describe("the query log", () => {
     })
   )
 
+  it.live("is written where threads may not change their priority", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      const file = join(path, "queries.jsonl")
+      const server = yield* serverWith({
+        DNS_SERVER_QUERY_LOG_FILE: file,
+        NODE_OPTIONS: `--import ${new URL("../support/faults/without-priority.ts", import.meta.url)}`
+      })
+      yield* askAbout(server.port, 5)
+      yield* until("they are written", () => existsSync(file) && linesIn(file).length === 20)
+    })
+  )
+
   it.live("goes on where its thread has ended: what was asked meanwhile is there", () =>
     Effect.gen(function* () {
       const path = yield* folder

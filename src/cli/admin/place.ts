@@ -34,17 +34,16 @@ export const adminPlace = Effect.fnUntraced(function* (options: AdminOptions) {
     return { url, token: given ?? environmentToken(), certificate: undefined } satisfies AdminPlace
   }
   const { settings } = yield* load(options.file)
-  const { admin, adminToken, adminTlsCertificateFile: certificateFile } = settings
+  const { admin, adminToken, adminTlsCertificateFile: certificate } = settings
   if (admin === "off") {
     return yield* new CommandFailed({
       message: "the configuration has no admin side (admin: off): --admin says where there is one"
     })
   }
   return {
-    url: `${certificateFile === undefined ? "http" : "https"}://${formatEndpoint(reachable(admin))}`,
+    url: `${certificate === undefined ? "http" : "https"}://${formatEndpoint(reachable(admin))}`,
     token: given ?? adminToken,
-    certificate:
-      certificateFile === undefined ? undefined : yield* readText(certificateFile, "admin_tls_certificate_file")
+    certificate: certificate?.pem
   } satisfies AdminPlace
 })
 

@@ -62,7 +62,7 @@ export const contradictions = Effect.fnUntraced(function* ({ settings, origins }
 
 /** Whoever is not on this machine shows a token; a certificate has its key. */
 const sayOfAdmin = (
-  { admin, adminToken, adminTlsCertificateFile: certificate, adminTlsKeyFile: key }: Partial<Settings>,
+  { admin, adminToken, adminReadToken, adminTlsCertificateFile: certificate, adminTlsKeyFile: key }: Partial<Settings>,
   say: Say
 ): void => {
   if (admin !== undefined && admin !== "off" && !isLoopback(admin.address) && adminToken === undefined) {
@@ -72,9 +72,13 @@ const sayOfAdmin = (
       "an address on loopback, or admin_token: others than this machine could reach it"
     )
   }
+  if (adminReadToken !== undefined && adminToken === undefined)
+    say("adminReadToken", "…", "admin_token too: without that nobody needs a token, for reading or for changes")
   if (certificate !== undefined && key === undefined)
-    say("adminTlsCertificateFile", certificate, "admin_tls_key_file too")
-  if (key !== undefined && certificate === undefined) say("adminTlsKeyFile", key, "admin_tls_certificate_file too")
+    say("adminTlsCertificateFile", certificate.file, "admin_tls_key_file too")
+  if (key !== undefined && certificate === undefined) say("adminTlsKeyFile", key.file, "admin_tls_certificate_file too")
+  if (certificate !== undefined && key !== undefined && !belongTogether(certificate, key))
+    say("adminTlsKeyFile", key.file, `the key of ${certificate.file}`)
 }
 
 /** Each certificate has its key, and is that of the key. */

@@ -48,6 +48,13 @@ export const shownUpstream = (text: string): string => {
   return isAddress ? text : shownUrl(before) + name
 }
 
+/** A group as it is written, name and upstreams, whether or not it can be read. */
+export const shownGroup = (text: string): string =>
+  text.replace(/[^\s=]\S*/g, (word) => {
+    const [, key, upstream] = /^([A-Za-z0-9][\w-]*=)(.*)$/s.exec(word) ?? [undefined, "", word]
+    return key + shownUpstream(upstream!)
+  })
+
 /** Any text: the same for each URL in it. */
 export const shownWords = (text: string): string =>
   text.replace(

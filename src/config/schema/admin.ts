@@ -1,11 +1,21 @@
 /** The admin side: where it listens, who may use it, what it shows of queries. */
 import { adminAddress } from "../codec/admin-address.ts"
+import { PemFile } from "../pem-files.ts"
 import { ADDRESS_PATTERN } from "./patterns.ts"
-import { fromText, listOrNone, optional, section, text, textLike, truth } from "./setting.ts"
+import { fromText, listOrNone, optional, section, textMatching, truth } from "./setting.ts"
 
 const hidden = (): string => "…"
 
-const token = optional(textLike({ pattern: "^\\S{16,}$" }))
+/** What a header can carry as it is. */
+const token = optional(
+  textMatching("^[!-~]{16,}$", "at least 16 characters: letters, digits and signs of ASCII, no spaces")
+)
+
+const hostName = textMatching(
+  "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$",
+  "the name of a host, such as dns.example.net: no scheme, and no port",
+  "dns.example.net"
+)
 
 export const admin = section("Admin", {
   admin: {
@@ -33,20 +43,21 @@ export const admin = section("Admin", {
     meaning: "the same for reading only; without one, admin_token is needed for that too"
   },
   adminHosts: {
-    schema: listOrNone(textLike({ examples: ["dns.example.net"] })),
+    schema: listOrNone(hostName),
     default: "",
     touches: ["process"],
     isList: true,
     meaning: "names under which the admin side is reached, beside addresses and localhost; others are refused"
   },
   adminTlsCertificateFile: {
-    schema: optional(text),
+    schema: optional(PemFile),
     default: undefined,
     touches: ["process"],
-    meaning: "certificate in PEM: the admin side then speaks HTTPS"
+    meaning:
+      "certificate in PEM, with those that vouch for it: the admin side then speaks HTTPS. Read again when the file changes"
   },
   adminTlsKeyFile: {
-    schema: optional(text),
+    schema: optional(PemFile),
     default: undefined,
     touches: ["process"],
     meaning: "key of that certificate in PEM"

@@ -1,13 +1,13 @@
 /** What is written of each query, and where: lines, dnstap, a store that can be searched. */
 import { dnstapTarget } from "../codec/dnstap-target.ts"
 import { suffix } from "../codec/suffix.ts"
-import { fromText, list, listOrNone, number, optional, section, textLike, word } from "./setting.ts"
+import { fromText, list, listOrNone, number, optional, section, textMatching, word } from "./setting.ts"
 
-const path = textLike({ pattern: "^/", examples: ["/var/log/strand/queries.jsonl"] })
+const path = (example: string) => textMatching("^/", "an absolute path, which begins with /", example)
 
 export const queryLog = section("Query log", {
   queryLogFile: {
-    schema: optional(path),
+    schema: optional(path("/var/log/strand/queries.jsonl")),
     default: undefined,
     touches: ["telemetry"],
     meaning: "file that gets a line of JSON for each query; none by default"
@@ -43,7 +43,7 @@ export const queryLog = section("Query log", {
     meaning: "where queries and replies go as dnstap: unix:/path, tcp:address:port, file:/path; nowhere by default"
   },
   queryLogStore: {
-    schema: optional(textLike({ pattern: "^/", examples: ["/var/lib/strand/queries"] })),
+    schema: optional(path("/var/lib/strand/queries")),
     default: undefined,
     touches: ["telemetry"],
     meaning: "folder of a store (SQLite) in which queries of days can be searched; none by default"

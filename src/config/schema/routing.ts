@@ -1,7 +1,7 @@
 /** Which queries go to which upstreams. */
 import { group } from "../codec/group.ts"
 import { rule } from "../codec/rule.ts"
-import { shownWords } from "../codec/secrets.ts"
+import { shownGroup } from "../codec/secrets.ts"
 import { networkLike } from "./networks.ts"
 import { fromText, listOrNone, optional, section, text } from "./setting.ts"
 
@@ -17,7 +17,7 @@ export const routing = section("Groups and rules", {
     default: "",
     touches: ["query", "upstream", "table"],
     isList: true,
-    shown: shownWords,
+    shown: shownGroup,
     meaning: "upstreams that some queries go to: name=address address*weight policy=fastest"
   },
   rules: {

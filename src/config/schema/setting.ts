@@ -86,6 +86,16 @@ export const textLike = (shape: Omit<Extract<Shape, { readonly kind: "text" }>, 
 
 export const text = fromText(textForm)
 
+/** A text that has to match, here as in an editor. */
+export const textMatching = (pattern: string, expected: string, ...examples: ReadonlyArray<string>) => {
+  const matching = new RegExp(pattern)
+  const form: TextForm<string> = {
+    read: (value) => (matching.test(value) ? Result.succeed(value) : Result.fail(expected)),
+    write: (value) => value
+  }
+  return fromText(form, { kind: "text", pattern, ...(examples.length === 0 ? {} : { examples }) })
+}
+
 /** At least one. */
 export const list = <S extends Schema.Codec<unknown, string>>(item: S) =>
   Schema.NonEmptyArray(item).annotate({ shape: { kind: "list", item: shapeOf(item), isNeverEmpty: true } })

@@ -8,7 +8,6 @@ const pemFiles = Schema.Array(PemFile).annotate({ shape: { kind: "list", item: {
 
 export const tls = section("TLS", {
   tlsCertificateFile: {
-    // Written as paths; what is decoded is what was read there.
     schema: pemFiles,
     default: "",
     touches: ["listener"],

@@ -247,7 +247,12 @@ const special: { readonly [Name in SettingName]?: Texts } = {
     constantOf("unix:/run/dnstap.sock", "UNIX:/a b", "file:/var/log/queries.dnstap", "File:/x"),
     joined(constantOf("tcp:", "TCP:"), oneOf(ipv4, Arbitrary.Constant("[2001:db8::1]")), maybe(port))
   ),
-  queryLogNames: name
+  queryLogFile: constantOf("/var/log/queries.jsonl", "/a b/é"),
+  queryLogStore: constantOf("/var/lib/strand/queries", "/x, y"),
+  queryLogNames: name,
+  adminToken: constantOf("0123456789abcdef", '!"#$%&()*+,-./:;<=>?@~'),
+  adminReadToken: constantOf("fedcba9876543210"),
+  adminHosts: constantOf("dns", "DNS.example.net", "a-b.c_d.example")
 }
 
 const itemShape = (shape: Shape): Shape => (shape.kind === "list" ? shape.item : shape)
