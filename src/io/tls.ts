@@ -23,13 +23,22 @@ export const trustIn = (authorities: ReadonlyArray<string>): SecureContext =>
 
 export class TlsClient {
   private readonly identity: ServerIdentity
-  private readonly trust: SecureContext
+  private readonly trust: () => SecureContext
+  private trusted: SecureContext | undefined
   private readonly protocols: ReadonlyArray<string>
   private readonly nowMs: () => number
   private session: { readonly ticket: Buffer; readonly authenticatedMs: number } | undefined
 
-  /** @param protocols that are asked for by ALPN (RFC 7301); the server has to take one, where there are any */
-  constructor(identity: ServerIdentity, trust: SecureContext, protocols: ReadonlyArray<string>, nowMs: () => number) {
+  /**
+   * @param trust whom to believe now: asked for at each connection
+   * @param protocols that are asked for by ALPN (RFC 7301); the server has to take one, where there are any
+   */
+  constructor(
+    identity: ServerIdentity,
+    trust: () => SecureContext,
+    protocols: ReadonlyArray<string>,
+    nowMs: () => number
+  ) {
     this.identity = identity
     this.trust = trust
     this.protocols = protocols
@@ -48,12 +57,14 @@ export class TlsClient {
   private open(destination: Destination): TLSSocket {
     const { name } = this.identity
     const asked = name ?? destination.remote.address
-    if (this.session !== undefined && this.nowMs() - this.session.authenticatedMs > SESSION_LIFE_MS) {
-      this.session = undefined
-    }
+    const trusted = this.trust()
+    const isOld = this.session !== undefined && this.nowMs() - this.session.authenticatedMs > SESSION_LIFE_MS
+    // A session was made by the word of those that were believed then.
+    if (isOld || trusted !== this.trusted) this.session = undefined
+    this.trusted = trusted
     return connect({
       ...connectOptions(destination),
-      secureContext: this.trust,
+      secureContext: trusted,
       // Where pins alone are given the key is what counts, whoever has signed it (RFC 7858 §4.2); `accept` looks at it.
       rejectUnauthorized: name !== undefined,
       checkServerIdentity: () => undefined,

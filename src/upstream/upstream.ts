@@ -23,6 +23,8 @@ export class Upstream {
   readonly endpoint: Endpoint
   readonly isOnLoopback: boolean
   /** Whether nobody can tamper with what comes from it. */
+  /** Nobody on the way reads what it is asked. */
+  readonly isEncrypted: boolean
   private readonly isSafe: boolean
   private readonly trustsAll: () => boolean
   /** At an address on loopback or a private network: only from there a query can come back round to us. */
@@ -78,8 +80,9 @@ export class Upstream {
     this.name = nameUpstream(address)
     const host = address.endpoint.address
     this.isOnLoopback = isLoopback(host)
-    const isAuthenticated = address.protocol === "tls" || address.protocol === "https"
-    this.isSafe = this.isOnLoopback || isAuthenticated
+    this.isEncrypted = address.protocol === "tls" || address.protocol === "https"
+    // Who is there has proved it.
+    this.isSafe = this.isOnLoopback || this.isEncrypted
     this.trustsAll = trustsAll
     this.isNear = this.isOnLoopback || isPrivate(host)
   }

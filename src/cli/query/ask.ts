@@ -68,7 +68,15 @@ const secure = (
   { authorities }: Server,
   { identity }: TlsAddress | HttpsAddress,
   protocols: ReadonlyArray<string>
-): TlsClient => new TlsClient(identity, trustIn(authorities), protocols, () => performance.now())
+): TlsClient => {
+  const trust = trustIn(authorities)
+  return new TlsClient(
+    identity,
+    () => trust,
+    protocols,
+    () => performance.now()
+  )
+}
 
 const failed = (cause: unknown): CommandFailed => new CommandFailed({ message: messageOf(cause) })
 

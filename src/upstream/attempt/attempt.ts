@@ -32,6 +32,8 @@ export class UpstreamAttempt implements Attempt {
   isTroubled = false
   /** Whether its silence was counted against the upstream already, or must not be. */
   isBlamed = false
+  /** Whether it had to wait before it was sent, for the upstream is asked too much: its time says nothing. */
+  isHeld = false
   /** Whether it seems to wait in vain because of its question. */
   private isUnanswerable = false
   /** Milliseconds after which it is overdue. */
@@ -80,7 +82,14 @@ export class UpstreamAttempt implements Attempt {
    */
   noteUnanswerable(): void {
     const { breaker } = this.upstream
-    if (this.isUnanswerable || !this.isPending || !this.isOverdue || !breaker.hasAnsweredSince(this.startedMs)) return
+    if (
+      this.isUnanswerable ||
+      this.isHeld ||
+      !this.isPending ||
+      !this.isOverdue ||
+      !breaker.hasAnsweredSince(this.startedMs)
+    )
+      return
     this.isUnanswerable = true
     this.upstream.unanswerable++
   }
@@ -98,7 +107,7 @@ export class UpstreamAttempt implements Attempt {
       case "network-error":
         return breaker.hasAnsweredSince(this.startedMs)
       case "waiting":
-        return this.isOverdue && breaker.hasAnsweredSince(this.startedMs + this.patienceMs)
+        return !this.isHeld && this.isOverdue && breaker.hasAnsweredSince(this.startedMs + this.patienceMs)
       default:
         return false
     }
@@ -139,5 +148,6 @@ export class UpstreamAttempt implements Attempt {
 
   onHeld(): void {
     this.isBlamed = true
+    this.isHeld = true
   }
 }

@@ -43,8 +43,10 @@ export class Exchange implements Requester {
   constructor(resolver: Resolver, attempt: Attempt) {
     this.resolver = resolver
     this.attempt = attempt
-    const { edns } = attempt.upstream
-    this.level = edns.levelAfter(attempt.failures, attempt.question.dnssecOk, this.nowMs)
+    const { edns, isEncrypted } = attempt.upstream
+    // Without EDNS there are no signatures, and no padding.
+    const needsEdns = attempt.question.dnssecOk || isEncrypted
+    this.level = edns.levelAfter(attempt.failures, needsEdns, this.nowMs)
     this.higher = this.level > edns.level(this.nowMs) ? "silent" : "not-tried"
     this.options = this.optionsAt(this.level)
   }

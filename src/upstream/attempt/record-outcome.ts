@@ -32,7 +32,7 @@ const recordSilence = (
   attemptTimeoutMs: number
 ): boolean => {
   const { upstream, waitedMs } = attempt
-  if (winner !== undefined) upstream.latency.onSilence(waitedMs, nowMs)
+  if (winner !== undefined && !attempt.isHeld) upstream.latency.onSilence(waitedMs, nowMs)
   if (attempt.isBlamed) return false
   const limitMs = winner === undefined ? attemptTimeoutMs : attempt.patienceMs
   // If the same upstream answered another attempt, only a datagram was lost.

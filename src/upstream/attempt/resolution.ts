@@ -117,6 +117,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
     const { budget, counters, health } = this.options
     budget.onQuestion()
     if (this.areAllBroken) health.onDemand()
+    else if (this.ranked.some(({ upstream }) => !upstream.breaker.isClosed)) health.onPassedOver()
     const first = this.next()
     if (first === undefined) {
       this.finish(noUpstreamAvailable)
@@ -148,7 +149,7 @@ export class Resolution implements AttemptEvents, History, TimerTarget, Abandona
       attempt.end("answered")
       upstream.breaker.onGoodAnswer(this.nowMs)
       upstream.known.note(this.question, this.nowMs)
-      upstream.latency.onAnswer(attempt.waitedMs, this.nowMs)
+      if (!attempt.isHeld) upstream.latency.onAnswer(attempt.waitedMs, this.nowMs)
       this.options.budget.onAnswer(this.question.name)
       this.finish(Exit.succeed(explained(answer, response, upstream)), upstream)
       return

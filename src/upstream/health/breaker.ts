@@ -110,7 +110,10 @@ export class Breaker {
    */
   onFailure(nowMs: number, fault: number): boolean {
     if (!this.isClosed) {
-      if (this.state === "HalfOpen") this.remainOpen(nowMs)
+      if (this.state !== "HalfOpen") return false
+      // What answered with errors may be silent by now: then no question is tried any more.
+      this.words[Word.Fault] = fault
+      this.remainOpen(nowMs)
       return false
     }
     this.words[Word.Fault] = fault

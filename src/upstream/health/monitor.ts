@@ -31,6 +31,8 @@ const PAUSE_GROWTH = 1.5
 const DEMAND_MS = 2_000
 /** At most one note in 50 ms that a query found no upstream: more would say nothing new. */
 const DEMAND_GRAIN_MS = 50
+/** How often a thread that asks upstreams looks whether a broken one is checked by nobody, at most. */
+const CLAIM_MS = 1_000
 /** How often a thread that checks anything looks at what other threads have found. */
 const LOOK_MS = 100
 /** Check questions a second, for all upstreams and threads together. */
@@ -59,6 +61,8 @@ export class HealthMonitor implements TimerTarget {
   private readonly options: HealthMonitorOptions
   private readonly probed = new Map<Upstream, Probed>()
   private look: Timer | undefined
+  /** When broken upstreams were looked for that nobody checks. */
+  private claimedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: HealthMonitorOptions) {
     this.options = options
@@ -84,6 +88,14 @@ export class HealthMonitor implements TimerTarget {
   }
 
   /**
+   * A query passed over a broken upstream, for there are others. Somebody checks it, in whatever thread: unless that thread
+   * has ended, or the upstream was in no group for a while.
+   */
+  onPassedOver(): void {
+    if (this.nowMs - this.claimedMs >= CLAIM_MS) this.claimUnprobed()
+  }
+
+  /**
    * Looks at what other threads have done: an upstream may be well again, a lease lost, a query without an upstream.
    */
   fire(): void {
@@ -102,6 +114,7 @@ export class HealthMonitor implements TimerTarget {
 
   /** Takes the leases of broken upstreams that no thread checks. */
   private claimUnprobed(): void {
+    this.claimedMs = this.nowMs
     for (const upstream of this.options.upstreams()) {
       if (this.probed.has(upstream)) continue
       if (upstream.breaker.isClosed) {

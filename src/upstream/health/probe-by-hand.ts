@@ -15,13 +15,21 @@ export const probeByHand = (
   withinMs: number,
   begin: (attempt: Attempt) => { readonly abandon: () => void }
 ): Effect.Effect<ToldProbe> =>
-  Effect.callback((resume) => {
-    const probe = new Probe(upstream, wheel, withinMs, (told) => resume(Effect.succeed(told)))
-    const exchange = begin(probe)
-    return Effect.sync(() => {
-      probe.end()
-      exchange.abandon()
+  Effect.suspend(() => {
+    const under: Array<() => void> = []
+    const told = Effect.callback<ToldProbe>((resume) => {
+      const probe = new Probe(upstream, wheel, withinMs, (outcome) => resume(Effect.succeed(outcome)))
+      under.push(() => probe.end())
+      const exchange = begin(probe)
+      under.push(() => exchange.abandon())
     })
+    // Told or not: without a reply the exchange would go on for ever.
+    return Effect.ensuring(
+      told,
+      Effect.sync(() => {
+        for (const end of under) end()
+      })
+    )
   })
 
 class Probe implements Attempt, TimerTarget {

@@ -29,6 +29,8 @@ export class PendingRequest {
   moves = 0
   /** When it was copied; 0 for the original. */
   copiedMs = 0
+  /** A copy took its place. */
+  isMoved = false
   /** How often it was the oldest on a silent connection when it was copied. */
   timesOldest = 0
   /** The requests of later attempts for the same question, which are not sent: what comes of this one comes of them. */
@@ -66,7 +68,10 @@ export class PendingRequest {
 
   onFailure(failure: AttemptFailure): void {
     this.isOver = true
-    if (this.isAskedElsewhere) return
+    if (this.isAskedElsewhere) {
+      this.handJoinedTo(this.twin!)
+      return
+    }
     this.requester.onFailure(failure)
     for (const request of this.allJoined) if (!request.isOver) request.onFailure(failure)
   }
@@ -100,6 +105,11 @@ export class PendingRequest {
     return this.joined === undefined ? ofTwin : [...this.joined, ...ofTwin]
   }
 
+  private handJoinedTo(other: PendingRequest): void {
+    for (const request of this.joined ?? NONE) other.join(request)
+    this.joined = undefined
+  }
+
   /** The same question on another connection; where there was one already, it takes the place of this one. */
   copy(nowMs: number): PendingRequest {
     const copy = new PendingRequest(this.requester, this.edns, this.options)
@@ -108,12 +118,28 @@ export class PendingRequest {
     // A question is on two connections at most: the copy that waits behind a slow one is dropped, the original stays.
     const stays = this.isAskedElsewhere ? this.twin! : this
     if (stays !== this) {
+      this.isMoved = true
       this.abandon()
-      for (const request of this.joined ?? NONE) stays.join(request)
+      this.handJoinedTo(stays)
     }
     stays.twin = copy
     copy.twin = stays
     return copy
+  }
+
+  /** With its twin, and the twin of that: where a request was lost on its connection, its copy may have been copied. */
+  abandonAll(): void {
+    let request: PendingRequest | undefined = this
+    for (;;) {
+      request.abandon()
+      const { twin }: PendingRequest = request
+      if (twin === undefined) return
+      if (twin.twin === request) {
+        twin.abandon()
+        return
+      }
+      request = twin
+    }
   }
 
   abandon(): void {
@@ -140,6 +166,8 @@ export interface Connection {
   readonly waiting: number
   /** It is silent, and each question that waits on it was sent on another connection too. */
   readonly isSpare: boolean
+  /** Nothing has come on it for longer than answers take. */
+  readonly isSuspect: boolean
   /** An answer is due on it for less than half of the time that it may be silent. */
   readonly isLively: boolean
   readonly ask: (request: PendingRequest) => void

@@ -129,8 +129,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
 
   /** Nobody waits for it any more. */
   abandon(request: PendingRequest): void {
-    request.abandon()
-    request.twin?.abandon()
+    request.abandonAll()
   }
 
   onHeard(): void {
@@ -187,8 +186,14 @@ export class Connections implements ConnectionEvents, TimerTarget {
     const nowMs = this.wheel.nowMs()
     request.connection = undefined
     this.throttle.onRefused(this.waiting, waitMs, nowMs)
-    if (this.throttle.waitMs(nowMs) >= this.options.patientMs()) request.onFailure(new NetworkFailure({ message }))
-    else this.hold(request, true)
+    if (this.throttle.waitMs(nowMs) < this.options.patientMs()) {
+      this.hold(request, true)
+      return
+    }
+    // Nobody has so much time, who waits in line has not either.
+    for (const one of [request, ...this.queue.takeAll()]) {
+      runGuarded(this.incidents, BORDER, () => one.onFailure(new NetworkFailure({ message })))
+    }
   }
 
   onAnswered(): void {
@@ -216,9 +221,10 @@ export class Connections implements ConnectionEvents, TimerTarget {
     if (waitMs > 0) this.pause = this.wheel.after(waitMs, this)
   }
 
+  /** Questions that the upstream may be busy with: on a connection that seems to be dead they do not count. */
   private get waiting(): number {
     let waiting = 0
-    for (const { connection } of this.members) waiting += connection.waiting
+    for (const { connection } of this.members) if (!connection.isSuspect) waiting += connection.waiting
     return waiting
   }
 

@@ -69,7 +69,7 @@ const opener = (upstream: Upstream, options: DialOptions): OpenConnection => {
   const { rules, wheel, addressResolver } = options
   const client =
     address.protocol === "tls" || address.protocol === "https"
-      ? new TlsClient(address.identity, options.trust(), address.protocol === "https" ? ["h2"] : [], wheel.nowMs)
+      ? new TlsClient(address.identity, options.trust, address.protocol === "https" ? ["h2"] : [], wheel.nowMs)
       : undefined
   return (events, lifetime) =>
     Effect.gen(function* () {

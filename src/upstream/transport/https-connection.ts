@@ -13,7 +13,7 @@ import { MAX_SENT } from "../../io/datagram.ts"
 import { ErrorCode, nodeHttp2 } from "../../io/http2.ts"
 import { guarded, runGuarded } from "../../runtime/guard.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
-import { GarbageReceived } from "../requester.ts"
+import { GarbageReceived, NetworkFailure } from "../requester.ts"
 import { areElsewhere, type Connection, type ConnectionEvents, IDLE_MS, type PendingRequest } from "./connection.ts"
 import { HttpRequest, type HttpRequestEvents, MEDIA_TYPE, type Outcome } from "./https-request.ts"
 import { LivenessMonitor, MonitoredConnection } from "./liveness-monitor.ts"
@@ -99,6 +99,10 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
     return this.liveness.isSuspect && areElsewhere(this.requests.values().map(({ request }) => request))
   }
 
+  get isSuspect(): boolean {
+    return this.liveness.isSuspect
+  }
+
   get isLively(): boolean {
     return this.liveness.isLively
   }
@@ -142,8 +146,11 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
   }
 
   heard(): void {
-    this.options.events.onBatch()
+    const { events } = this.options
+    events.onBatch()
+    const wasSuspect = this.liveness.isSuspect
     this.liveness.heard()
+    if (wasSuspect) events.onRoom()
   }
 
   onOver(httpRequest: HttpRequest, outcome: Outcome | undefined, code: number): void {
@@ -164,7 +171,7 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
 
   /**
    * A stream ended without a response. A refused one was not processed (RFC 9113 §8.7): the connection is ending, or
-   * there are too many streams.
+   * there are too many streams. For another reason the question failed, where the connection goes on.
    *
    * Knot Resolver takes one body at a time, and refuses others that come meanwhile. A server has to support both
    * methods (RFC 8484 §4.1), and GET has no body: this connection uses GET after the second refusal. One alone says
@@ -181,7 +188,9 @@ export class HttpsConnection implements Connection, HttpRequestEvents {
       events.onBusy(request, undefined, message)
       return
     }
-    events.onLost(request, message, isRefused || this.answered > 0)
+    const goesOn = !this.isLeaving && !this.session.closed && !this.session.destroyed
+    if (!isRefused && goesOn) request.onFailure(new NetworkFailure({ message }))
+    else events.onLost(request, message, this.answered > 0 || (isRefused && goesOn))
   }
 
   /** A PING has to be answered (RFC 9113 §6.7). Where it is not, all questions are asked on another connection too. */

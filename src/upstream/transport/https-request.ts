@@ -103,8 +103,10 @@ export class HttpRequest {
   }
 
   private onEnd(): void {
-    if (this.body === undefined) return
-    this.finish({ kind: "message", message: this.body, ageSeconds: this.ageSeconds })
+    // A stream that was reset says so when it closes.
+    if (this.stream.rstCode !== ErrorCode.None) return
+    if (this.body === undefined) this.finish({ kind: "failure", failure: new GarbageReceived() })
+    else this.finish({ kind: "message", message: this.body, ageSeconds: this.ageSeconds })
   }
 
   private finish(outcome: Outcome): void {

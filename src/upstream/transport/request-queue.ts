@@ -1,6 +1,9 @@
 /** Questions that wait for a connection. */
 import type { PendingRequest } from "./connection.ts"
 
+/** Places of those that were taken, before the others move up. */
+const MANY = 1_024
+
 /** First come, first served; requests that are over are skipped. */
 export class RequestQueue {
   private requests: Array<PendingRequest> = []
@@ -13,7 +16,14 @@ export class RequestQueue {
 
   get isEmpty(): boolean {
     while (this.head < this.requests.length && this.requests[this.head]!.isOver) this.head++
-    if (this.head < this.requests.length) return false
+    if (this.head < this.requests.length) {
+      // A queue that is never empty would keep all that were ever in it.
+      if (this.head >= MANY && 2 * this.head >= this.requests.length) {
+        this.requests.splice(0, this.head)
+        this.head = 0
+      }
+      return false
+    }
     this.requests = []
     this.head = 0
     return true

@@ -111,6 +111,10 @@ export class StreamConnection implements Connection {
     return this.liveness.isSuspect && areElsewhere(this.requests.values())
   }
 
+  get isSuspect(): boolean {
+    return this.liveness.isSuspect
+  }
+
   get isLively(): boolean {
     return this.liveness.isLively
   }
@@ -138,14 +142,15 @@ export class StreamConnection implements Connection {
 
   /**
    * What an abandoned question shows of the order. The oldest one waited for its whole time, here and on another connection:
-   * the server was busy with it. One that stood behind was answered on another, while not even the probe is answered here:
-   * so it seems, but this connection may be dead.
+   * the server seems to be busy with it. One that stood behind was answered on another, while not even the probe is answered
+   * here: so it seems, too. But this connection, or the server, may be dead.
    */
   private noteAbandoned(request: PendingRequest): void {
     const { probed, first } = this
     const { events } = this.options
+    if (request.isMoved) return
     if (request === first) {
-      if (request.isAskedElsewhere) events.onOrder("kept")
+      if (request.isAskedElsewhere) events.onOrder("seems kept")
       return
     }
     const isProbed = probed !== undefined && this.requests.get(probed.id, probed.id) === probed
