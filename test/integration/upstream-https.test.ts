@@ -5,6 +5,7 @@ import { pinOf } from "../../src/io/server-identity.ts"
 import { goodAnswers } from "../support/clients/fresh-names.ts"
 import { proxyTo } from "../support/faults/proxy.ts"
 import { until } from "../support/machine/until.ts"
+import { ask, rcodeOf } from "../support/servers/server.ts"
 import { serverTrusting } from "../support/servers/trusting-server.ts"
 import { answerHttps, httpsUpstream, type OnRequest } from "../support/upstreams/https-upstream.ts"
 import { mirrorReply } from "../support/upstreams/mirror.ts"
@@ -46,6 +47,36 @@ describe("an upstream over HTTPS", () => {
         assert.strictEqual(headers[":method"], "GET")
         assert.match(headers[":path"]!, /^\/resolve\?dns=[\w-]+$/)
       }
+    })
+  )
+
+  it.live("is asked once in an attempt where it ends a stream for this question, and answers others", () =>
+    Effect.gen(function* () {
+      const ends: Readonly<Record<string, OnRequest>> = {
+        reset: ({ stream }) => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+        empty: (request) => answerHttps(request, {}, Buffer.alloc(0))
+      }
+      const named = ({ query }: { readonly query: Buffer }): string => query.toString("latin1", 13, 13 + query[12]!)
+      const upstream = yield* httpsUpstream({
+        certificate,
+        onRequest: (request) => (ends[named(request)] ?? answerHttps)(request)
+      })
+      const server = yield* serverFor([at(upstream)], { DNS_SERVER_RETRIES: "0" })
+      assert.strictEqual(yield* goodAnswers(server, 5), 5)
+      for (const end of Object.keys(ends)) {
+        assert.strictEqual(rcodeOf(yield* ask(server.port, { name: `${end}.test` })), "SERVFAIL")
+        assert.strictEqual(upstream.requests.filter((request) => named(request) === end).length, 1, end)
+      }
+      assert.lengthOf(upstream.sessions, 1)
+    })
+  )
+
+  it.live("is opened a connection to no more than a few times in an attempt where it leaves each at once", () =>
+    Effect.gen(function* () {
+      const upstream = yield* httpsUpstream({ certificate, onRequest: ({ stream }) => stream.session!.goaway(0, 0) })
+      const server = yield* serverFor([at(upstream)], { DNS_SERVER_RETRIES: "0", DNS_SERVER_QUERY_TIMEOUT_SECS: "1" })
+      assert.strictEqual(rcodeOf(yield* ask(server.port, { name: "www.test" })), "SERVFAIL")
+      assert.isAtMost(upstream.sessions.length, 4)
     })
   )
 

@@ -53,6 +53,13 @@ describe("Breaker", () => {
     assert.isTrue(fail(wrong, 1, 1_000, SERVFAIL))
   })
 
+  it("is tried no more once a trial finds it silent", () => {
+    const breaker = opened(1_000, SERVFAIL)
+    breaker.beginTrial(2_500)
+    breaker.onFailure(3_300, SILENCE)
+    for (let nowMs = 3_300; nowMs < 60_000; nowMs += 100) assert.isFalse(breaker.mayTry(nowMs))
+  })
+
   it("is tried with a client's question while it answers with errors, every now and then", () => {
     const breaker = opened(1_000, SERVFAIL)
     assert.isFalse(breaker.mayTry(2_499))

@@ -114,4 +114,42 @@ describe("threads of one process", () => {
       }
     }).pipe(Effect.scoped)
   )
+
+  it.effect("check a broken one whose prober is gone while another is well, as soon as anybody asks", () =>
+    Effect.gen(function* () {
+      const [broken, good] = [upstream(silent), upstream(well)]
+      const thread = threads([broken, good])
+      const life = yield* Scope.make()
+      const one = yield* Scope.provide(thread(1), life)
+      const other = yield* thread(2)
+      yield* breakAll(one)
+      yield* Scope.close(life, Exit.void)
+      broken.behaviour = well
+      broken.queries = 0
+      for (let i = 0; i < 20; i++) {
+        yield* other.ask(fresh())
+        yield* other.pass(1_000)
+      }
+      // By the policy it is the first.
+      assert.isAbove(broken.queries, 10)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("check one that was broken when it left the configuration, and is back in it", () =>
+    Effect.gen(function* () {
+      const [broken, good] = [upstream(silent), upstream(well)]
+      const server = yield* threads([broken, good])(1)
+      yield* breakAll(server)
+      yield* server.change({ DNS_SERVER_UPSTREAMS: "127.0.0.1:5302" })
+      yield* server.pass(30_000)
+      broken.behaviour = well
+      broken.queries = 0
+      yield* server.change({ DNS_SERVER_UPSTREAMS: "127.0.0.1:5301,127.0.0.1:5302" })
+      for (let i = 0; i < 20; i++) {
+        yield* server.ask(fresh())
+        yield* server.pass(1_000)
+      }
+      assert.isAbove(broken.queries, 10)
+    }).pipe(Effect.scoped)
+  )
 })

@@ -94,6 +94,27 @@ describe("AskedOnce", () => {
     }
   })
 
+  it("gives them the answer to a copy of a copy, where the first was lost; given up, none of them is left", () => {
+    for (const isGivenUp of [false, true]) {
+      const asked = question()
+      const first = requesterOf(asked)
+      const later = requesterOf(asked)
+      const request = new PendingRequest(first.exchange, true, [])
+      request.join(new PendingRequest(later.exchange, true, []))
+      const copy = request.copy(1)
+      request.onFailure(new NetworkFailure({ message: "its connection ended" }))
+      const last = copy.copy(2)
+      const response = { rcode: Rcode.ServFail } as Response
+      if (isGivenUp) request.abandonAll()
+      else last.onResponse(response)
+      for (const one of [request, copy, last]) assert.isTrue(one.isOver)
+      for (const { failures, responses } of [first, later]) {
+        assert.deepStrictEqual(responses, isGivenUp ? [] : [response])
+        assert.isEmpty(failures)
+      }
+    }
+  })
+
   it("lets those that joined fail with the last copy of the one that was sent", () => {
     const asked = question()
     const first = requesterOf(asked)
