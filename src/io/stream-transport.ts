@@ -12,6 +12,8 @@ import type { TlsTerms } from "./tls-server.ts"
 
 export interface StreamSocket {
   readonly peer: Peer
+  /** Who made the connection: the peer, or a proxy that has said who is behind it. */
+  readonly via: Peer
   /** What was chosen by ALPN, once octets have come; empty where nothing was, or nothing is encrypted. */
   readonly protocol: string
   /** What the client calls itself in the name of the server that it asked for (SNI), once octets have come. */

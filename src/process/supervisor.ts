@@ -33,7 +33,7 @@ import { TwoPhaseCommit } from "./two-phase-commit.ts"
 import { drainUpstream, type UpstreamStatus, upstreamStatuses } from "./upstream-status.ts"
 import { followLocations } from "./worker/given-locations.ts"
 import { ListeningSockets, NO_SOCKETS } from "./worker/listening-sockets.ts"
-import type { Ask, ListeningAt, SharedMemory, Told } from "./worker/protocol.ts"
+import type { Ask, Change, ListeningAt, SharedMemory, Told } from "./worker/protocol.ts"
 import type { WorkerSlot } from "./worker/worker-slot.ts"
 import { Workers, type WorkersFailed } from "./worker/workers.ts"
 
@@ -257,39 +257,36 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
         const bind = sockets?.prepare(settings.listen, settings.workers, lingerMs(before)) ?? Effect.succeed(NO_SOCKETS)
         const bound = yield* Effect.onError(Effect.mapError(bind, refusedFor), () => own.abandon)
         const ending = workers.takeFrom(settings.workers)
-        const moved = yield* moveCache(before, settings)
-        const change = {
-          kind: "settings",
-          settings: asDrawn(next.written),
-          workers: settings.workers,
-          answers: moved,
-          locations: locations.prepared(),
-          forgetsFailures: forgetsFailures(before, settings)
-        } as const
         /** The slots whose threads prepare, each with the number of threads that it had before that one. */
         const asked = new Map<WorkerSlot, number>()
-        const commit = Effect.gen(function* () {
-          generation++
-          for (const [slot, replacements] of asked) if (slot.replacements === replacements) runsBy.set(slot, generation)
-          answers = moved
-          written = change.settings
-          yield* bound.commit
-          yield* own.commit
-        })
-        yield* Effect.onError(
-          commits.apply(
-            (slot) => {
-              asked.set(slot, slot.replacements)
-              return { ...change, sockets: bound.freshFor(slot.number) }
-            },
-            commit,
-            PREPARE_MS
-          ),
-          () => {
-            workers.putBack(ending)
-            return Effect.andThen(cacheStays, Effect.andThen(bound.abandon, own.abandon))
+        const changing = Effect.flatMap(moveCache(before, settings), (moved) => {
+          const change = {
+            kind: "settings",
+            settings: asDrawn(next.written),
+            workers: settings.workers,
+            answers: moved,
+            locations: locations.prepared(),
+            forgetsFailures: forgetsFailures(before, settings)
+          } as const
+          const commit = Effect.gen(function* () {
+            generation++
+            for (const [slot, replacements] of asked)
+              if (slot.replacements === replacements) runsBy.set(slot, generation)
+            answers = moved
+            written = change.settings
+            yield* bound.commit
+            yield* own.commit
+          })
+          const changeFor = (slot: WorkerSlot): Change => {
+            asked.set(slot, slot.replacements)
+            return { ...change, sockets: bound.freshFor(slot.number) }
           }
-        )
+          return commits.apply(changeFor, commit, PREPARE_MS)
+        })
+        yield* Effect.onError(changing, () => {
+          workers.putBack(ending)
+          return Effect.andThen(cacheStays, Effect.andThen(bound.abandon, own.abandon))
+        })
         if (isOtherWorld(before, settings)) yield* cache.flushAll
         freeUpstreams(before, settings)
         yield* workers.end(ending)

@@ -77,13 +77,18 @@ export class TwoPhaseCommit {
       const numbers = asked.map(({ slot }) => slot.number)
       const id = ++this.lastId
       const prepared = this.acknowledgements.expect(id, "prepared", numbers, withinMs)
-      yield* Effect.forEach(asked, ({ slot }) => slot.prepare(id, changeFor(slot)), { discard: true })
-      const refusal = yield* prepared
-      if (refusal !== undefined) {
-        yield* Effect.forEach(asked, ({ slot }) => slot.send({ kind: "abandon", id }), { discard: true })
-        return yield* new ChangeRefused({ message: refusal })
-      }
-      return yield* Effect.uninterruptible(Effect.tap(own, () => this.commit(id, asked, numbers)))
+      const agreed = Effect.gen(function* () {
+        yield* Effect.forEach(asked, ({ slot }) => slot.prepare(id, changeFor(slot)), { discard: true })
+        const refusal = yield* prepared
+        if (refusal !== undefined) return yield* new ChangeRefused({ message: refusal })
+      })
+      // Refused, interrupted, or a fault of this program: what was prepared is given up everywhere.
+      const abandon = Effect.forEach(asked, ({ slot }) => slot.send({ kind: "abandon", id }), { discard: true })
+      return yield* Effect.uninterruptibleMask((restore) =>
+        Effect.onError(Effect.andThen(restore(agreed), own), () => abandon).pipe(
+          Effect.tap(() => this.commit(id, asked, numbers))
+        )
+      )
     })
   }
 

@@ -30,6 +30,9 @@ import { ADDRESS_ROOM, addressAt, portAt, writeSocketAddress } from "./socket-ad
 const RECEIVE_BUFFER = 4 << 20
 const SEND_BUFFER = 4 << 20
 
+/** From which nobody sends (RFC 863). */
+const DISCARD_PORT = 9
+
 /** The system's words for an error's number. */
 export const describeErrno = (errno: number): string => {
   const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, "unknown error"]
@@ -67,6 +70,21 @@ export class Arguments {
 
   connect(fd: number, endpoint: Endpoint): number {
     return this.libc.connect(fd, this.address, writeSocketAddress(this.octets, 0, endpoint))
+  }
+
+  /**
+   * Has a datagram socket that is bound to one address take nothing from anybody, by another port of that very address as
+   * its only peer. It can still send to all, each time to an address that is named.
+   */
+  connectToItself(fd: number): void {
+    const { address } = this.localEndpoint(fd)
+    this.connect(fd, { address, port: DISCARD_PORT })
+  }
+
+  /** Has it take from all again (connect(2): AF_UNSPEC). */
+  disconnect(fd: number): void {
+    this.octets.fill(0, 0, ADDRESS_ROOM)
+    this.libc.connect(fd, this.address, ADDRESS_ROOM)
   }
 
   /** Discards what a connected socket has received: while it was only bound, any sender could reach it. */

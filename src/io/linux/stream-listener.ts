@@ -70,17 +70,17 @@ export class BatchedListener implements Drained {
       args.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
       const peer = new TextPeer(this.shared.accepted)
       if (this.announces(peer)) this.listenTo(fd, peer)
-      else this.welcome(fd, peer)
+      else this.welcome(fd, peer, peer)
     }
     return MAX_ACCEPTED
   }
 
   flush(): void {}
 
-  private welcome(fd: number, peer: Peer): void {
+  private welcome(fd: number, peer: Peer, via: Peer): void {
     const { incidents, libc } = this.shared
     const begin = (): void => {
-      const socket = new BatchedStream(this.shared, this.open(fd), fd, peer)
+      const socket = new BatchedStream(this.shared, this.open(fd), fd, peer, via)
       const accepting = (): void => {
         const handler = this.onConnection(socket)
         if (handler !== undefined) socket.attach(handler)
@@ -99,7 +99,7 @@ export class BatchedListener implements Drained {
       (behind) => {
         this.announced.delete(announced)
         if (this.isStopped) this.shared.libc.close(fd)
-        else this.welcome(fd, behind)
+        else this.welcome(fd, behind, peer)
       },
       () => this.announced.delete(announced)
     )

@@ -75,6 +75,7 @@ export class BatchedStream implements StreamSocket, Drained {
   readonly isShared = false
   readonly fd: number
   readonly peer: Peer
+  readonly via: Peer
   isDestroyed = false
   isEnded = false
   private readonly shared: StreamShared
@@ -86,11 +87,12 @@ export class BatchedStream implements StreamSocket, Drained {
   private unwritten: Uint8Array | undefined
   private watched = EPOLLIN
 
-  constructor(shared: StreamShared, channel: Channel, fd: number, peer: Peer) {
+  constructor(shared: StreamShared, channel: Channel, fd: number, peer: Peer, via: Peer) {
     this.shared = shared
     this.channel = channel
     this.fd = fd
     this.peer = peer
+    this.via = via
     shared.descriptors.opened(fd)
   }
 
@@ -165,8 +167,7 @@ export class BatchedStream implements StreamSocket, Drained {
     if (this.isEnded || this.isDestroyed) return
     this.isEnded = true
     if (this.unwritten !== undefined) return
-    if (this.hasPeerEnded) this.destroy()
-    else this.shut()
+    this.shutOrClose()
   }
 
   destroy(): void {
@@ -187,6 +188,16 @@ export class BatchedStream implements StreamSocket, Drained {
     else this.handler?.onEnd()
   }
 
+  /** Where the client has shut its side, it is told of our end, too (RFC 8446 §6.1), and then all is over. */
+  private shutOrClose(): void {
+    if (!this.hasPeerEnded) {
+      this.shut()
+      return
+    }
+    this.channel.shut()
+    this.destroy()
+  }
+
   /** Shuts our side; what the client still sends is read and forgotten, until it closes too. */
   private shut(): void {
     this.channel.shut()
@@ -205,9 +216,7 @@ export class BatchedStream implements StreamSocket, Drained {
     this.unwritten = undefined
     this.watch()
     this.handler?.onWritten()
-    if (!this.isEnded || this.isDestroyed) return
-    if (this.hasPeerEnded) this.destroy()
-    else this.shut()
+    if (this.isEnded && !this.isDestroyed) this.shutOrClose()
   }
 
   /** How many octets were taken; -1 where the connection is gone. */

@@ -54,6 +54,7 @@ export class TlsChannel implements Channel {
   shut(): void {
     this.tls.ERR_clear_error()
     this.tls.SSL_shutdown(this.ssl)
+    this.tls.ERR_clear_error()
     this.libc.shutdown(this.fd, SHUT_WR)
   }
 
@@ -73,6 +74,8 @@ export class TlsChannel implements Channel {
       case SslError.ZeroReturn:
         return 0
       default:
+        // Node's own connections in this thread would take it for theirs.
+        this.tls.ERR_clear_error()
         return BROKEN
     }
   }

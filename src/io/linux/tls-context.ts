@@ -99,15 +99,20 @@ export class TlsContext {
     this.tls.SSL_free(ssl)
     this.chosen.delete(ssl)
     this.connections--
-    if (this.isRetired && this.connections === 0) contexts.delete(this.number)
+    this.freeWhenUnused()
   }
 
-  /** No more connections are opened by it; those that are open stay. */
+  /** No more connections are opened by it; those that are open stay, and may still choose among its certificates. */
   retire(): void {
     if (this.isRetired) return
     this.isRetired = true
+    this.freeWhenUnused()
+  }
+
+  private freeWhenUnused(): void {
+    if (!this.isRetired || this.connections > 0) return
     for (const { context } of this.shown) this.tls.SSL_CTX_free(context)
-    if (this.connections === 0) contexts.delete(this.number)
+    contexts.delete(this.number)
   }
 
   protocolOf(ssl: number): string {

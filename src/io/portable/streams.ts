@@ -19,13 +19,14 @@ import type { Secured } from "./secured.ts"
 
 class PortableStream implements StreamSocket {
   readonly peer: Peer
+  readonly via: Peer
   handler: StreamHandler | undefined
   private readonly socket: Duplex
   private readonly incidents: Incidents
   private readonly onTaken: () => void
   private readonly nameOf: Secured["clientNameOf"]
 
-  constructor(socket: Duplex, peer: Peer, nameOf: Secured["clientNameOf"], incidents: Incidents) {
+  constructor(socket: Duplex, peer: Peer, via: Peer, nameOf: Secured["clientNameOf"], incidents: Incidents) {
     this.socket = socket
     this.nameOf = nameOf
     this.incidents = incidents
@@ -33,6 +34,7 @@ class PortableStream implements StreamSocket {
       if (!socket.destroyed) this.handler?.onWritten()
     })
     this.peer = peer
+    this.via = via
   }
 
   get protocol(): string {
@@ -121,15 +123,15 @@ export const makeStreams = (incidents: Incidents): StreamTransport["Service"] =>
   listen: (local, onConnection, { announces, terms } = {}) =>
     Effect.gen(function* () {
       const { clientNameOf, secure } = yield* securedBy(local, terms)
-      const begin = (socket: Duplex, peer: Peer): void => {
-        const stream = new PortableStream(secure(socket), peer, clientNameOf, incidents)
+      const begin = (socket: Duplex, peer: Peer, via: Peer): void => {
+        const stream = new PortableStream(secure(socket), peer, via, clientNameOf, incidents)
         const handler = onConnection(stream)
         if (handler !== undefined) stream.attach(handler)
       }
       const welcome = (socket: Socket): void => {
         const peer = new TextPeer({ address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 })
-        if (announces === undefined || !announces(peer)) begin(socket, peer)
-        else readAnnounced(socket, (behind, rest) => begin(behindHeader(socket, rest), behind ?? peer))
+        if (announces === undefined || !announces(peer)) begin(socket, peer, peer)
+        else readAnnounced(socket, (behind, rest) => begin(behindHeader(socket, rest), behind ?? peer, peer))
       }
       const listener = yield* listen(local, (socket) => {
         socket.on("error", () => socket.destroy())

@@ -46,8 +46,12 @@ class HttpConversation implements Conversation {
     if (this.spoken !== undefined) this.spoken.append(this.early.take(this.early.length))
   }
 
-  next(): void {
-    this.spoken?.next()
+  get isHeld(): boolean {
+    return this.spoken?.isHeld ?? false
+  }
+
+  next(): boolean {
+    return this.spoken?.next() ?? false
   }
 
   isOverdue(nowMs: number, times: SpeakingTimes): boolean {

@@ -57,8 +57,11 @@ export class HttpPacket implements Packet {
   send(length: number, ttlSeconds: number): void {
     if (this.isOver) return
     this.isOver = true
-    this.replied.reply(scratch.subarray(0, length), ttlSeconds)
-    this.replied.over(this.isWellFormed)
+    try {
+      this.replied.reply(scratch.subarray(0, length), ttlSeconds)
+    } finally {
+      this.replied.over(this.isWellFormed)
+    }
   }
 
   drop(): void {

@@ -23,6 +23,7 @@ const phrases: Readonly<Record<number, string>> = {
   413: "Content Too Large",
   415: "Unsupported Media Type",
   431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
   505: "HTTP Version Not Supported"
 }
 
@@ -56,6 +57,11 @@ export class Http1Conversation implements Conversation {
 
   readonly isSentApart = false
 
+  /** What stands behind a request waits where it is until that is answered. */
+  get isHeld(): boolean {
+    return this.isAnswering
+  }
+
   get isInsideMessage(): boolean {
     return !this.isAnswering && (this.input.length > 0 || this.head !== undefined)
   }
@@ -69,9 +75,12 @@ export class Http1Conversation implements Conversation {
     this.hasNext = !this.isAnswering
   }
 
-  next(): void {
-    if (this.isOver || this.isAnswering || !this.readRequest()) this.hasNext = false
+  next(): boolean {
+    const wasAnswering = this.isAnswering
+    const isReady = !this.isOver && !wasAnswering && this.readRequest()
+    if (!isReady) this.hasNext = false
     this.input.settle()
+    return isReady || this.isAnswering !== wasAnswering
   }
 
   isOverdue(): boolean {
@@ -111,7 +120,7 @@ export class Http1Conversation implements Conversation {
       {
         answer: (contentType, octets, ttlSeconds) =>
           this.answer(200, contentType, octets, `cache-control: max-age=${ttlSeconds}\r\n`, isLast, method === "HEAD"),
-        refuse: (status, reason) => this.refuse(status, reason, isLast)
+        refuse: (status, reason) => this.refuse(status, reason, isLast, method === "HEAD")
       }
     )
     return !this.isAnswering
@@ -222,9 +231,9 @@ export class Http1Conversation implements Conversation {
     if (isLast || this.isLeaving) this.finish()
   }
 
-  private refuse(status: number, reason: string, isLast: boolean): void {
+  private refuse(status: number, reason: string, isLast: boolean, isHead = false): void {
     const more = status === 405 ? "allow: GET, HEAD, POST\r\n" : ""
-    this.answer(status, "text/plain", Buffer.from(`${reason}\n`), more, isLast)
+    this.answer(status, "text/plain", Buffer.from(`${reason}\n`), more, isLast, isHead)
   }
 
   /** Where the next request begins is not known any more: the connection is over. */

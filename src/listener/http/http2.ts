@@ -49,6 +49,8 @@ const MAX_BLOCK = 32_768
 const MAX_CONTINUATIONS = 8
 /** Octets of answers that wait for the client to allow more. */
 const MAX_BLOCKED = 256 << 10
+/** Octets of a body in a frame that is not the last: fewer are hardly worth their frame. */
+const SMALL_DATA = 1_024
 /** Frames that bring no query: so many are for nothing, and so many more for each query that is answered. */
 const FREE_FRAMES = 200
 const FRAMES_A_QUERY = 10
@@ -97,6 +99,8 @@ export class Http2Conversation implements Conversation {
   private initialWindow = WINDOW
   /** Octets of bodies that are not held any more, since the client was last allowed to send as many anew. */
   private released = 0
+  /** Octets of bodies that the client may send. */
+  private receiveWindow = BODIES_WINDOW
   private blockedOctets = 0
   private budget = FREE_FRAMES
   private hasGone = false
@@ -114,6 +118,7 @@ export class Http2Conversation implements Conversation {
   }
 
   readonly isSentApart = true
+  readonly isHeld = false
 
   get isInsideMessage(): boolean {
     return this.input.length > 0 || this.block !== undefined
@@ -134,7 +139,7 @@ export class Http2Conversation implements Conversation {
     if (!this.hasNext) this.input.settle()
   }
 
-  next(): void {
+  next(): boolean {
     try {
       this.readNext()
     } catch (cause) {
@@ -143,6 +148,7 @@ export class Http2Conversation implements Conversation {
       else throw cause
     }
     if (!this.hasNext) this.input.settle()
+    return true
   }
 
   /** Whether a request takes too long to come, or a client to allow its answer. */
@@ -318,6 +324,8 @@ export class Http2Conversation implements Conversation {
 
   private onData(flags: number, id: number, payload: Buffer): void {
     if (id === 0) throw new ConnectionFault(ErrorCode.Protocol, "data of no stream")
+    this.receiveWindow -= payload.length
+    if (this.receiveWindow < 0) throw new ConnectionFault(ErrorCode.FlowControl, "more than was allowed")
     const stream = this.streams.get(id)
     if (stream === undefined) {
       this.release(payload.length)
@@ -333,7 +341,7 @@ export class Http2Conversation implements Conversation {
       this.reset(id, ErrorCode.StreamClosed)
       return
     }
-    if (data.length === 0 && !endsStream) this.spend()
+    if (data.length < SMALL_DATA && !endsStream) this.spend()
     if (stream.isAsked) {
       // It was refused while it came.
       if (endsStream) stream.isWhole = true
@@ -354,6 +362,7 @@ export class Http2Conversation implements Conversation {
     this.released += octets
     if (this.released < WINDOW / 2) return
     this.sendFrame(Frame.WindowUpdate, 0, 0, word(this.released))
+    this.receiveWindow += this.released
     this.released = 0
   }
 
@@ -394,15 +403,15 @@ export class Http2Conversation implements Conversation {
             CACHE_CONTROL,
             `max-age=${ttlSeconds}`
           ]),
-        refuse: (status, reason) => this.refuse(stream, status, reason)
+        refuse: (status, reason) => this.refuse(stream, status, reason, method === "HEAD")
       }
     )
   }
 
-  private refuse(stream: Stream, status: number, reason: string): void {
+  private refuse(stream: Stream, status: number, reason: string, isHead = false): void {
     stream.isAsked = true
     const more: ReadonlyArray<number | string> = status === 405 ? [ALLOW, "GET, HEAD, POST"] : []
-    this.respond(stream, status, "text/plain", Buffer.from(`${reason}\n`), more)
+    this.respond(stream, status, "text/plain", isHead ? NOTHING : Buffer.from(`${reason}\n`), more)
   }
 
   private respond(
@@ -416,6 +425,11 @@ export class Http2Conversation implements Conversation {
     if (this.streams.get(stream.id) !== stream || this.isOver) return
     const fields = [CONTENT_TYPE, contentType, CONTENT_LENGTH, String(body.length), ...more]
     const isWhole = body.length <= Math.min(stream.window, this.window, MAX_FRAME)
+    if (!isWhole && this.blockedOctets > MAX_BLOCKED) {
+      this.forget(stream.id)
+      this.sendReset(stream.id, ErrorCode.EnhanceYourCalm)
+      return
+    }
     const room = reserve(2 * FRAME_HEAD + MAX_FIELDS + (isWhole ? body.length : 0))
     const out = Buffer.from(room.buffer, room.byteOffset, room.length)
     const headersEnd = putHeaders(out, FRAME_HEAD, status, fields)

@@ -7,7 +7,16 @@ import { nameText } from "../../dns/presentation/zone-text.ts"
 import { typeNumber } from "../../dns/record-types.ts"
 import { u16 } from "../../dns/wire.ts"
 
-export const messageInJson = (message: Uint8Array): Uint8Array => {
+/** Undefined where a record's data is not of its type's form: such is passed on as it is, and has no text. */
+export const messageInJson = (message: Uint8Array): Uint8Array | undefined => {
+  try {
+    return jsonOf(message)
+  } catch {
+    return undefined
+  }
+}
+
+const jsonOf = (message: Uint8Array): Uint8Array => {
   const flags = u16(message, 2)
   const has = (flag: number): boolean => (flags & flag) !== 0
   const { answers, authorities, questions = [] } = packet.decode(Buffer.from(message))

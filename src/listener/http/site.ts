@@ -33,8 +33,10 @@ export const serve = (site: Site, connection: Speaking, request: Request, respon
     transport: connection.transport,
     noteQuery: () => connection.noteQuery(),
     reply: (message, ttlSeconds) => {
-      if (isJson) respond.answer(DNS_JSON, messageInJson(message), ttlSeconds)
-      else respond.answer(DNS_MESSAGE, message, ttlSeconds)
+      const json = isJson ? messageInJson(message) : undefined
+      if (!isJson) respond.answer(DNS_MESSAGE, message, ttlSeconds)
+      else if (json === undefined) respond.refuse(500, "the answer has data that cannot be written as JSON")
+      else respond.answer(DNS_JSON, json, ttlSeconds)
     },
     refuse: () => respond.refuse(400, "what came is no query"),
     over: (isWellFormed) => connection.over(isWellFormed)

@@ -249,14 +249,13 @@ export class ClientConnection implements Speaking {
     if (this.conversation.hasNext) this.options.onBatch()
     this.isReading = true
     while (this.conversation.hasNext && !this.isFull && !this.isStopping && !this.socket.isDestroyed) {
-      this.conversation.next()
       // The next message begins where this one ended.
-      this.messageSinceMs = this.receivedMs
+      if (this.conversation.next()) this.messageSinceMs = this.receivedMs
     }
     this.isReading = false
     this.options.onBatchEnd()
     if (!this.conversation.isInsideMessage) this.messageSinceMs = 0
-    this.setPaused(this.isStopping || this.conversation.hasNext || this.isFull)
+    this.setPaused(this.isStopping || this.conversation.hasNext || this.conversation.isHeld || this.isFull)
   }
 
   private setPaused(isPaused: boolean): void {

@@ -14,8 +14,14 @@ export interface Conversation {
   readonly isSentApart: boolean
   /** Takes in what arrived; the chunk is its own. */
   readonly append: (chunk: Buffer) => void
-  /** Takes the next whole thing that waits: a query that is begun, or anything else that is answered at once. */
-  readonly next: () => void
+  /** Whether nothing more is to be read until a query that was begun is answered. */
+  readonly isHeld: boolean
+  /**
+   * Takes the next whole thing that waits: a query that is begun, or anything else that is answered at once.
+   *
+   * @returns whether there was one
+   */
+  readonly next: () => boolean
   /** Whether something in it takes too long, beside what the connection sees. */
   readonly isOverdue: (nowMs: number, times: SpeakingTimes) => boolean
   /** Whether queries have begun to come that are not answered: the client may send the rest of them. */

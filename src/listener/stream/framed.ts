@@ -26,13 +26,16 @@ export class FramedConversation implements Conversation {
     this.settle()
   }
 
-  next(): void {
+  readonly isHeld = false
+
+  next(): boolean {
     const message = this.frames.next()
-    if (message === undefined) return
+    if (message === undefined) return false
     const packet = new FramedPacket(message, this.connection)
     this.connection.begin(packet)
     packet.forgetMessage()
     this.settle()
+    return true
   }
 
   isOverdue(): boolean {

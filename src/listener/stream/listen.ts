@@ -85,7 +85,7 @@ export const listenStream = (
     }
 
     const accept = (socket: StreamSocket): StreamHandler | undefined => {
-      if (!mayConnect(socket.peer)) {
+      if (!mayConnect(socket.via)) {
         counters.add("tcp.refused")
         socket.destroy()
         return undefined

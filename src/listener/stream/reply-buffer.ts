@@ -20,10 +20,10 @@ export interface Piece {
 let slab = new ArrayBuffer(SLAB_SIZE)
 let used = 0
 
-/** Room for `size` octets, a message with what is around it at most, until the next `pieceOf`. */
+/** Room for `size` octets until the next `pieceOf`: seldom more than a message with what is around it, as JSON may be. */
 export const reserve = (size: number): Uint8Array => {
-  if (used + size > SLAB_SIZE) {
-    slab = new ArrayBuffer(SLAB_SIZE)
+  if (used + size > slab.byteLength) {
+    slab = new ArrayBuffer(Math.max(SLAB_SIZE, size))
     used = 0
   }
   return new Uint8Array(slab, used, size)

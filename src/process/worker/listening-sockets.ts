@@ -11,7 +11,7 @@
 import { Effect, Exit, Scope } from "effect"
 import type { ListenAddress } from "../../config/codec/listen-address.ts"
 import type { SocketError } from "../../io/datagram.ts"
-import type { Endpoint } from "../../io/endpoint.ts"
+import { type Endpoint, isWildcard } from "../../io/endpoint.ts"
 import { type Libc, SO_REUSEPORT, SOL_SOCKET } from "../../io/linux/libc.ts"
 import { Steering } from "../../io/linux/reuseport.ts"
 import { Arguments, duplicate, openDatagramSocket, openStreamListener } from "../../io/linux/socket.ts"
@@ -45,6 +45,13 @@ export interface PreparedSockets {
 
 /** Of a server whose workers bind their sockets themselves. */
 export const NO_SOCKETS: PreparedSockets = { freshFor: () => [], commit: Effect.void, abandon: Effect.void }
+
+/**
+ * Whether its sockets can be connected, and disconnected again: of all addresses, they would get one; with a port that the
+ * kernel drew, they would lose it. One that was handed over is not ours alone.
+ */
+const canBeSilenced = ({ endpoint, isOneSocket, local }: SocketGroup): boolean =>
+  !isOneSocket && endpoint.port !== 0 && !isWildcard(local)
 
 export class ListeningSockets {
   private readonly libc: Libc
@@ -110,9 +117,10 @@ export class ListeningSockets {
     lingerMs: number
   ): Effect.Effect<PreparedSockets, SocketError> {
     const opened: Array<number> = []
-    const revived = new Set<string>()
-    const abandon = Effect.sync(() => {
+    const revived = new Map<string, SocketGroup>()
+    const abandon = Effect.gen({ self: this }, function* () {
       for (const fd of opened) this.libc.close(fd)
+      for (const [name, group] of revived) yield* this.retire(name, group, lingerMs)
       this.shareAmongAll()
     })
     const preparing = Effect.gen({ self: this }, function* () {
@@ -123,16 +131,17 @@ export class ListeningSockets {
         for (const protocol of protocols) {
           const name = socketName(protocol, endpoint)
           const present = this.groups.get(name)
-          const old = this.retired.get(name)?.group
+          const old = present === undefined ? yield* this.revive(name) : undefined
+          if (old !== undefined) revived.set(name, old)
           const group = present ?? old ?? this.takeOver(protocol, endpoint)
           if (group === undefined) {
             missing.push(protocol)
             continue
           }
-          if (old !== undefined && present === undefined) revived.add(name)
-          const grown = yield* this.grow(group, workers, opened)
+          // Another protocol may be spoken at the same socket from now on: a listener that is new in each worker.
+          const grown = { ...(yield* this.grow(group, workers, opened)), protocol }
           next.set(name, grown)
-          if (present === undefined) fresh.push(grown)
+          if (present === undefined || present.protocol !== protocol) fresh.push(grown)
         }
         if (missing.length === 0) continue
         for (const group of yield* this.bindAll(missing, endpoint, workers, opened, MAX_PORT_DRAWS)) {
@@ -142,7 +151,7 @@ export class ListeningSockets {
       }
       return {
         freshFor: (worker) => this.duplicates(fresh, worker),
-        commit: Effect.suspend(() => this.commit(next, revived, lingerMs)),
+        commit: Effect.suspend(() => this.commit(next, lingerMs)),
         abandon
       } satisfies PreparedSockets
     })
@@ -193,17 +202,8 @@ export class ListeningSockets {
     })
   }
 
-  private commit(
-    next: ReadonlyMap<string, SocketGroup>,
-    revived: ReadonlySet<string>,
-    lingerMs: number
-  ): Effect.Effect<void> {
+  private commit(next: ReadonlyMap<string, SocketGroup>, lingerMs: number): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
-      for (const name of revived) {
-        const { scope } = this.retired.get(name)!
-        this.retired.delete(name)
-        yield* Scope.close(scope, Exit.void)
-      }
       const before = this.groups
       this.groups = next
       for (const [name, group] of before) {
@@ -219,11 +219,26 @@ export class ListeningSockets {
     return Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.fork(this.scope)
       this.retired.set(name, { group, scope })
+      // Nothing comes to it any more: what is sent to its address is another socket's, of all addresses, or nobody's.
+      if (canBeSilenced(group)) for (const fd of group.fds) this.args.connectToItself(fd)
       const close = Effect.sync(() => {
         this.retired.delete(name)
         for (const fd of group.fds) this.libc.close(fd)
       })
       yield* Effect.forkIn(Effect.delay(close, lingerMs), scope)
+    })
+  }
+
+  /** The sockets of an address that is configured again, before they are closed; undefined where there are none. */
+  private revive(name: string): Effect.Effect<SocketGroup | undefined> {
+    return Effect.gen({ self: this }, function* () {
+      const entry = this.retired.get(name)
+      if (entry === undefined) return undefined
+      this.retired.delete(name)
+      yield* Scope.close(entry.scope, Exit.void)
+      const { group } = entry
+      if (canBeSilenced(group)) for (const fd of group.fds) this.args.disconnect(fd)
+      return group
     })
   }
 

@@ -25,8 +25,10 @@ class Connection {
   readonly client: ClientConnection
 
   constructor() {
+    const peer = new TextPeer({ address: "192.0.2.1", port: 1 })
     const socket: StreamSocket = {
-      peer: new TextPeer({ address: "192.0.2.1", port: 1 }),
+      peer,
+      via: peer,
       protocol: "",
       clientName: undefined,
       isDestroyed: false,

@@ -49,7 +49,16 @@ const withListener = (
       }
       const peer = new TextPeer({ address, port: 1024 })
       const nothing = (): void => {}
-      const socket = { peer, isEnded: false, write: () => true, pause: nothing, resume: nothing, end: nothing, destroy }
+      const socket = {
+        peer,
+        via: peer,
+        isEnded: false,
+        write: () => true,
+        pause: nothing,
+        resume: nothing,
+        end: nothing,
+        destroy
+      }
       handler = accept(Object.defineProperty(socket, "isDestroyed", { get: () => !isThere }) as unknown as StreamSocket)
       return () => isThere
     }
