@@ -6,7 +6,7 @@ import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import packet from "dns-packet"
+import packet, { type Packet } from "dns-packet"
 import { Effect, Fiber, type Scope } from "effect"
 import { FrameReader } from "../../src/io/frames.ts"
 import { openHttps, request } from "../support/clients/https-client.ts"
@@ -393,6 +393,47 @@ describe("DNS over HTTPS", () => {
       yield* until("the second is answered", () => answers() === 2)
       assert.include(said.slice(said.lastIndexOf("HTTP/1.1 200")), "connection: close")
       yield* until("the connection is closed", () => isClosed)
+    })
+  )
+
+  it.live("in JSON of what has no text is an error, of what is long whole; neither keeps the connection open", () =>
+    Effect.gen(function* () {
+      const long = "l".repeat(60)
+      const many = Array.from({ length: 300 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
+      // TLSA with one octet of data, which is too few.
+      const odd = (asked: Packet): Buffer => {
+        const empty = reply(asked)
+        empty.writeUInt16BE(1, 6)
+        return Buffer.concat([empty, Buffer.from("c00c003400010000012c000101", "hex")])
+      }
+      const upstream = yield* fakeUpstream((asked) => {
+        const name = nameOf(asked)
+        const answers = many.map((data) => ({ name, type: "A" as const, ttl: TTL, data }))
+        return [{ reply: name.startsWith("odd") ? odd(asked) : reply(asked, { answers }) }]
+      })
+      const server = yield* startServer({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_LISTEN: "http://127.0.0.1:0",
+        DNS_SERVER_TCP_IDLE_TIMEOUT_SECS: "1"
+      })
+      const get = (name: string, type: string) =>
+        Effect.callback<string>((resume) => {
+          let said = ""
+          const socket = connect(server.port, "127.0.0.1", () =>
+            socket.write(`GET /dns-query?name=${name}&type=${type} HTTP/1.1\r\nhost: a.test\r\n\r\n`)
+          )
+          socket.on("data", (chunk: Buffer) => {
+            said += chunk.toString("latin1")
+          })
+          // The server closes it once it is idle.
+          socket.on("close", () => resume(Effect.succeed(said)))
+          return Effect.sync(() => socket.destroy())
+        })
+      assert.match(yield* get("odd.test", "TLSA"), /^HTTP\/1\.1 500 /)
+      const whole = yield* get(`${long}.${long}.${long}.test`, "A")
+      assert.match(whole, /^HTTP\/1\.1 200 /, whole.slice(0, 500))
+      assert.lengthOf(JSON.parse(whole.slice(whole.indexOf("\r\n\r\n"))).Answer, many.length)
+      assert.isAbove(whole.length, 66_000)
     })
   )
 

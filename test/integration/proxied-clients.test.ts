@@ -14,11 +14,11 @@ const ALLOWED = "198.51.100.7"
 const DENIED = "203.0.113.9"
 const REFUSED = 5
 
-const started = (datagrams: string): Effect.Effect<RunningServer, never, Scope.Scope> =>
+const started = (datagrams: string, more = ""): Effect.Effect<RunningServer, never, Scope.Scope> =>
   Effect.flatMap(fakeUpstream(address("192.0.2.1")), (upstream) =>
     startServer({
       DNS_SERVER_UPSTREAMS: upstream.address,
-      DNS_SERVER_LISTEN: "127.0.0.1:0,tls://127.0.0.1:0,https://127.0.0.1:0",
+      DNS_SERVER_LISTEN: `127.0.0.1:0,tls://127.0.0.1:0,https://127.0.0.1:0${more}`,
       DNS_SERVER_PROXY_PROTOCOL_FROM: "127.0.0.1/32",
       DNS_SERVER_ALLOW: `${ALLOWED}/32`,
       DNS_SERVER_DATAGRAMS: datagrams
@@ -109,6 +109,23 @@ for (const datagrams of libc === undefined ? ["portable"] : ["batched", "portabl
         })
       )
     }
+
+    it.live("is who connects where http:// takes connections from proxies alone", () =>
+      Effect.gen(function* () {
+        const server = yield* started(datagrams, ",http://127.0.0.1:0")
+        const get = `GET /dns-query?dns=${question.subarray(2).toString("base64url")} HTTP/1.1\r\nhost: a.test\r\n\r\n`
+        const answer = yield* Effect.callback<string>((resume) => {
+          const socket = connect(portOf(server, "http"), "127.0.0.1", () =>
+            socket.write(`PROXY TCP4 ${ALLOWED} 127.0.0.1 4711 80\r\n${get}`)
+          )
+          socket.on("data", (chunk: Buffer) => resume(Effect.succeed(chunk.toString("latin1"))))
+          socket.on("error", () => {})
+          socket.on("close", () => resume(Effect.succeed("closed")))
+          return Effect.sync(() => socket.destroy())
+        })
+        assert.match(answer, /^HTTP\/1\.1 200 /)
+      })
+    )
 
     it.live("is believed by UDP, and not heard where it does not say so", () =>
       Effect.gen(function* () {

@@ -94,6 +94,34 @@ describe("requests by HTTP/1.1", () => {
     assert.strictEqual(client.text.split("cache-control: max-age=60").length - 1, 2)
   })
 
+  it("are not read further while one is answered: what is asked to be held is what the connection does not read", () => {
+    const client = new Client()
+    client.isAnswering = false
+    assert.isFalse(client.conversation.isHeld)
+    client.say(get("a.test"))
+    assert.isTrue(client.conversation.isHeld)
+    client.answer()
+    assert.isFalse(client.conversation.isHeld)
+  })
+
+  it("are whole where they are taken: a head that comes octet by octet is none yet", () => {
+    const client = new Client()
+    let whole = 0
+    for (const octet of get("a.test")) {
+      client.conversation.append(Buffer.from(octet, "latin1"))
+      while (client.conversation.hasNext) if (client.conversation.next()) whole++
+    }
+    assert.strictEqual(whole, 1)
+  })
+
+  it("for a head alone get no body, refused or not (RFC 9110 §9.3.2)", () => {
+    const client = new Client()
+    client.say("HEAD /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.say(get("a.test").replace("GET", "HEAD"))
+    assert.deepStrictEqual(client.statuses, [404, 200])
+    for (const [, behind] of client.text.matchAll(/\r\n\r\n(.{0,4})/gs)) assert.include(["HTTP", ""], behind)
+  })
+
   it("have bodies in chunks", () => {
     const body = message("a.test")
     const [one, two] = [body.slice(0, 9), body.slice(9)]
