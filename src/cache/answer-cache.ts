@@ -193,6 +193,10 @@ const make = (
           subnet === undefined
             ? table.store(key, wire, ttlSeconds, 0, ageSeconds)
             : ecsAnswers.store(key, subnet, wire, ttlSeconds, scope)
+        if (isKept && subnet !== undefined) {
+          const bare = message.subarray(0, writeQuestion(message, question, HEADER_SIZE))
+          ecsAnswers.removeNarrower(keyOfQuestion(question), subnet, bare, scope)
+        }
         // What another thread has stored in the same moment is as new as the answer that found no room.
         if (!isKept && ttlSeconds > 0) forgetOlder(question, scope, table.now)
       },

@@ -63,6 +63,28 @@ export class EcsAnswers {
   }
 
   /**
+   * Removes what was kept before for the network itself, and for wider ones within that of an answer that has just been
+   * stored: the network's own older answer would go on being found first.
+   *
+   * @param key of the question as it is for everybody, its hash taken
+   * @param question a message that has no more than a header and the question
+   * @param scope of the answer that was stored
+   */
+  removeNarrower(key: Key, subnet: Subnet, question: Uint8Array, scope: number): void {
+    const common = key.hash
+    const { now } = this.table
+    let kept = 0
+    if (!isForAll(subnet, scope)) {
+      writeScope(subnet, scope, key.network)
+      kept = prefixOf(key.network)
+    }
+    const own = prefixOf(subnet)
+    for (let prefix = OWN; (prefix === OWN ? own : prefix) > kept; prefix = this.nextPrefix(common, subnet, prefix)) {
+      if (this.lookup(key, subnet, prefix) !== undefined) this.table.remove(key, question, now)
+    }
+  }
+
+  /**
    * Leaves a mark where an answer of that scope would be kept, and at the network itself: another thread may not know
    * the scope.
    *

@@ -63,6 +63,8 @@ export const classifyResponse = (
   if (negativeSeconds >= 0) return { kind: "negative", ttlSeconds: negativeSeconds }
   if (rcode === Rcode.NXDomain) return notKept
   if (chain.links > 0) return { kind: "unfinished", target: names.octetsOf(chain.end) }
+  // Answers that are all another name's are none (RFC 9520 §2), and not the word that there is nothing.
+  if (records.sectionEnd[Section.Answer]! > 0 && records.lastOf(chain.end) < 0) return nothing
   return delegates(records) ? referral : notKept
 }
 

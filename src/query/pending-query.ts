@@ -5,6 +5,7 @@
  * there may be ten thousand.
  */
 import { Cause, Effect, Exit } from "effect"
+import type { AnswerCache } from "../cache/answer-cache.ts"
 import type { Rule } from "../config/codec/rule.ts"
 import { Rcode } from "../dns/codes.ts"
 import type { Query } from "../dns/query.ts"
@@ -24,6 +25,7 @@ import type { Answer, Outcome, ResolveError } from "../upstream/answer.ts"
 import { type Admission, Shed, type WaitedTooLong } from "./admission/admission.ts"
 import { NOT_HELD, type PermitHolder } from "./admission/permit-holders.ts"
 import { type Coalescer, Follower } from "./exchange/coalescer.ts"
+import { findAlive } from "./exchange/lookup.ts"
 import type { Refresher } from "./exchange/refresher.ts"
 import { type ServeStale, STALE_AFTER_MS } from "./exchange/serve-stale.ts"
 import { failureOf, ownFault } from "./extended-errors.ts"
@@ -36,6 +38,7 @@ const shed = Exit.fail(new Shed())
 /** What all pending queries use. */
 export interface PendingQueryTools {
   readonly admission: Admission
+  readonly cache: AnswerCache["Service"]
   readonly coalescer: Coalescer["Service"]
   readonly counters: Counters["Service"]
   readonly latencies: Latencies["Service"]
@@ -100,7 +103,7 @@ export class PendingQuery extends Follower implements PermitHolder {
     if (this.hasStale) {
       const { refresher, serveStale } = this.tools
       const isDeferred = serveStale.isDeferred(this.question)
-      if ((isDeferred || serveStale.isAtOnce) && this.answerStale()) {
+      if ((isDeferred || serveStale.isAtOnce) && this.answerStale() !== undefined) {
         return !isDeferred && refresher.claims(this.hash) ? refresher.refresh(this.question, this.hash) : Effect.void
       }
     }
@@ -109,7 +112,7 @@ export class PendingQuery extends Follower implements PermitHolder {
 
   /** Answers with the stale answer, else with the failure that is cached for the question. */
   failAgain(reason: ErrorReason): void {
-    if (this.hasStale && this.answerStale()) return
+    if (this.hasStale && this.answerStale() !== undefined) return
     this.record.outcome = "failure"
     this.fail("cached_failure", reason)
   }
@@ -126,7 +129,11 @@ export class PendingQuery extends Follower implements PermitHolder {
     return Effect.matchCauseEffect(this.tools.admission.enqueue(this, this.patienceMs), {
       onSuccess: () => {
         this.record.admittedMs = this.tools.clock.nowMs()
-        return this.awaitExchange()
+        // An equal question may have been answered while this one was in line.
+        const kept = findAlive(this.tools.cache, this.question)
+        if (kept === undefined) return this.awaitExchange()
+        this.tools.admission.hold(this)
+        return this.conclude(Exit.succeed(kept))
       },
       onFailure: (cause) => this.answerFailure(cause)
     })
@@ -200,27 +207,36 @@ export class PendingQuery extends Follower implements PermitHolder {
     return this.hasStale ? Math.min(STALE_AFTER_MS, deadlineMs) : deadlineMs
   }
 
-  /** Gives the stale answer; says whether there still was one. */
-  private answerStale(): boolean {
+  /**
+   * Gives the stale answer, or a fresh one that another query or thread has stored meanwhile.
+   *
+   * @returns which; undefined where there is none any more
+   */
+  private answerStale(): "stale" | "fresh" | undefined {
     const { record, tools } = this
     const found = tools.serveStale.find(this.question)
-    if (found === undefined) return false
-    tools.counters.add("cache.stale")
-    const size = sendStaleAnswer(this.path, this.asked, found)
+    if (found === undefined) return undefined
+    const isFresh = found.remainingSeconds > 0
+    tools.counters.add(isFresh ? "cache.hits" : "cache.stale")
+    const size = isFresh
+      ? sendAnswer(this.path, this.asked, found, found.remainingSeconds)
+      : sendStaleAnswer(this.path, this.asked, found)
     if (size > 0) tools.counters.add("answers.sent")
-    record.outcome = "stale"
+    record.outcome = isFresh ? "hit" : "stale"
     record.rcode = size === 0 ? NO_RCODE : u16(found.wire, 2) & 0xf
     record.flags = sentFlags()
-    record.reason = staleReason(found)
+    record.reason = isFresh ? undefined : staleReason(found)
     record.endedMs = tools.clock.preciseMs()
-    this.finish("stale", size)
-    return true
+    this.finish(isFresh ? "hit" : "stale", size)
+    return isFresh ? "fresh" : "stale"
   }
 
   private answerFailure(cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>): Effect.Effect<void> {
     // A stale answer may have come from the shared cache meanwhile.
-    if (!Cause.hasDies(cause) && this.answerStale()) {
-      this.tools.serveStale.defer(this.question)
+    const given = Cause.hasDies(cause) ? undefined : this.answerStale()
+    if (given !== undefined) {
+      // Only what was asked in vain is not asked again for a while: not what found no place, or waited for one.
+      if (given === "stale" && wasAsked(cause)) this.tools.serveStale.defer(this.question)
       return Effect.void
     }
     const { counters, log } = this.tools
@@ -252,6 +268,12 @@ export class PendingQuery extends Follower implements PermitHolder {
     tools.traces.finish(record)
   }
 }
+
+/** Whether upstreams were asked, or would have been: it was let in to wait for them. */
+const wasAsked = (cause: Cause.Cause<ResolveError | Shed | WaitedTooLong>): boolean =>
+  cause.reasons.every((reason) => reason._tag !== "Fail" || !NOT_LET_IN.has(reason.error._tag))
+
+const NOT_LET_IN: ReadonlySet<string> = new Set(["Shed", "WaitedTooLong"])
 
 /** A fresh answer's message; reused from answer to answer. */
 const fresh: AnswerMessage & { wire: Uint8Array; length: number; scope: number } = {

@@ -155,6 +155,7 @@ export class Pipeline extends Context.Service<
       const tools = yield* configuration.derive(["queryTimeoutSecs"], ({ queryTimeoutSecs }) =>
         Effect.succeed<PendingQueryTools>({
           admission,
+          cache,
           coalescer,
           counters,
           latencies,
@@ -386,8 +387,11 @@ export class Pipeline extends Context.Service<
         refresher.claims(hash)
 
       const prefetch = ({ hash, view }: Key, clientContext: ClientContext | undefined): Effect.Effect<void> => {
+        const question = questionOf(query, view, clientContext)
+        // While its failure is kept it is not asked again (RFC 9520 §3.2).
+        if (failures.lookup(question) !== undefined) return Effect.void
         counters.add("cache.prefetches")
-        return refresher.refresh(questionOf(query, view, clientContext), hash)
+        return refresher.refresh(question, hash)
       }
 
       const carriesOurMark = (asked: Query): boolean => {

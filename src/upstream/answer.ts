@@ -199,8 +199,9 @@ export const answerOf = (
     case "too-long":
       return { wire, ttlSeconds: 0, continuesAt: undefined, scope, isUnsigned }
     case "nothing":
-      // YXDOMAIN that no DNAME explains is an error like others, whatever is set of these (RFC 6672 §2.2).
-      return rcode === Rcode.YXDomain || failsOver(rcode)
+      // YXDOMAIN that no DNAME explains is an error like others, whatever is set of these (RFC 6672 §2.2). NOERROR with
+      // records of other names alone is a useless reply.
+      return rcode === Rcode.NoError || rcode === Rcode.YXDomain || failsOver(rcode)
         ? undefined
         : { wire, ttlSeconds: 0, continuesAt: undefined, scope }
   }

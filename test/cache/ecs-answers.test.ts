@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
 import { Configuration } from "../../src/config/configuration.ts"
 import type { Question } from "../../src/dns/question.ts"
@@ -120,6 +121,24 @@ describe("answers that differ by network", () => {
       // Nobody's who is not told of, and no other question's.
       assert.isUndefined(lookup(cache, { ...asked("a.example"), view: 0 }))
       assert.isUndefined(lookup(cache, from("b.example", ipv4(0x08020300, 24))))
+    }).pipe(Effect.provide(cacheLayer))
+  )
+
+  it.effect("give way to a wider one that the same network gets later; those of other networks stay", () =>
+    Effect.gen(function* () {
+      const cache = yield* AnswerCache
+      for (const [name, scope] of [
+        ["wider.example", 16],
+        ["widest.example", 0]
+      ] as const) {
+        const [one, other] = [ipv4(0x08020300, 24), ipv4(0x08020400, 24)]
+        cache.store(from(name, one), numbered(name, 1), 300, 24)
+        cache.store(from(name, other), numbered(name, 2), 300, 24)
+        yield* TestClock.adjust("2 seconds")
+        cache.store(from(name, one), numbered(name, 3), 300, scope)
+        assert.strictEqual(lookup(cache, from(name, one)), 3)
+        assert.strictEqual(lookup(cache, from(name, other)), 2)
+      }
     }).pipe(Effect.provide(cacheLayer))
   )
 

@@ -21,6 +21,10 @@ describe("RFC 9520: negative caching of DNS resolution failures", () => {
     "§2.1: SERVFAIL": always({ flags: SERVFAIL }),
     "§2.2: REFUSED": always({ flags: 0x8185 }),
     "§2.5: what cannot be read": (asked) => [{ reply: respond(asked, { answers: [address()] }).subarray(0, -3) }],
+    "§2.5: an answer to nothing, records of other names alone": always({
+      // other., A, 192.0.2.7
+      answers: [Uint8Array.from([5, 111, 116, 104, 101, 114, 0, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7])]
+    }),
     "§2.5: an answer to nothing, a referral": always({
       authorities: [Uint8Array.from([0xc0, 12, 0, 2, 0, 1, 0, 0, 0, 9, 0, 1, 0])]
     })

@@ -10,7 +10,7 @@
  */
 import { createHash } from "node:crypto"
 import { network } from "../../config/codec/network.ts"
-import { type Rule, viewBy } from "../../config/codec/rule.ts"
+import { COMMON_VIEW, type Rule, viewBy } from "../../config/codec/rule.ts"
 import { suffix } from "../../config/codec/suffix.ts"
 import { formatUpstream } from "../../config/codec/upstream-address.ts"
 import type { WeightedUpstream } from "../../config/codec/weighted-upstream.ts"
@@ -31,8 +31,8 @@ type Deciding = Pick<
   | "rebindAllowNetworks"
 >
 
-/** The fingerprint of the group with a view; that of the common upstreams where there is none. */
-export const fingerprintsOf = (settings: Deciding): ((view: number) => Buffer) => {
+/** The fingerprint of the group with a view; undefined where there is no such group, or none any more. */
+export const fingerprintsOf = (settings: Deciding): ((view: number) => Buffer | undefined) => {
   const { cacheMinTtlSecs, groups, rules, trustUpstreamAd } = settings
   const { rebindAllowNames, rebindAllowNetworks, rebindProtection } = settings
   // Without protection the answers are those of servers that know nothing of it.
@@ -47,6 +47,7 @@ export const fingerprintsOf = (settings: Deciding): ((view: number) => Buffer) =
   }
   const common = digest(settings.upstreams)
   const digests = new Map(groups.map(({ view, upstreams }) => [view, digest(upstreams)]))
+  digests.set(COMMON_VIEW, common)
   // Upstreams that are told of clients answer otherwise, even to one who does not want it told.
   for (const rule of rules) {
     const group = groups.find(({ name }) => name === rule.group)
@@ -54,5 +55,5 @@ export const fingerprintsOf = (settings: Deciding): ((view: number) => Buffer) =
       digests.set(viewBy(rule, group), digest(group.upstreams, rule.ecs))
     }
   }
-  return (view) => digests.get(view) ?? common
+  return (view) => digests.get(view)
 }

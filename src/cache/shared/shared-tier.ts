@@ -24,21 +24,30 @@ export type SharedFind =
 export const NOTHING: SharedFind = { kind: "nothing" }
 export const UNKNOWN: SharedFind = { kind: "unknown" }
 
-export interface Tier {
+/**
+ * The place of one question's answer, as it was when the question began: where its upstreams are others by the time that
+ * they have answered, nothing is written there.
+ */
+export interface SharedPlace {
   /**
-   * Says what there is for the question: after some milliseconds at the latest, or before this returns.
+   * Says what there is: after some milliseconds at the latest, or before this returns.
    *
    * @param take must not throw
    */
-  readonly find: (question: Question, take: (found: SharedFind) => void) => void
+  readonly lookUp: (take: (found: SharedFind) => void) => void
+  /** Keeps an answer that was just asked for, behind the query's back; says whether it is going to try. */
+  readonly keep: (wire: Uint8Array, ttlSeconds: number, generation: number) => boolean
+  /** Replaces an answer that is there by a note that it was superseded, for other servers. The query does not wait. */
+  readonly supersede: (generation: number) => void
+  /** Deletes what is there, if anything is. */
+  readonly forget: () => void
+}
+
+export interface Tier {
+  /** Undefined where the configuration has no upstreams for the question's view any more. */
+  readonly placeOf: (question: Question) => SharedPlace | undefined
   /** What is asked for from now on belongs to this generation: to be taken before asking, for `keep`. */
   readonly generation: () => number
-  /** Keeps an answer that was just asked for, behind the query's back; says whether it is going to try. */
-  readonly keep: (question: Question, wire: Uint8Array, ttlSeconds: number, generation: number) => boolean
-  /** Replaces an answer that is there by a note that it was superseded, for other servers. The query does not wait. */
-  readonly supersede: (question: Question, generation: number) => void
-  /** Deletes what is there, if anything is. */
-  readonly forget: (question: Question) => void
   /**
    * Has all servers forget, this one and the tier included. Done when Redis knows of it; the servers hear of it then.
    */

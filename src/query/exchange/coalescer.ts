@@ -96,6 +96,16 @@ class CoalescedExchange implements Asker {
     return this.count < MAX_FOLLOWERS
   }
 
+  /** Whether all who wait can give a stale answer. */
+  get takesStale(): boolean {
+    let follower = this.first
+    for (let left = this.count; left > 0 && follower !== undefined; left--) {
+      if (!follower.takesStale) return false
+      follower = follower.next
+    }
+    return true
+  }
+
   start(begin: Begin): void {
     this.exchanges.add(this)
     try {
@@ -184,6 +194,11 @@ export abstract class Follower {
 
   /** The outcome; the failure of a deadline is this follower's alone. */
   abstract onOutcome(outcome: Outcome): void
+
+  /** Whether it can give a stale answer in the place of a fresh one. */
+  get takesStale(): boolean {
+    return true
+  }
 
   wait(exchange: CoalescedExchange, wheel: TimerWheel["Service"], deadlineMs: number): void {
     this.exchange = exchange

@@ -89,6 +89,10 @@ export class PendingLookup extends Follower implements Abandonable {
     this.asker = asker
   }
 
+  override get takesStale(): boolean {
+    return false
+  }
+
   override joined(record: ResolutionRecord, isShared: boolean, exchanged: Question): void {
     this.waitsWith = exchanged
     if (!isShared) this.record = record

@@ -9,7 +9,7 @@
  */
 import { Effect, Exit, Option } from "effect"
 import { AnswerCache } from "../../cache/answer-cache.ts"
-import { type SharedFind, SharedTier, type Tier, UNKNOWN } from "../../cache/shared/shared-tier.ts"
+import { type SharedFind, type SharedPlace, SharedTier, type Tier, UNKNOWN } from "../../cache/shared/shared-tier.ts"
 import { answerRulesOf } from "../../config/answer-rules.ts"
 import { Configuration } from "../../config/configuration.ts"
 import type { Question } from "../../dns/question.ts"
@@ -60,15 +60,20 @@ export const askSharedCacheFirst = (askUpstreams: Begin) =>
     )
     const begin: Begin = (question, record, asker) => {
       // An answer for one client network is found by more than a key: it is not shared.
-      if (Option.isNone(tier.current) || question.clientContext?.subnet !== undefined) {
-        return askUpstreams(question, record, asker)
-      }
-      const lookup = new SharedCacheLookup(tools, tier.current.value, question, record, asker)
+      const shared = question.clientContext?.subnet === undefined ? Option.getOrUndefined(tier.current) : undefined
+      const place = shared?.placeOf(question)
+      if (shared === undefined || place === undefined) return askUpstreams(question, record, asker)
+      const lookup = new SharedCacheLookup(tools, shared, place, question, record, asker)
       lookup.begin()
       return lookup
     }
     return begin
   })
+
+/** Whether all whom it tells can give a stale answer in the place of a fresh one; where it does not say, they can. */
+export interface SharingAsker extends Asker {
+  readonly takesStale?: boolean
+}
 
 interface Tools {
   readonly askUpstreams: Begin
@@ -87,26 +92,35 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
   private readonly tools: Tools
   /** The one that it began with. */
   private readonly tier: Tier
+  private readonly place: SharedPlace
   private readonly question: Question
   private readonly record: ResolutionRecord
   /** Undefined once the asker was told, or has abandoned the exchange. */
-  private asker: Asker | undefined
+  private asker: SharingAsker | undefined
   private exchange: Abandonable | undefined
   /** What the tier has. */
   private found: SharedFind = UNKNOWN
   private generation = 0
   private timer: Timer | undefined
 
-  constructor(tools: Tools, tier: Tier, question: Question, record: ResolutionRecord, asker: Asker) {
+  constructor(
+    tools: Tools,
+    tier: Tier,
+    place: SharedPlace,
+    question: Question,
+    record: ResolutionRecord,
+    asker: SharingAsker
+  ) {
     this.tools = tools
     this.tier = tier
+    this.place = place
     this.question = question
     this.record = record
     this.asker = asker
   }
 
   begin(): void {
-    this.tier.find(this.question, (found) => {
+    this.place.lookUp((found) => {
       if (this.asker === undefined) return
       this.tools.clock.refresh()
       try {
@@ -136,8 +150,12 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
     this.tell(outcome)
   }
 
-  /** There is a stale answer to give: the client waits no longer. What the upstreams answer later is still cached. */
+  /**
+   * There is a stale answer to give: the client waits no longer. What the upstreams answer later is still cached. Who waits
+   * for the target of a CNAME cannot give it, and waits on.
+   */
   fire(): void {
+    if (this.asker?.takesStale === false) return
     const { detached } = this.tools
     if (detached.size < MAX_DETACHED) detached.add(this)
     else this.exchange?.abandon()
@@ -147,12 +165,12 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
   /** Stores the answer in the shared cache, or removes what is older there. */
   private keep(answer: Answer): void {
     const { wire, ttlSeconds } = answer
-    const { found, generation, question, tier } = this
+    const { found, generation, place } = this
     if (ttlSeconds > 0) {
-      if (!tier.keep(question, wire, ttlSeconds, generation) && found.kind === "answer") tier.forget(question)
+      if (!place.keep(wire, ttlSeconds, generation) && found.kind === "answer") place.forget()
     } else if (isFinal(answer)) {
-      if (found.kind === "answer") tier.supersede(question, generation)
-      else if (found.kind === "unknown") tier.forget(question)
+      if (found.kind === "answer") place.supersede(generation)
+      else if (found.kind === "unknown") place.forget()
     }
   }
 

@@ -46,7 +46,8 @@ describe("a key in Redis", () => {
 })
 
 describe("a group's fingerprint", () => {
-  const commonOf = (settings: Record<string, string>): string => fingerprintsOf(settingsOf(settings))(0).toString("hex")
+  const commonOf = (settings: Record<string, string>): string =>
+    fingerprintsOf(settingsOf(settings))(0)!.toString("hex")
   const base = { DNS_SERVER_UPSTREAMS: "192.0.2.1,tls://192.0.2.2#one.test,https://192.0.2.3/a" }
 
   it("has 64 bits, and does not depend on order, weights and policy", () => {
@@ -84,11 +85,13 @@ describe("a group's fingerprint", () => {
     )
     assert.deepStrictEqual(of(corp!), of(branch!))
     assert.notDeepEqual(of(corp!), of(0))
-    assert.strictEqual(of(corp!).toString("hex"), commonOf({ DNS_SERVER_UPSTREAMS: "192.0.2.9" }))
+    assert.strictEqual(of(corp!)!.toString("hex"), commonOf({ DNS_SERVER_UPSTREAMS: "192.0.2.9" }))
     const told = settingsOf({ ...groups, DNS_SERVER_RULES: "example.test -> corp ecs" })
     const view = viewBy(told.rules[0]!, told.groups[0]!)
     assert.notDeepEqual(fingerprintsOf(told)(view), fingerprintsOf(told)(corp!), "told of clients")
     assert.notDeepEqual(fingerprintsOf(told)(view), fingerprintsOf(told)(0))
+    // A group that left the configuration is not the common one.
+    assert.isUndefined(fingerprintsOf(told)(view + 1))
   })
 })
 

@@ -14,15 +14,17 @@ import { asked, message, record, wireName, question as wireQuestion } from "../.
 
 /** It has an answer to everything, past its life. */
 const tier: Tier = {
-  find: ({ name, type }, take) => {
-    const answers = [record(name, type, 10, [192, 0, 2, 1])]
-    const wire = message({ id: 0, flags: 0x8180, questions: [wireQuestion(name, type)], answers })
-    take({ kind: "answer", wire, ageSeconds: 100 })
-  },
+  placeOf: ({ name, type }) => ({
+    lookUp: (take) => {
+      const answers = [record(name, type, 10, [192, 0, 2, 1])]
+      const wire = message({ id: 0, flags: 0x8180, questions: [wireQuestion(name, type)], answers })
+      take({ kind: "answer", wire, ageSeconds: 100 })
+    },
+    keep: () => true,
+    supersede: () => {},
+    forget: () => {}
+  }),
   generation: () => 0,
-  keep: () => true,
-  supersede: () => {},
-  forget: () => {},
   flush: () => Effect.void
 }
 

@@ -135,7 +135,85 @@ describe("an answer past its life (RFC 8767)", () => {
   )
 })
 
+/** Names that begin with `held` get nothing. */
+const holding =
+  (inner: WireBehaviour): WireBehaviour =>
+  (query, transport, count) =>
+    (packet.decode(query).questions?.[0]?.name ?? "").startsWith("held") ? [] : inner(query, transport, count)
+
+describe("a query that waits in line", () => {
+  const settings = {
+    DNS_SERVER_MAX_CONCURRENT_QUERIES: "1",
+    DNS_SERVER_MAX_QUEUED_QUERIES: "10",
+    DNS_SERVER_QUERY_TIMEOUT_SECS: "2",
+    DNS_SERVER_RETRIES: "0"
+  }
+
+  it.effect("is answered from the cache where the answer came meanwhile: nobody is asked again", () =>
+    Effect.gen(function* () {
+      const only = upstream(holding(answering("192.0.2.1", 100)))
+      const server = yield* memoryServer(settings, [only])
+      yield* server.send({ name: "held1.test" })
+      const line = [yield* server.send(NAME), yield* server.send(NAME), yield* server.send(NAME)]
+      yield* server.pass(1_900)
+      const before = only.queries
+      yield* server.pass(500)
+      assert.isTrue(line.some(({ got }) => got() !== undefined))
+      assert.isAtMost(only.queries - before, 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("in vain keeps no name from being asked for when there is room again", () =>
+    Effect.gen(function* () {
+      const only = upstream(holding(answering("192.0.2.1")))
+      const server = yield* memoryServer({ ...settings, DNS_SERVER_MAX_QUEUED_QUERIES: "0" }, [only])
+      yield* server.ask(NAME)
+      yield* server.pass((TTL + 1) * 1000)
+      yield* server.send({ name: "held.test" })
+      // No place is left: what is past its life is given.
+      assert.deepStrictEqual(ttlsOf((yield* server.ask(NAME)).answer), [30])
+      yield* server.pass(3_000)
+      only.behaviour = answering("192.0.2.2")
+      assert.deepStrictEqual(addressesOf((yield* server.ask(NAME)).answer), ["192.0.2.2"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("too long is given an answer that came meanwhile as what it is: fresh, with its own TTL", () =>
+    Effect.gen(function* () {
+      const only = upstream(holding(answering("192.0.2.1", 5)))
+      const server = yield* memoryServer({ ...settings, DNS_SERVER_MAX_CONCURRENT_QUERIES: "2" }, [only])
+      yield* server.send({ name: "held1.test" })
+      const first = yield* server.send({ name: "www.other.test", edns: {} })
+      const second = yield* server.send({ name: "held2.test" })
+      const queued = yield* server.send({ name: "www.other.test", edns: {} })
+      yield* server.pass(2_100)
+      for (const { got } of [first, queued]) {
+        const answer = got()!
+        assert.deepStrictEqual(addressesOf(answer), ["192.0.2.1"])
+        assert.isAtMost(ttlsOf(answer)[0]!, 5)
+        assert.deepStrictEqual(extendedErrorsOf(answer), [])
+      }
+      assert.strictEqual(rcodeOf(second.got()!), "SERVFAIL")
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("a name that is asked for", () => {
+  it.effect("is not fetched anew while its failure is kept", () =>
+    Effect.gen(function* () {
+      const only = upstream(answering("192.0.2.1", 100))
+      const server = yield* memoryServer({ DNS_SERVER_RETRIES: "0" }, [only])
+      for (let i = 0; i < 3; i++) yield* server.ask(NAME)
+      only.behaviour = servfail
+      yield* server.pass(91_000)
+      for (let i = 0; i < 16; i++) {
+        yield* server.ask(NAME)
+        yield* server.pass(300)
+      }
+      assert.isAtMost(only.queries, 2)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("is fetched anew in the last tenth of its life, once, and nobody waits for it", () =>
     Effect.gen(function* () {
       const only = upstream(answering("192.0.2.1", 100))

@@ -10,7 +10,7 @@ import { FailureCache } from "../../failure-cache.ts"
 import { type Flush, FlushLog } from "../flush-log.ts"
 import { fingerprintsOf } from "../group-fingerprint.ts"
 import { decodeEntry, encodeEntry, encodeSuperseded } from "../shared-entry.ts"
-import { LogsRedis, NOTHING, type SharedFind, type Tier, UNKNOWN } from "../shared-tier.ts"
+import { LogsRedis, NOTHING, type SharedFind, type SharedPlace, type Tier, UNKNOWN } from "../shared-tier.ts"
 import { RedisBreaker } from "./breaker.ts"
 import { RedisClock } from "./clock.ts"
 import { type RedisConnection, RedisUnreachable } from "./connection.ts"
@@ -86,7 +86,7 @@ export const makeRedisTier = (
     yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(writes.writeAll, LAST_WRITES_MS)))
     yield* Effect.ignore(Effect.timeout(firstTried, START_MS))
 
-    const keyOf = (question: Question): Buffer => redisKeyOf(question, fingerprints()(question.view))
+    const fingerprintOf = ({ view }: Question): Buffer | undefined => fingerprints()(view)
 
     /** What the value of a key says; nothing where it may not be used. */
     const read = (question: Question, value: Buffer): SharedFind => {
@@ -102,36 +102,51 @@ export const makeRedisTier = (
         : { kind: "answer", wire: entry.wire, ageSeconds: age }
     }
 
+    const placeOf = (question: Question): SharedPlace | undefined => {
+      const fingerprint = fingerprintOf(question)
+      if (fingerprint === undefined) return undefined
+      const key = redisKeyOf(question, fingerprint)
+      /** Whether what its upstreams say now is what is kept there. */
+      const isStill = (): boolean => fingerprintOf(question)?.equals(fingerprint) === true
+      return {
+        lookUp: (take) => {
+          const open = usable()
+          if (open === undefined) {
+            take(UNKNOWN)
+            return
+          }
+          lookups.find(open, key, (value) => take(Buffer.isBuffer(value) ? read(question, value) : value))
+        },
+        keep: (wire, ttlSeconds, generation) => {
+          if (!isStill()) return true
+          if (!writes.hasRoom()) {
+            counters.add("shared.dropped")
+            return false
+          }
+          const value = encodeEntry({ generation, storedSeconds: clock.nowSeconds(), wire })
+          writes.add(key, value, (ttlSeconds + configuration.current().cacheStaleSecs) * 1000)
+          return true
+        },
+        supersede: (generation) => {
+          if (!isStill()) return
+          if (!writes.hasRoom()) {
+            writes.remove(key)
+            return
+          }
+          // As long as any server may have what was superseded.
+          const { cacheMaxTtlSecs, cacheStaleSecs } = configuration.current()
+          const lifeMs = (cacheMaxTtlSecs + cacheStaleSecs) * 1000
+          writes.add(key, encodeSuperseded(generation, clock.nowSeconds()), lifeMs)
+        },
+        forget: () => {
+          if (isStill()) writes.remove(key)
+        }
+      }
+    }
+
     return {
-      find: (question, take) => {
-        const open = usable()
-        if (open === undefined) {
-          take(UNKNOWN)
-          return
-        }
-        lookups.find(open, keyOf(question), (value) => take(Buffer.isBuffer(value) ? read(question, value) : value))
-      },
+      placeOf,
       generation: () => flushLog.generation,
-      keep: (question, wire, ttlSeconds, generation) => {
-        if (!writes.hasRoom()) {
-          counters.add("shared.dropped")
-          return false
-        }
-        const value = encodeEntry({ generation, storedSeconds: clock.nowSeconds(), wire })
-        writes.add(keyOf(question), value, (ttlSeconds + configuration.current().cacheStaleSecs) * 1000)
-        return true
-      },
-      supersede: (question, generation) => {
-        if (!writes.hasRoom()) {
-          writes.remove(keyOf(question))
-          return
-        }
-        // As long as any server may have what was superseded.
-        const { cacheMaxTtlSecs, cacheStaleSecs } = configuration.current()
-        const lifeMs = (cacheMaxTtlSecs + cacheStaleSecs) * 1000
-        writes.add(keyOf(question), encodeSuperseded(generation, clock.nowSeconds()), lifeMs)
-      },
-      forget: (question) => writes.remove(keyOf(question)),
       flush: (flush) =>
         Effect.suspend(() =>
           connection === undefined
