@@ -33,6 +33,7 @@ import type { WorkersFailed } from "./process/worker/workers.ts"
 import { version } from "./runtime/version.ts"
 import { Counters } from "./telemetry/counters.ts"
 import { Latencies } from "./telemetry/latencies.ts"
+import { QueryLog } from "./telemetry/query-log/query-log.ts"
 
 /** Every setting as it was written, without what is secret in it. */
 const shownSettings = ({ given }: Loaded): Record<string, string | undefined> =>
@@ -67,6 +68,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
     const configuration = yield* Configuration
     const counters = yield* Counters
     const latencies = yield* Latencies
+    const queryLog = yield* QueryLog
     current = configuration.current
     const listening = (): ReadonlyArray<string> =>
       supervisor.listening().map(({ protocol, endpoint }) => `${protocol}://${formatEndpoint(endpoint)}`)
@@ -120,6 +122,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
         latencies,
         cache: yield* AnswerCache,
         refusals: () => refusals,
+        searchLog: queryLog.search,
         shared: shared.state,
         end: () => process.emit("SIGTERM", "SIGTERM")
       }

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, type Cause, Effect, Layer, type Scope } from "effect"
-import { HttpIncomingMessage, HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpIncomingMessage, HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiError } from "effect/http-api"
 import type { AdminUnavailable } from "./admin-socket.ts"
 import { AdminApi } from "./api/api.ts"
@@ -16,6 +16,7 @@ import { configHandlers } from "./handlers/config.ts"
 import { queryHandlers } from "./handlers/queries.ts"
 import { systemHandlers } from "./handlers/system.ts"
 import { upstreamHandlers } from "./handlers/upstreams.ts"
+import { wrongParameter } from "./parameters.ts"
 import { type AdminSources, Sources } from "./sources.ts"
 import { Views } from "./views.ts"
 import { guard, speaking } from "./web-server.ts"
@@ -48,7 +49,13 @@ const PARTS: ReadonlyMap<string, string> = new Map([
 /** What a request that no route is for gets, one that cannot be read, and one that a route could not answer. */
 const application = Effect.fnUntraced(function* () {
   const app = yield* HttpRouter.toHttpEffect(routes)
-  return app.pipe(
+  const checked = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+    const message = wrongParameter(method, url)
+    return message === undefined
+      ? app
+      : Effect.succeed(HttpServerResponse.jsonUnsafe({ _tag: "NotUnderstood", message }, { status: 400 }))
+  })
+  return checked.pipe(
     Effect.catchCause((cause) =>
       Effect.gen(function* () {
         const isUnknown = cause.reasons.some(

@@ -31,9 +31,12 @@ export interface MetricSources {
   readonly refusals: () => number
 }
 
-/** Rows of shared memory that threads have written: those of the workers, and the supervisor's own behind them are not. */
+/**
+ * Rows of shared memory that threads have written: of as many workers as there ever were, for what they counted stays
+ * counted. The supervisor's own behind them are not among them.
+ */
 export const rowsOf = ({ supervisor }: Pick<MetricSources, "supervisor">): number =>
-  supervisor.workers().reduce((most, { number }) => Math.max(most, number), 1)
+  Math.max(1, ...supervisor.workers().map(({ number }) => number), ...supervisor.rings().keys())
 
 /** The last query that was seen of each outcome and step. */
 export type Exemplars = ReadonlyMap<LatencyName, ReadonlyMap<number, Exemplar>>

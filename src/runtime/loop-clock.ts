@@ -4,6 +4,10 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 
+/** Between two looks at the wall clock. */
+const LOOK_MS = 1_000
+const STEP_MS = 100
+
 export class LoopClock extends Context.Service<
   LoopClock,
   {
@@ -27,11 +31,20 @@ export class LoopClock extends Context.Service<
       const preciseMs = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       let count = 0
       let nowMs = preciseMs()
-      const offsetMs = clock.currentTimeMillisUnsafe() - nowMs
+      let offsetMs = clock.currentTimeMillisUnsafe() - nowMs
+      let lookedMs = nowMs
+      /** The wall clock may be set, and the machine may sleep: a step of it is taken over, its slow corrections are not. */
+      const lookAtWall = (): void => {
+        if (nowMs - lookedMs < LOOK_MS) return
+        lookedMs = nowMs
+        const nextMs = clock.currentTimeMillisUnsafe() - nowMs
+        if (Math.abs(nextMs - offsetMs) >= STEP_MS) offsetMs = nextMs
+      }
       return LoopClock.of({
         begin: () => {
           count++
           nowMs = preciseMs()
+          lookAtWall()
         },
         refresh: () => {
           nowMs = preciseMs()

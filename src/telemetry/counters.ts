@@ -42,7 +42,7 @@ export const counterMeanings = {
   "shared.writes": "answers given to the shared tier",
   "shared.dropped": "answers not given to the shared tier because it was slow, full or gone",
   "shared.flushes": "flushes heard of by way of the shared tier",
-  "upstream.attempts": "questions sent to upstreams",
+  "upstream.attempts": "first attempts of questions at upstreams; retries and hedges are counted by themselves",
   "upstream.retries": "attempts after the first",
   "upstream.hedges": "attempts that began before the one before was overdue",
   "upstream.withheld": "attempts put off because retries had used up their budget",

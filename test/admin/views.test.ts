@@ -1,8 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { withSettings } from "../../src/admin/save-settings.ts"
+import { Result } from "effect"
+import { withSettings as withSettingsOrNot } from "../../src/admin/save-settings.ts"
 import { SpaceSaving } from "../../src/admin/views/space-saving.ts"
 import { TopLists } from "../../src/admin/views/top-lists.ts"
 import { formatClient } from "../../src/telemetry/client-address.ts"
+
+const withSettings = (...given: Parameters<typeof withSettingsOrNot>): string =>
+  Result.getOrThrow(withSettingsOrNot(...given))
 
 describe("the most frequent of many", () => {
   it("are found in little room, with no count too low", () => {
@@ -100,6 +104,27 @@ local_answers: [nas.home A 192.0.2.7, "note.home TXT \\"a, b\\""]
 log_level: none
 enable_caching: false
 `
+    )
+  })
+
+  it("take the place of lists at the margin, and of nothing, with the comments that stand beside them", () => {
+    const text = "allow: # who may\n- 10.0.0.0/8\n- 127.0.0.0/8\nretries: # as it comes\nworkers:\nlog_level: info\n"
+    assert.strictEqual(
+      withSettings(text, [
+        ["allow", ["192.168.0.0/16"]],
+        ["retries", "3"],
+        ["workers", "2"]
+      ]),
+      "allow: [192.168.0.0/16] # who may\nretries: 3 # as it comes\nworkers: 2\nlog_level: info\n"
+    )
+  })
+
+  it("are refused where others refer to the value; what refers to another has its own from now on", () => {
+    const text = "rate_limit_exempt: &nets [10.0.0.0/8]\necs_trust: *nets\n"
+    assert.isTrue(Result.isFailure(withSettingsOrNot(text, [["rateLimitExempt", ["127.0.0.0/8"]]])))
+    assert.strictEqual(
+      withSettings(text, [["ecsTrust", ["10.0.0.53/32"]]]),
+      "rate_limit_exempt: &nets [10.0.0.0/8]\necs_trust: [10.0.0.53/32]\n"
     )
   })
 

@@ -138,7 +138,7 @@ describe("strand cache", () => {
       assert.strictEqual(out, "3 answers forgotten here; servers on the same Redis forget them too")
       assert.deepStrictEqual(admin.requests[0]?.query, { name: "example.test", subtree: "true" })
       yield* runCommand("cache", "--forget", "--all", "--admin", admin.url)
-      assert.deepStrictEqual(admin.requests[1]?.query, {})
+      assert.deepStrictEqual(admin.requests[1]?.query, { all: "true" })
     })
   )
 
@@ -267,7 +267,7 @@ describe("strand config", () => {
         "GET /api/v1/config/history": { body: [{ ...body, atMs: 1_790_000_000_000, by: "admin 127.0.0.1" }] },
         "PATCH /api/v1/config": changed,
         "POST /api/v1/config/rollback": changed,
-        "POST /api/v1/config/save": { body: { file: "strand.yaml", saved: ["retries"] } },
+        "POST /api/v1/config/save": { body: { file: "strand.yaml", saved: ["retries"], skipped: [] } },
         "POST /api/v1/config/reload": { ...changed, body: { generation: 4, changed: [], touches: [] } }
       })
       const run = (...args: ReadonlyArray<string>) => runCommand("config", ...args, "--admin", admin.url)

@@ -1,6 +1,6 @@
 /** The admin API of a running server, asked as its users do. */
 import { X509Certificate } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect as connectTls } from "node:tls"
@@ -207,10 +207,17 @@ describe("the configuration by the API", () => {
     Effect.gen(function* () {
       const upstream = yield* fakeUpstream(address("192.0.2.1"))
       const file = yield* fileWith(`# ours\nupstreams: ${upstream.address}\nretries: 2 # a few\n`)
-      const { admin } = yield* startWithAdmin({}, ["--config", file])
-      yield* admin("/api/v1/config", { method: "PATCH", body: { retries: 1, cache_max_ttl_secs: 60 } })
+      const link = `${file}.link`
+      symlinkSync(file, link)
+      const { admin } = yield* startWithAdmin({ DNS_SERVER_LOG_LEVEL: "info" }, ["--config", link])
+      yield* admin("/api/v1/config", {
+        method: "PATCH",
+        body: { retries: 1, cache_max_ttl_secs: 60, log_level: "warn" }
+      })
       const saved = yield* admin("/api/v1/config/save", { method: "POST" })
-      assert.deepStrictEqual(saved.json, { file, saved: ["retries", "cache_max_ttl_secs"] })
+      const skipped = ["log_level"]
+      assert.deepStrictEqual(saved.json, { file: link, saved: ["retries", "cache_max_ttl_secs"], skipped })
+      assert.isTrue(lstatSync(link).isSymbolicLink())
       const text = `# ours\nupstreams: ${upstream.address}\nretries: 1 # a few\ncache_max_ttl_secs: 60\n`
       assert.strictEqual(readFileSync(file, "utf8"), text)
       const { settings } = (yield* admin("/api/v1/config")).json as { readonly settings: Record<string, unknown> }
@@ -472,8 +479,31 @@ describe("the cache by the API", () => {
       const before = upstream.queries()
       yield* ask(port, { name: "a.example.test" })
       assert.strictEqual(upstream.queries(), before + 1)
-      assert.strictEqual(yield* forget(""), 2)
-      assert.strictEqual((yield* admin("/api/v1/cache?subtree=true", { method: "DELETE" })).status, 400)
+      for (const vague of [
+        "",
+        "subtree=true",
+        "type=A",
+        "name=",
+        "name=&subtree=true",
+        "domain=a.example.test",
+        "name=a.example.test&all=true",
+        "name=a.example.test&type=A&subtree=true"
+      ]) {
+        assert.strictEqual((yield* admin(`/api/v1/cache?${vague}`, { method: "DELETE" })).status, 400, vague)
+      }
+      assert.strictEqual(yield* forget("all=true"), 2)
+      // What is misspelt, or not there, would be done in full.
+      for (const [method, path] of [
+        ["PATCH", "/api/v1/config?dryRun=true"],
+        ["PATCH", "/api/v1/config?dry-run=true"],
+        ["DELETE", "/api/v1/config/retries?dry_run=true"],
+        ["POST", "/api/v1/config/rollback?dry_run=true"],
+        ["GET", "/api/v1/queries?clients=10.0.0.0/8"]
+      ] as const) {
+        const { status, text } = yield* admin(path, { method, ...(method === "GET" ? {} : { body: {} }) })
+        assert.strictEqual(status, 400, path)
+        assert.include(text, "is not known here")
+      }
       assert.strictEqual((yield* admin("/api/v1/cache?name=a.test&type=NOPE")).status, 400)
     })
   )

@@ -21,6 +21,7 @@ import type { SearchFilter } from "../../src/telemetry/query-log/search.ts"
 import { askMany } from "../support/clients/bulk-client.ts"
 import { decodeFrame, frameReader, framesIn } from "../support/external/dnstap.ts"
 import { until, untilSo } from "../support/machine/until.ts"
+import { startWithAdmin, untilAdmin } from "../support/servers/admin.ts"
 import { mayMount, type Started, type StartOptions, startListening } from "../support/servers/process.ts"
 import { ask, encodeQuestion, rcodeOf } from "../support/servers/server.ts"
 import { loadedOf } from "../support/servers/settings.ts"
@@ -162,6 +163,36 @@ describe("the query log", () => {
       assert.deepStrictEqual(namesIn(first), ["one.example.test"])
       assert.deepStrictEqual(namesIn(second), ["two.example.test"])
       assert.notProperty(linesIn(second)[0], "client")
+    })
+  )
+
+  it.live("is searched by the admin API, page by page", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const { admin, port } = yield* startWithAdmin({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_QUERY_LOG_STORE: join(yield* folder, "store")
+      })
+      const since = new Date().toISOString()
+      yield* askAbout(port, 5)
+      const page = (query: string) => admin(`/api/v1/query-log?${query}`)
+      type Page = { readonly queries: ReadonlyArray<{ readonly name: string }>; readonly before: number | null }
+      const found = yield* untilAdmin(
+        page(`suffix=example.test&from=${since}`),
+        ({ json, status }) => status === 200 && (json as Page).queries.length === 20
+      )
+      assert.isNull((found.json as Page).before)
+      const first = (yield* page("name=n3.example.test&limit=3")).json as Page
+      assert.deepStrictEqual(
+        first.queries.map(({ name }) => name),
+        Array(3).fill("n3.example.test")
+      )
+      const next = (yield* page(`name=n3.example.test&limit=3&before=${first.before}`)).json as Page
+      assert.lengthOf(next.queries, 1)
+      assert.lengthOf(((yield* page("client=192.0.2.9")).json as Page).queries, 0)
+      assert.lengthOf(((yield* page(`to=${since}`)).json as Page).queries, 0)
+      assert.strictEqual((yield* page("from=yesterday")).status, 400)
+      yield* admin("/api/v1/config", { method: "PATCH", body: { query_log_store: null, log_level: "info" } })
     })
   )
 

@@ -47,7 +47,8 @@ export class CacheGroup extends HttpApiGroup.make("cache")
       query: {
         name: Schema.optional(Schema.String),
         type: Schema.optional(Schema.String),
-        subtree: Schema.optional(Schema.Boolean)
+        subtree: Schema.optional(Schema.Boolean).annotate({ description: "the name and all below it" }),
+        all: Schema.optional(Schema.Boolean).annotate({ description: "everything, in the place of a name" })
       },
       success: Schema.Struct({
         forgotten: Schema.Number.annotate({ description: "answers that were kept on this server" }),

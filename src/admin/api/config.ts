@@ -58,6 +58,14 @@ export const HistoryEntry = Schema.Struct({
   changed: Schema.Array(Change)
 })
 
+export const Saved = Schema.Struct({
+  file: Schema.String,
+  saved: Schema.Array(Schema.String),
+  skipped: Schema.Array(Schema.String).annotate({
+    description: "what was changed here and is set by the environment, which wins over the file"
+  })
+})
+
 const ifMatch = { "if-match": Schema.optional(Schema.String) }
 const dryRun = { dry_run: Schema.optional(Schema.Boolean) }
 const etag = { etag: Schema.String }
@@ -93,8 +101,11 @@ export class ConfigGroup extends HttpApiGroup.make("config")
       error: [WrongSettings, ChangeNotMade]
     }).annotate(OpenApi.Description, "reads file and environment again"),
     HttpApiEndpoint.post("save", "/config/save", {
-      success: Schema.Struct({ file: Schema.String, saved: Schema.Array(Schema.String) }),
+      success: Saved,
       error: [ChangeNotMade, NotThere]
-    }).annotate(OpenApi.Description, "writes what was changed here into the file; its comments and order stay")
+    }).annotate(
+      OpenApi.Description,
+      "writes what was changed here into the file; its order stays, and its comments but those within a value that changes"
+    )
   )
   .prefix("/api/v1") {}

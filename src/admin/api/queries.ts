@@ -84,6 +84,31 @@ export const Explanation = Schema.Struct({
   ).annotate({ description: "where it was asked" })
 })
 
+export const LogPage = Schema.Struct({
+  queries: Schema.Array(
+    Schema.Struct({
+      atMs: Schema.Number,
+      tookMs: Schema.Number,
+      name: Schema.String,
+      type: Schema.String,
+      client: Schema.String,
+      clientPort: Schema.Number,
+      clientName: Schema.NullOr(Schema.String),
+      protocol: Schema.Literals(listenProtocols),
+      outcome: Schema.String,
+      rcode: Schema.NullOr(Schema.String),
+      octets: Schema.Number,
+      upstream: Schema.NullOr(Schema.String),
+      attempts: Schema.Number,
+      isCoalesced: Schema.Boolean,
+      isShared: Schema.Boolean,
+      worker: Schema.Number,
+      error: Schema.NullOr(Schema.String)
+    })
+  ).annotate({ description: "the newest first" }),
+  before: Schema.NullOr(Schema.Number).annotate({ description: "for the next page; null where this is the last" })
+})
+
 export class QueriesGroup extends HttpApiGroup.make("queries")
   .add(
     HttpApiEndpoint.get("list", "/queries", {
@@ -118,6 +143,25 @@ export class QueriesGroup extends HttpApiGroup.make("queries")
       success: Schema.Array(Query),
       error: [NotUnderstood]
     }).annotate(OpenApi.Description, "queries that failed, were slow, stale or shed: kept longer than the others"),
+    HttpApiEndpoint.get("search", "/query-log", {
+      query: {
+        name: Schema.optional(Schema.String).annotate({ description: "exactly this name" }),
+        suffix: filters.suffix,
+        client: Schema.optional(Schema.String).annotate({
+          description: "an address, what stands in the log for one, or what the client calls itself"
+        }),
+        type: filters.type,
+        rcode: filters.rcode,
+        outcome: filters.outcome,
+        slower_than_ms: filters.slower_than_ms,
+        from: Schema.optional(Schema.String).annotate({ description: "RFC 3339: not before" }),
+        to: Schema.optional(Schema.String).annotate({ description: "RFC 3339: before" }),
+        limit: Schema.optional(Schema.Number).annotate({ description: "100; 1,000 at most" }),
+        before: Schema.optional(Schema.Number).annotate({ description: "what `before` of the page before says" })
+      },
+      success: LogPage,
+      error: [NotUnderstood, NotNow]
+    }).annotate(OpenApi.Description, "searches the store of the query log (query_log_store), page by page"),
     HttpApiEndpoint.get("trace", "/traces/:id", { params: { id: Schema.String }, success: Trace, error: [NotThere] }),
     HttpApiEndpoint.post("explain", "/explain", {
       payload: Schema.Struct({

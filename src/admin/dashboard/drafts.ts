@@ -1,5 +1,5 @@
 /** Changes of settings that are written and not yet made, what a dry run said of them, and making them. */
-import { useState } from "preact/hooks"
+import { useEffect, useState } from "preact/hooks"
 import { call, type Reply } from "./api.ts"
 import { formatNumberOf } from "./format.ts"
 import { say } from "./say.ts"
@@ -26,10 +26,15 @@ export const useDrafts = (configuration: ConfigurationShape | undefined, refresh
   const [mistakes, setMistakes] = useState<MistakesShape["mistakes"]>([])
   const [tried, setTried] = useState<ChangedShape | undefined>(undefined)
   const [isUnderWay, setUnderWay] = useState(false)
+  /** The configuration that was looked at when the first of them was written: what has changed since then is not undone. */
+  const [since, setSince] = useState<number | undefined>(undefined)
+  // What a dry run said was said of another configuration.
+  useEffect(() => setTried(undefined), [configuration?.generation])
 
   const send = async (isDryRun: boolean): Promise<ChangedShape | undefined> => {
     if (configuration === undefined) return undefined
-    const { generation, settings } = configuration
+    const { settings } = configuration
+    const generation = since ?? configuration.generation
     const body = Object.fromEntries(
       Object.entries(texts).map(([name, text]) => [name, text === null ? null : givenValue(settings[name]!, text)])
     )
@@ -41,6 +46,7 @@ export const useDrafts = (configuration: ConfigurationShape | undefined, refresh
     if (reply.ok) return reply.value
     if (reply.status === 412) {
       await refresh()
+      setSince(undefined)
       say(
         "Somebody else has changed settings meanwhile. They are loaded anew; look at yours and apply them again.",
         true
@@ -56,12 +62,14 @@ export const useDrafts = (configuration: ConfigurationShape | undefined, refresh
     isUnderWay,
     change: (name, draft) => {
       const { [name]: _, ...others } = texts
+      if (Object.keys(texts).length === 0) setSince(configuration?.generation)
       setTexts(draft === undefined ? others : { ...others, [name]: draft })
       setMistakes(mistakes.filter(({ path }) => path !== name))
       setTried(undefined)
     },
     discard: () => {
       setTexts({})
+      setSince(undefined)
       setMistakes([])
       setTried(undefined)
     },
@@ -74,6 +82,7 @@ export const useDrafts = (configuration: ConfigurationShape | undefined, refresh
       if (changed === undefined) return
       say(`${formatNumberOf(changed.changed.length, "setting")} changed: generation ${changed.generation}.`)
       setTexts({})
+      setSince(undefined)
       setTried(undefined)
       await refresh()
     }

@@ -1,5 +1,5 @@
 /** What the page asks for again and again: status and seconds once a second, and what a view shows for as long as it does. */
-import { useCallback, useEffect, useState } from "preact/hooks"
+import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import { access, get, type Parameters, pathWith, type Reply, token, tryAccess } from "./api.ts"
 import type { SecondShape, StatusShape } from "./shapes.ts"
 import { makeStore, useStore } from "./store.ts"
@@ -35,12 +35,16 @@ const untilLookedAt = (): Promise<void> =>
     const stopListening = access.subscribe(look)
   })
 
+/** By the page's own clock: the server's may be another. */
+let receivedMs = Number.NEGATIVE_INFINITY
+
 const askSeconds = async (): Promise<void> => {
   const kept = seconds.get()
   const lastMs = kept.at(-1)?.atMs ?? 0
-  const isFresh = Date.now() - lastMs < GAP_MS
+  const isFresh = performance.now() - receivedMs < GAP_MS
   const reply = await get<ReadonlyArray<SecondShape>>("/api/v1/seconds", { last: isFresh ? LATEST : KEPT_SECONDS })
   if (!reply.ok || reply.value.length === 0) return
+  receivedMs = performance.now()
   if (!isFresh) {
     seconds.set(reply.value)
     return
@@ -82,8 +86,12 @@ export const usePolled = <A>(path: string, query: Parameters, everyMs: number): 
   const [value, setValue] = useState<A | undefined>(undefined)
   const given = useStore(token)
   const whole = pathWith(path, query)
+  const latest = useRef(whole)
+  latest.current = whole
   const refresh = useCallback(async () => {
     const next = await get<A>(whole)
+    // Something else is asked for by now.
+    if (latest.current !== whole) return
     setReply(next)
     if (next.ok) setValue(() => next.value)
   }, [whole])

@@ -1,6 +1,6 @@
 /** What the API answers with, by its own schemas. */
 import type { CacheState } from "../api/cache.ts"
-import type { Changed, Configuration, HistoryEntry, Setting } from "../api/config.ts"
+import type { Changed, Configuration, HistoryEntry, Saved, Setting } from "../api/config.ts"
 import type { WrongSettings } from "../api/errors.ts"
 import type { Explanation, Query, Step, TopEntry, Trace } from "../api/queries.ts"
 import type { Rates, Second, Status } from "../api/system.ts"
@@ -14,6 +14,7 @@ export type HistoryShape = ReadonlyArray<typeof HistoryEntry.Type>
 export type MistakesShape = Pick<WrongSettings, "mistakes">
 export type QueryShape = typeof Query.Type
 export type RatesShape = typeof Rates.Type
+export type SavedShape = typeof Saved.Type
 export type SecondShape = typeof Second.Type
 export type SettingShape = typeof Setting.Type
 export type StatusShape = typeof Status.Type

@@ -35,11 +35,10 @@ export const cacheHandlers = HttpApiBuilder.group(
         }),
       forget: ({ query }) =>
         Effect.gen(function* () {
-          const { name, subtree } = query
+          const { all, name, subtree } = query
           const type = yield* typeOf(query.type)
-          if (name === undefined && (subtree === true || type !== undefined)) {
-            return yield* new NotUnderstood({ message: "name: a name, for which type and subtree hold" })
-          }
+          const vague = vagueness({ all, name, subtree, type })
+          if (vague !== undefined) return yield* new NotUnderstood({ message: vague })
           const wire = name === undefined ? undefined : yield* nameOf(name)
           const kind = subtree === true ? "tree" : "name"
           const forgetting =
@@ -69,6 +68,24 @@ export const cacheHandlers = HttpApiBuilder.group(
     })
   })
 )
+
+/** What would be taken for a small step and is a large one. */
+const vagueness = (asked: {
+  readonly all: boolean | undefined
+  readonly name: string | undefined
+  readonly subtree: boolean | undefined
+  readonly type: number | undefined
+}): string | undefined => {
+  const { all, name, subtree, type } = asked
+  if (name === "") return "name: a name, or all=true for everything; . is the root"
+  if (name === undefined && (subtree === true || type !== undefined))
+    return "name: a name, for which type and subtree hold"
+  if (name === undefined && all !== true) return "name: a name, or all=true for everything"
+  if (name !== undefined && all === true) return "all: everything, so that no name may stand beside it"
+  if (type !== undefined && subtree === true)
+    return "subtree: all types of all names below, so that no type may stand beside it"
+  return undefined
+}
 
 const nameOf = (text: string): Effect.Effect<Uint8Array, NotUnderstood> =>
   Effect.suspend(() => {

@@ -82,8 +82,8 @@ export const configHandlers = HttpApiBuilder.group(
           if (file === undefined) {
             return yield* new NotThere({ message: "the server was started without a file: --config FILE" })
           }
-          const saved = yield* Effect.mapError(saveSettings(file, control, yield* by), notMade)
-          return { file, saved }
+          const { saved, skipped } = yield* Effect.mapError(saveSettings(file, control, yield* by), notMade)
+          return { file, saved, skipped }
         })
     })
   })

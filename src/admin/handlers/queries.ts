@@ -7,8 +7,10 @@ import { Type } from "../../dns/codes.ts"
 import { parseName } from "../../dns/name.ts"
 import { typeNumber } from "../../dns/record-types.ts"
 import { CLIENT_NAME_EXPECTED, readClientName } from "../../io/client-name.ts"
+import type { FoundQuery } from "../../telemetry/query-log/search.ts"
 import { AdminApi } from "../api/api.ts"
 import { NotNow, NotThere, NotUnderstood } from "../api/errors.ts"
+import type { LogPage } from "../api/queries.ts"
 import { explain } from "../explain.ts"
 import { Sources } from "../sources.ts"
 import { compileFilters, type Filters } from "../views/filter.ts"
@@ -36,6 +38,38 @@ const matchesOf = (filters: Filters): Effect.Effect<Matches, NotUnderstood> =>
       ? Effect.succeed(compiled.success)
       : Effect.fail(new NotUnderstood({ message: compiled.failure }))
   })
+
+const timeOf = (name: string, text: string | undefined): Effect.Effect<number | undefined, NotUnderstood> =>
+  Effect.suspend(() => {
+    if (text === undefined) return Effect.undefined
+    const ms = Date.parse(text)
+    return Number.isNaN(ms)
+      ? Effect.fail(new NotUnderstood({ message: `${name}: a time such as 2026-03-01T12:00:00Z` }))
+      : Effect.succeed(ms)
+  })
+
+const orNull = (text: string): string | null => (text === "" ? null : text)
+
+const shownFound = ({
+  clientName,
+  durationMs,
+  error,
+  id: _,
+  port,
+  rcode,
+  replySize,
+  upstream,
+  ...same
+}: FoundQuery): (typeof LogPage.Type)["queries"][number] => ({
+  ...same,
+  tookMs: durationMs,
+  clientPort: port,
+  clientName: orNull(clientName),
+  rcode: orNull(rcode),
+  octets: replySize,
+  upstream: orNull(upstream),
+  error: orNull(error)
+})
 
 const event = (name: string, data: unknown): string => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
 
@@ -126,6 +160,17 @@ export const queryHandlers = HttpApiBuilder.group(
         Effect.map(matchesOf(query), (matches) =>
           activity.latestNotable(limitOf(query.limit), matches).map((one) => recent.shown(one))
         ),
+      search: ({ query }) =>
+        Effect.gen(function* () {
+          const { from, slower_than_ms: slowerThan, to, ...same } = query
+          const filter = { ...same, slowerThan, from: yield* timeOf("from", from), to: yield* timeOf("to", to) }
+          const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
+          const { before, queries } = yield* Effect.mapError(
+            sources.searchLog(given),
+            ({ message }) => new NotNow({ message })
+          )
+          return { queries: queries.map(shownFound), before: before ?? null }
+        }),
       trace: ({ params }) =>
         Effect.suspend(() => {
           const id = readId(params.id)

@@ -139,8 +139,9 @@ export class Activity {
     }
   }
 
-  private noteExemplar(worker: number, { durationMs, outcome, sequence, startedAtMs }: RecentQuery): void {
-    const name = latencyNameOf(outcome)
+  private noteExemplar(worker: number, { durationMs, error, outcome, sequence, startedAtMs }: RecentQuery): void {
+    // Whatever was looked for: one that failed is counted as a failure.
+    const name = error === "" ? latencyNameOf(outcome) : "failure"
     const value = durationMs / 1000
     const ofName = this.exemplars.get(name) ?? new Map<number, Exemplar>()
     this.exemplars.set(name, ofName)

@@ -48,7 +48,8 @@ const forget = Effect.fnUntraced(function* (options: CacheOptions) {
   const { name, type } = options
   const admin = yield* openAdmin(options)
   const subtree = options.isSubtree ? true : undefined
-  const done = yield* admin.ask((client) => client.cache.forget({ query: { name, type, subtree } }))
+  const all = options.isAll ? true : undefined
+  const done = yield* admin.ask((client) => client.cache.forget({ query: { name, type, subtree, all } }))
   const answers = done.forgotten === 1 ? "1 answer" : `${count(done.forgotten)} answers`
   yield* print(options.isJson, done, () => [
     done.isToldToOthers

@@ -149,9 +149,11 @@ export const rollBack = Effect.fnUntraced(function* (
 
 export const saveConfig = Effect.fnUntraced(function* (options: Options) {
   const admin = yield* openAdmin(options)
-  const { file, saved } = yield* admin.ask(({ config }) => config.save({}))
-  yield* print(options.isJson, { file, saved }, () => [
-    printable(saved.length === 0 ? `${file} has all of it already` : `saved in ${file}: ${saved.join(", ")}`)
+  const { file, saved, skipped } = yield* admin.ask(({ config }) => config.save({}))
+  yield* print(options.isJson, { file, saved, skipped }, () => [
+    ...(saved.length > 0 ? [printable(`saved in ${file}: ${saved.join(", ")}`)] : []),
+    ...(skipped.length > 0 ? [printable(`not saved, for the environment sets it: ${skipped.join(", ")}`)] : []),
+    ...(saved.length + skipped.length === 0 ? [printable(`${file} has all of it already`)] : [])
   ])
 })
 

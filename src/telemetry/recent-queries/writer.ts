@@ -57,7 +57,7 @@ export const layerRecentQueries: Layer.Layer<never, never, Configuration | LoopC
     if (memory === undefined) return nowhere
     const isOn = ofCurrent(configuration, (settings) => settings.recentQueries || isLogging(settings))
     const slow = yield* SlowQueries
-    return new RecentQueryWriter(memory, clock.wallMs(0), isOn, (durationMs) => slow.isExceededBy(durationMs))
+    return new RecentQueryWriter(memory, clock.wallMs, isOn, (durationMs) => slow.isExceededBy(durationMs))
   })
 ).pipe(Layer.provide(SlowQueries.layer))
 
@@ -76,7 +76,7 @@ export class RecentQueryWriter implements QueryNotes {
   private readonly doubles: Float64Array
   private readonly floats: Float32Array
   private readonly view: DataView
-  private readonly wallOffsetMs: number
+  private readonly wallMs: (ms: number) => number
   private readonly isOn: () => boolean
   private readonly isSlow: (durationMs: number) => boolean
   private next: number
@@ -85,13 +85,13 @@ export class RecentQueryWriter implements QueryNotes {
   private batchFrom: number
 
   /**
-   * @param wallOffsetMs what a time of the loop clock lacks to be milliseconds since 1970
+   * @param wallMs milliseconds since 1970 of a time of the loop clock
    * @param isOn whether anything is to be written
    * @param isSlow whether a query that took so many milliseconds is slow
    */
   constructor(
     memory: SharedArrayBuffer,
-    wallOffsetMs: number,
+    wallMs: (ms: number) => number,
     isOn: () => boolean,
     isSlow: (durationMs: number) => boolean
   ) {
@@ -101,7 +101,7 @@ export class RecentQueryWriter implements QueryNotes {
     this.doubles = new Float64Array(memory, SLOTS_AT)
     this.floats = new Float32Array(memory, SLOTS_AT)
     this.view = new DataView(memory, SLOTS_AT)
-    this.wallOffsetMs = wallOffsetMs
+    this.wallMs = wallMs
     this.isOn = isOn
     this.isSlow = isSlow
     // One that a thread before this one was in the middle of is written again.
@@ -220,7 +220,7 @@ export class RecentQueryWriter implements QueryNotes {
     const start = slotAt(this.next)
     this.next = (this.next + 1) | 0
     const double = start >> 3
-    this.doubles[double + Double.StartedAt] = startedMs + this.wallOffsetMs
+    this.doubles[double + Double.StartedAt] = this.wallMs(startedMs)
     this.doubles[double + Double.Duration] = UNKNOWN
     const word = start >> 2
     const own = this.words

@@ -17,7 +17,7 @@ const ring = () => {
   const positions = new SharedArrayBuffer(8)
   const writer = new RecentQueryWriter(
     memory,
-    1_000,
+    (ms) => ms + 1_000,
     () => true,
     (ms) => ms >= 1_000
   )

@@ -47,7 +47,12 @@ const SLOW_MS = 1_000
 const ring = (isOn = () => true) => {
   const memory = recentMemory()
   return {
-    writer: new RecentQueryWriter(memory, 1_000, isOn, (ms) => ms >= SLOW_MS),
+    writer: new RecentQueryWriter(
+      memory,
+      (ms) => ms + 1_000,
+      isOn,
+      (ms) => ms >= SLOW_MS
+    ),
     reader: new RecentQueryReader(memory),
     memory
   }
@@ -264,7 +269,7 @@ describe("a ring that has gone round", () => {
     new Int32Array(memory)[0] = 0x7fffffff
     const writer = new RecentQueryWriter(
       memory,
-      0,
+      (ms) => ms,
       () => true,
       (ms) => ms >= SLOW_MS
     )

@@ -20,7 +20,12 @@ export const Cache = () => {
   const { name, type } = parameters
   const { mistake, refresh, value } = usePolled<CacheShape>("/api/v1/cache", { name, type }, EVERY_MS)
   const [isForgettingAll, setForgettingAll] = useState(false)
-  const forget = async (query: { readonly name?: string; readonly type?: string; readonly subtree?: boolean }) => {
+  const forget = async (query: {
+    readonly name?: string
+    readonly type?: string
+    readonly subtree?: boolean
+    readonly all?: boolean
+  }) => {
     const reply = await call<{ forgotten: number; isToldToOthers: boolean }>("DELETE", "/api/v1/cache", { query })
     if (!reply.ok) say(reply.message, true)
     else {
@@ -74,7 +79,7 @@ export const Cache = () => {
     </section>
     ${
       isForgettingAll &&
-      html`<${Confirm} title="Forget everything?" action="Forget everything" onClose=${() => setForgettingAll(false)} onConfirm=${() => forget({})}>
+      html`<${Confirm} title="Forget everything?" action="Forget everything" onClose=${() => setForgettingAll(false)} onConfirm=${() => forget({ all: true })}>
         <p>${formatNumberOf(value?.entries ?? 0, "answer")} will be asked for again: upstreams will be busier and answers slower for a while.</p>
       <//>`
     }

@@ -1,5 +1,5 @@
 /** The filters of the query log: what is typed holds a moment later, and stands in the page's address. */
-import { useRef, useState } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 import { html } from "../html.ts"
 import { Field, fieldsOf, TypeList } from "../parts/pieces.ts"
 import type { QueryShape } from "../shapes.ts"
@@ -35,6 +35,7 @@ export const FilterForm = ({
   readonly onFilters: (given: Given) => void
 }) => {
   const timer = useRef(0)
+  useEffect(() => () => clearTimeout(timer.current), [])
   const count = Object.keys(filters).length
   // On a phone the queries come first.
   const [isOpen] = useState(count > 0 || matchMedia("(min-width: 761px)").matches)
@@ -71,7 +72,13 @@ export const FilterForm = ({
         </select></label
       >
       ${field("slower_than_ms", "Slower than, ms", { type: "number", min: "0", step: "any", placeholder: "100" })}
-      ${count > 0 && html`<button type="button" onClick=${() => onFilters({})}>Clear filters</button>`}
+      ${
+        count > 0 &&
+        html`<button type="button" onClick=${() => {
+          clearTimeout(timer.current)
+          onFilters({})
+        }}>Clear filters</button>`
+      }
       <${TypeList} />
     </form>
   </details>`

@@ -22,12 +22,15 @@ export const Queries = () => {
   const filters = filtersOf(parameters)
   const isNotable = parameters["show"] === "notable"
   const change = (changes: Readonly<Record<string, string | undefined>>): void =>
-    replaceParameters("queries", { ...parameters, ...changes })
+    replaceParameters("queries", { ...route.get().parameters, ...changes })
   const open = (id: string): void => change({ id })
   return html`
     <section class="panel filters" aria-label="Filters">
-      <${FilterForm} filters=${filters} onFilters=${(given: Given) =>
-        replaceParameters("queries", { ...given, show: parameters["show"], sort: parameters["sort"] })} />
+      <${FilterForm} filters=${filters} onFilters=${(given: Given) => {
+        // What was typed holds a moment later: the rest is as it is by then.
+        const { id, show, sort } = route.get().parameters
+        replaceParameters("queries", { ...given, id, show, sort })
+      }} />
     </section>
     <${Choices}
       label="Which queries"
@@ -104,7 +107,7 @@ const Order = () => {
   return html`<${Choices}
     label="Order"
     chosen=${parameters["sort"] ?? "newest"}
-    onChoose=${(sort: string) => replaceParameters("queries", { ...parameters, sort: sort === "newest" ? undefined : sort })}
+    onChoose=${(sort: string) => replaceParameters("queries", { ...route.get().parameters, sort: sort === "newest" ? undefined : sort })}
     choices=${[{ value: "newest", label: "Newest" }, { value: "slowest", label: "Slowest" }]}
   />`
 }

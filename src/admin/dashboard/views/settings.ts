@@ -8,7 +8,7 @@ import { status as statusStore, usePolled } from "../live.ts"
 import { Mistake } from "../parts/pieces.ts"
 import { say } from "../say.ts"
 import { shownText } from "../setting-text.ts"
-import type { ConfigurationShape, SettingShape } from "../shapes.ts"
+import type { ConfigurationShape, SavedShape, SettingShape } from "../shapes.ts"
 import { useStore } from "../store.ts"
 import { ChangeTable, History } from "./history.ts"
 import { SettingRow } from "./setting-row.ts"
@@ -74,15 +74,20 @@ const isWanted = (name: string, setting: SettingShape, wanted: string): boolean 
 
 const Save = ({ file, onSaved }: { readonly file: string | null; readonly onSaved: () => Promise<void> }) => {
   const save = async (): Promise<void> => {
-    const reply = await call<{ file: string; saved: ReadonlyArray<string> }>("POST", "/api/v1/config/save")
+    const reply = await call<SavedShape>("POST", "/api/v1/config/save")
     if (!reply.ok) say(reply.message, true)
-    else if (reply.value.saved.length === 0) say("There is nothing to save: the file says the same.")
-    else say(`${formatNumberOf(reply.value.saved.length, "setting")} saved to ${reply.value.file}.`)
+    else say(savedText(reply.value), reply.value.skipped.length > 0)
     await onSaved()
   }
   return file === null
     ? html`<span class="muted">Started without a file: changes last until it ends.</span>`
     : html`<button type="button" onClick=${save}>Save changes to the file</button>`
+}
+
+const savedText = ({ file, saved, skipped }: SavedShape): string => {
+  const left = skipped.length === 0 ? "" : ` Not saved, for the environment sets it: ${skipped.join(", ")}.`
+  if (saved.length > 0) return `${formatNumberOf(saved.length, "setting")} saved to ${file}.${left}`
+  return skipped.length === 0 ? "There is nothing to save: the file says the same." : left.trim()
 }
 
 /** What is written and not made yet, at the foot of the page. */
