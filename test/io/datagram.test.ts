@@ -47,6 +47,7 @@ for (const way of ways) {
           const [server, client] = [new Inbox(), new Inbox()]
           const socket = yield* transport.bind(local, server)
           const asking = yield* transport.connect(socket.local, client)
+          server.from = asking.local.port
           for (let first = 0; first <= MAX_SENT; first += FEW) {
             const sizes = Array.from({ length: Math.min(FEW, MAX_SENT + 1 - first) }, (_, i) => first + i)
             const payloads = sizes.map((size) => payload(size, size))

@@ -12,12 +12,15 @@ export class Inbox implements DatagramHandler {
   readonly received: Array<Received> = []
   readonly batches: Array<number> = []
   readonly errors: Array<string> = []
+  /** Where set, datagrams from other ports are strangers: late ones, to who had this port before. */
+  from: number | undefined
   unsent = 0
 
   readonly onBatch = (batch: ReadonlyArray<Datagram>, count: number): void => {
     this.batches.push(count)
     for (let i = 0; i < count; i++) {
       const datagram = batch[i]!
+      if (this.from !== undefined && datagram.keepPath().peer.port !== this.from) continue
       this.received.push({
         octets: datagram.payload.slice(0, datagram.length),
         isTruncated: datagram.isTruncated,

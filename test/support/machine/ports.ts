@@ -18,10 +18,19 @@ const firstOfKernel = (): number => {
 
 const END = Math.max(LOWEST + 10_000, firstOfKernel())
 
+/** Files that run at the same time have ports of their own. */
+const POOLS = 8
+const POOL_SIZE = Math.floor((END - LOWEST) / POOLS)
+const FIRST = LOWEST + (Number(process.env["VITEST_POOL_ID"] ?? randomInt(POOLS)) % POOLS) * POOL_SIZE
+
+/** One after the other: what an earlier test's server still sends somewhere does not come to a later one. */
+let last = randomInt(POOL_SIZE)
+
 /** A port at which nobody listens now at any IPv4 address, neither by UDP nor by TCP, and that the kernel gives nobody. */
 export const freePort = Effect.promise(async () => {
   for (;;) {
-    const port = randomInt(LOWEST, END)
+    last = (last + 1) % POOL_SIZE
+    const port = FIRST + last
     const server = createServer()
     const socket = createSocket("udp4")
     const isFree = await Promise.all([
