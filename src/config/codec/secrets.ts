@@ -8,7 +8,8 @@
 import { TEMPLATE_END } from "./uri-template.ts"
 
 /** Segments that many servers have. */
-const common = /^(dns-query|dns|doh|resolve|query|family|security|unfiltered|otlp|api|traces|logs|metrics|v\d+|.{0,2})$/i
+const common =
+  /^(dns-query|dns|doh|resolve|query|family|security|unfiltered|otlp|api|traces|logs|metrics|v\d+|.{0,2})$/i
 
 /** Enough to tell two of one's own profiles apart, and not enough to use them. */
 const hinted = (segment: string): string => (common.test(segment) ? segment : `${segment.slice(0, 2)}…`)
