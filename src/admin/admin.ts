@@ -46,9 +46,12 @@ const PARTS: ReadonlyMap<string, string> = new Map([
   ["Payload", "the body"]
 ])
 
+/** A path has one spelling: what is checked for one (`parameters.ts`) is what is done. */
+const exactly = { caseSensitive: true, ignoreDuplicateSlashes: false, ignoreTrailingSlash: false }
+
 /** What a request that no route is for gets, one that cannot be read, and one that a route could not answer. */
 const application = Effect.fnUntraced(function* () {
-  const app = yield* HttpRouter.toHttpEffect(routes)
+  const app = yield* Effect.provideService(HttpRouter.toHttpEffect(routes), HttpRouter.RouterConfig, exactly)
   const checked = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
     const message = wrongParameter(method, url)
     return message === undefined

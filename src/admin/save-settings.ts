@@ -66,8 +66,9 @@ const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, NotSaved> =>
 const isSetByEnvironment = (name: SettingName): boolean => (process.env[variableName(name)]?.trim() ?? "") !== ""
 
 /**
- * The text of the file with these settings in it. A value that is there is replaced where it stands, with the comments
- * within it; a setting that is not comes at the end; not an octet else changes.
+ * The text of the file with these settings in it. A value that is there is replaced where it stands, and the comments
+ * within it are gone; a list that begins at the margin is replaced by one behind the colon; a setting that is not there
+ * comes at the end. Not an octet else changes.
  *
  * @returns a failure where a value is one that others in the file refer to
  */
@@ -94,7 +95,7 @@ export const withSettings = (
   }
   // From the end on: what stands before stays where it is.
   const replaced = places
-    .sort((a, b) => b.from - a.from)
+    .sort((a, b) => b.from - a.from || b.to - a.to)
     .reduce((whole, { from, to, written }) => whole.slice(0, from) + written + whole.slice(to), text)
   if (added === "") return Result.succeed(replaced)
   return Result.succeed(`${replaced}${replaced === "" || replaced.endsWith("\n") ? "" : "\n"}${added}`)
@@ -118,7 +119,8 @@ const placesOf = (text: string, { key, value }: Pair, written: string): Readonly
   const column = range[0] - (text.lastIndexOf("\n", range[0] - 1) + 1)
   // A list whose lines begin at the margin, as those of the settings do: it goes, and the new one comes behind the colon.
   if (column === 0) {
-    const from = text.lastIndexOf("\n", range[0] - 1)
+    const end = text.lastIndexOf("\n", range[0] - 1)
+    const from = text[end - 1] === "\r" ? end - 1 : end
     return [
       { from: behindKey, to: behindKey, written: ` ${written}` },
       { from, to, written: "" }

@@ -6,7 +6,7 @@ import { contradictions } from "./checks/contradictions.ts"
 import { suspicions } from "./checks/suspicions.ts"
 import { decodeAll } from "./decode.ts"
 import { formatMistake, type Mistake } from "./mistakes.ts"
-import type { SettingName, Settings } from "./schema/settings.ts"
+import { fileKey, type SettingName, type Settings } from "./schema/settings.ts"
 import type { Written } from "./snapshot.ts"
 import { type Given, gather, NO_OVERRIDES, type Overrides } from "./sources/gather.ts"
 
@@ -109,6 +109,33 @@ export const load = Effect.fnUntraced(function* (file: string | undefined, overr
   if (mistakes.length > 0) return yield* new ConfigurationError({ mistakes, warnings })
   return { settings: settings as Settings, written, given: gathered.given, warnings } satisfies Loaded
 })
+
+/**
+ * Reads some of the settings, each by itself: mistakes in others are not heard of.
+ *
+ * @returns what reads them from the file, the environment and the defaults
+ */
+export const loadSome =
+  <const Names extends ReadonlyArray<SettingName>>(...names: Names) =>
+  (file: string | undefined): Effect.Effect<Pick<Settings, Names[number]>, ConfigurationError> =>
+    Effect.gen(function* () {
+      const provider = yield* ConfigProvider.ConfigProvider
+      const gathered = yield* gather(file, provider, NO_OVERRIDES)
+      const given = new Map([...gathered.given].filter(([name]) => names.includes(name)))
+      const { mistakes, settings } = yield* decodeAll({ ...gathered, given })
+      const keys = names.map(fileKey)
+      const ofFile = gathered.mistakes.filter(({ place }) => {
+        const key = keyIn(file, place)
+        return key === undefined || keys.includes(key)
+      })
+      const all = [...ofFile, ...mistakes]
+      if (all.length > 0) return yield* new ConfigurationError({ mistakes: all, warnings: [] })
+      return settings as Pick<Settings, Names[number]>
+    })
+
+/** The setting that a place in the file names; undefined where it names none, as for a file that cannot be read. */
+const keyIn = (file: string | undefined, place: string): string | undefined =>
+  file === undefined ? undefined : /^:\d+:\d+: (\w+)/.exec(place.slice(file.length))?.[1]
 
 /** The mistakes of a file come first, from its top to its end; those of other sources follow in their order. */
 const positionIn = (file: string | undefined, { place }: Mistake): number => {

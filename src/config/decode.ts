@@ -35,8 +35,8 @@ export const decodeAll = Effect.fnUntraced(function* ({ given }: Gathered) {
   const written: Record<string, Written[SettingName]> = {}
   const origins: { [Name in SettingName]?: ReadonlyArray<number> } = {}
   for (const name of settingNames) {
-    const said = given.get(name)!
-    if (said.isBroken === true) continue
+    const said = given.get(name)
+    if (said === undefined || said.isBroken === true) continue
     const value = yield* valueOf(name, said, mistakes)
     if (value === unreadable) continue
     written[name] = value
@@ -70,7 +70,12 @@ const valueOf = (
     })
   }
   const readPem = pemReaders[name]
-  if (readPem === undefined || value === undefined || value === "") return Effect.succeed(value)
+  if (readPem === undefined || value === undefined) return Effect.succeed(value)
+  if (value === "" && settingInfo[name].isList !== true) {
+    mistakes.push(mistakeOf(name, said, undefined, "the path of a file in PEM"))
+    return Effect.succeed(unreadable)
+  }
+  if (value === "") return Effect.succeed(value)
   const files = pemFilesOf(name, readPem, said, typeof value === "string" ? [value] : value, mistakes)
   if (settingInfo[name].isList === true) return files
   return Effect.map(files, (found) => (found === unreadable ? found : found[0]))

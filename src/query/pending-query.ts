@@ -107,7 +107,12 @@ export class PendingQuery extends Follower implements PermitHolder {
         return !isDeferred && refresher.claims(this.hash) ? refresher.refresh(this.question, this.hash) : Effect.void
       }
     }
-    return Effect.flatMap(this.tools.admission.take, (isFree) => (isFree ? this.awaitExchange() : this.enqueue()))
+    const { admission } = this.tools
+    return Effect.flatMap(admission.take, (isFree) => {
+      if (!isFree) return this.enqueue()
+      admission.hold(this)
+      return this.awaitExchange()
+    })
   }
 
   /** Answers with the stale answer, else with the failure that is cached for the question. */
@@ -130,10 +135,13 @@ export class PendingQuery extends Follower implements PermitHolder {
       onSuccess: () => {
         this.record.admittedMs = this.tools.clock.nowMs()
         // An equal question may have been answered while this one was in line.
-        const kept = findAlive(this.tools.cache, this.question)
-        if (kept === undefined) return this.awaitExchange()
         this.tools.admission.hold(this)
-        return this.conclude(Exit.succeed(kept))
+        try {
+          const kept = findAlive(this.tools.cache, this.question)
+          return kept === undefined ? this.awaitExchange() : this.conclude(Exit.succeed(kept))
+        } catch (defect) {
+          return this.conclude(Exit.die(defect))
+        }
       },
       onFailure: (cause) => this.answerFailure(cause)
     })
@@ -144,8 +152,8 @@ export class PendingQuery extends Follower implements PermitHolder {
     this.resume?.(shed)
   }
 
+  /** Holds a permit. */
   private awaitExchange(): Effect.Effect<unknown> {
-    this.tools.admission.hold(this)
     const wait = Effect.callback<Answer, ResolveError | Shed>((resume) => {
       this.resume = resume
       const { tools, record } = this

@@ -33,7 +33,7 @@ export class LoopClock extends Context.Service<
       let nowMs = preciseMs()
       let offsetMs = clock.currentTimeMillisUnsafe() - nowMs
       let lookedMs = nowMs
-      /** The wall clock may be set, and the machine may sleep: a step of it is taken over, its slow corrections are not. */
+      /** The wall clock may be set, or corrected slowly, and the machine may sleep: it is followed where it is a step away. */
       const lookAtWall = (): void => {
         if (nowMs - lookedMs < LOOK_MS) return
         lookedMs = nowMs

@@ -22,9 +22,9 @@ export class Upstream {
   /** Its `address` is a name where the upstream is known by one. */
   readonly endpoint: Endpoint
   readonly isOnLoopback: boolean
-  /** Whether nobody can tamper with what comes from it. */
   /** Nobody on the way reads what it is asked. */
   readonly isEncrypted: boolean
+  /** Whether nobody can tamper with what comes from it. */
   private readonly isSafe: boolean
   private readonly trustsAll: () => boolean
   /** At an address on loopback or a private network: only from there a query can come back round to us. */

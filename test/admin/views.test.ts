@@ -119,6 +119,21 @@ enable_caching: false
     )
   })
 
+  it("take the place of lists at the margin with nothing beside them, whatever the ends of lines are", () => {
+    for (const end of ["\n", "\r\n"]) {
+      for (const [values, written] of [
+        [["9.9.9.9", "1.0.0.1"], "[9.9.9.9, 1.0.0.1]"],
+        [["9.9.9.9"], "[9.9.9.9]"]
+      ] as const) {
+        const text = ["upstreams:", "- 1.1.1.1", "- 2.2.2.2", "workers: 2", ""].join(end)
+        assert.strictEqual(
+          withSettings(text, [["upstreams", values]]),
+          [`upstreams: ${written}`, "workers: 2", ""].join(end)
+        )
+      }
+    }
+  })
+
   it("are refused where others refer to the value; what refers to another has its own from now on", () => {
     const text = "rate_limit_exempt: &nets [10.0.0.0/8]\necs_trust: *nets\n"
     assert.isTrue(Result.isFailure(withSettingsOrNot(text, [["rateLimitExempt", ["127.0.0.0/8"]]])))

@@ -496,6 +496,7 @@ describe("the cache by the API", () => {
       for (const [method, path] of [
         ["PATCH", "/api/v1/config?dryRun=true"],
         ["PATCH", "/api/v1/config?dry-run=true"],
+        ["PATCH", "/api/v1/confi%67?dry-run=true"],
         ["DELETE", "/api/v1/config/retries?dry_run=true"],
         ["POST", "/api/v1/config/rollback?dry_run=true"],
         ["GET", "/api/v1/queries?clients=10.0.0.0/8"]
@@ -504,6 +505,11 @@ describe("the cache by the API", () => {
         assert.strictEqual(status, 400, path)
         assert.include(text, "is not known here")
       }
+      for (const path of ["/API/v1/config", "/api/v1/config/", "//api/v1/config", "/api//v1/config"]) {
+        const { status } = yield* admin(`${path}?dryRun=true`, { method: "PATCH", body: { retries: 1 } })
+        assert.strictEqual(status, 404, path)
+      }
+      assert.strictEqual((yield* admin("/api/v1/config;dry_run=true", { method: "PATCH", body: {} })).status, 400)
       assert.strictEqual((yield* admin("/api/v1/cache?name=a.test&type=NOPE")).status, 400)
     })
   )

@@ -192,6 +192,7 @@ describe("the query log", () => {
       assert.lengthOf(((yield* page("client=192.0.2.9")).json as Page).queries, 0)
       assert.lengthOf(((yield* page(`to=${since}`)).json as Page).queries, 0)
       assert.strictEqual((yield* page("from=yesterday")).status, 400)
+      assert.lengthOf(((yield* page("limit=1.5")).json as Page).queries, 1)
       yield* admin("/api/v1/config", { method: "PATCH", body: { query_log_store: null, log_level: "info" } })
     })
   )

@@ -19,6 +19,8 @@ import { Views } from "../views.ts"
 
 const MAX_LIMIT = 10_000
 const USUAL_LIMIT = 200
+/** Of a search in the log. */
+const LOG_LIMIT = 100
 /** Streams at a time: each costs a look at every query that is shown. */
 const MAX_STREAMS = 16
 /** Events that wait for a reader; beyond that, queries are dropped and counted. */
@@ -29,7 +31,7 @@ const STILL_THERE = "15 seconds"
 const windows: Readonly<Record<string, number>> = { "1m": 1, "10m": 10, "1h": 60 }
 
 const limitOf = (limit: number | undefined, usual = USUAL_LIMIT): number =>
-  Math.max(1, Math.min(MAX_LIMIT, Math.floor(limit ?? usual)))
+  limit === undefined || Number.isNaN(limit) ? usual : Math.max(1, Math.min(MAX_LIMIT, Math.floor(limit)))
 
 const matchesOf = (filters: Filters): Effect.Effect<Matches, NotUnderstood> =>
   Effect.suspend(() => {
@@ -162,8 +164,14 @@ export const queryHandlers = HttpApiBuilder.group(
         ),
       search: ({ query }) =>
         Effect.gen(function* () {
-          const { from, slower_than_ms: slowerThan, to, ...same } = query
-          const filter = { ...same, slowerThan, from: yield* timeOf("from", from), to: yield* timeOf("to", to) }
+          const { from, limit, slower_than_ms: slowerThan, to, ...same } = query
+          const filter = {
+            ...same,
+            slowerThan,
+            limit: limitOf(limit, LOG_LIMIT),
+            from: yield* timeOf("from", from),
+            to: yield* timeOf("to", to)
+          }
           const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
           const { before, queries } = yield* Effect.mapError(
             sources.searchLog(given),

@@ -1,7 +1,7 @@
 /** Where the admin side of a server is, and with what it is asked. */
 import { readFileSync } from "node:fs"
 import { Effect } from "effect"
-import { load } from "../../config/configuration.ts"
+import { loadSome } from "../../config/configuration.ts"
 import { formatEndpoint } from "../../io/endpoint.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 import { CommandFailed } from "../failure.ts"
@@ -33,8 +33,7 @@ export const adminPlace = Effect.fnUntraced(function* (options: AdminOptions) {
     const url = yield* readUrl(options.admin)
     return { url, token: given ?? environmentToken(), certificate: undefined } satisfies AdminPlace
   }
-  const { settings } = yield* load(options.file)
-  const { admin, adminToken, adminTlsCertificateFile: certificate } = settings
+  const { admin, adminToken, adminTlsCertificateFile: certificate } = yield* adminSettings(options.file)
   if (admin === "off") {
     return yield* new CommandFailed({
       message: "the configuration has no admin side (admin: off): --admin says where there is one"
@@ -46,6 +45,9 @@ export const adminPlace = Effect.fnUntraced(function* (options: AdminOptions) {
     certificate: certificate?.pem
   } satisfies AdminPlace
 })
+
+/** Keys of certificates may be readable by the server alone, and are not needed here. */
+const adminSettings = loadSome("admin", "adminToken", "adminTlsCertificateFile")
 
 const givenToken = ({ token, tokenFile }: AdminOptions): Effect.Effect<string | undefined, CommandFailed> =>
   token !== undefined || tokenFile === undefined

@@ -7,6 +7,7 @@
  */
 import { Context, Effect, Exit, Layer, type Scope } from "effect"
 import { type Question, sameQuestion } from "../../dns/question.ts"
+import { runGuarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
 import { type Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
@@ -129,6 +130,20 @@ class CoalescedExchange implements Asker {
   /** Ends the exchange if nobody waits for it. */
   abandonIfAlone(): void {
     if (this.count === 0) this.abandon()
+  }
+
+  /** Tells those who can give a stale answer that there is none yet; the others wait on. */
+  tellStaleTakers(outcome: Outcome): void {
+    const takers: Array<Follower> = []
+    let follower = this.first
+    for (let left = this.count; left > 0 && follower !== undefined; left--) {
+      if (follower.takesStale) takers.push(follower)
+      follower = follower.next
+    }
+    for (const taker of takers) {
+      taker.leave()
+      runGuarded(this.incidents, "an exchange's outcome", () => taker.onOutcome(outcome))
+    }
   }
 
   add(follower: Follower): void {

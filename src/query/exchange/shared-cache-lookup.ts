@@ -73,6 +73,8 @@ export const askSharedCacheFirst = (askUpstreams: Begin) =>
 /** Whether all whom it tells can give a stale answer in the place of a fresh one; where it does not say, they can. */
 export interface SharingAsker extends Asker {
   readonly takesStale?: boolean
+  /** Tells those of them that can. */
+  readonly tellStaleTakers?: (outcome: Outcome) => void
 }
 
 interface Tools {
@@ -155,7 +157,10 @@ class SharedCacheLookup implements Asker, Abandonable, TimerTarget {
    * for the target of a CNAME cannot give it, and waits on.
    */
   fire(): void {
-    if (this.asker?.takesStale === false) return
+    if (this.asker?.takesStale === false) {
+      this.asker.tellStaleTakers?.(deadlinePassed)
+      return
+    }
     const { detached } = this.tools
     if (detached.size < MAX_DETACHED) detached.add(this)
     else this.exchange?.abandon()

@@ -47,7 +47,7 @@ export class LoggedClients {
     return client
   }
 
-  /** Else nothing stands in the log that tells clients behind one address apart: no port, and no name. */
+  /** Whether address, port and name stand in the log; otherwise nothing tells clients behind one address apart. */
   get areAsTheyAre(): boolean {
     return this.form === "full"
   }

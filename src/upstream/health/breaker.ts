@@ -76,6 +76,7 @@ export class Breaker {
   mayTry(nowMs: number): boolean {
     const state = Atomics.load(this.words, Word.State)
     if (state === CLOSED || (state === HALF_OPEN && nowMs - this.times[Time.Trial]! < TRIAL_MS)) return false
+    if (this.times[Time.Silent] !== 0) return false
     return this.fault !== SILENCE && nowMs - this.times[Time.Broken]! >= BETWEEN_TRIALS_MS
   }
 
@@ -85,7 +86,13 @@ export class Breaker {
     Atomics.compareExchange(this.words, Word.State, OPEN, HALF_OPEN)
   }
 
+  /** It has said anything at all. */
+  onHeard(): void {
+    if (this.times[Time.Silent] !== 0) this.times[Time.Silent] = 0
+  }
+
   onGoodAnswer(nowMs: number): void {
+    this.onHeard()
     if (nowMs - this.times[Time.LastGood]! >= GRAIN_MS) this.times[Time.LastGood] = nowMs
     this.forgetFailures()
     if (this.isClosed) return
@@ -94,6 +101,7 @@ export class Breaker {
 
   /** The upstream answered with an error that shows only that it is there. */
   onError(nowMs: number): void {
+    this.onHeard()
     if (this.isClosed) {
       if (this.fault === SILENCE) this.forgetFailures()
     } else if (this.fault === SILENCE) {
@@ -111,8 +119,8 @@ export class Breaker {
   onFailure(nowMs: number, fault: number): boolean {
     if (!this.isClosed) {
       if (this.state !== "HalfOpen") return false
-      // What answered with errors may be silent by now: then no question is tried any more.
-      this.words[Word.Fault] = fault
+      // What answered with errors may be silent by now: then it is left to the health check, until it says anything.
+      if (fault === SILENCE) this.times[Time.Silent] = nowMs
       this.remainOpen(nowMs)
       return false
     }
@@ -128,6 +136,7 @@ export class Breaker {
   /** The check found it broken. */
   open(nowMs: number): void {
     this.times[Time.Broken] = nowMs
+    this.onHeard()
     this.forgetFailures()
     if (Atomics.exchange(this.words, Word.State, OPEN) === CLOSED) this.onTransition("Open")
   }

@@ -103,7 +103,9 @@ export class HealthCheck implements TimerTarget {
    * this error.
    */
   onResponse(rcode: number): void {
-    const { fault } = this.upstream.breaker
+    const { breaker } = this.upstream
+    const { fault } = breaker
+    breaker.onHeard()
     this.end(fault === SILENCE || rcode !== fault)
   }
 

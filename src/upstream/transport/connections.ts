@@ -190,7 +190,7 @@ export class Connections implements ConnectionEvents, TimerTarget {
       this.hold(request, true)
       return
     }
-    // Nobody has so much time, who waits in line has not either.
+    // The pause is longer than any query may take: those that are queued fail now, too.
     for (const one of [request, ...this.queue.takeAll()]) {
       runGuarded(this.incidents, BORDER, () => one.onFailure(new NetworkFailure({ message })))
     }

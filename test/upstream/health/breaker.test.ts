@@ -58,6 +58,10 @@ describe("Breaker", () => {
     breaker.beginTrial(2_500)
     breaker.onFailure(3_300, SILENCE)
     for (let nowMs = 3_300; nowMs < 60_000; nowMs += 100) assert.isFalse(breaker.mayTry(nowMs))
+    // Silence in a trial is no word on the error that it was opened for.
+    assert.strictEqual(breaker.fault, SERVFAIL)
+    breaker.onHeard()
+    assert.isTrue(breaker.mayTry(60_000))
   })
 
   it("is tried with a client's question while it answers with errors, every now and then", () => {
