@@ -107,6 +107,9 @@ export const spelledAs = (query: Buffer, reply: Buffer): Buffer => {
   return spelled
 }
 
+/** A late answer to another test's server, which had this port as its source port a moment ago. */
+const isResponse = (message: Buffer): boolean => (message[2] ?? 0) >= 0x80
+
 /** Enough for thousands of datagrams that come while the test does something else. */
 const RECEIVE_BUFFER = 4 << 20
 
@@ -147,6 +150,7 @@ export const wireUpstream = (
         timers.add(timer)
       }
       udp.on("message", (message, peer) => {
+        if (isResponse(message)) return
         sourcePorts.add(peer.port)
         for (const reaction of behaviour(isLiteral ? message : inSmallLetters(message), "udp", ++count)) {
           const { fromElsewhere } = reaction
