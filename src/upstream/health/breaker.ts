@@ -12,7 +12,7 @@
  *
  * Pure: it is told the time.
  */
-import { ownState, SILENCE, Time, type UpstreamState, Word } from "./shared-state.ts"
+import { Flag, ownState, SILENCE, Time, type UpstreamState, Word } from "./shared-state.ts"
 
 export { SILENCE } from "./shared-state.ts"
 
@@ -40,11 +40,13 @@ export type OnTransition = (to: "Closed" | "Open") => void
 export class Breaker {
   private readonly words: Int32Array
   private readonly times: Float64Array
+  private readonly flags: Int32Array
   private readonly onTransition: OnTransition
 
-  constructor({ words, times }: UpstreamState = ownState(), onTransition: OnTransition = () => {}) {
+  constructor({ words, times, flags }: UpstreamState = ownState(), onTransition: OnTransition = () => {}) {
     this.words = words
     this.times = times
+    this.flags = flags
     this.onTransition = onTransition
   }
 
@@ -76,7 +78,7 @@ export class Breaker {
   mayTry(nowMs: number): boolean {
     const state = Atomics.load(this.words, Word.State)
     if (state === CLOSED || (state === HALF_OPEN && nowMs - this.times[Time.Trial]! < TRIAL_MS)) return false
-    if (this.times[Time.Silent] !== 0) return false
+    if (this.flags[Flag.Silent] !== 0) return false
     return this.fault !== SILENCE && nowMs - this.times[Time.Broken]! >= BETWEEN_TRIALS_MS
   }
 
@@ -88,7 +90,7 @@ export class Breaker {
 
   /** It has said anything at all. */
   onHeard(): void {
-    if (this.times[Time.Silent] !== 0) this.times[Time.Silent] = 0
+    if (this.flags[Flag.Silent] !== 0) this.flags[Flag.Silent] = 0
   }
 
   onGoodAnswer(nowMs: number): void {
@@ -120,7 +122,7 @@ export class Breaker {
     if (!this.isClosed) {
       if (this.state !== "HalfOpen") return false
       // What answered with errors may be silent by now: then it is left to the health check, until it says anything.
-      if (fault === SILENCE) this.times[Time.Silent] = nowMs
+      if (fault === SILENCE) this.flags[Flag.Silent] = 1
       this.remainOpen(nowMs)
       return false
     }

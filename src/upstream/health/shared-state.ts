@@ -31,13 +31,13 @@ export const Word = { State: 0, Fault: 1, Failures: 2, LeaseHolder: 3, Address: 
 /** An even number: doubles stand behind them. */
 const WORDS = 6
 /** Times behind them. */
-export const Time = { LastGood: 0, Broken: 1, Trial: 2, LeaseRenewed: 3, Noted: 4, Silent: 5 } as const
-const TIMES = 6
+export const Time = { LastGood: 0, Broken: 1, Trial: 2, LeaseRenewed: 3, Noted: 4 } as const
+const TIMES = 5
 /** What is in the second line. */
 export const Estimate = { Mean: 0, Variation: 1, Cost: 2, Observed: 3 } as const
 const ESTIMATES = 4
 /** Words behind them. */
-export const Flag = { Drained: 0 } as const
+export const Flag = { Drained: 0, Silent: 1 } as const
 const FLAGS = 2
 /** What is common to all upstreams. */
 export const Common = { Demand: 0, Room: 1, RoomAt: 2 } as const
