@@ -27,16 +27,20 @@ const isStale = () => {
   )
 }
 
-const compile = (...args) => spawnSync(process.execPath, [compiler, ...args], { cwd: root, stdio: "inherit" }).status
+/** In processes of their own: what the compiler and the bundler have used is not the server's. */
+const run = (...args) => {
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" })
+  if (status !== 0) process.exit(status ?? 1)
+}
 const hasCompiler = () =>
   existsSync(compiler) &&
   existsSync(bundler) &&
   spawnSync(process.execPath, [compiler, "--version"], { stdio: "ignore" }).status === 0
 
 if (isStale() && hasCompiler()) {
-  const status = compile("--build", "src")
-  if (status !== 0) process.exit(status ?? 1)
-  await import("../bundle.mjs")
+  console.error("Building Strand, as at the first start and whenever its sources have changed")
+  run(compiler, "--build", "src")
+  run(join(root, "src/bundle.mjs"))
 }
 if (existsSync(built)) {
   await import(pathToFileURL(built).href)
