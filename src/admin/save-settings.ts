@@ -28,8 +28,11 @@ export const saveSettings = (
   by: string
 ): Effect.Effect<Saved, NotSaved> =>
   Effect.gen(function* () {
-    const { overrides, settings: running } = control.running()
-    const all = [...overrides]
+    const { overrides, kept, settings: running } = control.running()
+    const keptTexts = [...kept].map(([name, { value }]) => [name, value] as const)
+    const all = [...new Map([...keptTexts, ...overrides])].flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value] as const]
+    )
     const saved = all.filter(([name]) => !isSetByEnvironment(name))
     const skipped = all.filter(([name]) => isSetByEnvironment(name)).map(([name]) => fileKey(name))
     if (saved.length === 0) return { saved: [], skipped }

@@ -13,7 +13,7 @@ import { ChangeRefused } from "../config/live-configuration.ts"
 import type { Mistake } from "../config/mistakes.ts"
 import { fileKey, type SettingName, settingNames } from "../config/schema/settings.ts"
 import { type Difference, differences } from "../config/snapshot.ts"
-import { NO_OVERRIDES, type Overrides } from "../config/sources/gather.ts"
+import { type Given, NO_OVERRIDES, type Overrides, saidBySources } from "../config/sources/gather.ts"
 import type { GivenValue } from "../config/sources/program-settings.ts"
 import { messageOf } from "../runtime/error-text.ts"
 import { type LoadedApart, loadApart } from "./reload/load-apart.ts"
@@ -104,7 +104,12 @@ export class OtherGeneration extends Schema.TaggedError<OtherGeneration>()("Othe
  */
 export interface Running extends Pick<Loaded, "settings" | "written" | "given"> {
   readonly overrides: Overrides
+  /** What is as it was before a roll-back to it, although file and environment say something else. */
+  readonly kept: Kept
 }
+
+/** Values that were gone back to, each for as long as file and environment say what they said then. */
+type Kept = ReadonlyMap<SettingName, { readonly value: Given["value"]; readonly over: Given["value"] }>
 
 /**
  * Changes what the server runs by, while it runs.
@@ -160,7 +165,9 @@ export class ServerControl extends Context.Service<
     /** What `set` would change. */
     readonly preview: (settings: GivenSettings) => Effect.Effect<ReadonlyArray<Difference>, ConfigurationError>
     /**
-     * Goes back to an earlier configuration, the one before by default. Files are not read for it: they may be others now.
+     * Goes back to an earlier configuration, the one before by default. Files are not read for it: they may be others
+     * now. A setting for which file or environment say something else by now stays as it was gone back to, until they
+     * say something new for it, or it is set or given back.
      *
      * @param from the generation that is to be left; any where it is undefined
      */
@@ -200,7 +207,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
   } = options
   const alone = Semaphore.makeUnsafe(1)
   const earlier: Array<{ readonly record: ChangeRecord; readonly running: Running }> = []
-  let running: Running = { ...first, overrides: NO_OVERRIDES }
+  let running: Running = { ...first, overrides: NO_OVERRIDES, kept: new Map() }
   let generation = 0
 
   const remember = (by: string, changed: ReadonlyArray<Difference>): ChangeRecord => {
@@ -213,16 +220,19 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
 
   const load = ({
     overrides,
+    kept,
     mistakes
   }: Merged): Effect.Effect<Running & Pick<Loaded, "warnings">, ConfigurationError> =>
     Effect.gen(function* () {
       const found = yield* Effect.mapError(
-        read(overrides),
+        read(withKept(overrides, kept)),
         (error) => new ConfigurationError({ ...error, mistakes: [...mistakes, ...error.mistakes] })
       )
+      const stillKept = new Map([...kept].filter(([name, { over }]) => isSame(found.given.get(name)?.beneath, over)))
+      if (stillKept.size < kept.size) return yield* load({ overrides, kept: stillKept, mistakes })
       if (mistakes.length > 0) return yield* new ConfigurationError({ mistakes, warnings: [] })
       const settings = yield* decodeChanges(running, found.written)
-      return { ...withinLimits({ ...found, settings }), overrides }
+      return { ...withinLimits({ ...found, settings }), overrides, kept }
     })
 
   /** @param what has happened, as the log says it */
@@ -284,20 +294,20 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     running: () => running,
     generation: () => generation,
     history: () => earlier.map(({ record }) => record),
-    reload: (by) => changeTo(() => merged(running.overrides, {}), by, "configuration read again"),
+    reload: (by) => changeTo(() => merged(running, {}), by, "configuration read again"),
     set: (settings, by, wanted) =>
       changeTo(
         () =>
           Effect.andThen(
             expect(wanted),
-            Effect.suspend(() => merged(running.overrides, settings))
+            Effect.suspend(() => merged(running, settings))
           ),
         by,
         "configuration set"
       ),
     preview: (settings) =>
       Effect.gen(function* () {
-        const next = yield* load(yield* merged(running.overrides, settings))
+        const next = yield* load(yield* merged(running, settings))
         return differences(running.settings, next.settings)
       }),
     rollBack: (by, to, from) => {
@@ -306,7 +316,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
         yield* expect(from)
         const wanted = to ?? earlier.at(-2)?.record.generation
         const found = earlier.find(({ record }) => record.generation === wanted)
-        if (found !== undefined) return yield* change(found.running, by, what)
+        if (found !== undefined) return yield* change(asItWas(found.running, running), by, what)
         const message = `there is no configuration ${wanted ?? "before this one"} to go back to`
         return yield* new UnknownGeneration({ message })
       })
@@ -315,24 +325,50 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
   })
 }
 
+/** What was before, with a note of what file and environment say otherwise by now: later changes leave that as it is. */
+const asItWas = (before: Running, now: Running): Running => {
+  const kept = new Map<SettingName, { readonly value: Given["value"]; readonly over: Given["value"] }>()
+  const given = new Map(before.given)
+  for (const [name, is] of now.given) {
+    const was = before.given.get(name)
+    if (was === undefined || before.overrides.has(name)) continue
+    const value = was.source === "default" ? undefined : was.value
+    const over = saidBySources(is)
+    if (isSame(value, over)) continue
+    kept.set(name, { value, over })
+    given.set(name, { value: was.value, source: "program", place: fileKey(name), beneath: over })
+  }
+  return { ...before, given, kept }
+}
+
+const withKept = (overrides: Overrides, kept: Kept): Overrides =>
+  new Map([...[...kept].map(([name, { value }]) => [name, value] as const), ...overrides])
+
+const isSame = (one: Given["value"], other: Given["value"]): boolean => JSON.stringify(one) === JSON.stringify(other)
+
 const keys = settingNames.map(fileKey)
 
 interface Merged {
   readonly overrides: Overrides
+  readonly kept: Kept
   /** Names that are no settings, and what is wrong in lists and maps. */
   readonly mistakes: ReadonlyArray<Mistake>
 }
 
 /** What a program has set before and sets now. */
-const merged = (before: Overrides, settings: GivenSettings): Effect.Effect<Merged> =>
+const merged = (before: Pick<Running, "overrides" | "kept">, settings: GivenSettings): Effect.Effect<Merged> =>
   Effect.gen(function* () {
-    const overrides = new Map(before)
+    const overrides = new Map(before.overrides)
+    const kept = new Map(before.kept)
     const mistakes: Array<Mistake> = []
     for (const [key, value] of Object.entries(settings)) {
       const name: SettingName | undefined = settingNames[keys.indexOf(key)]
       if (name === undefined) {
         mistakes.push({ place: key, value: undefined, expected: `the name of a setting${meaning(key, keys)}` })
-      } else if (value === undefined || value === null) {
+        continue
+      }
+      kept.delete(name)
+      if (value === undefined || value === null) {
         overrides.delete(name)
       } else if (typeof value !== "object") {
         overrides.set(name, String(value))
@@ -343,5 +379,5 @@ const merged = (before: Overrides, settings: GivenSettings): Effect.Effect<Merge
         if (read.texts !== undefined) overrides.set(name, read.texts)
       }
     }
-    return { overrides, mistakes }
+    return { overrides, kept, mistakes }
   })

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger } from "effect"
 import { AnswerCache } from "../../src/cache/answer-cache.ts"
@@ -12,13 +15,13 @@ import { address, failing, fakeUpstream } from "../support/upstreams/fake-upstre
 
 const quietly = Effect.provide(Logger.layer([]))
 
-const controlled = (settings: Record<string, string>) =>
+const controlled = (settings: Record<string, string>, file?: string) =>
   Effect.gen(function* () {
     const env = { DNS_SERVER_LISTEN: "127.0.0.1:0", ...datagramsOfRun, ...settings }
     const provider = ConfigProvider.fromEnv({ env })
-    const first = yield* Effect.provideService(load(undefined), ConfigProvider.ConfigProvider, provider)
+    const first = yield* Effect.provideService(load(file), ConfigProvider.ConfigProvider, provider)
     const context = yield* Layer.build(
-      layerStandaloneControl({ first, file: undefined }).pipe(
+      layerStandaloneControl({ first, file }).pipe(
         Layer.provideMerge(standaloneLayer),
         Layer.provideMerge(
           Layer.mergeAll(Configuration.layer(first.settings), layerDatagrams(first.settings.datagrams))
@@ -60,6 +63,50 @@ describe("the configuration of a server that a program embeds", () => {
       assert.strictEqual(yield* control.reload("a test"), undefined)
       assert.deepStrictEqual(addressesOf(yield* ask(port, { name: "www.example.test" })), ["192.0.2.1"])
     }).pipe(quietly)
+  )
+
+  it.live("keeps what was gone back to, other changes whatever, until its file says something new", () =>
+    Effect.gen(function* () {
+      const file = join(mkdtempSync(join(tmpdir(), "strand-roll-back-")), "strand.yaml")
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(dirname(file), { recursive: true })))
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const written = (...lines: ReadonlyArray<string>) =>
+        writeFileSync(file, [`upstreams: ${upstream.address}`, ...lines, ""].join("\n"))
+      written("retries: 1", "cache_size_mb: 8")
+      const { control, settings } = yield* controlled({}, file)
+      const now = () => {
+        const { retries, cacheSizeMb, attemptTimeoutMs, cacheMaxTtlSecs } = settings()
+        return [retries, cacheSizeMb, attemptTimeoutMs, cacheMaxTtlSecs]
+      }
+      const usual = now().slice(2)
+      // One is changed in the file, one is gone from it, one is new in it.
+      written("retries: 4", "attempt_timeout_ms: 444")
+      yield* control.reload("a test")
+      const changed = now()
+      assert.deepStrictEqual([changed[0], changed[2]], [4, 444])
+      yield* control.rollBack("a test")
+      assert.deepStrictEqual(now(), [1, 8, ...usual])
+      assert.deepInclude(control.running().given.get("retries"), { value: "1", source: "program" })
+
+      yield* control.set({ cache_max_ttl_secs: "77" }, "a test")
+      assert.deepStrictEqual(now(), [1, 8, usual[0], 77])
+      assert.strictEqual(yield* control.reload("a test"), undefined)
+      // What is written now is meant, and changes nothing else.
+      written("retries: 3", "attempt_timeout_ms: 444")
+      yield* control.reload("a test")
+      assert.deepStrictEqual(now(), [3, 8, usual[0], 77])
+      assert.deepInclude(control.running().given.get("retries"), { value: "3", source: "file" })
+
+      // What is given back is as the file says.
+      yield* control.set({ cache_size_mb: undefined, attempt_timeout_ms: undefined }, "a test")
+      assert.deepStrictEqual(now(), [3, changed[1], 444, 77])
+      // To where it was kept, and to the beginning.
+      yield* control.rollBack("a test")
+      assert.deepStrictEqual(now(), [3, 8, usual[0], 77])
+      yield* control.rollBack("a test", 0)
+      yield* control.set({ cache_max_ttl_secs: "78" }, "a test")
+      assert.deepStrictEqual(now(), [1, 8, usual[0], 78])
+    }).pipe(quietly, Effect.scoped)
   )
 
   it.live("stays what it was where there is a mistake, or where a socket cannot be opened", () =>

@@ -15,8 +15,8 @@ import { systemResolvers } from "./resolv-conf.ts"
 
 export type Source = "default" | "file" | "environment" | "program"
 
-/** Settings that were set while the server runs, as texts. */
-export type Overrides = ReadonlyMap<SettingName, string | ReadonlyArray<string>>
+/** Settings that were set while the server runs, as texts; undefined for what is to be as by default. */
+export type Overrides = ReadonlyMap<SettingName, Given["value"]>
 
 export const NO_OVERRIDES: Overrides = new Map()
 
@@ -32,6 +32,14 @@ export interface Given {
   readonly at?: string
   /** Of a list in which nothing was right: its mistakes are said already. */
   readonly isBroken?: boolean
+  /** Of what was set while the server runs: what file or environment say; undefined where they say nothing. */
+  readonly beneath?: Given["value"]
+}
+
+/** What file or environment say of a setting; undefined where they say nothing. */
+export const saidBySources = ({ source, value, beneath }: Given): Given["value"] => {
+  if (source === "program") return beneath
+  return source === "default" ? undefined : value
 }
 
 export interface Gathered {
@@ -76,9 +84,8 @@ export const gather = Effect.fnUntraced(function* (
     if (value !== undefined) given.set(name, { value: split(name, value), source: "environment", place: variable })
   }
   for (const [name, value] of overrides) {
-    const texts = typeof value === "string" ? split(name, value) : value
-    const isList = settingInfo[name].isList === true
-    given.set(name, { value: isList ? texts : String(value), source: "program", place: fileKey(name) })
+    const beneath = saidBySources(given.get(name)!)
+    given.set(name, { value: asSet(name, value), source: "program", place: fileKey(name), beneath })
   }
   for (const variable of yield* unknownVariables(provider)) {
     warnings.push(`${variable} is not a setting of this server and was ignored${meaning(variable, variables)}`)
@@ -126,6 +133,12 @@ const variables = settingNames.map(variableName)
 const defaultOf = (name: SettingName): Given["value"] => {
   const text = settingInfo[name].default
   return text === undefined ? undefined : split(name, text)
+}
+
+const asSet = (name: SettingName, value: Given["value"]): Given["value"] => {
+  if (value === undefined) return defaultOf(name)
+  if (settingInfo[name].isList !== true) return String(value)
+  return typeof value === "string" ? split(name, value) : value
 }
 
 const split = (name: SettingName, text: string): string | ReadonlyArray<string> =>
