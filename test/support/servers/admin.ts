@@ -1,6 +1,6 @@
 /** A server as a process, with its admin side, and how it is asked. */
 import { Effect } from "effect"
-import { startListening } from "./process.ts"
+import { type StartOptions, startListening } from "./process.ts"
 
 export interface Reply {
   readonly status: number
@@ -19,9 +19,13 @@ export interface AdminOptions {
 }
 
 /** The server once its admin side listens. */
-export const startWithAdmin = (environment: Record<string, string>, args: ReadonlyArray<string> = []) =>
+export const startWithAdmin = (
+  environment: Record<string, string>,
+  args: ReadonlyArray<string> = [],
+  options: StartOptions = {}
+) =>
   Effect.gen(function* () {
-    const server = yield* startListening({ DNS_SERVER_ADMIN: "127.0.0.1:0", ...environment }, args)
+    const server = yield* startListening({ DNS_SERVER_ADMIN: "127.0.0.1:0", ...environment }, args, options)
     let url = ""
     while (url === "") {
       url = /metrics are at (https?:\/\/[^/"]+)/.exec(server.output())?.[1] ?? ""
