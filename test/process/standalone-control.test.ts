@@ -75,37 +75,41 @@ describe("the configuration of a server that a program embeds", () => {
       written("retries: 1", "cache_size_mb: 8")
       const { control, settings } = yield* controlled({}, file)
       const now = () => {
-        const { retries, cacheSizeMb, attemptTimeoutMs, cacheMaxTtlSecs } = settings()
-        return [retries, cacheSizeMb, attemptTimeoutMs, cacheMaxTtlSecs]
+        const { retries, cacheSizeMb, attemptTimeoutMs, maxQueuedQueries, cacheMaxTtlSecs } = settings()
+        return [retries, cacheSizeMb, attemptTimeoutMs, maxQueuedQueries, cacheMaxTtlSecs]
       }
       const usual = now().slice(2)
-      // One is changed in the file, one is gone from it, one is new in it.
-      written("retries: 4", "attempt_timeout_ms: 444")
+      // One is changed in the file, one is gone from it, and new in it are one with a default and one that follows another.
+      const others = ["attempt_timeout_ms: 444", "max_queued_queries: 55"]
+      written("retries: 4", ...others)
       yield* control.reload("a test")
       const changed = now()
-      assert.deepStrictEqual([changed[0], changed[2]], [4, 444])
+      assert.deepStrictEqual([changed[0], changed[2], changed[3]], [4, 444, 55])
       yield* control.rollBack("a test")
       assert.deepStrictEqual(now(), [1, 8, ...usual])
       assert.deepInclude(control.running().given.get("retries"), { value: "1", source: "program" })
 
       yield* control.set({ cache_max_ttl_secs: "77" }, "a test")
-      assert.deepStrictEqual(now(), [1, 8, usual[0], 77])
+      assert.deepStrictEqual(now(), [1, 8, usual[0], usual[1], 77])
       assert.strictEqual(yield* control.reload("a test"), undefined)
       // What is written now is meant, and changes nothing else.
-      written("retries: 3", "attempt_timeout_ms: 444")
+      written("retries: 3", ...others)
       yield* control.reload("a test")
-      assert.deepStrictEqual(now(), [3, 8, usual[0], 77])
+      assert.deepStrictEqual(now(), [3, 8, usual[0], usual[1], 77])
       assert.deepInclude(control.running().given.get("retries"), { value: "3", source: "file" })
 
       // What is given back is as the file says.
-      yield* control.set({ cache_size_mb: undefined, attempt_timeout_ms: undefined }, "a test")
-      assert.deepStrictEqual(now(), [3, changed[1], 444, 77])
+      yield* control.set(
+        { cache_size_mb: undefined, attempt_timeout_ms: undefined, max_queued_queries: undefined },
+        "a test"
+      )
+      assert.deepStrictEqual(now(), [3, changed[1], 444, 55, 77])
       // To where it was kept, and to the beginning.
       yield* control.rollBack("a test")
-      assert.deepStrictEqual(now(), [3, 8, usual[0], 77])
+      assert.deepStrictEqual(now(), [3, 8, usual[0], usual[1], 77])
       yield* control.rollBack("a test", 0)
       yield* control.set({ cache_max_ttl_secs: "78" }, "a test")
-      assert.deepStrictEqual(now(), [1, 8, usual[0], 78])
+      assert.deepStrictEqual(now(), [1, 8, usual[0], usual[1], 78])
     }).pipe(quietly, Effect.scoped)
   )
 

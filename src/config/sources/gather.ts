@@ -37,10 +37,8 @@ export interface Given {
 }
 
 /** What file or environment say of a setting; undefined where they say nothing. */
-export const saidBySources = ({ source, value, beneath }: Given): Given["value"] => {
-  if (source === "program") return beneath
-  return source === "default" ? undefined : value
-}
+export const saidBySources = ({ source, value, beneath }: Given): Given["value"] =>
+  source === "file" || source === "environment" ? value : beneath
 
 export interface Gathered {
   readonly given: ReadonlyMap<SettingName, Given>
@@ -145,7 +143,8 @@ const split = (name: SettingName, text: string): string | ReadonlyArray<string> 
   settingInfo[name].isList === true ? splitList(text) : text.trim()
 
 const fill = (given: Map<SettingName, Given>, name: SettingName, value: Given["value"], place: string): void => {
-  if (given.get(name)!.value === undefined) given.set(name, { value, source: "default", place })
+  const said = given.get(name)!
+  if (said.value === undefined) given.set(name, { ...said, value, source: "default", place })
 }
 
 /** Where no upstreams are configured, the system's resolvers are the upstreams. */
