@@ -55,6 +55,9 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   const open = descriptorsOpen()
   const before = yield* signatureOf(file === undefined ? [] : [file])
   const loaded = yield* load(file)
+  // At once: what changes while the threads start is read again.
+  const files = followedFiles(file, loaded)
+  const signature = files.length <= 1 ? before : yield* signatureOf(files)
   const withinLimits = (next: Loaded): Loaded => fitToDescriptors(next, descriptorLimit(), open)
   const fitted = withinLimits(loaded)
   const { settings } = fitted
@@ -102,8 +105,6 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
         }
       })
     )
-    const files = followedFiles(file, loaded)
-    const signature = files.length <= 1 ? before : yield* signatureOf(files)
     let refusals = 0
     const onRefusal = (): void => {
       refusals++
