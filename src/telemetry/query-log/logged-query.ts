@@ -133,7 +133,7 @@ const reversedName = (wire: Uint8Array): string => {
 }
 
 const wantedBy = ({ only, slowFrom, names }: LogFilter): ((query: RecentQuery) => boolean) => {
-  const outcomes = new Set<string>(only)
+  const outcomes = new Set(only)
   const hasFailed = outcomes.has("failed")
   const hasSlow = outcomes.has("slow")
   const slow = new SlowLimit(() => slowFrom)
