@@ -7,7 +7,6 @@
  */
 import { Context, Effect, Exit, Layer, type Scope } from "effect"
 import { type Question, sameQuestion } from "../../dns/question.ts"
-import { runGuarded } from "../../runtime/guard.ts"
 import { Incidents } from "../../runtime/incidents.ts"
 import { OpenTable } from "../../runtime/open-table.ts"
 import { type Timer, TimerWheel } from "../../runtime/timer-wheel.ts"
@@ -99,12 +98,7 @@ class CoalescedExchange implements Asker {
 
   /** Whether all who wait can give a stale answer. */
   get takesStale(): boolean {
-    let follower = this.first
-    for (let left = this.count; left > 0 && follower !== undefined; left--) {
-      if (!follower.takesStale) return false
-      follower = follower.next
-    }
-    return true
+    return this.followers.every(({ takesStale }) => takesStale)
   }
 
   start(begin: Begin): void {
@@ -134,16 +128,7 @@ class CoalescedExchange implements Asker {
 
   /** Tells those who can give a stale answer that there is none yet; the others wait on. */
   tellStaleTakers(outcome: Outcome): void {
-    const takers: Array<Follower> = []
-    let follower = this.first
-    for (let left = this.count; left > 0 && follower !== undefined; left--) {
-      if (follower.takesStale) takers.push(follower)
-      follower = follower.next
-    }
-    for (const taker of takers) {
-      taker.leave()
-      runGuarded(this.incidents, "an exchange's outcome", () => taker.onOutcome(outcome))
-    }
+    for (const follower of this.followers) if (follower.takesStale) this.tell(follower, outcome)
   }
 
   add(follower: Follower): void {
@@ -172,6 +157,12 @@ class CoalescedExchange implements Asker {
     follower.previous = undefined
   }
 
+  private get followers(): ReadonlyArray<Follower> {
+    const all: Array<Follower> = []
+    for (let follower = this.first; all.length < this.count; follower = follower!.next) all.push(follower!)
+    return all
+  }
+
   /** Tells the followers: one slice in this turn of the event loop, the others in later turns. */
   private tellFollowers(outcome: Outcome): void {
     for (let told = 0; this.first !== undefined; told++) {
@@ -179,13 +170,16 @@ class CoalescedExchange implements Asker {
         setImmediate(() => this.tellFollowers(outcome))
         return
       }
-      const { first } = this
-      first.leave()
-      try {
-        first.onOutcome(outcome)
-      } catch (thrown) {
-        this.incidents.onDefect("an exchange's outcome", thrown)
-      }
+      this.tell(this.first, outcome)
+    }
+  }
+
+  private tell(follower: Follower, outcome: Outcome): void {
+    follower.leave()
+    try {
+      follower.onOutcome(outcome)
+    } catch (thrown) {
+      this.incidents.onDefect("an exchange's outcome", thrown)
     }
   }
 }

@@ -16,18 +16,18 @@ export const probeByHand = (
   begin: (attempt: Attempt) => { readonly abandon: () => void }
 ): Effect.Effect<ToldProbe> =>
   Effect.suspend(() => {
-    const under: Array<() => void> = []
+    const endings: Array<() => void> = []
     const told = Effect.callback<ToldProbe>((resume) => {
       const probe = new Probe(upstream, wheel, withinMs, (outcome) => resume(Effect.succeed(outcome)))
-      under.push(() => probe.end())
+      endings.push(() => probe.end())
       const exchange = begin(probe)
-      under.push(() => exchange.abandon())
+      endings.push(() => exchange.abandon())
     })
     // Told or not: without a reply the exchange would go on for ever.
     return Effect.ensuring(
       told,
       Effect.sync(() => {
-        for (const end of under) end()
+        for (const end of endings) end()
       })
     )
   })
