@@ -5,8 +5,8 @@ import { listenProtocols } from "../../io/protocols.ts"
 import { queryOutcomes } from "../../telemetry/query-outcome.ts"
 import { NotNow, NotThere, NotUnderstood } from "./errors.ts"
 
-export const Query = Schema.Struct({
-  id: Schema.String,
+/** What is known of a query, in memory and in the log. */
+const known = {
   atMs: Schema.Number.annotate({ description: "milliseconds since 1970" }),
   tookMs: Schema.Number,
   name: Schema.String,
@@ -15,7 +15,6 @@ export const Query = Schema.Struct({
   clientPort: Schema.Number,
   clientName: Schema.NullOr(Schema.String).annotate({ description: "what the client calls itself" }),
   protocol: Schema.Literals(listenProtocols),
-  outcome: Schema.Literals(queryOutcomes),
   rcode: Schema.NullOr(Schema.String).annotate({ description: "null where it got no reply" }),
   octets: Schema.Number,
   upstream: Schema.NullOr(Schema.String).annotate({ description: "of the last attempt" }),
@@ -24,7 +23,9 @@ export const Query = Schema.Struct({
   isShared: Schema.Boolean,
   worker: Schema.Number,
   error: Schema.NullOr(Schema.String)
-})
+}
+
+export const Query = Schema.Struct({ id: Schema.String, ...known, outcome: Schema.Literals(queryOutcomes) })
 
 /** Which of them; all that are given have to hold. */
 export const filters = {
@@ -85,27 +86,9 @@ export const Explanation = Schema.Struct({
 })
 
 export const LogPage = Schema.Struct({
-  queries: Schema.Array(
-    Schema.Struct({
-      atMs: Schema.Number,
-      tookMs: Schema.Number,
-      name: Schema.String,
-      type: Schema.String,
-      client: Schema.String,
-      clientPort: Schema.Number,
-      clientName: Schema.NullOr(Schema.String),
-      protocol: Schema.Literals(listenProtocols),
-      outcome: Schema.String,
-      rcode: Schema.NullOr(Schema.String),
-      octets: Schema.Number,
-      upstream: Schema.NullOr(Schema.String),
-      attempts: Schema.Number,
-      isCoalesced: Schema.Boolean,
-      isShared: Schema.Boolean,
-      worker: Schema.Number,
-      error: Schema.NullOr(Schema.String)
-    })
-  ).annotate({ description: "the newest first" }),
+  queries: Schema.Array(Schema.Struct({ ...known, outcome: Schema.String })).annotate({
+    description: "the newest first"
+  }),
   before: Schema.NullOr(Schema.Number).annotate({ description: "for the next page; null where this is the last" })
 })
 
