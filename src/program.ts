@@ -9,6 +9,7 @@ import { firstStep } from "./cli/first-step.ts"
 import type { Serving } from "./cli/serving.ts"
 import { nameUpstream } from "./config/codec/upstream-address.ts"
 import { Configuration, type Loaded, load, shown } from "./config/configuration.ts"
+import { fileSettings } from "./config/decode.ts"
 import { fileKey, type Settings } from "./config/schema/settings.ts"
 import type { SocketError } from "./io/datagram.ts"
 import { formatEndpoint } from "./io/endpoint.ts"
@@ -41,12 +42,9 @@ const shownSettings = ({ given }: Loaded): Record<string, string | undefined> =>
 
 /** Regular files that are read with the configuration: a pipe cannot be read again. */
 const followedFiles = (file: string | undefined, { given }: Pick<Loaded, "given">): ReadonlyArray<string> =>
-  [file, ...FILES.flatMap((name) => given.get(name)?.value)].filter(
+  [file, ...fileSettings.flatMap((name) => given.get(name)?.value)].filter(
     (path): path is string => typeof path === "string" && path !== "" && isRegularFile(path)
   )
-
-/** Settings whose values are files, which are read with the configuration. */
-const FILES = ["tlsCaFile", "tlsCertificateFile", "tlsKeyFile", "adminTlsCertificateFile", "adminTlsKeyFile"] as const
 
 /** Runs until it is interrupted; what was in flight then is answered before the layers close. */
 const run = Effect.fnUntraced(function* (file: string | undefined) {

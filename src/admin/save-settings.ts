@@ -5,7 +5,7 @@ import { type Document, isMap, isNode, isScalar, type Pair, parse, parseDocument
 import { decodeSettings, differences } from "../config/configuration.ts"
 import { fileKey, type SettingName, variableName } from "../config/schema/settings.ts"
 import { loadApart } from "../process/reload/load-apart.ts"
-import type { ServerControl } from "../process/server-control.ts"
+import { type ServerControl, winningIn } from "../process/server-control.ts"
 import { messageOf } from "../runtime/error-text.ts"
 
 /** The file could not be written: why. It is as it was. */
@@ -28,9 +28,8 @@ export const saveSettings = (
   by: string
 ): Effect.Effect<Saved, NotSaved> =>
   Effect.gen(function* () {
-    const { overrides, kept, settings: running } = control.running()
-    const keptTexts = [...kept].map(([name, { value }]) => [name, value] as const)
-    const all = [...new Map([...keptTexts, ...overrides])].flatMap(([name, value]) =>
+    const running = control.running()
+    const all = [...winningIn(running)].flatMap(([name, value]) =>
       value === undefined ? [] : [[name, value] as const]
     )
     const saved = all.filter(([name]) => !isSetByEnvironment(name))
@@ -49,7 +48,7 @@ export const saveSettings = (
         loadApart(beside, new Map(all.filter(([name]) => isSetByEnvironment(name)))),
         ({ message }) => new NotSaved({ message: message.replaceAll(beside, file) })
       )
-      const others = differences(running, decodeSettings(read.written)).map(({ name }) => fileKey(name))
+      const others = differences(running.settings, decodeSettings(read.written)).map(({ name }) => fileKey(name))
       if (others.length > 0) {
         const message = `the file would then say something else for ${others.join(", ")} than the server runs by: it has been changed there, or something is shared in it`
         return yield* new NotSaved({ message })

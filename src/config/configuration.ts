@@ -8,7 +8,7 @@ import { decodeAll } from "./decode.ts"
 import { formatMistake, type Mistake } from "./mistakes.ts"
 import { fileKey, type SettingName, type Settings } from "./schema/settings.ts"
 import type { Written } from "./snapshot.ts"
-import { type Given, gather, NO_OVERRIDES, type Overrides } from "./sources/gather.ts"
+import { type Given, gather, NO_OVERRIDES, type Winning } from "./sources/gather.ts"
 
 export { ChangeRefused, Configuration, type Derived, ofCurrent } from "./live-configuration.ts"
 export { shown } from "./shown.ts"
@@ -95,12 +95,12 @@ export interface Loaded {
  * )
  * ```
  *
- * @param overrides what was set while the server runs: it wins
+ * @param winning what was set while the server runs
  * @returns the settings with the source of each, or a `ConfigurationError` with every mistake of every source
  */
-export const load = Effect.fnUntraced(function* (file: string | undefined, overrides: Overrides = NO_OVERRIDES) {
+export const load = Effect.fnUntraced(function* (file: string | undefined, winning: Winning = NO_OVERRIDES) {
   const provider = yield* ConfigProvider.ConfigProvider
-  const gathered = yield* gather(file, provider, overrides)
+  const gathered = yield* gather(file, provider, winning)
   const decoded = yield* decodeAll(gathered)
   const { written, settings } = decoded
   const found = [...gathered.mistakes, ...decoded.mistakes, ...(yield* contradictions(decoded, gathered))]

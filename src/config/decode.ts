@@ -71,13 +71,14 @@ const valueOf = (
   }
   const readPem = pemReaders[name]
   if (readPem === undefined || value === undefined) return Effect.succeed(value)
-  if (value === "" && settingInfo[name].isList !== true) {
+  const isList = settingInfo[name].isList === true
+  if (value === "") {
+    if (isList) return Effect.succeed(value)
     mistakes.push(mistakeOf(name, said, undefined, "the path of a file in PEM"))
     return Effect.succeed(unreadable)
   }
-  if (value === "") return Effect.succeed(value)
   const files = pemFilesOf(name, readPem, said, typeof value === "string" ? [value] : value, mistakes)
-  if (settingInfo[name].isList === true) return files
+  if (isList) return files
   return Effect.map(files, (found) => (found === unreadable ? found : found[0]))
 }
 
@@ -87,6 +88,12 @@ const pemReaders: { readonly [Name in SettingName]?: typeof readCertificates } =
   adminTlsCertificateFile: readCertificates,
   adminTlsKeyFile: readKey
 }
+
+/** Settings that name files whose content is part of the configuration. */
+export const fileSettings: ReadonlyArray<SettingName> = [
+  "tlsCaFile",
+  ...settingNames.filter((name) => pemReaders[name] !== undefined)
+]
 
 const pemFilesOf = Effect.fnUntraced(function* (
   name: SettingName,

@@ -13,7 +13,7 @@ import { ChangeRefused } from "../config/live-configuration.ts"
 import type { Mistake } from "../config/mistakes.ts"
 import { fileKey, type SettingName, settingNames } from "../config/schema/settings.ts"
 import { type Difference, differences } from "../config/snapshot.ts"
-import { type Given, NO_OVERRIDES, type Overrides, saidBySources } from "../config/sources/gather.ts"
+import { type Given, NO_OVERRIDES, type Overrides, saidBySources, type Winning } from "../config/sources/gather.ts"
 import type { GivenValue } from "../config/sources/program-settings.ts"
 import { messageOf } from "../runtime/error-text.ts"
 import { type LoadedApart, loadApart } from "./reload/load-apart.ts"
@@ -189,7 +189,7 @@ export interface ControlOptions {
   /** Has the whole server run by another configuration, or changes nothing. */
   readonly apply: (next: Running) => Effect.Effect<void, ChangeRefused>
   /** Reads what the sources say, with the settings over it that a program has set: by default, in a thread of its own. */
-  readonly read?: (overrides: Overrides) => Effect.Effect<LoadedApart, ConfigurationError>
+  readonly read?: (winning: Winning) => Effect.Effect<LoadedApart, ConfigurationError>
   /** Called for each change that is refused. */
   readonly onRefusal?: () => void
   /** What is kept to of a configuration on this machine. */
@@ -203,7 +203,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     apply,
     withinLimits,
     onRefusal = () => {},
-    read = (overrides) => loadApart(file, overrides)
+    read = (winning) => loadApart(file, winning)
   } = options
   const alone = Semaphore.makeUnsafe(1)
   const earlier: Array<{ readonly record: ChangeRecord; readonly running: Running }> = []
@@ -225,7 +225,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
   }: Merged): Effect.Effect<Running & Pick<Loaded, "warnings">, ConfigurationError> =>
     Effect.gen(function* () {
       const found = yield* Effect.mapError(
-        read(withKept(overrides, kept)),
+        read(winningIn({ overrides, kept })),
         (error) => new ConfigurationError({ ...error, mistakes: [...mistakes, ...error.mistakes] })
       )
       const stillKept = new Map([...kept].filter(([name, { over }]) => isSame(found.given.get(name)?.beneath, over)))
@@ -341,7 +341,8 @@ const asItWas = (before: Running, now: Running): Running => {
   return { ...before, given, kept }
 }
 
-const withKept = (overrides: Overrides, kept: Kept): Overrides =>
+/** What a program has set, and what was rolled back to. */
+export const winningIn = ({ overrides, kept }: Pick<Running, "overrides" | "kept">): Winning =>
   new Map([...[...kept].map(([name, { value }]) => [name, value] as const), ...overrides])
 
 const isSame = (one: Given["value"], other: Given["value"]): boolean => JSON.stringify(one) === JSON.stringify(other)

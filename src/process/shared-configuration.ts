@@ -80,9 +80,7 @@ type Shared = Readonly<Record<string, string | ReadonlyArray<string>>>
 
 /** What of the settings that were set here is for all. */
 const sharedOf = (overrides: Overrides): Shared =>
-  Object.fromEntries(
-    [...overrides].flatMap(([name, value]) => (OWN.has(name) || value === undefined ? [] : [[fileKey(name), value]]))
-  )
+  Object.fromEntries([...overrides].filter(([name]) => !OWN.has(name)).map(([name, value]) => [fileKey(name), value]))
 
 /** The change that makes of these settings the ones of the document. */
 const changeTo = (before: Overrides, settings: Shared): GivenSettings => {

@@ -78,7 +78,7 @@ export const layerStandaloneControl = ({
       return ServerControl.layer({
         file,
         first,
-        read: (overrides) => Effect.provideService(load(file, overrides), ConfigProvider.ConfigProvider, provider),
+        read: (winning) => Effect.provideService(load(file, winning), ConfigProvider.ConfigProvider, provider),
         withinLimits: (next) => next,
         apply: ({ settings }) =>
           Effect.gen(function* () {

@@ -15,8 +15,11 @@ import { systemResolvers } from "./resolv-conf.ts"
 
 export type Source = "default" | "file" | "environment" | "program"
 
-/** Settings that were set while the server runs, as texts; undefined for what is to be as by default. */
-export type Overrides = ReadonlyMap<SettingName, Given["value"]>
+/** Settings that were set while the server runs, as texts. */
+export type Overrides = ReadonlyMap<SettingName, string | ReadonlyArray<string>>
+
+/** What wins over file and environment, as texts; undefined for what is to be as by default. */
+export type Winning = ReadonlyMap<SettingName, Given["value"]>
 
 export const NO_OVERRIDES: Overrides = new Map()
 
@@ -52,7 +55,7 @@ export interface Gathered {
 export const gather = Effect.fnUntraced(function* (
   file: string | undefined,
   provider: ConfigProvider.ConfigProvider,
-  overrides: Overrides
+  winning: Winning
 ) {
   const given = new Map<SettingName, Given>()
   const mistakes: Array<Mistake> = []
@@ -81,7 +84,7 @@ export const gather = Effect.fnUntraced(function* (
     const value = yield* valueOf(provider, variable)
     if (value !== undefined) given.set(name, { value: split(name, value), source: "environment", place: variable })
   }
-  for (const [name, value] of overrides) {
+  for (const [name, value] of winning) {
     const beneath = saidBySources(given.get(name)!)
     given.set(name, { value: asSet(name, value), source: "program", place: fileKey(name), beneath })
   }

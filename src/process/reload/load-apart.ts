@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads"
 import { Effect } from "effect"
 import { ConfigurationError, type Loaded } from "../../config/configuration.ts"
 import type { Mistake } from "../../config/mistakes.ts"
-import type { Overrides } from "../../config/sources/gather.ts"
+import type { Winning } from "../../config/sources/gather.ts"
 import { programAt } from "../../runtime/entry-points.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 
@@ -17,7 +17,7 @@ export type FromLoader =
 /** What the thread is told to load. */
 export interface ToLoader {
   readonly file: string | undefined
-  readonly overrides: Overrides
+  readonly winning: Winning
 }
 
 const LOADER = programAt("process/reload/loader")
@@ -65,10 +65,7 @@ const giveBack = (thread: Worker): void => {
 }
 
 /** All of `load`, but for the settings themselves, which do not survive the way out of a thread. */
-export const loadApart = (
-  file: string | undefined,
-  overrides: Overrides
-): Effect.Effect<LoadedApart, ConfigurationError> =>
+export const loadApart = (file: string | undefined, winning: Winning): Effect.Effect<LoadedApart, ConfigurationError> =>
   Effect.callback<LoadedApart, ConfigurationError>((resume) => {
     const loader = takeThread()
     let isOver = false
@@ -92,6 +89,6 @@ export const loadApart = (
     })
     loader.on("error", (cause) => fail(`settings that can be read: ${messageOf(cause)}`))
     loader.on("exit", () => fail("settings that can be read: the thread that reads them has ended"))
-    loader.postMessage({ file, overrides } satisfies ToLoader)
+    loader.postMessage({ file, winning } satisfies ToLoader)
     return Effect.sync(end)
   })

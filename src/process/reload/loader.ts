@@ -4,8 +4,8 @@ import { Effect } from "effect"
 import { load } from "../../config/configuration.ts"
 import type { FromLoader, ToLoader } from "./load-apart.ts"
 
-const loadedFrom = ({ file, overrides }: ToLoader) =>
-  Effect.match(load(file, overrides), {
+const loadedFrom = ({ file, winning }: ToLoader) =>
+  Effect.match(load(file, winning), {
     onSuccess: ({ settings: _, ...loaded }): FromLoader => ({ kind: "loaded", loaded }),
     onFailure: ({ mistakes, warnings }): FromLoader => ({ kind: "wrong", mistakes, warnings })
   })
