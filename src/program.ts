@@ -15,7 +15,7 @@ import type { SocketError } from "./io/datagram.ts"
 import { formatEndpoint } from "./io/endpoint.ts"
 import { libc } from "./io/linux/libc.ts"
 import { surviveDefects } from "./process/defects.ts"
-import { giveBackAfterStart } from "./process/idle-gc.ts"
+import { idleGcOfSupervisor } from "./process/idle-gc.ts"
 import { layerLogging } from "./process/logging/logging.ts"
 import { followSources, hangups, isRegularFile, signatureOf } from "./process/reload/follow-sources.ts"
 import { ServerControl } from "./process/server-control.ts"
@@ -78,7 +78,7 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
     yield* exportLogLines(configuration)
     yield* surviveDefects
     yield* Effect.forkScoped(endWithNpm)
-    yield* Effect.forkScoped(giveBackAfterStart(counters))
+    yield* Effect.forkScoped(idleGcOfSupervisor)
     const unheard = unusedAmong(handedOver, supervisor.listening())
     for (const warning of [...fitted.warnings, ...manager.warnings, ...handedOver.unusable, ...unheard]) {
       yield* Effect.logWarning(warning)

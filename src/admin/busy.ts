@@ -1,6 +1,6 @@
 /**
- * Whether the admin side is asked so much that it uses more of a processor than it may: then it is not answered for a
- * moment, and those who ask names are. A start, or a change of the configuration, has this thread busy too: who asks a few
+ * Whether the admin side is asked so much that it uses more of a processor than it may: then who asks it waits for a
+ * moment, and those who ask names do not. A start, or a change of the configuration, has this thread busy too: who asks a few
  * times a second is answered all the same.
  */
 import { Effect, Schedule, type Scope } from "effect"
@@ -35,17 +35,20 @@ export class Busyness {
     this.lastUsedUs = usedUs
   }
 
-  /** To be called once for each request: whether it is one too many. */
-  ask(): boolean {
+  /** To be called once for each request. */
+  ask(): void {
     this.asked++
+  }
+
+  get isBusy(): boolean {
     return this.share > MAX_SHARE && this.requests > FEW
   }
 }
 
-/** What is to be called once for each request: it looks at what this thread uses, where Node tells it. */
-export const watchBusy: Effect.Effect<() => boolean, never, Scope.Scope> = Effect.gen(function* () {
+/** By what this thread uses of a processor; never busy where Node does not tell that. */
+export const watchBusy: Effect.Effect<Pick<Busyness, "ask" | "isBusy">, never, Scope.Scope> = Effect.gen(function* () {
   const usage = (process as { threadCpuUsage?: () => NodeJS.CpuUsage }).threadCpuUsage?.bind(process)
-  if (usage === undefined) return () => false
+  if (usage === undefined) return new Busyness(0, 0)
   const usedUs = (): number => {
     const { user, system } = usage()
     return user + system
@@ -53,5 +56,5 @@ export const watchBusy: Effect.Effect<() => boolean, never, Scope.Scope> = Effec
   const busyness = new Busyness(performance.now(), usedUs())
   const look = Effect.sync(() => busyness.look(performance.now(), usedUs()))
   yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_MS)))
-  return () => busyness.ask()
+  return busyness
 })

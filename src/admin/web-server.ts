@@ -5,8 +5,10 @@ import { Effect, type Scope } from "effect"
 import type { PemFile } from "../config/pem-files.ts"
 import { messageOf } from "../runtime/error-text.ts"
 import { AdminUnavailable } from "./admin-socket.ts"
+import type { Busyness } from "./busy.ts"
 import { type GuardSettings, isAlwaysAnswered, refusalOf } from "./guard.ts"
 import { RateLimit } from "./rate-limit.ts"
+import { WaitingLine } from "./waiting-line.ts"
 
 const limits: http.ServerOptions = {
   maxHeaderSize: 16 * 1024,
@@ -63,8 +65,13 @@ export const speaking = (
   )
 
 /** Lets through what may go on, and answers the rest itself. */
-export const guard = (settings: () => GuardSettings, isBusy: () => boolean, next: Handler): Handler => {
+export const guard = (
+  settings: () => GuardSettings,
+  busyness: Pick<Busyness, "ask" | "isBusy">,
+  next: Handler
+): Handler => {
   const rates = new RateLimit()
+  const line = new WaitingLine(() => busyness.isBusy)
   return (request, response) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     response.setHeader("cache-control", "no-store")
@@ -85,11 +92,12 @@ export const guard = (settings: () => GuardSettings, isBusy: () => boolean, next
       refuse(request, response, refusal.status, refusal.message)
       return
     }
-    if (!isAlwaysAnswered({ method, path }) && isBusy()) {
-      refuseLater(request, response, 503, "too much is asked of the admin side just now")
-      return
-    }
-    next(request, response)
+    const goOn = (): void => next(request, response)
+    if (isAlwaysAnswered({ method, path })) return goOn()
+    busyness.ask()
+    if (line.isEmpty && !busyness.isBusy) return goOn()
+    const refuseIt = (): void => refuseLater(request, response, 503, "too much is asked of the admin side just now")
+    if (!line.join(response, goOn, refuseIt)) refuseIt()
   }
 }
 

@@ -10,6 +10,7 @@ import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 import { withOpenFile } from "../io/bounded-file.ts"
 import { fileSignature } from "../io/file-signature.ts"
 import { messageOf } from "../runtime/error-text.ts"
+import { sharedMemoryReleased } from "../runtime/released-memory.ts"
 import { GeoDatabase } from "./database.ts"
 import { type Location, unknownLocation } from "./location.ts"
 
@@ -64,6 +65,7 @@ export class Locations {
   /** Has places looked up in this database from now on; undefined is none, which knows no place. */
   use(memory: SharedArrayBuffer | undefined): void {
     if (memory === this.memory) return
+    if (this.memory !== undefined) sharedMemoryReleased()
     this.memory = memory
     this.database = memory === undefined ? undefined : new GeoDatabase(Buffer.from(memory))
     this.generation = ++generations

@@ -1,15 +1,19 @@
 /**
- * Idle GC: gives memory back after the start, and after a peak.
+ * Idle GC: gives memory back after the start, after a peak and after changes of the configuration.
  *
  * V8 collects garbage when memory is needed, and an idle server needs none: what the start took, or ten thousand waiting
  * queries, would stay taken for hours. So, when that is over and few queries come, the thread collects once; that takes
  * some milliseconds. What V8, OpenSSL and Node have freed the C library keeps: it is asked to give that back as well.
+ *
+ * Shared memory that is not used any more, and what many changes in a row leave, is collected while queries come, too.
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Effect, Layer, Schedule } from "effect"
+import { Configuration } from "../config/configuration.ts"
 import { libc } from "../io/linux/libc.ts"
 import { QueryFibers } from "../listener/query-fibers.ts"
+import { releasedSoFar } from "../runtime/released-memory.ts"
 import { Counters, queriesIn } from "../telemetry/counters.ts"
 
 /** The start is over by then, and its compiled code is kept for the next one. */
@@ -23,8 +27,58 @@ const QUIET = 20
  * thousand misses pay for that: only a peak is worth it.
  */
 const PEAK = 3_000
+/** Changes of the configuration, for a collection to be worth it while queries come. */
+const MANY_CHANGES = 100
+/** Looks from one collection while queries come to the next. */
+const LOOKS_BETWEEN = 5
+/** Looks without a change until all is closed that the last change has replaced. */
+const LOOKS_UNTIL_SETTLED = 5
 
-type Collect = (options: { readonly type: "major"; readonly execution: "sync"; readonly flavor: "last-resort" }) => void
+/** How thoroughly it is collected: the last resort throws away compiled code as well. */
+export type Flavor = "regular" | "last-resort"
+
+/** What a thread sees when it looks whether there is something to collect. */
+export interface Look {
+  /** Queries that have come until now. */
+  readonly queries: number
+  /** The most that waited at once since the last look. */
+  readonly peak: number
+  /** Changes of the configuration until now. */
+  readonly changes: number
+  /** Pieces of shared memory that are not used any more, until now. */
+  readonly released: number
+}
+
+/** @returns what is told each look, one after the other, and says how it is to be collected now, if at all */
+export const whenToCollect = (first: Omit<Look, "peak">): ((look: Look) => Flavor | undefined) => {
+  let before = first
+  let highest = 0
+  let looksUnchanged = LOOKS_UNTIL_SETTLED
+  let looksBetween = LOOKS_BETWEEN
+  /** At the last collection, and at the last one behind which nothing was left of earlier configurations. */
+  let collected = { ...first, settled: -1 }
+  return ({ queries, peak, changes, released }) => {
+    const isQuiet = queries - before.queries <= QUIET
+    looksUnchanged = changes === before.changes ? looksUnchanged + 1 : 0
+    looksBetween++
+    highest = Math.max(highest, peak)
+    before = { queries, changes, released }
+    const isSettled = looksUnchanged >= LOOKS_UNTIL_SETTLED
+    const isOver = highest >= PEAK || (isSettled && changes > collected.settled)
+    const isMuch =
+      released > collected.released ||
+      changes >= collected.changes + MANY_CHANGES ||
+      (isSettled && changes >= collected.settled + MANY_CHANGES)
+    const isLastResort = isQuiet && isOver
+    if (!isLastResort && (!isMuch || looksBetween < LOOKS_BETWEEN)) return undefined
+    if (isLastResort) highest = 0
+    looksBetween = 0
+    collected = { ...before, settled: isSettled ? changes : collected.settled }
+    return isLastResort ? "last-resort" : "regular"
+  }
+}
+
+type Collect = (options: { readonly type: "major"; readonly execution: "sync"; readonly flavor: Flavor }) => void
 
 let collect: Collect | undefined
 
@@ -39,45 +93,32 @@ const collector = (): Collect => {
   return offered
 }
 
-const giveBack = (): void => {
+const giveBack = (flavor: Flavor): void => {
   collect ??= collector()
-  collect({ type: "major", execution: "sync", flavor: "last-resort" })
+  collect({ type: "major", execution: "sync", flavor })
   libc?.malloc_trim?.(0)
 }
 
-/**
- * Gives memory back where it is quiet when the start is over, and once it is quiet after each peak.
- *
- * @param peak takes how many queries have waited at once since the last look
- */
-const giveBackWhenQuiet = (counters: Counters["Service"], peak: () => number): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const queries = (): number => queriesIn(counters.read)
-    let seen = queries()
-    let highest = 0
-    let isStart = true
+/** @param takePeak the most queries that waited at once since this was asked last */
+const giveBackWhenWorthIt = (takePeak: () => number): Effect.Effect<void, never, Configuration | Counters> =>
+  Effect.gen(function* () {
+    const { generation } = yield* Configuration
+    const counters = yield* Counters
+    const seen = () => ({ queries: queriesIn(counters.read), changes: generation(), released: releasedSoFar() })
+    const flavorFor = whenToCollect(seen())
     const look = Effect.sync(() => {
-      const asked = queries()
-      const isQuiet = asked - seen <= QUIET
-      seen = asked
-      highest = Math.max(highest, peak())
-      const isWorthIt = isStart || highest >= PEAK
-      isStart = false
-      if (!isQuiet || !isWorthIt) return
-      highest = 0
-      giveBack()
+      const flavor = flavorFor({ ...seen(), peak: takePeak() })
+      if (flavor !== undefined) giveBack(flavor)
     })
-    return Effect.asVoid(Effect.delay(Effect.repeat(look, Schedule.spaced(LOOK_MS)), STARTED_MS))
+    return yield* Effect.asVoid(Effect.delay(Effect.repeat(look, Schedule.spaced(LOOK_MS)), STARTED_MS))
   })
 
-/** For the thread that answers no queries: its own garbage is what the start leaves. */
-export const giveBackAfterStart = (counters: Counters["Service"]): Effect.Effect<void> =>
-  giveBackWhenQuiet(counters, () => 0)
+/** For the thread that answers no queries: its own garbage is what the start and changes leave. */
+export const idleGcOfSupervisor: Effect.Effect<void, never, Configuration | Counters> = giveBackWhenWorthIt(() => 0)
 
-export const layerIdleGc: Layer.Layer<never, never, Counters | QueryFibers> = Layer.effectDiscard(
+export const layerIdleGc: Layer.Layer<never, never, Configuration | Counters | QueryFibers> = Layer.effectDiscard(
   Effect.gen(function* () {
-    const counters = yield* Counters
     const fibers = yield* QueryFibers
-    yield* Effect.forkScoped(giveBackWhenQuiet(counters, () => fibers.takePeak()))
+    yield* Effect.forkScoped(giveBackWhenWorthIt(() => fibers.takePeak()))
   })
 )

@@ -235,16 +235,17 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       for (const number of lost) cache.recover(number)
     })
 
-    /** Upstreams of configurations whose last queries may not be over yet. */
-    let leaving: ReadonlyArray<{ readonly keys: ReadonlyArray<string>; readonly untilMs: number }> = []
+    /** Upstreams of configurations whose last queries may not be over yet, each with the time when they will be. */
+    const leaving = new Map<string, number>()
     /** Makes room for what is to be known of other upstreams. */
     const freeUpstreams = (before: Settings, after: Settings): void => {
       const nowMs = performance.now()
-      leaving = [
-        ...leaving.filter(({ untilMs }) => untilMs > nowMs),
-        { keys: upstreamKeys(before), untilMs: nowMs + 2 * lingerMs(before) }
-      ]
-      freeSlots(memory.upstreams, [...upstreamKeys(after), ...leaving.flatMap(({ keys }) => keys)])
+      for (const key of upstreamKeys(before)) {
+        const untilMs = nowMs + 2 * lingerMs(before)
+        leaving.set(key, Math.max(untilMs, leaving.get(key) ?? untilMs))
+      }
+      for (const [key, untilMs] of leaving) if (untilMs <= nowMs) leaving.delete(key)
+      freeSlots(memory.upstreams, [...upstreamKeys(after), ...leaving.keys()])
     }
 
     const apply = (next: Configured): Effect.Effect<void, ChangeRefused> =>

@@ -8,7 +8,10 @@ const watch = (rounds: ReadonlyArray<{ readonly share: number; readonly asks: nu
   return rounds.map(({ share, asks }, i) => {
     used += share * 100_000
     busyness.look((i + 1) * 100, used)
-    return Array.from({ length: asks }, () => busyness.ask())
+    return Array.from({ length: asks }, () => {
+      busyness.ask()
+      return busyness.isBusy
+    })
   })
 }
 

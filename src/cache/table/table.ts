@@ -8,6 +8,7 @@
 import type { Clock } from "effect"
 import type { AnswerMessage } from "../../dns/reply.ts"
 import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
+import { sharedMemoryReleased } from "../../runtime/released-memory.ts"
 import { Checksum } from "./checksum.ts"
 import { Entry, EXPIRES, STORED } from "./entry.ts"
 import { flushNames, type NameTest } from "./flush.ts"
@@ -242,6 +243,7 @@ export class AnswerTable {
   adopt(memory: TableMemory): void {
     memory.countersOf(this.writer).set(this.counters)
     this.enter(memory)
+    sharedMemoryReleased()
   }
 
   private shardOf(hash: number): Shard {

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { Configuration } from "../../config/configuration.ts"
 import { followDatabase } from "../../geo/geography.ts"
+import { sharedMemoryReleased } from "../../runtime/released-memory.ts"
 import { locationsNeeded } from "../server.ts"
 
 /** A database of one configuration. */
@@ -45,6 +46,7 @@ export const followLocations = (
         const adopt = (read: SharedArrayBuffer): Effect.Effect<void, Error> =>
           Effect.suspend(() => {
             const own = Effect.sync(() => {
+              if (held.memory !== undefined) sharedMemoryReleased()
               held.memory = read
             })
             return held.isInUse ? give(read, own) : own

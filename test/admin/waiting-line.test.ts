@@ -1,0 +1,64 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import { WaitingLine } from "../../src/admin/waiting-line.ts"
+
+const PLACES = 8
+
+/** A line at a side that is as busy as `state` says; `join` gives what becomes of one that waits. */
+const makeLine = (state: { isBusy: boolean }) => {
+  const line = new WaitingLine(() => state.isBusy)
+  const order: Array<string> = []
+  const join = (name: string, response = { destroyed: false }): Effect.Effect<"goes on" | "gives up" | "refused"> =>
+    Effect.gen(function* () {
+      const told = yield* Deferred.make<"goes on" | "gives up">()
+      const tell = (what: "goes on" | "gives up") => () => {
+        order.push(name)
+        Deferred.doneUnsafe(told, Effect.succeed(what))
+      }
+      if (!line.join(response, tell("goes on"), tell("gives up"))) return "refused" as const
+      return yield* Deferred.await(told)
+    })
+  return { line, order, join }
+}
+
+const names = Array.from({ length: PLACES }, (_, index) => `request ${index}`)
+
+describe("the line before the admin side", () => {
+  it.live("lets requests on in their order once it is less busy", () =>
+    Effect.gen(function* () {
+      const state = { isBusy: true }
+      const { line, order, join } = makeLine(state)
+      const fiber = yield* Effect.forkChild(Effect.forEach(names, (name) => join(name), { concurrency: "unbounded" }))
+      yield* Effect.yieldNow
+      assert.isFalse(line.isEmpty)
+      state.isBusy = false
+      assert.deepStrictEqual(
+        yield* Fiber.join(fiber),
+        names.map(() => "goes on")
+      )
+      assert.deepStrictEqual(order, names)
+      assert.isTrue(line.isEmpty)
+    })
+  )
+
+  it.live("has few places, and nobody waits in it for long", () =>
+    Effect.gen(function* () {
+      const { join } = makeLine({ isBusy: true })
+      const told = yield* Effect.forEach([...names, "one more"], (name) => join(name), { concurrency: "unbounded" })
+      assert.deepStrictEqual(told, [...names.map(() => "gives up"), "refused"])
+    })
+  )
+
+  it.live("forgets who has gone", () =>
+    Effect.gen(function* () {
+      const state = { isBusy: true }
+      const { order, join } = makeLine(state)
+      yield* Effect.forkChild(join("gone", { destroyed: true }))
+      const fiber = yield* Effect.forkChild(join("here"))
+      yield* Effect.yieldNow
+      state.isBusy = false
+      assert.strictEqual(yield* Fiber.join(fiber), "goes on")
+      assert.deepStrictEqual(order, ["here"])
+    })
+  )
+})
