@@ -1,6 +1,8 @@
 /** Frames of HTTP/2 (RFC 9113 §4, §6): their types, flags and codes, and how they are written. */
 
 import { ErrorCode } from "../../io/http2.ts"
+import type { Speaking } from "../stream/conversation.ts"
+import { reserve } from "../stream/reply-buffer.ts"
 
 /** Octets before the payload of each frame. */
 export const FRAME_HEAD = 9
@@ -62,6 +64,19 @@ export const putFrameHead = (
   out[at + 6] = stream >>> 16
   out[at + 7] = stream >>> 8
   out[at + 8] = stream
+}
+
+export const sendFrame = (
+  connection: Speaking,
+  type: number,
+  flags: number,
+  stream: number,
+  payload: ArrayLike<number>
+): void => {
+  const out = reserve(FRAME_HEAD + payload.length)
+  putFrameHead(out, 0, payload.length, type, flags, stream)
+  out.set(payload, FRAME_HEAD)
+  connection.send(FRAME_HEAD + payload.length)
 }
 
 /** What is left of a payload without its padding (RFC 9113 §6.1). */
