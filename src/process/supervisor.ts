@@ -174,7 +174,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
           : undefined
     )
     const locations = yield* followLocations((read, own) =>
-      commits.exclusively(commits.apply(() => ({ kind: "adopt-locations", memory: read }), own))
+      commits.exclusively(commits.apply(() => Effect.succeed({ kind: "adopt-locations", memory: read }), own))
     )
     const workers = yield* Workers.make({
       sockets,
@@ -182,23 +182,25 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       optionsOf: (slotOf) => {
         let bornWith = 0
         return {
-          dataFor: () => {
-            const slot = slotOf()
-            bornWith = commits.generation
-            runsBy.set(slot, generation)
-            const { workers: all } = configuration.current()
-            return {
-              number: slot.number,
-              workers: all,
-              instance,
-              settings: written,
-              locations: locations.current(),
-              memory: { ...memory, answers },
-              recent: ringOf(slot.number),
-              sockets: sockets?.duplicatesFor(slot.number) ?? [],
-              sharesPorts: all > 1 || process.platform === "linux"
-            }
-          },
+          data: Effect.suspend(() =>
+            Effect.map(sockets?.duplicatesFor(slotOf().number) ?? Effect.succeed([]), (duplicates) => {
+              const slot = slotOf()
+              bornWith = commits.generation
+              runsBy.set(slot, generation)
+              const { workers: all } = configuration.current()
+              return {
+                number: slot.number,
+                workers: all,
+                instance,
+                settings: written,
+                locations: locations.current(),
+                memory: { ...memory, answers },
+                recent: ringOf(slot.number),
+                sockets: duplicates,
+                sharesPorts: all > 1 || process.platform === "linux"
+              }
+            })
+          ),
           heartbeats: new Int32Array(memory.heartbeats),
           closeDescriptor: (fd) => libc?.close(fd),
           onEnd: Effect.suspend(() => {
@@ -278,9 +280,10 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
             yield* bound.commit
             yield* own.commit
           })
-          const changeFor = (slot: WorkerSlot): Change => {
+          const changeFor = (slot: WorkerSlot): Effect.Effect<Change, ChangeRefused> => {
             asked.set(slot, slot.replacements)
-            return { ...change, sockets: bound.freshFor(slot.number) }
+            const fresh = Effect.mapError(bound.freshFor(slot.number), refusedFor)
+            return Effect.map(fresh, (duplicates) => ({ ...change, sockets: duplicates }))
           }
           return commits.apply(changeFor, commit, PREPARE_MS)
         })
@@ -294,7 +297,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
         yield* workers.growTo(settings.workers)
       })
     const forgetting = <A>(flush: Effect.Effect<A>): Effect.Effect<A, ChangeRefused> =>
-      commits.exclusively(commits.apply(() => ({ kind: "forget-failures" }), flush))
+      commits.exclusively(commits.apply(() => Effect.succeed({ kind: "forget-failures" }), flush))
 
     return Supervisor.of({
       listening,

@@ -63,12 +63,12 @@ export class TwoPhaseCommit {
   /**
    * Makes the change in all threads, or in none.
    *
-   * @param changeFor what each thread is asked to prepare
+   * @param changeFor what each thread is asked to prepare; where it fails nothing changes
    * @param own the supervisor's own part, done when all threads have agreed
    * @param withinMs how long a thread may take to prepare
    */
   apply<A>(
-    changeFor: (slot: WorkerSlot) => Change,
+    changeFor: (slot: WorkerSlot) => Effect.Effect<Change, ChangeRefused>,
     own: Effect.Effect<A>,
     withinMs?: number
   ): Effect.Effect<A, ChangeRefused> {
@@ -78,7 +78,7 @@ export class TwoPhaseCommit {
       const id = ++this.lastId
       const prepared = this.acknowledgements.expect(id, "prepared", numbers, withinMs)
       const agreed = Effect.gen(function* () {
-        yield* Effect.forEach(asked, ({ slot }) => slot.prepare(id, changeFor(slot)), { discard: true })
+        for (const { slot } of asked) yield* slot.prepare(id, yield* changeFor(slot))
         const refusal = yield* prepared
         if (refusal !== undefined) return yield* new ChangeRefused({ message: refusal })
       })

@@ -38,13 +38,17 @@ interface SocketGroup {
 /** Sockets for the next configuration. Exactly one of the two effects is to be run. */
 export interface PreparedSockets {
   /** Duplicates of those that were not there before, for a worker that was. */
-  readonly freshFor: (worker: number) => ReadonlyArray<GivenSocket>
+  readonly freshFor: (worker: number) => Effect.Effect<ReadonlyArray<GivenSocket>, SocketError>
   readonly commit: Effect.Effect<void>
   readonly abandon: Effect.Effect<void>
 }
 
 /** Of a server whose workers bind their sockets themselves. */
-export const NO_SOCKETS: PreparedSockets = { freshFor: () => [], commit: Effect.void, abandon: Effect.void }
+export const NO_SOCKETS: PreparedSockets = {
+  freshFor: () => Effect.succeed([]),
+  commit: Effect.void,
+  abandon: Effect.void
+}
 
 /**
  * Whether its sockets can be connected, and disconnected again: of all addresses, they would get one; with a port that the
@@ -93,12 +97,12 @@ export class ListeningSockets {
   }
 
   /** Duplicates of all sockets of a worker, for a thread that begins. */
-  duplicatesFor(worker: number): ReadonlyArray<GivenSocket> {
+  duplicatesFor(worker: number): Effect.Effect<ReadonlyArray<GivenSocket>, SocketError> {
     return this.duplicates(this.groups.values(), worker)
   }
 
   /** Duplicates of those that no other worker reads anyway. */
-  ownDuplicatesFor(worker: number): ReadonlyArray<GivenSocket> {
+  ownDuplicatesFor(worker: number): Effect.Effect<ReadonlyArray<GivenSocket>, SocketError> {
     return this.duplicates(
       [...this.groups.values()].filter(({ isOneSocket }) => !isOneSocket),
       worker
@@ -195,10 +199,29 @@ export class ListeningSockets {
     this.groups = next
   }
 
-  private duplicates(groups: Iterable<SocketGroup>, worker: number): ReadonlyArray<GivenSocket> {
-    return [...groups].flatMap(({ protocol, endpoint, fds }) => {
-      const fd = fds[worker - 1]
-      return fd === undefined ? [] : [{ protocol, endpoint, fd: this.libc.dup(fd) }]
+  /** All of them, or none. */
+  private duplicates(
+    groups: Iterable<SocketGroup>,
+    worker: number
+  ): Effect.Effect<ReadonlyArray<GivenSocket>, SocketError> {
+    return Effect.suspend(() => {
+      const made: Array<GivenSocket> = []
+      const making = Effect.forEach(
+        groups,
+        ({ protocol, endpoint, fds, local }) => {
+          const fd = fds[worker - 1]
+          if (fd === undefined) return Effect.void
+          return Effect.map(duplicate(this.libc, fd, local), (copy) => made.push({ protocol, endpoint, fd: copy }))
+        },
+        { discard: true }
+      )
+      const closeThem = Effect.sync(() => {
+        for (const { fd } of made) this.libc.close(fd)
+      })
+      return Effect.as(
+        Effect.onError(making, () => closeThem),
+        made
+      )
     })
   }
 

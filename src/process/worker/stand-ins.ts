@@ -6,13 +6,14 @@
  * sockets.
  */
 import { Effect } from "effect"
+import type { SocketError } from "../../io/datagram.ts"
 import type { GivenSocket } from "../../listener/inherited-sockets.ts"
 import type { WorkerSlot } from "./worker-slot.ts"
 
 export interface StandInOptions {
   readonly slots: () => ReadonlyArray<WorkerSlot>
   /** Duplicates of a worker's sockets. */
-  readonly duplicate: (worker: number) => ReadonlyArray<GivenSocket>
+  readonly duplicate: (worker: number) => Effect.Effect<ReadonlyArray<GivenSocket>, SocketError>
 }
 
 export class StandIns {
@@ -62,9 +63,20 @@ export class StandIns {
       const next = this.leastBurdened()
       if (next === undefined) break
       this.away.set(worker, next)
-      assigned.push(next.standIn(worker, this.options.duplicate(worker)))
+      assigned.push(this.begin(worker, next))
     }
     return Effect.all(assigned, { discard: true })
+  }
+
+  /** Where its sockets cannot be duplicated nobody answers for the worker until another leaves or comes back. */
+  private begin(worker: number, standIn: WorkerSlot): Effect.Effect<void> {
+    return Effect.matchEffect(this.options.duplicate(worker), {
+      onSuccess: (sockets) => standIn.standIn(worker, sockets),
+      onFailure: ({ message }) => {
+        if (this.away.get(worker) === standIn) this.away.set(worker, undefined)
+        return Effect.logError(`nobody answers for worker ${worker}: ${message}`)
+      }
+    })
   }
 
   /** Of those that are there, the one that answers for the fewest others. */

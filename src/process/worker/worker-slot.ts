@@ -8,6 +8,7 @@ import { Worker as NodeThread } from "node:worker_threads"
 import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { Deferred, Effect, Schedule } from "effect"
 import { Worker, type WorkerError } from "effect/workers"
+import type { SocketError } from "../../io/datagram.ts"
 import { Descriptors, descriptorMemory } from "../../io/linux/descriptors.ts"
 import type { GivenSocket } from "../../listener/inherited-sockets.ts"
 import { programAt } from "../../runtime/entry-points.ts"
@@ -30,7 +31,7 @@ export type SlotState = "starting" | "ready" | "stopped"
 export interface SlotOptions {
   readonly number: number
   /** What the next thread is born with, but for its descriptors' notes. */
-  readonly dataFor: () => Omit<WorkerData, "descriptors">
+  readonly data: Effect.Effect<Omit<WorkerData, "descriptors">, SocketError>
   readonly heartbeats: Int32Array
   readonly closeDescriptor: (fd: number) => void
   /** Called when a thread has ended, before the next begins. */
@@ -142,22 +143,26 @@ export class WorkerSlot {
     const notes = descriptorMemory()
     const noted = new Descriptors(notes)
     this.noted = noted
-    const startThread = (): NodeThread => {
-      const workerData: WorkerData = { ...this.options.dataFor(), descriptors: notes }
-      // These descriptors belong to no thread until the new one takes them.
-      for (const { fd } of workerData.sockets) noted.opened(fd)
+    const startThread = (workerData: WorkerData): NodeThread => {
       this.thread = new NodeThread(WORKER, { workerData, name: `worker ${this.number}` })
       return this.thread
     }
-    const running = Effect.gen({ self: this }, function* () {
+    const talking = Effect.gen({ self: this }, function* () {
       const platform = yield* Worker.WorkerPlatform
       const worker = yield* platform.spawn<FromWorker, ToWorker>(this.number)
       this.sendToThread = (message) => Effect.ignore(worker.send(message))
       const messages = worker.run((message) => this.receive(message))
       return yield* Effect.raceFirst(messages, this.watchHeartbeat)
     })
+    const running = Effect.flatMap(this.options.data, (data) => {
+      // These descriptors belong to no thread until the new one takes them.
+      for (const { fd } of data.sockets) noted.opened(fd)
+      return Effect.provide(
+        talking,
+        NodeWorker.layer(() => startThread({ ...data, descriptors: notes }))
+      )
+    })
     return running.pipe(
-      Effect.provide(NodeWorker.layer(startThread)),
       Effect.mapError((error) => this.endReason ?? describe(error)),
       Effect.catchDefect((defect) => Effect.fail(`it could not be started: ${defect}`)),
       Effect.ensuring(
@@ -239,8 +244,9 @@ export class WorkerSlot {
   }).pipe(Effect.tapError(() => Effect.promise(() => this.thread?.terminate() ?? Promise.resolve(0))))
 }
 
-const describe = (error: string | WorkerError.WorkerError): string => {
+const describe = (error: string | SocketError | WorkerError.WorkerError): string => {
   if (typeof error === "string") return error
+  if (error._tag === "SocketError") return error.message
   const cause = "cause" in error.reason ? error.reason.cause : undefined
   const detail = cause instanceof Error ? `: ${cause.stack ?? cause.message}` : ""
   return `${error.reason.message}${detail}`

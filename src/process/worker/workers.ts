@@ -25,7 +25,7 @@ export interface WorkersOptions {
   /** What a slot is told, and tells, beside what concerns the others. */
   readonly optionsOf: (slot: () => WorkerSlot) => Pick<
     SlotOptions,
-    "dataFor" | "onAcknowledged" | "onLog" | "onTold" | "closeDescriptor" | "heartbeats"
+    "data" | "onAcknowledged" | "onLog" | "onTold" | "closeDescriptor" | "heartbeats"
   > & {
     readonly onEnd: Effect.Effect<void>
     readonly onReady: Effect.Effect<void>
@@ -43,7 +43,7 @@ export class Workers {
     this.lives = lives
     this.standIns = new StandIns({
       slots: () => this.slots,
-      duplicate: (worker) => options.sockets?.ownDuplicatesFor(worker) ?? []
+      duplicate: (worker) => options.sockets?.ownDuplicatesFor(worker) ?? Effect.succeed([])
     })
   }
 

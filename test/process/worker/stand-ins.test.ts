@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { SocketError } from "../../../src/io/datagram.ts"
 import { StandIns } from "../../../src/process/worker/stand-ins.ts"
 import type { WorkerSlot } from "../../../src/process/worker/worker-slot.ts"
 
 /** Workers that are told something, and remember it. */
-const workers = (count: number) => {
+const workers = (count: number, exhausted: ReadonlySet<number> = new Set()) => {
   const told: Array<string> = []
   const slots = Array.from({ length: count }, (_, i) => ({
     number: i + 1,
@@ -15,7 +16,10 @@ const workers = (count: number) => {
   }))
   const standIns = new StandIns({
     slots: () => slots as unknown as ReadonlyArray<WorkerSlot>,
-    duplicate: (worker) => [{ protocol: "udp", endpoint: { address: "127.0.0.1", port: worker }, fd: worker }]
+    duplicate: (worker) =>
+      exhausted.has(worker)
+        ? Effect.fail(new SocketError({ endpoint: "127.0.0.1:53", message: "no descriptors", isExhaustion: true }))
+        : Effect.succeed([{ protocol: "udp", endpoint: { address: "127.0.0.1", port: worker }, fd: worker }])
   })
   const takeTold = (): ReadonlyArray<string> => told.splice(0)
   return { slots, standIns, takeTold }
@@ -47,6 +51,20 @@ describe("StandIns", () => {
         yield* standIns.leave(number)
       }
       assert.deepStrictEqual(takeTold(), ["2 for 1", "3 for 1", "4 for 2"])
+    })
+  )
+
+  it.effect("tries again later where there were no descriptors for the duplicates", () =>
+    Effect.gen(function* () {
+      const exhausted = new Set([1])
+      const { slots, standIns, takeTold } = workers(3, exhausted)
+      slots[0]!.state = "stopped"
+      yield* standIns.leave(1)
+      assert.deepStrictEqual(takeTold(), [])
+      exhausted.clear()
+      slots[1]!.state = "stopped"
+      yield* standIns.leave(2)
+      assert.deepStrictEqual(takeTold(), ["3 for 1", "3 for 2"])
     })
   )
 
