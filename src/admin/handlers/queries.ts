@@ -12,6 +12,7 @@ import { AdminApi } from "../api/api.ts"
 import { NotNow, NotThere, NotUnderstood } from "../api/errors.ts"
 import type { LogPage } from "../api/queries.ts"
 import { explain } from "../explain.ts"
+import { orNull } from "../or-null.ts"
 import { Sources } from "../sources.ts"
 import { compileFilters, type Filters } from "../views/filter.ts"
 import { type Matches, readId } from "../views/recent-view.ts"
@@ -49,8 +50,6 @@ const timeOf = (name: string, text: string | undefined): Effect.Effect<number | 
       ? Effect.fail(new NotUnderstood({ message: `${name}: a time such as 2026-03-01T12:00:00Z` }))
       : Effect.succeed(ms)
   })
-
-const orNull = (text: string): string | null => (text === "" ? null : text)
 
 const shownFound = ({
   clientName,

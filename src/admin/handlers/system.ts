@@ -7,6 +7,7 @@ import { formatEndpoint } from "../../io/endpoint.ts"
 import { families } from "../../process/metrics.ts"
 import { contentTypes, formatFamilies, formatFor } from "../../telemetry/metrics/text-format.ts"
 import { AdminApi } from "../api/api.ts"
+import { orNull } from "../or-null.ts"
 import { type AdminSources, Sources } from "../sources.ts"
 import { Views } from "../views.ts"
 
@@ -88,5 +89,5 @@ export const systemHandlers = HttpApiBuilder.group(
 
 const sharedOf = ({ shared }: AdminSources) => {
   const state = shared()
-  return state === undefined ? null : { ...state, error: state.error === "" ? null : state.error }
+  return state === undefined ? null : { ...state, error: orNull(state.error) }
 }

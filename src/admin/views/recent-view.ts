@@ -7,6 +7,7 @@ import { formatClient } from "../../telemetry/client-address.ts"
 import { RecentQueryReader } from "../../telemetry/recent-queries/reader.ts"
 import { RECENT_QUERIES, type RecentQuery } from "../../telemetry/recent-queries/ring.ts"
 import type { Query, Trace } from "../api/queries.ts"
+import { orNull } from "../or-null.ts"
 import { stepsOf } from "./steps.ts"
 
 /** Queries that are looked at in one turn of the event loop. */
@@ -94,7 +95,7 @@ export class RecentView {
       type: query.type === 0 ? "" : typeName(query.type),
       client: formatClient(query.address, query.isIPv4),
       clientPort: query.port,
-      clientName: query.clientName === "" ? null : query.clientName,
+      clientName: orNull(query.clientName),
       protocol: query.protocol,
       outcome: query.outcome,
       rcode: query.rcode < 0 ? null : rcodeName(query.rcode),
@@ -104,7 +105,7 @@ export class RecentView {
       isCoalesced: query.isCoalesced,
       isShared: query.isShared,
       worker,
-      error: query.error === "" ? null : query.error
+      error: orNull(query.error)
     }
   }
 
