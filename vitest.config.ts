@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
-/** What real time decides in: they mostly wait, so that two files at once, with nothing beside them, have time enough. */
+/** What real time decides in: they mostly wait, so that three files at once, with nothing beside them, have time enough. */
 const serial = [
   "both-down",
   "crowd",
@@ -30,13 +30,13 @@ export default defineConfig({
           // They leave nothing behind in their process: what all of them load is loaded once.
           isolate: false,
           // Most tests wait for sockets, clocks and processes: more files at once than there are processors to spare.
-          maxWorkers: 5,
+          maxWorkers: 6,
           sequence: { groupOrder: 1 }
         }
       },
       {
         extends: true,
-        test: { name: "serial", include: serial, maxWorkers: 2, sequence: { groupOrder: 2 } }
+        test: { name: "serial", include: serial, isolate: false, maxWorkers: 3, sequence: { groupOrder: 2 } }
       }
     ]
   }

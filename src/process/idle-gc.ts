@@ -9,7 +9,7 @@
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { Effect, Layer, Schedule } from "effect"
+import { Context, Effect, Layer, Schedule } from "effect"
 import { Configuration } from "../config/configuration.ts"
 import { libc } from "../io/linux/libc.ts"
 import { QueryFibers } from "../listener/query-fibers.ts"
@@ -116,8 +116,14 @@ const giveBackWhenWorthIt = (takePeak: () => number): Effect.Effect<void, never,
 /** For the thread that answers no queries: its own garbage is what the start and changes leave. */
 export const idleGcOfSupervisor: Effect.Effect<void, never, Configuration | Counters> = giveBackWhenWorthIt(() => 0)
 
+/** Whether the server has its thread for itself: the heap of a program that embeds it is not the server's to collect. */
+export const HasOwnThread: Context.Reference<boolean> = Context.Reference("strand/process/HasOwnThread", {
+  defaultValue: () => false
+})
+
 export const layerIdleGc: Layer.Layer<never, never, Configuration | Counters | QueryFibers> = Layer.effectDiscard(
   Effect.gen(function* () {
+    if (!(yield* HasOwnThread)) return
     const fibers = yield* QueryFibers
     yield* Effect.forkScoped(giveBackWhenWorthIt(() => fibers.takePeak()))
   })

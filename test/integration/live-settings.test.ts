@@ -457,11 +457,13 @@ describe.concurrent("each setting", () => {
           )
         const startedMs = performance.now()
         const timeline: Array<string> = []
-        const changes = (): number => server.output().split("configuration read again").length - 1
-        const change = (label: string, text: string): Effect.Effect<void> =>
+        const changes = (): number => server.output().split(/configuration read again; changed: (?!nothing)/).length - 1
+        /** The file is looked at a few times a second; SIGHUP has it read at once. */
+        const change = (label: string, text: string, signal?: "SIGHUP"): Effect.Effect<void> =>
           Effect.suspend(() => {
             const before = changes()
             write(text)
+            if (signal !== undefined) server.child.kill(signal)
             return awaiting(
               `${label}: it is read`,
               Effect.sync(() => changes() > before)
@@ -472,7 +474,7 @@ describe.concurrent("each setting", () => {
           timeline.push(`${Math.round(performance.now() - startedMs)} ${label}`)
           yield* change(label, yaml(tools))
           yield* awaiting(`${label}: is seen`, isSeen(tools))
-          yield* change(`${label}, back`, "")
+          yield* change(`${label}, back`, "", "SIGHUP")
           if (isGone !== undefined) yield* awaiting(`${label}: is gone`, isGone(tools))
         }
         const { asked, failed, lost, lostAtMs } = yield* load.stop

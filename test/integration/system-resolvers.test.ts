@@ -41,7 +41,8 @@ const withResolvConf = (environment: Record<string, string>, first: string) =>
     return { ...server, write, askNew, answeredBy }
   })
 
-describe.skipIf(!mayMount)("the system's resolvers, where they are asked", () => {
+// They mostly wait until the file is looked at.
+describe.skipIf(!mayMount).concurrent("the system's resolvers, where they are asked", () => {
   for (const workers of ["1", "2"]) {
     it.live(`are followed when they change, and what others have answered is forgotten (workers: ${workers})`, () =>
       Effect.gen(function* () {

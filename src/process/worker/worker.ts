@@ -32,6 +32,7 @@ import { Latencies } from "../../telemetry/latencies.ts"
 import { RecentMemory } from "../../telemetry/recent-queries/writer.ts"
 import { ServerInstance } from "../../telemetry/server-instance.ts"
 import { SharedUpstreams } from "../../upstream/health/shared-state.ts"
+import { HasOwnThread } from "../idle-gc.ts"
 import { layerEntries } from "../logging/logging.ts"
 import { GivenLocations, serverLayer } from "../server.ts"
 import { layerDatagrams } from "../transports.ts"
@@ -212,6 +213,7 @@ const serve = Effect.gen(function* () {
     Layer.provide(
       Layer.mergeAll(
         Layer.succeed(InheritedSockets, inherit),
+        Layer.succeed(HasOwnThread, true),
         Layer.succeed(SharesPorts, sharesPorts),
         Layer.succeed(GivenLocations, locations),
         Layer.succeed(TlsSecretMemory, memory.tls),

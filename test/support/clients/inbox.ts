@@ -60,5 +60,8 @@ export const send = (socket: DatagramSocket, payload: Uint8Array, path?: ReturnP
 }
 
 /** So many octets, other ones for each number. */
-export const payload = (length: number, number: number): Uint8Array =>
-  Uint8Array.from({ length }, (_, i) => (number * 31 + i * 7 + (i >>> 8)) & 255)
+export const payload = (length: number, number: number): Uint8Array => {
+  const octets = new Uint8Array(length)
+  for (let i = 0; i < length; i++) octets[i] = number * 31 + i * 7 + (i >>> 8)
+  return octets
+}
