@@ -9,6 +9,7 @@
  */
 import { Rcode } from "../dns/codes.ts"
 import type { Question } from "../dns/question.ts"
+import { stableHash } from "../runtime/stable-hash.ts"
 import type { CounterName } from "./counters.ts"
 import type { AttemptRecord } from "./record.ts"
 
@@ -57,9 +58,13 @@ const DURATION_CELLS = STEPS + 1
 const IN_FLIGHT_AT = outcomeNames.length
 const RETRIES_AT = IN_FLIGHT_AT + 1
 const HEDGES_AT = RETRIES_AT + 1
-const DURATIONS_AT = HEDGES_AT + 1
+/** Tells whose counts a row has: a slot is another upstream's once its own is configured no more. */
+const IDENTITY_AT = HEDGES_AT + 1
+const DURATIONS_AT = IDENTITY_AT + 1
 const COUNTERS = DURATIONS_AT + replyRcodes.length * DURATION_CELLS
 const NAME_OCTETS = 128
+/** Behind the names, for each slot the identity of the upstream that has it. */
+const IDENTITY_OCTETS = Float64Array.BYTES_PER_ELEMENT
 
 const stepOf = (seconds: number): number => {
   let step = 0
@@ -68,7 +73,7 @@ const stepOf = (seconds: number): number => {
 }
 
 export const upstreamCountsOctets = (threads: number, upstreams: number): number =>
-  upstreams * (NAME_OCTETS + threads * COUNTERS * Float64Array.BYTES_PER_ELEMENT)
+  upstreams * (NAME_OCTETS + IDENTITY_OCTETS + threads * COUNTERS * Float64Array.BYTES_PER_ELEMENT)
 
 export interface EndedAttempt extends Omit<AttemptRecord, "upstream"> {
   readonly question: Question
@@ -83,6 +88,8 @@ export interface UpstreamCounts {
   readonly hedged: () => void
   /** So many exchanges with it are under way in this thread now. */
   readonly noteInFlight: (count: number) => void
+  /** It is called otherwise from now on. */
+  readonly rename: (name: string) => void
 }
 
 /** How long replies of one rcode took. */
@@ -111,6 +118,7 @@ export const attemptsOf = ({ outcomes }: UpstreamSums): number =>
 
 export class UpstreamCountsTable {
   private readonly names: Uint8Array
+  private readonly identities: Float64Array
   private readonly counts: Float64Array
   private readonly threads: number
   private readonly upstreams: number
@@ -119,7 +127,9 @@ export class UpstreamCountsTable {
   /** @param start of `upstreamCountsOctets` in the memory; `row` is this thread's */
   constructor(memory: SharedArrayBuffer, start: number, threads: number, upstreams: number, row: number) {
     this.names = new Uint8Array(memory, start, upstreams * NAME_OCTETS)
-    this.counts = new Float64Array(memory, start + upstreams * NAME_OCTETS, upstreams * threads * COUNTERS)
+    const identitiesAt = start + upstreams * NAME_OCTETS
+    this.identities = new Float64Array(memory, identitiesAt, upstreams)
+    this.counts = new Float64Array(memory, identitiesAt + upstreams * IDENTITY_OCTETS, upstreams * threads * COUNTERS)
     this.threads = threads
     this.upstreams = upstreams
     this.row = row
@@ -128,16 +138,24 @@ export class UpstreamCountsTable {
   /**
    * Registers the upstream at a slot, the same in every thread; past the last slot only the totals are counted.
    *
+   * @param key tells it from others that had the slot before
    * @param addTotal counts for all upstreams together
    */
-  countsFor(slot: number, name: string, addTotal: (name: CounterName) => void): UpstreamCounts {
-    if (slot < this.upstreams) {
-      const start = slot * NAME_OCTETS
-      new TextEncoder().encodeInto(name, this.names.subarray(start, start + NAME_OCTETS - 1))
-    }
+  countsFor(slot: number, key: string, name: string, addTotal: (name: CounterName) => void): UpstreamCounts {
+    const identity = stableHash(Buffer.from(key))
     const own = this.ownRow(slot)
+    if (own[IDENTITY_AT] !== identity) own.fill(0)
+    own[IDENTITY_AT] = identity
     // Those of a thread before this one are over.
     own[IN_FLIGHT_AT] = 0
+    if (slot < this.upstreams) {
+      // It may be back, at another slot.
+      for (let other = 0; other < this.upstreams; other++) {
+        if (other !== slot && this.identities[other] === identity) this.rename(other, "")
+      }
+      this.identities[slot] = identity
+    }
+    this.rename(slot, name)
     const add = (outcome: OutcomeName): void => {
       own[counterOf[outcome]]! += 1
       addTotal(totals[outcome])
@@ -162,8 +180,16 @@ export class UpstreamCountsTable {
       },
       noteInFlight: (count) => {
         own[IN_FLIGHT_AT] = count
-      }
+      },
+      rename: (other) => this.rename(slot, other)
     }
+  }
+
+  private rename(slot: number, name: string): void {
+    if (slot >= this.upstreams || this.nameAt(slot) === name) return
+    const room = this.names.subarray(slot * NAME_OCTETS, (slot + 1) * NAME_OCTETS)
+    const { written } = new TextEncoder().encodeInto(name, room.subarray(0, NAME_OCTETS - 1))
+    room.fill(0, written)
   }
 
   /** Of all upstreams that there were. */
@@ -194,6 +220,8 @@ export class UpstreamCountsTable {
     const sums = new Float64Array(COUNTERS)
     for (let row = 0; row < this.threads; row++) {
       const start = (slot * this.threads + row) * COUNTERS
+      // A thread that is there no more may have counted for the one before.
+      if (this.counts[start + IDENTITY_AT] !== this.identities[slot]) continue
       for (let cell = 0; cell < COUNTERS; cell++) sums[cell]! += this.counts[start + cell]!
     }
     return sums

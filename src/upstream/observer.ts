@@ -18,23 +18,25 @@ export const unobserved: UpstreamObserver = {
   retried: nothing,
   hedged: nothing,
   noteInFlight: nothing,
+  rename: nothing,
   note: undefined
 }
 
 /** Counts, and logs at the level `debug`. */
-export const observe = (upstream: string, counts: UpstreamCounts, events: Events): UpstreamObserver => ({
+export const observe = (nameOf: () => string, counts: UpstreamCounts, events: Events): UpstreamObserver => ({
   slot: counts.slot,
   withheld: counts.withheld,
   retried: counts.retried,
   hedged: counts.hedged,
   noteInFlight: counts.noteInFlight,
+  rename: counts.rename,
   ended: (attempt) => {
     counts.ended(attempt)
-    if (!isOrdinary(attempt)) events.debug?.(`an attempt failed: ${attempt.outcome}`, fieldsOf(upstream, attempt))
+    if (!isOrdinary(attempt)) events.debug?.(`an attempt failed: ${attempt.outcome}`, fieldsOf(nameOf(), attempt))
   },
   get note(): Say | undefined {
     const { debug } = events
-    return debug === undefined ? undefined : (what, fields) => debug(what, { upstream, ...fields })
+    return debug === undefined ? undefined : (what, fields) => debug(what, { upstream: nameOf(), ...fields })
   }
 })
 

@@ -102,9 +102,10 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
     })
 
     const open = Effect.fnUntraced(function* (address: UpstreamAddress) {
+      const key = formatUpstream(address)
       const { state, slot } = yield* Effect.acquireRelease(
         Effect.sync(() => {
-          const claimed = claimSlot(memory, formatUpstream(address), taken)
+          const claimed = claimSlot(memory, key, taken)
           taken.add(claimed.slot)
           return claimed
         }),
@@ -120,12 +121,18 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
           counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
           run(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${upstream.name} answers again`))
         },
-        observe(name, counters.countsFor(slot, name), events)
+        observe(() => upstream.name, counters.countsFor(slot, key, name), events)
       )
       yield* connect(upstream)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => byKey.set(key, upstream)),
+        () => Effect.sync(() => byKey.delete(key))
+      )
       return upstream
     })
 
+    /** Those that are open, by their identity. */
+    const byKey = new Map<string, Upstream>()
     const addresses = new Map<string, UpstreamAddress>()
     /** By their identity, each for as long as any configuration that has it is in use. */
     const known = yield* RcMap.make({ lookup: (key: string) => Effect.suspend(() => open(addresses.get(key)!)) })
@@ -167,6 +174,12 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
       return { common, byView, upstreams: [...new Set(members)] }
     })
     const groups = yield* configuration.derive(GROUP_SETTINGS, groupsOf)
+    yield* configuration.follow(["upstreams", "groups"], (settings) => {
+      // Where several groups have it, the first says what it is called.
+      for (const address of [...settings.upstreams, ...settings.groups.flatMap((group) => group.upstreams)].reverse()) {
+        byKey.get(formatUpstream(address))?.rename(nameUpstream(address))
+      }
+    })
 
     /** A question that waited while the configuration changed goes where it would have gone before. */
     const earlierGroupOf = (view: number): UpstreamGroup | undefined => {

@@ -17,7 +17,7 @@ import { SubnetSupport } from "./transport/subnet-support.ts"
 const MAX_JARS = 32
 
 export class Upstream {
-  readonly name: string
+  name: string
   readonly address: UpstreamAddress
   /** Its `address` is a name where the upstream is known by one. */
   readonly endpoint: Endpoint
@@ -85,6 +85,12 @@ export class Upstream {
     this.isSafe = this.isOnLoopback || this.isEncrypted
     this.trustsAll = trustsAll
     this.isNear = this.isOnLoopback || isPrivate(host)
+  }
+
+  /** It is called otherwise from now on. */
+  rename(name: string): void {
+    this.name = name
+    this.observer.rename(name)
   }
 
   /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */

@@ -123,6 +123,18 @@ describe("an upstream's name", () => {
   )
 })
 
+describe("upstreams that differ in what is secret alone", () => {
+  it.effect("are to be named: counts under one name are one upstream's", () =>
+    Effect.gen(function* () {
+      const upstreams = "https://192.0.2.1/abc123,https://192.0.2.1/abd456,home=https://192.0.2.1/abe789"
+      const mistakes = yield* mistakesIn({ DNS_SERVER_UPSTREAMS: upstreams })
+      assert.lengthOf(mistakes, 1)
+      assert.strictEqual(mistakes[0]!.value, "https://192.0.2.1:443/ab…")
+      assert.match(mistakes[0]!.expected, /^a name of its own/)
+    })
+  )
+})
+
 describe("groups and rules as maps", () => {
   it.effect("mean what their texts do", () =>
     Effect.gen(function* () {

@@ -29,9 +29,9 @@ describe("what is counted by upstream", () => {
       const two = yield* countersOver(memory, 1)
       // It counts nothing, and registers nobody: a supervisor.
       const three = yield* countersOver(memory, 2)
-      const first = one.countsFor(0, "udp://192.0.2.1:53")
-      const second = two.countsFor(0, "udp://192.0.2.1:53")
-      const other = two.countsFor(1, "tls://192.0.2.2:853#näme")
+      const first = one.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53")
+      const second = two.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53")
+      const other = two.countsFor(1, "tls://192.0.2.2:853#näme", "tls://192.0.2.2:853#näme")
       first.ended(ended("answered", 0))
       second.ended(ended("answered", 3))
       second.ended(ended("error-response", 2))
@@ -67,8 +67,8 @@ describe("what is counted by upstream", () => {
   it.effect("is how long replies took, by rcode, and what else is known of an upstream", () =>
     Effect.gen(function* () {
       const memory = counterMemory(2, 1)
-      const one = (yield* countersOver(memory, 0)).countsFor(0, "one")
-      const two = (yield* countersOver(memory, 1)).countsFor(0, "one")
+      const one = (yield* countersOver(memory, 0)).countsFor(0, "one", "one")
+      const two = (yield* countersOver(memory, 1)).countsFor(0, "one", "one")
       one.ended({ ...ended("answered", 0), startedMs: 10, endedMs: 14 })
       two.ended({ ...ended("overtaken", 0), startedMs: 10, endedMs: 30_000 })
       two.ended({ ...ended("error-response", 2), startedMs: 10, endedMs: 10.5 })
@@ -94,7 +94,7 @@ describe("what is counted by upstream", () => {
       assert.deepStrictEqual([sums!.retries, sums!.hedges, sums!.inFlight], [2, 1, 5])
       // A thread that takes the place of another has nothing under way.
       two.noteInFlight(0)
-      ;(yield* countersOver(memory, 0)).countsFor(0, "one")
+      ;(yield* countersOver(memory, 0)).countsFor(0, "one", "one")
       assert.strictEqual((yield* countersOver(memory, 0)).upstreams()[0]!.inFlight, 0)
     })
   )
@@ -102,8 +102,8 @@ describe("what is counted by upstream", () => {
   it.effect("is in the totals alone where there is no room, and changes no other counter", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 1), 0)
-      counters.countsFor(0, "udp://192.0.2.1:53").ended(ended("answered", 0))
-      counters.countsFor(1, "udp://192.0.2.2:53").ended(ended("answered", 0))
+      counters.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53").ended(ended("answered", 0))
+      counters.countsFor(1, "udp://192.0.2.2:53", "udp://192.0.2.2:53").ended(ended("answered", 0))
       assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "udp://192.0.2.1:53", outcomes: { answered: 1 } }])
       assert.strictEqual(counters.read("upstream.answered"), 2)
     })
@@ -112,11 +112,55 @@ describe("what is counted by upstream", () => {
   it.effect("has a name of whatever length, cut to its room", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 2), 0)
-      counters.countsFor(0, `https://${"ä".repeat(300)}/dns-query`)
-      counters.countsFor(1, "next").ended(ended("answered", 0))
+      counters.countsFor(0, `https://${"ä".repeat(300)}/dns-query`, `https://${"ä".repeat(300)}/dns-query`)
+      counters.countsFor(1, "next", "next").ended(ended("answered", 0))
       const [long, next] = outcomesOf(counters)
       assert.isTrue(long!.upstream.startsWith("https://ää"))
       assert.deepStrictEqual(next, { upstream: "next", outcomes: { answered: 1 } })
+    })
+  )
+
+  it.effect("begins at nothing where a slot is another upstream's, in every thread", () =>
+    Effect.gen(function* () {
+      const memory = counterMemory(3, 1)
+      const [one, two, gone] = [
+        yield* countersOver(memory, 0),
+        yield* countersOver(memory, 1),
+        yield* countersOver(memory, 2)
+      ]
+      for (const thread of [one, two, gone]) {
+        thread.countsFor(0, "udp://192.0.2.1:53", "a long name of the first").ended(ended("answered", 0))
+      }
+      // The third thread is there no more.
+      one.countsFor(0, "udp://192.0.2.2:53", "short").ended(ended("timeout", -1))
+      two.countsFor(0, "udp://192.0.2.2:53", "short")
+      assert.deepStrictEqual(outcomesOf(one), [{ upstream: "short", outcomes: { timeout: 1 } }])
+      assert.strictEqual(one.upstreamName(0), "short")
+      // The totals are those of all that there were.
+      assert.strictEqual(one.read("upstream.answered"), 3)
+    })
+  )
+
+  it.effect("is in one row for each upstream, at whatever slot it is back", () =>
+    Effect.gen(function* () {
+      const counters = yield* countersOver(counterMemory(1, 3), 0)
+      for (const [slot, name] of ["a", "b"].entries()) counters.countsFor(slot, name, name).ended(ended("answered", 0))
+      counters.countsFor(0, "b", "b").ended(ended("timeout", -1))
+      assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "b", outcomes: { timeout: 1 } }])
+    })
+  )
+
+  it.effect("goes on where an upstream is called otherwise", () =>
+    Effect.gen(function* () {
+      const memory = counterMemory(2, 1)
+      const one = yield* countersOver(memory, 0)
+      const two = yield* countersOver(memory, 1)
+      const counts = one.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53")
+      two.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53").ended(ended("answered", 0))
+      counts.ended(ended("answered", 0))
+      counts.rename("home")
+      counts.ended(ended("answered", 0))
+      assert.deepStrictEqual(outcomesOf(two), [{ upstream: "home", outcomes: { answered: 3 } }])
     })
   )
 })

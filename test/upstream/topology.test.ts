@@ -38,6 +38,22 @@ describe("upstreams that are asked instead of others", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("are the same where they are called otherwise: figures and state go on under the new name", () =>
+    Effect.gen(function* () {
+      const only = upstream(addressRecord("192.0.2.1"))
+      const server = yield* memoryServer(servers(0), [only])
+      yield* server.ask({ name: "a.test" })
+      const attempts = () =>
+        server.counters.upstreams().map(({ upstream: name, outcomes }) => [name, outcomes.answered])
+      assert.deepStrictEqual(attempts(), [[`udp://${address(0)}`, 1]])
+      yield* server.change({ DNS_SERVER_UPSTREAMS: `home=${address(0)}` })
+      yield* server.ask({ name: "b.test" })
+      assert.deepStrictEqual(attempts(), [["home", 2]])
+      yield* server.change(servers(0))
+      assert.deepStrictEqual(attempts(), [[`udp://${address(0)}`, 2]])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("come back with what is known of them", () =>
     Effect.gen(function* () {
       const [one, two] = [upstream(silent), upstream(addressRecord("192.0.2.2"))]

@@ -7,7 +7,7 @@ import { socketKindOf } from "../../io/protocols.ts"
 import { asksForPlace, type Conditions } from "../codec/conditions.ts"
 import { namesWithTooMuch } from "../codec/local-answer.ts"
 import { meaning } from "../codec/nearest.ts"
-import { formatUpstream, isNamed } from "../codec/upstream-address.ts"
+import { formatUpstream, isNamed, nameUpstream } from "../codec/upstream-address.ts"
 import type { WeightedUpstream } from "../codec/weighted-upstream.ts"
 import { type Decoded, placeOf } from "../decode.ts"
 import type { Mistake } from "../mistakes.ts"
@@ -175,12 +175,16 @@ const sayOfNames = ({ upstreams, groups }: Partial<Settings>, say: Say): void =>
   const names = new Map<string, string>()
   const look = (setting: SettingName, upstream: WeightedUpstream, item: number): void => {
     const { name } = upstream
-    if (name === undefined) return
     const key = formatUpstream(upstream)
-    if ((named.get(name) ?? key) !== key) say(setting, name, "each name for one upstream", item)
+    const shown = nameUpstream(upstream)
+    if ((named.get(shown) ?? key) !== key) {
+      const wanted = "a name of its own: without what is secret in its address, another upstream is called this too"
+      say(setting, shown, name === undefined ? wanted : "each name for one upstream", item)
+    }
+    named.set(shown, named.get(shown) ?? key)
+    if (name === undefined) return
     const other = names.get(key) ?? name
     if (other !== name) say(setting, name, `one name an upstream: this one is ${other} already`, item)
-    named.set(name, named.get(name) ?? key)
     names.set(key, other)
   }
   upstreams?.forEach((upstream, i) => {

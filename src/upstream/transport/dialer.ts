@@ -44,7 +44,7 @@ export const connectionsTo = (
   Effect.gen(function* () {
     const { wheel, onBatch, silenceMs, patientMs, onMismatch, onHeld } = options
     const { endpoint } = upstream
-    const refusals = new Refusals(upstream.name, wheel.nowMs)
+    const refusals = new Refusals(upstream, wheel.nowMs)
     const open = opener(upstream, options)
     return yield* Connections.make({
       wheel,
@@ -115,12 +115,12 @@ const refused = (remote: Endpoint, message: string): Effect.Effect<never, Socket
 
 /** Logs why an upstream cannot be reached, and that it can be again; not at every attempt. */
 class Refusals {
-  private readonly upstream: string
+  private readonly upstream: Pick<Upstream, "name">
   private readonly nowMs: () => number
   private last: string | undefined
   private saidMs = 0
 
-  constructor(upstream: string, nowMs: () => number) {
+  constructor(upstream: Pick<Upstream, "name">, nowMs: () => number) {
     this.upstream = upstream
     this.nowMs = nowMs
   }
@@ -130,12 +130,12 @@ class Refusals {
     if (this.last === message && nowMs - this.saidMs < SAID_FOR_MS) return Effect.void
     this.last = message
     this.saidMs = nowMs
-    return Effect.logWarning(`no connection to ${this.upstream}: ${message}`)
+    return Effect.logWarning(`no connection to ${this.upstream.name}: ${message}`)
   }
 
   end(): Effect.Effect<void> {
     if (this.last === undefined) return Effect.void
     this.last = undefined
-    return Effect.logInfo(`connected to ${this.upstream}`)
+    return Effect.logInfo(`connected to ${this.upstream.name}`)
   }
 }

@@ -9,8 +9,20 @@ import { joinAnswers, normalise, type Response } from "../../../src/dns/response
 
 export type Octets = ReadonlyArray<number> | Uint8Array
 
-export const octets = (...parts: ReadonlyArray<number | Octets>): Uint8Array =>
-  Uint8Array.from(parts.flatMap((part) => (typeof part === "number" ? [part] : [...part])))
+export const octets = (...parts: ReadonlyArray<number | Octets>): Uint8Array => {
+  const joined = new Uint8Array(
+    parts.reduce<number>((sum, part) => sum + (typeof part === "number" ? 1 : part.length), 0)
+  )
+  let at = 0
+  for (const part of parts) {
+    if (typeof part === "number") joined[at++] = part
+    else {
+      joined.set(part, at)
+      at += part.length
+    }
+  }
+  return joined
+}
 
 export const word = (value: number): ReadonlyArray<number> => [(value >>> 8) & 255, value & 255]
 
