@@ -95,18 +95,20 @@ describe("the server", () => {
         DNS_SERVER_ATTEMPT_TIMEOUT_MS: "20",
         DNS_SERVER_QUERY_TIMEOUT_SECS: "1"
       })
-      const questions = Array.from({ length: rounds(4000) }, (_, i) => ({
-        wire: encodeQuestion({ name: `n${i}.example.test`, edns: {} }, i),
-        transport: "udp" as const
-      }))
-      const answers = yield* askMany(server.port, questions, 300)
-      let given = 0
-      for (const answer of answers) {
-        if (answer === undefined) continue
-        given++
-        assert.strictEqual(readReply(answer).rest, 0)
+      for (let round = 0; round < rounds(1); round++) {
+        const questions = Array.from({ length: 4000 }, (_, i) => ({
+          wire: encodeQuestion({ name: `n${i}.round${round}.example.test`, edns: {} }, i),
+          transport: "udp" as const
+        }))
+        const answers = yield* askMany(server.port, questions, 300)
+        let given = 0
+        for (const answer of answers) {
+          if (answer === undefined) continue
+          given++
+          assert.strictEqual(readReply(answer).rest, 0)
+        }
+        assert.strictEqual(given, questions.length)
       }
-      assert.strictEqual(given, questions.length)
       assert.strictEqual(server.counters.read("defects"), 0)
     })
   )
