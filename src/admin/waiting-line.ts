@@ -1,11 +1,11 @@
 /**
- * Requests that wait while the admin side is busy: few, in the order they came in, and not for long. So who makes one
- * change after another is slowed down, and not refused; who asks on many connections at once is.
+ * Requests that wait while the admin side is busy: few, and not for long. So who makes one change after another is slowed
+ * down, and not refused; who asks on many connections at once is.
  */
 import type { ServerResponse } from "node:http"
 
 const PLACES = 8
-/** Between two looks whether it is busy still: one request goes on at each. */
+/** Between two looks whether it is busy still. */
 const LOOK_MS = 100
 const WAIT_MS = 2_000
 
@@ -18,14 +18,11 @@ interface Waiting {
 
 export class WaitingLine {
   private readonly isBusy: () => boolean
-  private readonly waiting: Array<Waiting> = []
+  private waiting: ReadonlyArray<Waiting> = []
+  private isLooking = false
 
   constructor(isBusy: () => boolean) {
     this.isBusy = isBusy
-  }
-
-  get isEmpty(): boolean {
-    return this.waiting.length === 0
   }
 
   /**
@@ -34,24 +31,34 @@ export class WaitingLine {
    * @returns whether there was a place: else neither is called
    */
   join(response: Waiting["response"], goOn: () => void, giveUp: () => void): boolean {
+    this.forgetGone()
     if (this.waiting.length >= PLACES) return false
-    this.waiting.push({ response, goOn, giveUp, untilMs: performance.now() + WAIT_MS })
-    if (this.waiting.length === 1) this.lookLater()
+    this.waiting = [...this.waiting, { response, goOn, giveUp, untilMs: performance.now() + WAIT_MS }]
+    this.lookLater()
     return true
   }
 
   private lookLater(): void {
+    if (this.isLooking || this.waiting.length === 0) return
+    this.isLooking = true
     setTimeout(() => this.look(), LOOK_MS)
   }
 
   private look(): void {
+    this.isLooking = false
+    this.forgetGone()
+    const isBusy = this.isBusy()
     const nowMs = performance.now()
-    while (this.waiting[0]?.response.destroyed === true) this.waiting.shift()
-    if (this.waiting.length > 0 && !this.isBusy()) {
-      this.waiting.shift()!.goOn()
-    } else {
-      while (this.waiting.length > 0 && this.waiting[0]!.untilMs <= nowMs) this.waiting.shift()!.giveUp()
+    const over = this.waiting.filter(({ untilMs }) => !isBusy || untilMs <= nowMs)
+    this.waiting = this.waiting.filter((waiting) => !over.includes(waiting))
+    this.lookLater()
+    for (const { goOn, giveUp } of over) {
+      if (isBusy) giveUp()
+      else goOn()
     }
-    if (this.waiting.length > 0) this.lookLater()
+  }
+
+  private forgetGone(): void {
+    this.waiting = this.waiting.filter(({ response }) => !response.destroyed)
   }
 }

@@ -95,7 +95,7 @@ export const guard = (
     const goOn = (): void => next(request, response)
     if (isAlwaysAnswered({ method, path })) return goOn()
     busyness.ask()
-    if (line.isEmpty && !busyness.isBusy) return goOn()
+    if (!busyness.isBusy) return goOn()
     const refuseIt = (): void => refuseLater(request, response, 503, "too much is asked of the admin side just now")
     if (!line.join(response, goOn, refuseIt)) refuseIt()
   }

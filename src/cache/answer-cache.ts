@@ -110,30 +110,36 @@ export class AnswerCache extends Context.Service<
       const config = (yield* Configuration).current()
       const clock = yield* Clock.clockWith(Effect.succeed)
       const octets = config.enableCaching ? config.cacheSizeMb * MIB : MIN_OCTETS
-      return yield* make(TableMemory.create(octets, clock), 1)
+      return yield* make(() => TableMemory.create(octets, clock), 1)
     })
   )
 
-  /** A table that is there. `writer` is this thread's number, from 1: no other living thread has it. */
+  /**
+   * A table that is there.
+   *
+   * @param take gives its memory, which the cache alone keeps then: until it moves to another
+   * @param writer this thread's number, from 1: no other living thread has it
+   */
   static readonly layerOver = (
-    memory: SharedArrayBuffer,
+    take: () => SharedArrayBuffer,
     writer: number
   ): Layer.Layer<AnswerCache, never, Configuration | Counters> =>
     Layer.effect(
       AnswerCache,
-      Effect.suspend(() => make(new TableMemory(memory), writer))
+      make(() => new TableMemory(take()), writer)
     )
 }
 
+/** @param first gives the memory to begin with, which nothing here keeps once the table has moved */
 const make = (
-  memory: TableMemory,
+  first: () => TableMemory,
   writer: number
 ): Effect.Effect<AnswerCache["Service"], never, Configuration | Counters | Scope.Scope> =>
   Effect.gen(function* () {
     const configuration = yield* Configuration
     const counters = yield* Counters
     const clock = yield* Clock.clockWith(Effect.succeed)
-    const table = new AnswerTable(memory, writer, clock, () => counters.add("cache.evictions"))
+    const table = new AnswerTable(first(), writer, clock, () => counters.add("cache.evictions"))
     // A flush while entries migrate would miss those that migrated already.
     const alone = yield* Semaphore.make(1)
     const refresh = Effect.sync(() => table.refresh())

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util"
 import { MIN_OCTETS } from "../cache/table/memory.ts"
 import { formatUpstream } from "../config/codec/upstream-address.ts"
 import type { SettingName, Settings } from "../config/schema/settings.ts"
+import { mentionedUpstreams } from "../config/upstream-names.ts"
 
 const MIB = 1024 * 1024
 
@@ -34,8 +35,8 @@ const CHANGES_ANSWERS: ReadonlyArray<SettingName> = [
 ]
 
 /** The keys of all upstreams that a configuration has. */
-export const upstreamKeys = ({ upstreams, groups }: Pick<Settings, "upstreams" | "groups">): ReadonlyArray<string> =>
-  [...upstreams, ...groups.flatMap((group) => group.upstreams)].map(formatUpstream)
+export const upstreamKeys = (settings: Pick<Settings, "upstreams" | "groups">): ReadonlyArray<string> =>
+  mentionedUpstreams(settings).map(formatUpstream)
 
 /** Whether failures that are kept are to be asked for again. */
 export const forgetsFailures = (before: Settings, after: Settings): boolean =>

@@ -31,8 +31,8 @@ const PEAK = 3_000
 const MANY_CHANGES = 100
 /** Looks from one collection while queries come to the next. */
 const LOOKS_BETWEEN = 5
-/** Looks without a change until all is closed that the last change has replaced. */
-const LOOKS_UNTIL_SETTLED = 5
+/** Behind a query's deadline nothing that it uses is in use any more; what has not been closed by then is soon. */
+const CLOSED_WITHIN_MS = 5_000
 
 /** How thoroughly it is collected: the last resort throws away compiled code as well. */
 export type Flavor = "regular" | "last-resort"
@@ -47,33 +47,47 @@ export interface Look {
   readonly changes: number
   /** Pieces of shared memory that are not used any more, until now. */
   readonly released: number
+  /** What a query may take. */
+  readonly deadlineMs: number
 }
 
 /** @returns what is told each look, one after the other, and says how it is to be collected now, if at all */
 export const whenToCollect = (first: Omit<Look, "peak">): ((look: Look) => Flavor | undefined) => {
   let before = first
   let highest = 0
-  let looksUnchanged = LOOKS_UNTIL_SETTLED
+  /** Looks until all is closed that changes have replaced. */
+  let looksUntilSettled = 0
   let looksBetween = LOOKS_BETWEEN
+  /** The start leaves something, as a change does. */
+  let isStart = true
   /** At the last collection, and at the last one behind which nothing was left of earlier configurations. */
-  let collected = { ...first, settled: -1 }
-  return ({ queries, peak, changes, released }) => {
+  let collected = { ...first, settled: first.changes }
+  return (look) => {
+    const { changes, queries, released } = look
     const isQuiet = queries - before.queries <= QUIET
-    looksUnchanged = changes === before.changes ? looksUnchanged + 1 : 0
+    looksUntilSettled--
+    if (changes !== before.changes) {
+      const closedMs = Math.max(before.deadlineMs, look.deadlineMs) + CLOSED_WITHIN_MS
+      looksUntilSettled = Math.max(looksUntilSettled, Math.ceil(closedMs / LOOK_MS))
+    }
     looksBetween++
-    highest = Math.max(highest, peak)
-    before = { queries, changes, released }
-    const isSettled = looksUnchanged >= LOOKS_UNTIL_SETTLED
-    const isOver = highest >= PEAK || (isSettled && changes > collected.settled)
+    highest = Math.max(highest, look.peak)
+    before = look
+    const isSettled = looksUntilSettled <= 0
+    const isPeakOver = highest >= PEAK && look.peak < PEAK
+    const isOver = isPeakOver || (isSettled && (isStart || changes > collected.settled))
     const isMuch =
       released > collected.released ||
       changes >= collected.changes + MANY_CHANGES ||
       (isSettled && changes >= collected.settled + MANY_CHANGES)
     const isLastResort = isQuiet && isOver
     if (!isLastResort && (!isMuch || looksBetween < LOOKS_BETWEEN)) return undefined
-    if (isLastResort) highest = 0
+    if (isLastResort) {
+      highest = 0
+      isStart = false
+    }
     looksBetween = 0
-    collected = { ...before, settled: isSettled ? changes : collected.settled }
+    collected = { ...look, settled: isSettled ? changes : collected.settled }
     return isLastResort ? "last-resort" : "regular"
   }
 }
@@ -82,29 +96,40 @@ type Collect = (options: { readonly type: "major"; readonly execution: "sync"; r
 
 let collect: Collect | undefined
 
+/** Another thread that asks in the same moment may take the flag back. */
+const TRIES = 20
+
 /**
- * V8 offers its collector to programs only where a flag says so. It is taken back: compiled code that was kept with one
- * set of flags is not used with another.
+ * V8 offers its collector to programs only where a flag says so, which holds for all threads. It is taken back: compiled
+ * code that was kept with one set of flags is not used with another.
  */
-const collector = (): Collect => {
-  setFlagsFromString("--expose-gc")
-  const offered = runInNewContext("gc")
+const collector = (): Collect | undefined => {
+  let offered: Collect | undefined
+  for (let tries = 0; tries < TRIES && offered === undefined; tries++) {
+    setFlagsFromString("--expose-gc")
+    offered = runInNewContext("typeof gc === 'function' ? gc : undefined")
+  }
   setFlagsFromString("--no-expose-gc")
   return offered
 }
 
 const giveBack = (flavor: Flavor): void => {
   collect ??= collector()
-  collect({ type: "major", execution: "sync", flavor })
+  collect?.({ type: "major", execution: "sync", flavor })
   libc?.malloc_trim?.(0)
 }
 
 /** @param takePeak the most queries that waited at once since this was asked last */
 const giveBackWhenWorthIt = (takePeak: () => number): Effect.Effect<void, never, Configuration | Counters> =>
   Effect.gen(function* () {
-    const { generation } = yield* Configuration
+    const { current, generation } = yield* Configuration
     const counters = yield* Counters
-    const seen = () => ({ queries: queriesIn(counters.read), changes: generation(), released: releasedSoFar() })
+    const seen = () => ({
+      queries: queriesIn(counters.read),
+      changes: generation(),
+      released: releasedSoFar(),
+      deadlineMs: current().queryTimeoutSecs * 1000
+    })
     const flavorFor = whenToCollect(seen())
     const look = Effect.sync(() => {
       const flavor = flavorFor({ ...seen(), peak: takePeak() })

@@ -17,6 +17,7 @@ import { formatEndpoint } from "../io/endpoint.ts"
 import { libc } from "../io/linux/libc.ts"
 import { TlsSecrets, tlsSecretMemory } from "../listener/tls-secrets.ts"
 import { clientMemory } from "../query/client-memory.ts"
+import { TakenOnce } from "../runtime/taken-once.ts"
 import { Counters, counterMemory } from "../telemetry/counters.ts"
 import { type GaugeName, gaugeMemory, readGauges } from "../telemetry/gauges.ts"
 import { Latencies, latencyMemory } from "../telemetry/latencies.ts"
@@ -90,8 +91,8 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
     Effect.gen(function* () {
       const { settings } = loaded
       const clock = yield* Clock.clockWith(Effect.succeed)
+      const answers = new TakenOnce(TableMemory.create(cacheOctets(settings), clock).buffer)
       const memory: SharedMemory = {
-        answers: TableMemory.create(cacheOctets(settings), clock).buffer,
         counters: counterMemory(LOG_ROW + 1, slotsFor(settings)),
         latencies: latencyMemory(ROWS),
         gauges: gaugeMemory(MAX_WORKERS),
@@ -104,7 +105,7 @@ export const layerSupervisor = (loaded: Loaded): Layer.Layer<Provided, WorkersFa
       return Layer.effect(Supervisor, supervise(loaded, memory)).pipe(
         // Closed behind the workers: what they have written last is logged.
         Layer.provideMerge(queryLog),
-        Layer.provideMerge(AnswerCache.layerOver(memory.answers, ROWS)),
+        Layer.provideMerge(AnswerCache.layerOver(() => answers.take(), ROWS)),
         Layer.provideMerge(
           Layer.mergeAll(
             Counters.layerOver(memory.counters, MAX_WORKERS),
@@ -135,7 +136,7 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
         : yield* ListeningSockets.bind(libc, listen, count, handedOver)
     let { written } = loaded
     /** The table that all threads use; in the middle of a change the supervisor's own cache is ahead of it. */
-    let { answers } = memory
+    let answers = cache.memory()
     const secrets = new TlsSecrets(memory.tls)
     yield* Effect.forkScoped(
       Effect.forever(
@@ -193,8 +194,8 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
                 workers: all,
                 instance,
                 settings: written,
-                locations: locations.current(),
-                memory: { ...memory, answers },
+                first: { answers, locations: locations.current() },
+                memory,
                 recent: ringOf(slot.number),
                 sockets: duplicates,
                 sharesPorts: all > 1 || process.platform === "linux"

@@ -63,8 +63,11 @@ const IDENTITY_AT = HEDGES_AT + 1
 const DURATIONS_AT = IDENTITY_AT + 1
 const COUNTERS = DURATIONS_AT + replyRcodes.length * DURATION_CELLS
 const NAME_OCTETS = 128
-/** Behind the names, for each slot the identity of the upstream that has it. */
-const IDENTITY_OCTETS = Float64Array.BYTES_PER_ELEMENT
+/**
+ * Behind the names, for each slot: the identity of the upstream that has it, and when it was named last, as a count. Of
+ * several with one name, or one identity, the one that was named last is meant.
+ */
+const IDENTITY_OCTETS = 2 * Float64Array.BYTES_PER_ELEMENT
 
 const stepOf = (seconds: number): number => {
   let step = 0
@@ -88,8 +91,8 @@ export interface UpstreamCounts {
   readonly hedged: () => void
   /** So many exchanges with it are under way in this thread now. */
   readonly noteInFlight: (count: number) => void
-  /** It is called otherwise from now on. */
-  readonly rename: (name: string) => void
+  /** The configuration in use has it, and calls it so: to be told when it comes into use. */
+  readonly name: (name: string) => void
 }
 
 /** How long replies of one rcode took. */
@@ -119,6 +122,7 @@ export const attemptsOf = ({ outcomes }: UpstreamSums): number =>
 export class UpstreamCountsTable {
   private readonly names: Uint8Array
   private readonly identities: Float64Array
+  private readonly named: Float64Array
   private readonly counts: Float64Array
   private readonly threads: number
   private readonly upstreams: number
@@ -129,6 +133,7 @@ export class UpstreamCountsTable {
     this.names = new Uint8Array(memory, start, upstreams * NAME_OCTETS)
     const identitiesAt = start + upstreams * NAME_OCTETS
     this.identities = new Float64Array(memory, identitiesAt, upstreams)
+    this.named = new Float64Array(memory, identitiesAt + upstreams * Float64Array.BYTES_PER_ELEMENT, upstreams)
     this.counts = new Float64Array(memory, identitiesAt + upstreams * IDENTITY_OCTETS, upstreams * threads * COUNTERS)
     this.threads = threads
     this.upstreams = upstreams
@@ -148,14 +153,11 @@ export class UpstreamCountsTable {
     own[IDENTITY_AT] = identity
     // Those of a thread before this one are over.
     own[IN_FLIGHT_AT] = 0
-    if (slot < this.upstreams) {
-      // It may be back, at another slot.
-      for (let other = 0; other < this.upstreams; other++) {
-        if (other !== slot && this.identities[other] === identity) this.rename(other, "")
-      }
+    if (slot < this.upstreams && this.identities[slot] !== identity) {
       this.identities[slot] = identity
+      this.named[slot] = 0
     }
-    this.rename(slot, name)
+    this.write(slot, name)
     const add = (outcome: OutcomeName): void => {
       own[counterOf[outcome]]! += 1
       addTotal(totals[outcome])
@@ -181,23 +183,42 @@ export class UpstreamCountsTable {
       noteInFlight: (count) => {
         own[IN_FLIGHT_AT] = count
       },
-      rename: (other) => this.rename(slot, other)
+      name: (given) => {
+        // The slot may be another's, whose configuration has come since.
+        if (slot >= this.upstreams || this.identities[slot] !== identity) return
+        this.write(slot, given)
+        this.named[slot] = Math.max(...this.named) + 1
+      }
     }
   }
 
-  private rename(slot: number, name: string): void {
+  /** In one piece: others read it meanwhile. */
+  private write(slot: number, name: string): void {
     if (slot >= this.upstreams || this.nameAt(slot) === name) return
-    const room = this.names.subarray(slot * NAME_OCTETS, (slot + 1) * NAME_OCTETS)
-    const { written } = new TextEncoder().encodeInto(name, room.subarray(0, NAME_OCTETS - 1))
-    room.fill(0, written)
+    const room = new Uint8Array(NAME_OCTETS)
+    new TextEncoder().encodeInto(name, room.subarray(0, NAME_OCTETS - 1))
+    this.names.set(room, slot * NAME_OCTETS)
   }
 
-  /** Of all upstreams that there were. */
+  /** The slots of all upstreams that there were, by their names. */
+  private slots(): ReadonlyMap<string, number> {
+    const slots = new Map<string, number>()
+    const seen = new Set<number>()
+    const latestFirst = [...this.named.keys()].sort((one, other) => this.named[other]! - this.named[one]!)
+    for (const slot of latestFirst) {
+      const name = this.nameAt(slot)
+      const identity = this.identities[slot]!
+      if (name === "" || this.named[slot] === 0 || slots.has(name) || seen.has(identity)) continue
+      slots.set(name, slot)
+      seen.add(identity)
+    }
+    return slots
+  }
+
+  /** Of all upstreams that there were; of several that have had one name, of the last. */
   table(): ReadonlyArray<UpstreamSums> {
     const rows: Array<UpstreamSums> = []
-    for (let slot = 0; slot < this.upstreams; slot++) {
-      const upstream = this.nameAt(slot)
-      if (upstream === "") continue
+    for (const [upstream, slot] of [...this.slots()].sort(([, one], [, other]) => one - other)) {
       const sums = this.sumsOf(slot)
       const counts = outcomeNames.map((name) => [name, sums[counterOf[name]]!] as const)
       rows.push({

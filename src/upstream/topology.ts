@@ -14,6 +14,7 @@ import { formatUpstream, isNamed, nameUpstream, type UpstreamAddress } from "../
 import type { WeightedUpstream } from "../config/codec/weighted-upstream.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { SettingName, Settings } from "../config/schema/settings.ts"
+import { upstreamNames } from "../config/upstream-names.ts"
 import { Geography } from "../geo/geography.ts"
 import { trustIn } from "../io/tls.ts"
 import { LoopClock } from "../runtime/loop-clock.ts"
@@ -174,12 +175,11 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
       return { common, byView, upstreams: [...new Set(members)] }
     })
     const groups = yield* configuration.derive(GROUP_SETTINGS, groupsOf)
-    yield* configuration.follow(["upstreams", "groups"], (settings) => {
-      // Where several groups have it, the first says what it is called.
-      for (const address of [...settings.upstreams, ...settings.groups.flatMap((group) => group.upstreams)].reverse()) {
-        byKey.get(formatUpstream(address))?.rename(nameUpstream(address))
-      }
-    })
+    const nameAll = (settings: Pick<Settings, "upstreams" | "groups">): void => {
+      for (const [key, name] of upstreamNames(settings)) byKey.get(key)?.rename(name)
+    }
+    nameAll(configuration.current())
+    yield* configuration.follow(["upstreams", "groups"], nameAll)
 
     /** A question that waited while the configuration changed goes where it would have gone before. */
     const earlierGroupOf = (view: number): UpstreamGroup | undefined => {

@@ -87,10 +87,10 @@ export class Upstream {
     this.isNear = this.isOnLoopback || isPrivate(host)
   }
 
-  /** It is called otherwise from now on. */
+  /** The configuration in use calls it so. */
   rename(name: string): void {
     this.name = name
-    this.observer.rename(name)
+    this.observer.name(name)
   }
 
   /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */

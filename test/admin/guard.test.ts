@@ -1,6 +1,6 @@
 import { createServer, request as sendRequest } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { type GuardSettings, type Request, refusalOf } from "../../src/admin/guard.ts"
 import { RateLimit } from "../../src/admin/rate-limit.ts"
 import { guard } from "../../src/admin/web-server.ts"
@@ -198,6 +198,33 @@ describe("while too much is asked", () => {
         ),
       ({ server, sockets }) => Effect.sync(() => stop(server, sockets))
     )
+
+  it.live("a request waits, and is answered once when that is over; those that come then do not wait", () =>
+    Effect.gen(function* () {
+      const busyness = { isBusy: true, ask: () => {} }
+      let answered = 0
+      const handler = guard(
+        () => open,
+        busyness,
+        (_, response) => {
+          answered++
+          response.end("answered")
+        }
+      )
+      const server = createServer(handler)
+      const sockets = new Set<never>()
+      const port = yield* Effect.promise(() => listening(server, sockets))
+      yield* Effect.addFinalizer(() => Effect.sync(() => stop(server, sockets)))
+      const get = Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/api/v1/status`)).status)
+      const waiting = yield* Effect.forkChild(Effect.all([get, get, get], { concurrency: 3 }))
+      yield* Effect.sleep(250)
+      assert.strictEqual(answered, 0)
+      busyness.isBusy = false
+      assert.strictEqual(yield* get, 200)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), [200, 200, 200])
+      assert.strictEqual(answered, 4)
+    })
+  )
 
   it.live("the page with all its parts is sent, and probes are answered; the API is not", () =>
     Effect.gen(function* () {

@@ -196,7 +196,7 @@ describe("AnswerCache", () => {
           assert.isDefined(peek(each, b))
         }
         assert.deepInclude(cache.statistics(), { entries: 2, hits: 5, misses: 0, stores: 2 })
-      }).pipe(Effect.provide(Layer.fresh(AnswerCache.layerOver(cache.memory(), 2))))
+      }).pipe(Effect.provide(Layer.fresh(AnswerCache.layerOver(cache.memory, 2))))
     }).pipe(Effect.provide(small))
   )
 

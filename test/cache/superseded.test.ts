@@ -17,7 +17,7 @@ const config = Configuration.layer(settingsOf({ DNS_SERVER_CACHE_SIZE_MB: "1" })
 const cacheLayer = AnswerCache.layer.pipe(Layer.provideMerge(Counters.layer), Layer.provide(config))
 /** Another thread's way into the same table. */
 const besides = (cache: AnswerCache["Service"]) =>
-  Layer.build(AnswerCache.layerOver(cache.memory(), 2).pipe(Layer.provide([Counters.layer, config]))).pipe(
+  Layer.build(AnswerCache.layerOver(cache.memory, 2).pipe(Layer.provide([Counters.layer, config]))).pipe(
     Effect.map((context) => context.mapUnsafe.get(AnswerCache.key) as AnswerCache["Service"])
   )
 

@@ -5,6 +5,7 @@ import { readUpstreamAddress } from "../../src/config/codec/upstream.ts"
 import { nameUpstream } from "../../src/config/codec/upstream-address.ts"
 import { readWeightedUpstream } from "../../src/config/codec/weighted-upstream.ts"
 import { shown } from "../../src/config/configuration.ts"
+import { upstreamNames } from "../../src/config/upstream-names.ts"
 import { fileWith } from "../support/machine/files.ts"
 import { linesOf, loaded, mistakesIn, UPSTREAM } from "../support/servers/loading.ts"
 
@@ -131,6 +132,18 @@ describe("upstreams that differ in what is secret alone", () => {
       assert.lengthOf(mistakes, 1)
       assert.strictEqual(mistakes[0]!.value, "https://192.0.2.1:443/ab…")
       assert.match(mistakes[0]!.expected, /^a name of its own/)
+    })
+  )
+
+  it.effect("may be mentioned without their names where they have some", () =>
+    Effect.gen(function* () {
+      const named = "a=https://192.0.2.1/abc123,b=https://192.0.2.1/abd456"
+      const { settings } = yield* loaded({
+        DNS_SERVER_UPSTREAMS: named,
+        DNS_SERVER_GROUPS: "inner=https://192.0.2.1/abc123,outer=https://192.0.2.1/abd456",
+        DNS_SERVER_RULES: "x.example -> inner, y.example -> outer"
+      })
+      assert.deepStrictEqual([...upstreamNames(settings).values()], ["a", "b"])
     })
   )
 })

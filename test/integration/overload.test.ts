@@ -1,7 +1,10 @@
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { askMany, type ToAsk } from "../support/clients/bulk-client.ts"
 import { inspectable, liveHeapMib } from "../support/machine/heap.ts"
+import { until } from "../support/machine/until.ts"
+import { startWithAdmin } from "../support/servers/admin.ts"
 import { residentMib, startListening } from "../support/servers/process.ts"
 import { encodeQuestion } from "../support/servers/server.ts"
 import { heldUpstream } from "../support/upstreams/held-upstream.ts"
@@ -133,6 +136,31 @@ describe("ten thousand queries that wait at once", () => {
       assert.strictEqual((yield* Fiber.join(first)).filter(isAnswered).length, limit)
       // What was shed was not the names' own failure: it is not remembered.
       assert.isTrue((yield* askMany(server.port, questionsFor("wave-too-many", 100))).every(isAnswered))
+    })
+  )
+})
+
+/** Mebibytes of the largest piece of memory that the process has mapped for itself alone. */
+const largestMib = (pid: number): number => {
+  const sizes = readFileSync(`/proc/${pid}/maps`, "utf8")
+    .split("\n")
+    .filter((line) => /^[0-9a-f]+-[0-9a-f]+ rw.p .* 0 *$/.test(line))
+    .map((line) => {
+      const [from, to] = line.split(" ", 1)[0]!.split("-")
+      return Number.parseInt(to!, 16) - Number.parseInt(from!, 16)
+    })
+  return Math.max(0, ...sizes) / 2 ** 20
+}
+
+describe.skipIf(process.platform !== "linux")("the table of answers that the server began with", () => {
+  it.live("is given back when a smaller one has taken its place, in all threads", () =>
+    Effect.gen(function* () {
+      const server = yield* startWithAdmin({ DNS_SERVER_WORKERS: "2", DNS_SERVER_CACHE_SIZE_MB: "700" })
+      const { pid } = server.child
+      assert.isAbove(largestMib(pid!), 650)
+      const { status } = yield* server.admin("/api/v1/config", { method: "PATCH", body: { cache_size_mb: 16 } })
+      assert.strictEqual(status, 200)
+      yield* until("it is given back", () => largestMib(pid!) < 650)
     })
   )
 })

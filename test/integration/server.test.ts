@@ -392,6 +392,7 @@ describe("a forwarding loop", () => {
       const server = yield* startServer(upstreams(mirror.address))
       target = server.port
       yield* server.ask({ name: "round.example.test" })
+      yield* until("what was sent round is answered", () => returned !== "")
       assert.strictEqual(returned, "REFUSED")
       assert.isAtLeast(server.counters.read("queries.looped"), 1)
     })

@@ -8,7 +8,7 @@ import { sharedMemoryReleased } from "../../src/runtime/released-memory.ts"
 import { Counters } from "../../src/telemetry/counters.ts"
 import { settingsOf } from "../support/servers/settings.ts"
 
-const NOTHING: Look = { queries: 0, peak: 0, changes: 0, released: 0 }
+const NOTHING: Look = { queries: 0, peak: 0, changes: 0, released: 0, deadlineMs: 5_000 }
 
 /** Says which of the looks collect, and how. */
 const collections = (looks: ReadonlyArray<Partial<Look>>): Record<number, Flavor> => {
@@ -40,7 +40,11 @@ describe("idle GC", () => {
 
   it("collects behind a peak, and behind each once", () => {
     const looks = [...quiet(1), ...busy(5, () => ({ peak: 3_000 })), ...quiet(50), { peak: 3_000 }, ...quiet(50)]
-    assert.deepStrictEqual(collections(looks), { 0: "last-resort", 6: "last-resort", 56: "last-resort" })
+    assert.deepStrictEqual(collections(looks), { 0: "last-resort", 6: "last-resort", 57: "last-resort" })
+  })
+
+  it("leaves those alone that wait still, though none come", () => {
+    assert.deepStrictEqual(collections([...quiet(1), ...quiet(50, { peak: 3_000 })]), { 0: "last-resort" })
   })
 
   it("collects behind a change when nothing is in use any more of what was replaced", () => {
@@ -50,14 +54,27 @@ describe("idle GC", () => {
     })
   })
 
+  it("waits for the deadline of the queries that use what was replaced, the longer one of before and after", () => {
+    for (const [before, after] of [
+      [60_000, 1_000],
+      [1_000, 60_000]
+    ] as const) {
+      const looks = [
+        ...quiet(10, { deadlineMs: before }),
+        ...quiet(40, { changes: 1, deadlineMs: after }),
+        ...quiet(50, { changes: 1, deadlineMs: 1_000 })
+      ]
+      assert.deepStrictEqual(collections(looks), { 0: "last-resort", 43: "last-resort" })
+    }
+  })
+
   it("collects released memory while queries come, but not at each look", () => {
     const looks = busy(30, (index) => ({ released: Math.min(Math.max(index - 2, 0), 10) }))
     assert.deepStrictEqual(collections(looks), { 3: "regular", 8: "regular", 13: "regular" })
   })
 
   it("collects what many changes in a row leave while queries come, and what the last of them leave", () => {
-    const few = busy(50, (index) => ({ changes: Math.min(index, 99) }))
-    assert.deepStrictEqual(collections(few), {})
+    assert.deepStrictEqual(collections(busy(300, (index) => ({ changes: Math.min(index, 99) }))), {})
     const many = busy(30, (index) => ({ changes: Math.min(index * 20, 200) }))
     assert.deepStrictEqual(collections(many), { 5: "regular", 10: "regular", 15: "regular" })
   })

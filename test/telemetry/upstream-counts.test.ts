@@ -14,6 +14,13 @@ const ended = (outcome: AttemptOutcome, rcode: number): EndedAttempt => ({
   rcode
 })
 
+/** Counts of an upstream that the configuration in use has. */
+const countsOf = (counters: Counters["Service"], slot: number, name: string, key = name) => {
+  const counts = counters.countsFor(slot, key, name)
+  counts.name(name)
+  return counts
+}
+
 /** What the table says, without what is zero in these tests. */
 const outcomesOf = (counters: Counters["Service"]) =>
   counters.upstreams().map(({ upstream, outcomes }) => ({ upstream, outcomes }))
@@ -29,9 +36,9 @@ describe("what is counted by upstream", () => {
       const two = yield* countersOver(memory, 1)
       // It counts nothing, and registers nobody: a supervisor.
       const three = yield* countersOver(memory, 2)
-      const first = one.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53")
-      const second = two.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53")
-      const other = two.countsFor(1, "tls://192.0.2.2:853#näme", "tls://192.0.2.2:853#näme")
+      const first = countsOf(one, 0, "udp://192.0.2.1:53")
+      const second = countsOf(two, 0, "udp://192.0.2.1:53")
+      const other = countsOf(two, 1, "tls://192.0.2.2:853#näme")
       first.ended(ended("answered", 0))
       second.ended(ended("answered", 3))
       second.ended(ended("error-response", 2))
@@ -67,8 +74,8 @@ describe("what is counted by upstream", () => {
   it.effect("is how long replies took, by rcode, and what else is known of an upstream", () =>
     Effect.gen(function* () {
       const memory = counterMemory(2, 1)
-      const one = (yield* countersOver(memory, 0)).countsFor(0, "one", "one")
-      const two = (yield* countersOver(memory, 1)).countsFor(0, "one", "one")
+      const one = countsOf(yield* countersOver(memory, 0), 0, "one")
+      const two = countsOf(yield* countersOver(memory, 1), 0, "one")
       one.ended({ ...ended("answered", 0), startedMs: 10, endedMs: 14 })
       two.ended({ ...ended("overtaken", 0), startedMs: 10, endedMs: 30_000 })
       two.ended({ ...ended("error-response", 2), startedMs: 10, endedMs: 10.5 })
@@ -94,7 +101,7 @@ describe("what is counted by upstream", () => {
       assert.deepStrictEqual([sums!.retries, sums!.hedges, sums!.inFlight], [2, 1, 5])
       // A thread that takes the place of another has nothing under way.
       two.noteInFlight(0)
-      ;(yield* countersOver(memory, 0)).countsFor(0, "one", "one")
+      countsOf(yield* countersOver(memory, 0), 0, "one")
       assert.strictEqual((yield* countersOver(memory, 0)).upstreams()[0]!.inFlight, 0)
     })
   )
@@ -102,8 +109,8 @@ describe("what is counted by upstream", () => {
   it.effect("is in the totals alone where there is no room, and changes no other counter", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 1), 0)
-      counters.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53").ended(ended("answered", 0))
-      counters.countsFor(1, "udp://192.0.2.2:53", "udp://192.0.2.2:53").ended(ended("answered", 0))
+      countsOf(counters, 0, "udp://192.0.2.1:53").ended(ended("answered", 0))
+      countsOf(counters, 1, "udp://192.0.2.2:53").ended(ended("answered", 0))
       assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "udp://192.0.2.1:53", outcomes: { answered: 1 } }])
       assert.strictEqual(counters.read("upstream.answered"), 2)
     })
@@ -112,8 +119,8 @@ describe("what is counted by upstream", () => {
   it.effect("has a name of whatever length, cut to its room", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 2), 0)
-      counters.countsFor(0, `https://${"ä".repeat(300)}/dns-query`, `https://${"ä".repeat(300)}/dns-query`)
-      counters.countsFor(1, "next", "next").ended(ended("answered", 0))
+      countsOf(counters, 0, `https://${"ä".repeat(300)}/dns-query`)
+      countsOf(counters, 1, "next").ended(ended("answered", 0))
       const [long, next] = outcomesOf(counters)
       assert.isTrue(long!.upstream.startsWith("https://ää"))
       assert.deepStrictEqual(next, { upstream: "next", outcomes: { answered: 1 } })
@@ -129,11 +136,11 @@ describe("what is counted by upstream", () => {
         yield* countersOver(memory, 2)
       ]
       for (const thread of [one, two, gone]) {
-        thread.countsFor(0, "udp://192.0.2.1:53", "a long name of the first").ended(ended("answered", 0))
+        countsOf(thread, 0, "a long name of the first", "udp://192.0.2.1:53").ended(ended("answered", 0))
       }
       // The third thread is there no more.
-      one.countsFor(0, "udp://192.0.2.2:53", "short").ended(ended("timeout", -1))
-      two.countsFor(0, "udp://192.0.2.2:53", "short")
+      countsOf(one, 0, "short", "udp://192.0.2.2:53").ended(ended("timeout", -1))
+      countsOf(two, 0, "short", "udp://192.0.2.2:53")
       assert.deepStrictEqual(outcomesOf(one), [{ upstream: "short", outcomes: { timeout: 1 } }])
       assert.strictEqual(one.upstreamName(0), "short")
       // The totals are those of all that there were.
@@ -141,12 +148,41 @@ describe("what is counted by upstream", () => {
     })
   )
 
-  it.effect("is in one row for each upstream, at whatever slot it is back", () =>
+  it.effect("is in one row for each upstream, at whatever slot it is back, and keeps its name where it was", () =>
     Effect.gen(function* () {
       const counters = yield* countersOver(counterMemory(1, 3), 0)
-      for (const [slot, name] of ["a", "b"].entries()) counters.countsFor(slot, name, name).ended(ended("answered", 0))
-      counters.countsFor(0, "b", "b").ended(ended("timeout", -1))
-      assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "b", outcomes: { timeout: 1 } }])
+      for (const [slot, name] of ["a", "b"].entries()) countsOf(counters, slot, name).ended(ended("answered", 0))
+      countsOf(counters, 2, "b").ended(ended("timeout", -1))
+      assert.deepStrictEqual(outcomesOf(counters), [
+        { upstream: "a", outcomes: { answered: 1 } },
+        { upstream: "b", outcomes: { timeout: 1 } }
+      ])
+      assert.strictEqual(counters.upstreamName(1), "b")
+    })
+  )
+
+  it.effect("is the last one's of those that have had a name, once the configuration with it is in use", () =>
+    Effect.gen(function* () {
+      const counters = yield* countersOver(counterMemory(1, 2), 0)
+      const first = countsOf(counters, 0, "home", "udp://192.0.2.1:53")
+      first.ended(ended("answered", 0))
+      const second = counters.countsFor(1, "udp://192.0.2.2:53", "home")
+      second.ended(ended("timeout", -1))
+      assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "home", outcomes: { answered: 1 } }])
+      second.name("home")
+      assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "home", outcomes: { timeout: 1 } }])
+      first.name("home")
+      assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "home", outcomes: { answered: 1 } }])
+    })
+  )
+
+  it.effect("is not called by who had its slot before", () =>
+    Effect.gen(function* () {
+      const counters = yield* countersOver(counterMemory(1, 1), 0)
+      const before = countsOf(counters, 0, "before")
+      countsOf(counters, 0, "after")
+      before.name("late")
+      assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "after", outcomes: {} }])
     })
   )
 
@@ -155,10 +191,10 @@ describe("what is counted by upstream", () => {
       const memory = counterMemory(2, 1)
       const one = yield* countersOver(memory, 0)
       const two = yield* countersOver(memory, 1)
-      const counts = one.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53")
-      two.countsFor(0, "udp://192.0.2.1:53", "udp://192.0.2.1:53").ended(ended("answered", 0))
+      const counts = countsOf(one, 0, "udp://192.0.2.1:53")
+      countsOf(two, 0, "udp://192.0.2.1:53").ended(ended("answered", 0))
       counts.ended(ended("answered", 0))
-      counts.rename("home")
+      counts.name("home")
       counts.ended(ended("answered", 0))
       assert.deepStrictEqual(outcomesOf(two), [{ upstream: "home", outcomes: { answered: 3 } }])
     })

@@ -7,7 +7,7 @@ import { socketKindOf } from "../../io/protocols.ts"
 import { asksForPlace, type Conditions } from "../codec/conditions.ts"
 import { namesWithTooMuch } from "../codec/local-answer.ts"
 import { meaning } from "../codec/nearest.ts"
-import { formatUpstream, isNamed, nameUpstream } from "../codec/upstream-address.ts"
+import { formatUpstream, isNamed } from "../codec/upstream-address.ts"
 import type { WeightedUpstream } from "../codec/weighted-upstream.ts"
 import { type Decoded, placeOf } from "../decode.ts"
 import type { Mistake } from "../mistakes.ts"
@@ -17,6 +17,7 @@ import { fileKey, type SettingName, type Settings } from "../schema/settings.ts"
 import { shownWrong } from "../shown.ts"
 import { type Gathered, SYSTEM } from "../sources/gather.ts"
 import { RESOLV_CONF } from "../sources/resolv-conf.ts"
+import { upstreamNames } from "../upstream-names.ts"
 import { wrongWithGeoFile } from "./geo-file.ts"
 
 type Say = (name: SettingName, value: string, expected: string, item?: number) => void
@@ -170,27 +171,29 @@ const sayOfGroups = (settings: Partial<Settings>, names: ReadonlyArray<string>, 
 }
 
 /** What counts under a name is one upstream's, and under no other. */
-const sayOfNames = ({ upstreams, groups }: Partial<Settings>, say: Say): void => {
-  const named = new Map<string, string>()
-  const names = new Map<string, string>()
+const sayOfNames = (settings: Partial<Settings>, say: Say): void => {
+  const called = upstreamNames(settings)
+  /** The upstream that each name is for, and the name that each upstream was given. */
+  const keys = new Map<string, string>()
+  const given = new Map<string, string>()
   const look = (setting: SettingName, upstream: WeightedUpstream, item: number): void => {
     const { name } = upstream
     const key = formatUpstream(upstream)
-    const shown = nameUpstream(upstream)
-    if ((named.get(shown) ?? key) !== key) {
+    const shown = name ?? called.get(key)!
+    if ((keys.get(shown) ?? key) !== key) {
       const wanted = "a name of its own: without what is secret in its address, another upstream is called this too"
       say(setting, shown, name === undefined ? wanted : "each name for one upstream", item)
     }
-    named.set(shown, named.get(shown) ?? key)
+    keys.set(shown, keys.get(shown) ?? key)
     if (name === undefined) return
-    const other = names.get(key) ?? name
+    const other = given.get(key) ?? name
     if (other !== name) say(setting, name, `one name an upstream: this one is ${other} already`, item)
-    names.set(key, other)
+    given.set(key, other)
   }
-  upstreams?.forEach((upstream, i) => {
+  settings.upstreams?.forEach((upstream, i) => {
     look("upstreams", upstream, i)
   })
-  groups?.forEach((group, i) => {
+  settings.groups?.forEach((group, i) => {
     for (const upstream of group.upstreams) look("groups", upstream, i)
   })
 }

@@ -14,6 +14,7 @@ import { otlpDoubts } from "../otlp.ts"
 import type { SettingName, Settings } from "../schema/settings.ts"
 import { shownItem, shownWrong } from "../shown.ts"
 import type { Gathered } from "../sources/gather.ts"
+import { mentionedUpstreams } from "../upstream-names.ts"
 
 type Say = (name: SettingName, value: string | undefined, what: string, item?: number) => void
 
@@ -142,8 +143,8 @@ const counted = (number: number, what: string): string => `${number} ${what}${nu
 
 /** What is written and changes nothing. */
 const ofUnused = (settings: Partial<Settings>, say: Say, isSet: (name: SettingName) => boolean): void => {
-  const { upstreams = [], groups = [], rules = [], localAnswers = [] } = settings
-  const all = [...upstreams, ...groups.flatMap((group) => group.upstreams)]
+  const { groups = [], rules = [], localAnswers = [] } = settings
+  const all = mentionedUpstreams(settings)
   const policies = [settings.upstreamPolicy, ...groups.map(({ policy }) => policy)]
   const unused = (name: SettingName, why: string): void => {
     if (isSet(name) && settings[name] !== undefined) say(name, undefined, `changes nothing: ${why}`)

@@ -21,6 +21,7 @@ import {
   Setting,
   sendFrame,
   setting,
+  unpadded,
   word
 } from "./http2-frames.ts"
 import { ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, MAX_FIELDS, putHeaders } from "./http2-headers.ts"
@@ -153,20 +154,21 @@ export class Http2Requests {
     if (stream !== undefined) this.ask(stream)
   }
 
-  /**
-   * Some of a body.
-   *
-   * @param octets that count for the windows, padding among them
-   */
-  take(id: number, data: Buffer, octets: number, isLast: boolean): void {
+  /** Some of a body, as its frame has it (RFC 9113 §6.1). */
+  take(id: number, flags: number, payload: Buffer): void {
+    this.receiveWindow -= payload.length
+    if (this.receiveWindow < 0) throw new ConnectionFault(ErrorCode.FlowControl, "more than was allowed")
     const stream = this.streams.get(id)
     if (stream === undefined) {
+      this.release(payload.length)
+      if (this.isIdle(id)) throw new ConnectionFault(ErrorCode.Protocol, "data of a stream that is idle")
       this.budget.spend()
-      this.release(octets)
       this.sendReset(id, ErrorCode.StreamClosed)
       return
     }
-    this.release(stream.isAsked ? octets : octets - data.length)
+    const data = unpadded(flags, payload)
+    const isLast = (flags & Flag.EndStream) !== 0
+    this.release(stream.isAsked ? payload.length : payload.length - data.length)
     if (stream.isWhole) {
       this.reset(id, ErrorCode.StreamClosed)
       return
@@ -185,12 +187,6 @@ export class Http2Requests {
     }
     if (data.length > 0) stream.body.push(Buffer.from(data))
     if (isLast) this.ask(stream)
-  }
-
-  /** Data has come, whatever of. */
-  countReceived(octets: number): void {
-    this.receiveWindow -= octets
-    if (this.receiveWindow < 0) throw new ConnectionFault(ErrorCode.FlowControl, "more than was allowed")
   }
 
   /** The client wants no answer to it any more. */

@@ -216,11 +216,7 @@ export class Http2Conversation implements Conversation {
 
   private onData(flags: number, stream: number, payload: Buffer): void {
     if (stream === 0) throw new ConnectionFault(ErrorCode.Protocol, "data of no stream")
-    this.requests.countReceived(payload.length)
-    if (this.requests.isIdle(stream)) {
-      throw new ConnectionFault(ErrorCode.Protocol, "data of a stream that is idle")
-    }
-    this.requests.take(stream, unpadded(flags, payload), payload.length, (flags & Flag.EndStream) !== 0)
+    this.requests.take(stream, flags, payload)
   }
 
   private onPriority(stream: number, payload: Buffer): void {

@@ -36,10 +36,12 @@ export const followLocations = (
       Effect.gen(function* () {
         const held: Followed = { memory: undefined, isInUse: false }
         newest = held
-        // Of a change that was abandoned nobody is given anything.
+        // Nobody is given anything of a change that was abandoned, nor of a configuration that has been replaced.
         yield* Effect.addFinalizer(() =>
           Effect.sync(() => {
             if (newest === held) newest = inUse
+            if (held.memory !== undefined) sharedMemoryReleased()
+            held.memory = undefined
           })
         )
         if (geoDatabase === undefined) return held

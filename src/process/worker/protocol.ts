@@ -84,7 +84,6 @@ export type Acknowledgement = Extract<FromWorker, { readonly kind: "prepared" | 
 
 /** Memory that all threads share. */
 export interface SharedMemory {
-  readonly answers: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly latencies: SharedArrayBuffer
   readonly gauges: SharedArrayBuffer
@@ -109,8 +108,12 @@ export interface WorkerData {
    * to a thread.
    */
   readonly settings: Written
-  /** The database of locations; undefined where there is none, or none that can be read yet. */
-  readonly locations: SharedArrayBuffer | undefined
+  /** What others take the place of while the thread runs. It takes them out, so that nothing else keeps them. */
+  readonly first: {
+    answers: SharedArrayBuffer | undefined
+    /** The database of locations; undefined where there is none, or none that can be read yet. */
+    locations: SharedArrayBuffer | undefined
+  }
   readonly memory: SharedMemory
   /** The ring of the last queries of this worker. */
   readonly recent: SharedArrayBuffer

@@ -12,6 +12,7 @@ import type { SocketError } from "../../io/datagram.ts"
 import { Descriptors, descriptorMemory } from "../../io/linux/descriptors.ts"
 import type { GivenSocket } from "../../listener/inherited-sockets.ts"
 import { programAt } from "../../runtime/entry-points.ts"
+import { TakenOnce } from "../../runtime/taken-once.ts"
 import type { LogEntry } from "../logging/log-entry.ts"
 import type { Acknowledgement, Change, FromWorker, ListeningAt, Told, ToWorker, WorkerData } from "./protocol.ts"
 import { cpuWaitMsOf, isStuck, isSuspect, type Look } from "./watchdog.ts"
@@ -28,10 +29,13 @@ const STOP_GRACE_MS = 4_000
 
 export type SlotState = "starting" | "ready" | "stopped"
 
+/** What a thread begins with. */
+type BirthData = Omit<WorkerData, "descriptors">
+
 export interface SlotOptions {
   readonly number: number
   /** What the next thread is born with, but for its descriptors' notes. */
-  readonly data: Effect.Effect<Omit<WorkerData, "descriptors">, SocketError>
+  readonly data: Effect.Effect<BirthData, SocketError>
   readonly heartbeats: Int32Array
   readonly closeDescriptor: (fd: number) => void
   /** Called when a thread has ended, before the next begins. */
@@ -101,15 +105,17 @@ export class WorkerSlot {
     while (!this.isStopping) {
       this.readyMs = undefined
       this.state = "starting"
-      const end = yield* Effect.flip(this.runOneThread)
+      const { wasBorn, why } = yield* this.runNext
       this.state = "stopped"
-      yield* this.options.onEnd()
+      if (wasBorn) yield* this.options.onEnd()
       if (this.isStopping) return
-      if (Deferred.isDoneUnsafe(this.started)) {
+      if (!Deferred.isDoneUnsafe(this.started)) {
+        Deferred.doneUnsafe(this.started, Effect.fail(new Error(`worker ${this.number} could not start: ${why}`)))
+      } else if (wasBorn) {
         this.replacements++
-        yield* Effect.logError(`worker ${this.number} is replaced: ${end}`)
+        yield* Effect.logError(`worker ${this.number} is replaced: ${why}`)
       } else {
-        Deferred.doneUnsafe(this.started, Effect.fail(new Error(`worker ${this.number} could not start: ${end}`)))
+        yield* Effect.logError(`no thread takes the place of worker ${this.number} yet: ${why}`)
       }
       if (this.readyMs !== undefined && performance.now() - this.readyMs >= SHORT_LIFE_MS) {
         pauseMs = FIRST_PAUSE_MS
@@ -137,8 +143,16 @@ export class WorkerSlot {
     })
   }
 
+  /** One thread's life, or none where there are no descriptors for its sockets; says why it is over. */
+  private readonly runNext: Effect.Effect<{ readonly wasBorn: boolean; readonly why: string }> = Effect.suspend(() =>
+    Effect.matchEffect(this.options.data, {
+      onSuccess: (data) => Effect.map(Effect.flip(this.runOneThread(data)), (why) => ({ wasBorn: true, why })),
+      onFailure: ({ message }) => Effect.succeed({ wasBorn: false, why: message })
+    })
+  )
+
   /** One thread's life; fails with what ended it. */
-  private readonly runOneThread: Effect.Effect<never, string> = Effect.suspend(() => {
+  private runOneThread(data: BirthData): Effect.Effect<never, string> {
     this.endReason = undefined
     const notes = descriptorMemory()
     const noted = new Descriptors(notes)
@@ -154,15 +168,13 @@ export class WorkerSlot {
       const messages = worker.run((message) => this.receive(message))
       return yield* Effect.raceFirst(messages, this.watchHeartbeat)
     })
-    const running = Effect.flatMap(this.options.data, (data) => {
-      // These descriptors belong to no thread until the new one takes them.
-      for (const { fd } of data.sockets) noted.opened(fd)
-      return Effect.provide(
-        talking,
-        NodeWorker.layer(() => startThread({ ...data, descriptors: notes }))
-      )
-    })
-    return running.pipe(
+    // These descriptors belong to no thread until the new one takes them.
+    for (const { fd } of data.sockets) noted.opened(fd)
+    const born = new TakenOnce<WorkerData>({ ...data, descriptors: notes })
+    return Effect.provide(
+      talking,
+      NodeWorker.layer(() => startThread(born.take()))
+    ).pipe(
       Effect.mapError((error) => this.endReason ?? describe(error)),
       Effect.catchDefect((defect) => Effect.fail(`it could not be started: ${defect}`)),
       Effect.ensuring(
@@ -180,7 +192,7 @@ export class WorkerSlot {
         })
       )
     )
-  })
+  }
 
   private receive(message: FromWorker): Effect.Effect<void, string> {
     switch (message.kind) {
@@ -244,9 +256,8 @@ export class WorkerSlot {
   }).pipe(Effect.tapError(() => Effect.promise(() => this.thread?.terminate() ?? Promise.resolve(0))))
 }
 
-const describe = (error: string | SocketError | WorkerError.WorkerError): string => {
+const describe = (error: string | WorkerError.WorkerError): string => {
   if (typeof error === "string") return error
-  if (error._tag === "SocketError") return error.message
   const cause = "cause" in error.reason ? error.reason.cause : undefined
   const detail = cause instanceof Error ? `: ${cause.stack ?? cause.message}` : ""
   return `${error.reason.message}${detail}`

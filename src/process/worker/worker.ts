@@ -26,6 +26,7 @@ import { TlsSecretMemory } from "../../listener/tls-secrets.ts"
 import { ClientMemory } from "../../query/client-memory.ts"
 import { messageOf } from "../../runtime/error-text.ts"
 import { Operations } from "../../runtime/operations.ts"
+import { TakenOnce } from "../../runtime/taken-once.ts"
 import { Counters } from "../../telemetry/counters.ts"
 import { GaugeRow, Gauges } from "../../telemetry/gauges.ts"
 import { Latencies } from "../../telemetry/latencies.ts"
@@ -55,7 +56,7 @@ const {
   workers,
   instance,
   settings: written,
-  locations: database,
+  first,
   memory,
   descriptors,
   sockets,
@@ -64,7 +65,10 @@ const {
 } = workerData as WorkerData
 /** What the whole server ran by when this thread began. */
 const settings = decodeSettings(written)
-const locations = new Locations(database)
+const locations = new Locations(first.locations)
+const answers = new TakenOnce(first.answers)
+first.locations = undefined
+first.answers = undefined
 
 const inherited = new Map(sockets.map((given) => [socketName(given.protocol, given.endpoint), given.fd] as const))
 const notes = new Descriptors(descriptors)
@@ -202,7 +206,7 @@ const serve = Effect.gen(function* () {
 
   const server = serverLayer.pipe(
     Layer.provideMerge(FailureCache.layer),
-    Layer.provideMerge(AnswerCache.layerOver(memory.answers, number)),
+    Layer.provideMerge(AnswerCache.layerOver(() => answers.take(), number)),
     Layer.provide(
       Layer.mergeAll(
         counters,

@@ -78,7 +78,7 @@ describe("what was asked for before a flush", () => {
     it.effect(`${what} is not kept where another thread of the process has flushed`, () =>
       Effect.gen(function* () {
         const { begin, cache, end } = yield* withExchanges
-        const other = AnswerCache.layerOver(cache.memory(), 2).pipe(
+        const other = AnswerCache.layerOver(cache.memory, 2).pipe(
           Layer.provide(Layer.mergeAll(Counters.layer, Configuration.layer(settingsOf({}))))
         )
         begin()
