@@ -30,7 +30,7 @@ export default defineConfig({
           // They leave nothing behind in their process: what all of them load is loaded once.
           isolate: false,
           // Most tests wait for sockets, clocks and processes: more files at once than there are processors to spare.
-          maxWorkers: 6,
+          maxWorkers: 5,
           sequence: { groupOrder: 1 }
         }
       },

@@ -4,7 +4,7 @@ import { connect as connectTcp, type Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { libc } from "../../src/io/linux/libc.ts"
+import { Errno, type Libc, libc } from "../../src/io/linux/libc.ts"
 import { ListeningSockets } from "../../src/process/worker/listening-sockets.ts"
 import { exchangeWithin, socketAt } from "../support/clients/udp-client.ts"
 import { fileWith } from "../support/machine/files.ts"
@@ -160,6 +160,49 @@ describe.skipIf(libc === undefined)("sockets of an address that comes back", () 
       const received = [...fresh, ...(yield* back.freshFor(2))].map(({ fd }) => fd)
       yield* until("it has come", () => received.some((fd) => libc!.recv(fd, libc!.addressOf(room), 512, 0x40) > 0))
       for (const fd of received) libc!.close(fd)
+    })
+  )
+})
+
+describe.skipIf(libc === undefined)("duplicates of the sockets for a worker", () => {
+  it.live("are all of them or none, where descriptors run out in between", () =>
+    Effect.gen(function* () {
+      const duplicated = new Set<number>()
+      let left = Number.POSITIVE_INFINITY
+      const running: Libc = {
+        ...libc!,
+        dup: (fd) => {
+          if (left-- <= 0) return -1
+          const copy = libc!.dup(fd)
+          duplicated.add(copy)
+          return copy
+        },
+        close: (fd) => {
+          duplicated.delete(fd)
+          return libc!.close(fd)
+        },
+        errno: () => (left < 0 ? Errno.EMFILE : libc!.errno())
+      }
+      const addresses = [yield* freePort, yield* freePort].map((port) => ({
+        protocols: ["udp", "tcp"] as const,
+        endpoint: { address: "127.0.0.1", port },
+        path: undefined
+      }))
+      const sockets = yield* ListeningSockets.bind(running, addresses, 1)
+      for (const possible of [0, 1, 3]) {
+        left = possible
+        const { isExhaustion } = yield* Effect.flip(sockets.duplicatesFor(1))
+        assert.isTrue(isExhaustion)
+        assert.strictEqual(duplicated.size, 0)
+      }
+      left = Number.POSITIVE_INFINITY
+      const given = yield* sockets.duplicatesFor(1)
+      assert.deepStrictEqual(
+        given.map(({ fd }) => fd),
+        [...duplicated]
+      )
+      assert.lengthOf(given, 4)
+      for (const { fd } of given) running.close(fd)
     })
   )
 })
