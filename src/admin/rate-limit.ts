@@ -3,8 +3,8 @@
  * size: where it is full the client that was heard of longest ago is forgotten.
  */
 const CLIENTS = 1_024
-const REQUESTS_A_SECOND = 200
-const BURST = 500
+const REQUESTS_A_SECOND = 50
+const BURST = 200
 const WRONG_A_SECOND = 1 / 6
 const WRONG_BURST = 10
 

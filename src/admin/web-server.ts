@@ -71,7 +71,7 @@ export const guard = (
   next: Handler
 ): Handler => {
   const rates = new RateLimit()
-  const line = new WaitingLine(() => busyness.isBusy)
+  const line = new WaitingLine()
   return (request, response) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     response.setHeader("cache-control", "no-store")
@@ -79,25 +79,32 @@ export const guard = (
     const path = (request.url ?? "/").split("?", 1)[0]!
     const method = request.method ?? "GET"
     const isProbe = path === "/healthz" || path === "/readyz"
-    if (!isProbe && !rates.takes(client)) {
-      refuseLater(request, response, 429, "too many requests, or too many wrong tokens")
-      return
+    const mayAsk = (): boolean => isProbe || rates.takes(client)
+    /** Now, or when it may; one that finds no place in the line is told that too much is asked. */
+    const once = (mayGoOn: () => boolean, goOn: () => void, status: number, message: string): void => {
+      const giveUp = (): void => refuseLater(request, response, status, message)
+      if (mayGoOn()) goOn()
+      else if (!line.join({ response, mayGoOn, goOn, giveUp })) giveUp()
     }
-    const refusal = refusalOf({ method, path, headers: request.headers }, settings())
-    if (refusal !== undefined) {
-      if (refusal.status === 401) {
-        response.setHeader("www-authenticate", 'Bearer realm="strand", Basic realm="strand"')
-        if (request.headers.authorization !== undefined) rates.wrong(client)
+    const read = (): void => {
+      const refusal = refusalOf({ method, path, headers: request.headers }, settings())
+      if (refusal !== undefined) {
+        if (refusal.status === 401) {
+          response.setHeader("www-authenticate", 'Bearer realm="strand", Basic realm="strand"')
+          if (request.headers.authorization !== undefined) rates.wrong(client)
+        }
+        refuse(request, response, refusal.status, refusal.message)
+        return
       }
-      refuse(request, response, refusal.status, refusal.message)
-      return
+      const answer = (): void => next(request, response)
+      if (isAlwaysAnswered({ method, path })) {
+        answer()
+        return
+      }
+      busyness.ask()
+      once(() => !busyness.isBusy, answer, 503, "too much is asked of the admin side just now")
     }
-    const goOn = (): void => next(request, response)
-    if (isAlwaysAnswered({ method, path })) return goOn()
-    busyness.ask()
-    if (!busyness.isBusy) return goOn()
-    const refuseIt = (): void => refuseLater(request, response, 503, "too much is asked of the admin side just now")
-    if (!line.join(response, goOn, refuseIt)) refuseIt()
+    once(mayAsk, read, 429, "too many requests, or too many wrong tokens")
   }
 }
 

@@ -6,7 +6,7 @@ const PLACES = 8
 
 /** A line at a side that is as busy as `state` says; `join` gives what becomes of one that waits. */
 const makeLine = (state: { isBusy: boolean }) => {
-  const line = new WaitingLine(() => state.isBusy)
+  const line = new WaitingLine()
   const order: Array<string> = []
   const join = (name: string, response = { destroyed: false }): Effect.Effect<"goes on" | "gives up" | "refused"> =>
     Effect.gen(function* () {
@@ -15,7 +15,8 @@ const makeLine = (state: { isBusy: boolean }) => {
         order.push(name)
         Deferred.doneUnsafe(told, Effect.succeed(what))
       }
-      if (!line.join(response, tell("goes on"), tell("gives up"))) return "refused" as const
+      const request = { response, mayGoOn: () => !state.isBusy, goOn: tell("goes on"), giveUp: tell("gives up") }
+      if (!line.join(request)) return "refused" as const
       return yield* Deferred.await(told)
     })
   return { order, join }
