@@ -144,6 +144,7 @@ export class UpstreamCountsTable {
    * Registers the upstream at a slot, the same in every thread; past the last slot only the totals are counted.
    *
    * @param key tells it from others that had the slot before
+   * @param name until it is named as the configuration in use does
    * @param addTotal counts for all upstreams together
    */
   countsFor(slot: number, key: string, name: string, addTotal: (name: CounterName) => void): UpstreamCounts {
@@ -156,8 +157,8 @@ export class UpstreamCountsTable {
     if (slot < this.upstreams && this.identities[slot] !== identity) {
       this.identities[slot] = identity
       this.named[slot] = 0
+      this.write(slot, name)
     }
-    this.write(slot, name)
     const add = (outcome: OutcomeName): void => {
       own[counterOf[outcome]]! += 1
       addTotal(totals[outcome])
