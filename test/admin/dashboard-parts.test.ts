@@ -1,5 +1,6 @@
 /** Parts of the dashboard that need no browser: where time went, what queries have in common, what is kept of them, texts. */
 import { assert, describe, it } from "@effect/vitest"
+import { failedShare } from "../../src/admin/dashboard/failed-share.ts"
 import {
   formatBytes,
   formatCount,
@@ -88,7 +89,26 @@ describe("where a query's time went", () => {
     )
     assert.match(
       told(340, steps.slice(0, 1)),
-      /^No attempt was answered. The first: udp:\/\/192.0.2.1 udp timeout, after 340 ms/
+      /^The attempt was not answered. The first: udp:\/\/192.0.2.1 udp timeout, after 340 ms/
+    )
+    const silent = [
+      step("upstream.attempt", 0, 340, "a udp no reply by then"),
+      step("upstream.attempt", 90, 340, "a udp no reply by then")
+    ]
+    assert.strictEqual(
+      told(340, silent),
+      "None of 2 attempts was answered. The first: a udp no reply by then, after 340 ms."
+    )
+  })
+
+  it("counts of an attempt that began before the query came what the query waited", () => {
+    const steps = [
+      step("upstream.resolve", -1_800, 200),
+      step("upstream.attempt", -1_800, 200, "udp://192.0.2.1 udp answered NOERROR")
+    ]
+    assert.strictEqual(
+      told(200, steps),
+      "It joined an equal question that was asked 1,800 ms before. 200 ms of 200 ms (100 %) went into attempt 1: udp://192.0.2.1 udp answered NOERROR."
     )
   })
 
@@ -105,10 +125,17 @@ describe("where a query's time went", () => {
       { id: "d", latencyMs: 30 }
     ]
     assert.strictEqual(compareUpstreams("a", upstreams), "On average a takes 400 ms; the others 6.0 ms to 30.0 ms.")
-    assert.strictEqual(compareUpstreams("a", upstreams.slice(0, 2)), "On average a takes 400 ms; the other one 6.0 ms.")
+    assert.strictEqual(compareUpstreams("a", upstreams.slice(0, 2)), "On average a takes 400 ms; b 6.0 ms.")
     assert.strictEqual(compareUpstreams("a", upstreams.slice(0, 1)), "On average a takes 400 ms.")
     assert.isUndefined(compareUpstreams("c", upstreams))
     assert.isUndefined(compareUpstreams(null, upstreams))
+  })
+})
+
+describe("an upstream", () => {
+  it("is said to fail where that is much of many attempts", () => {
+    assert.strictEqual(failedShare({ attempts: 200, failures: { timeout: 90, servfail: 10 } }), 0.5)
+    assert.strictEqual(failedShare({ attempts: 10, failures: { timeout: 9 } }), 0)
   })
 })
 

@@ -1,11 +1,23 @@
 /** What took the longest in a query's life, in a sentence. */
 import { formatMs, formatPercent } from "./format.ts"
-import type { StepShape, TraceShape, UpstreamShape } from "./shapes.ts"
+import type { QueryShape, StepShape, TraceShape, UpstreamShape } from "./shapes.ts"
 
 const lengthOf = ({ fromMs, toMs }: StepShape): number => Math.max(0, toMs - fromMs)
 
-export const whereTimeWent = ({ query, steps }: TraceShape): string => {
+export const whereTimeWent = ({ query, steps: all }: TraceShape): string => {
   const { outcome, tookMs } = query
+  /** How long before this query the question was asked that it waited for. */
+  const earlierMs = -all.reduce((least, { fromMs }) => Math.min(least, fromMs), 0)
+  const joined = earlierMs > 0 ? `It joined an equal question that was asked ${formatMs(earlierMs)} before. ` : ""
+  const steps = all.map((step) => ({
+    ...step,
+    fromMs: Math.min(tookMs, Math.max(0, step.fromMs)),
+    toMs: Math.min(tookMs, step.toMs)
+  }))
+  return joined + mostOf(outcome, tookMs, steps)
+}
+
+const mostOf = (outcome: QueryShape["outcome"], tookMs: number, steps: ReadonlyArray<StepShape>): string => {
   if (outcome === "hit") return `Answered from the cache in ${formatMs(tookMs)}.`
   const attempts = steps.filter(({ name }) => name === "upstream.attempt")
   // The attempts stand for what they are part of.
@@ -25,9 +37,13 @@ export const whereTimeWent = ({ query, steps }: TraceShape): string => {
 /** An attempt that failed costs the time until the next, though it may be waited for until the end. */
 const retriedText = (attempts: ReadonlyArray<StepShape>): string | undefined => {
   const [first] = attempts
-  if (first === undefined || first.status === "ok") return undefined
+  if (first === undefined) return undefined
   const answered = attempts.findIndex(({ detail, status }) => status === "ok" && / answered\b/.test(detail))
-  if (answered < 1) return `No attempt was answered. The first: ${first.detail}, after ${formatMs(lengthOf(first))}.`
+  if (answered < 0) {
+    const count = attempts.length === 1 ? "The attempt was not" : `None of ${attempts.length} attempts was`
+    return `${count} answered. The first: ${first.detail}, after ${formatMs(lengthOf(first))}.`
+  }
+  if (answered === 0 || first.status === "ok") return undefined
   const step = attempts[answered]!
   return `Attempt 1 failed: ${first.detail}. Attempt ${answered + 1} began ${formatMs(step.fromMs)} after the query came, and took ${formatMs(lengthOf(step))}: ${step.detail}.`
 }
@@ -54,12 +70,15 @@ export const compareUpstreams = (
 ): string | undefined => {
   const own = upstreams.find(({ id }) => id === asked)?.latencyMs
   if (own === undefined || own === null) return undefined
-  const others = upstreams.flatMap(({ id, latencyMs }) => (id === asked || latencyMs === null ? [] : [latencyMs]))
+  const others = upstreams.flatMap(({ id, latencyMs }) =>
+    id === asked || latencyMs === null ? [] : [{ id, latencyMs }]
+  )
+  const latencies = others.map(({ latencyMs }) => latencyMs)
   const beside =
     others.length === 0
       ? ""
       : others.length === 1
-        ? `; the other one ${formatMs(others[0]!)}`
-        : `; the others ${formatMs(Math.min(...others))} to ${formatMs(Math.max(...others))}`
+        ? `; ${others[0]!.id} ${formatMs(others[0]!.latencyMs)}`
+        : `; the others ${formatMs(Math.min(...latencies))} to ${formatMs(Math.max(...latencies))}`
   return `On average ${asked} takes ${formatMs(own)}${beside}.`
 }

@@ -61,7 +61,7 @@ export const stepsOf = (query: RecentQuery, upstreamAt: (slot: number) => string
       detail: [
         upstreamAt(attempt.upstream),
         attempt.transport,
-        attempt.outcome,
+        attempt.outcome === "waiting" ? "no reply by then" : attempt.outcome,
         ...(attempt.rcode < 0 ? [] : [rcodeName(attempt.rcode)])
       ].join(" "),
       depth: 2

@@ -14,7 +14,9 @@ const labels: Readonly<Record<string, string>> = {
 }
 
 export const Waterfall = ({ label, steps }: { readonly label: string; readonly steps: ReadonlyArray<StepShape> }) => {
-  const totalMs = steps.reduce((most, { toMs }) => Math.max(most, toMs), 0)
+  // A query may wait for an attempt that began before it came.
+  const startMs = steps.reduce((least, { fromMs }) => Math.min(least, fromMs), 0)
+  const totalMs = steps.reduce((most, { toMs }) => Math.max(most, toMs), 0) - startMs
   const percent = (ms: number): string => `${totalMs === 0 ? 0 : Math.max(0, Math.min(100, (ms / totalMs) * 100))}%`
   let attempt = 0
   return html`<table class="waterfall" aria-label=${label}>
@@ -35,7 +37,7 @@ export const Waterfall = ({ label, steps }: { readonly label: string; readonly s
           <td class="number">${formatMs(Math.max(0, toMs - fromMs))}</td>
           <td class="along">
             <span class="track" aria-hidden="true"
-              ><span class="span" style=${{ left: percent(fromMs), width: percent(Math.max(0, toMs - fromMs)) }}></span
+              ><span class="span" style=${{ left: percent(fromMs - startMs), width: percent(Math.max(0, toMs - fromMs)) }}></span
             ></span>
             <span class="detail">${status === "error" && html`<b>failed </b>`}${detail}</span>
           </td>
