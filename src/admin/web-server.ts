@@ -81,7 +81,7 @@ export const guard = (
     const isProbe = path === "/healthz" || path === "/readyz"
     const mayAsk = (): boolean => isProbe || rates.takes(client)
     /** Now, or when it may; one that finds no place in the line is told that too much is asked. */
-    const once = (mayGoOn: () => boolean, goOn: () => void, status: number, message: string): void => {
+    const whenItMay = (mayGoOn: () => boolean, goOn: () => void, status: number, message: string): void => {
       const giveUp = (): void => refuseLater(request, response, status, message)
       if (mayGoOn()) goOn()
       else if (!line.join({ response, mayGoOn, goOn, giveUp })) giveUp()
@@ -102,9 +102,9 @@ export const guard = (
         return
       }
       busyness.ask()
-      once(() => !busyness.isBusy, answer, 503, "too much is asked of the admin side just now")
+      whenItMay(() => !busyness.isBusy, answer, 503, "too much is asked of the admin side just now")
     }
-    once(mayAsk, read, 429, "too many requests, or too many wrong tokens")
+    whenItMay(mayAsk, read, 429, "too many requests, or too many wrong tokens")
   }
 }
 

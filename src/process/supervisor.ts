@@ -183,25 +183,24 @@ const supervise = (loaded: Loaded, memory: SharedMemory) =>
       optionsOf: (slotOf) => {
         let bornWith = 0
         return {
-          data: Effect.suspend(() =>
-            Effect.map(sockets?.duplicatesFor(slotOf().number) ?? Effect.succeed([]), (duplicates) => {
-              const slot = slotOf()
-              bornWith = commits.generation
-              runsBy.set(slot, generation)
-              const { workers: all } = configuration.current()
-              return {
-                number: slot.number,
-                workers: all,
-                instance,
-                settings: written,
-                first: { answers, locations: locations.current() },
-                memory,
-                recent: ringOf(slot.number),
-                sockets: duplicates,
-                sharesPorts: all > 1 || process.platform === "linux"
-              }
-            })
-          ),
+          data: Effect.gen(function* () {
+            const slot = slotOf()
+            const duplicates = sockets === undefined ? [] : yield* sockets.duplicatesFor(slot.number)
+            bornWith = commits.generation
+            runsBy.set(slot, generation)
+            const { workers: all } = configuration.current()
+            return {
+              number: slot.number,
+              workers: all,
+              instance,
+              settings: written,
+              first: { answers, locations: locations.current() },
+              memory,
+              recent: ringOf(slot.number),
+              sockets: duplicates,
+              sharesPorts: all > 1 || process.platform === "linux"
+            }
+          }),
           heartbeats: new Int32Array(memory.heartbeats),
           closeDescriptor: (fd) => libc?.close(fd),
           onEnd: Effect.suspend(() => {

@@ -153,7 +153,7 @@ export class Counters extends Context.Service<
     /** All that are not zero. */
     readonly snapshot: () => Partial<Record<CounterName, number>>
     /** Registers an upstream: what becomes of the attempts at it is counted by it, and in the totals. */
-    readonly countsFor: (slot: number, key: string, name: string) => UpstreamCounts
+    readonly countsFor: (slot: number, key: string) => UpstreamCounts
     /** What became of the attempts at each upstream, of all threads together. */
     readonly upstreams: UpstreamCountsTable["table"]
     /** The name of the upstream that is counted at a slot; empty where there is none. */
@@ -198,7 +198,7 @@ export class Counters extends Context.Service<
       return Counters.of({
         add,
         read,
-        countsFor: (slot, key, name) => upstreamCounts.countsFor(slot, key, name, add),
+        countsFor: (slot, key) => upstreamCounts.countsFor(slot, key, add),
         upstreams: () => upstreamCounts.table(),
         upstreamName: (slot) => upstreamCounts.nameAt(slot),
         trafficAt: (protocol, server) => traffic.at(protocol, server),

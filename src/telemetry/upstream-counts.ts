@@ -92,7 +92,7 @@ export interface UpstreamCounts {
   /** So many exchanges with it are under way in this thread now. */
   readonly noteInFlight: (count: number) => void
   /** The configuration in use has it, and calls it so: to be told when it comes into use. */
-  readonly name: (name: string) => void
+  readonly rename: (name: string) => void
 }
 
 /** How long replies of one rcode took. */
@@ -141,13 +141,13 @@ export class UpstreamCountsTable {
   }
 
   /**
-   * Registers the upstream at a slot, the same in every thread; past the last slot only the totals are counted.
+   * Registers the upstream at a slot, the same in every thread; past the last slot only the totals are counted. It has no
+   * row in the table until it is named.
    *
    * @param key tells it from others that had the slot before
-   * @param name until it is named as the configuration in use does
    * @param addTotal counts for all upstreams together
    */
-  countsFor(slot: number, key: string, name: string, addTotal: (name: CounterName) => void): UpstreamCounts {
+  countsFor(slot: number, key: string, addTotal: (name: CounterName) => void): UpstreamCounts {
     const identity = stableHash(Buffer.from(key))
     const own = this.ownRow(slot)
     if (own[IDENTITY_AT] !== identity) own.fill(0)
@@ -157,7 +157,6 @@ export class UpstreamCountsTable {
     if (slot < this.upstreams && this.identities[slot] !== identity) {
       this.identities[slot] = identity
       this.named[slot] = 0
-      this.write(slot, name)
     }
     const add = (outcome: OutcomeName): void => {
       own[counterOf[outcome]]! += 1
@@ -184,7 +183,7 @@ export class UpstreamCountsTable {
       noteInFlight: (count) => {
         own[IN_FLIGHT_AT] = count
       },
-      name: (given) => {
+      rename: (given) => {
         // The slot may be another's, whose configuration has come since.
         if (slot >= this.upstreams || this.identities[slot] !== identity) return
         this.write(slot, given)

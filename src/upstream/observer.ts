@@ -18,7 +18,7 @@ export const unobserved: UpstreamObserver = {
   retried: nothing,
   hedged: nothing,
   noteInFlight: nothing,
-  name: nothing,
+  rename: nothing,
   note: undefined
 }
 
@@ -29,7 +29,7 @@ export const observe = (nameOf: () => string, counts: UpstreamCounts, events: Ev
   retried: counts.retried,
   hedged: counts.hedged,
   noteInFlight: counts.noteInFlight,
-  name: counts.name,
+  rename: counts.rename,
   ended: (attempt) => {
     counts.ended(attempt)
     if (!isOrdinary(attempt)) events.debug?.(`an attempt failed: ${attempt.outcome}`, fieldsOf(nameOf(), attempt))

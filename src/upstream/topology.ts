@@ -10,7 +10,7 @@ import { Effect, FiberSet, RcMap } from "effect"
 import { answerRulesOf } from "../config/answer-rules.ts"
 import type { Policy } from "../config/codec/policy.ts"
 import { COMMON_VIEW, viewBy } from "../config/codec/rule.ts"
-import { formatUpstream, isNamed, nameUpstream, type UpstreamAddress } from "../config/codec/upstream-address.ts"
+import { formatUpstream, isNamed, type UpstreamAddress } from "../config/codec/upstream-address.ts"
 import type { WeightedUpstream } from "../config/codec/weighted-upstream.ts"
 import { Configuration } from "../config/configuration.ts"
 import type { SettingName, Settings } from "../config/schema/settings.ts"
@@ -112,7 +112,6 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
         }),
         (claimed) => Effect.sync(() => taken.delete(claimed.slot))
       )
-      const name = nameUpstream(address)
       const upstream: Upstream = new Upstream(
         address,
         () => configuration.current().trustUpstreamAd,
@@ -122,7 +121,7 @@ export const makeTopology = ({ memory, worker }: SharedUpstreams) =>
           counters.add(to === "Open" ? "upstream.opened" : "upstream.closed")
           run(to === "Open" ? saysBroken(upstream) : Effect.logInfo(`upstream ${upstream.name} answers again`))
         },
-        observe(() => upstream.name, counters.countsFor(slot, key, name), events)
+        observe(() => upstream.name, counters.countsFor(slot, key), events)
       )
       yield* connect(upstream)
       yield* Effect.acquireRelease(

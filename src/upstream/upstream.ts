@@ -90,7 +90,7 @@ export class Upstream {
   /** The configuration in use calls it so. */
   rename(name: string): void {
     this.name = name
-    this.observer.name(name)
+    this.observer.rename(name)
   }
 
   /** Whether its AD bit is believed: a path that nobody can tamper with, or the user's word. */

@@ -154,8 +154,6 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
     withPage(async (page, watched) => {
       await asking(watched, "www.example.com", "www.slow.example")
       for (const colorScheme of ["light", "dark"] as const) {
-        // In the dark nothing is other than colours.
-        const rules = colorScheme === "light" ? undefined : ["color-contrast"]
         await page.emulateMedia({ colorScheme })
         for (const view of views) {
           await goTo(page, watched.url, view === "cache" ? "cache?name=www.example.com" : view)
@@ -173,12 +171,12 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
             await page.getByRole("button", { name: "Try (dry run)" }).click()
             await page.locator(".setting .mistake").waitFor()
           }
-          assert.deepStrictEqual(await axeFindings(page, rules), [], `${view}, ${colorScheme}`)
+          assert.deepStrictEqual(await axeFindings(page), [], `${view}, ${colorScheme}`)
         }
         await goTo(page, watched.url, "queries")
         await page.locator("table.log button").first().click()
         await page.locator(".waterfall").waitFor()
-        assert.deepStrictEqual(await axeFindings(page, rules), [], `waterfall, ${colorScheme}`)
+        assert.deepStrictEqual(await axeFindings(page), [], `waterfall, ${colorScheme}`)
         await page.keyboard.press("Escape")
       }
     })
@@ -225,6 +223,13 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
       await asking(watched, "www.example.com", "mail.example.com", "www.slow.example")
       await go(page, "Queries")
       await page.getByRole("button", { name: "Slowest" }).click()
+      const took = async (): Promise<ReadonlyArray<number>> =>
+        (await page.locator("table.log tbody td.took").allInnerTexts()).map((text) =>
+          Number(text.replaceAll(/[^\d.]/g, ""))
+        )
+      const isSlowestFirst = (times: ReadonlyArray<number>): boolean =>
+        times.length >= 3 && times.every((time, i) => i === 0 || time <= times[i - 1]!)
+      while (!isSlowestFirst(await took())) await page.waitForTimeout(50)
       // On a busy machine another may have taken longer.
       await page.locator("table.log tbody tr").filter({ hasText: "www.slow.example" }).locator("button").first().click()
       const verdict = page.getByRole("dialog").locator(".verdict")
@@ -245,7 +250,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
       await go(page, "Queries")
       await page.getByRole("button", { name: "Notable" }).click()
       await page.locator("table.log tbody tr").filter({ hasText: "lost.example.com" }).locator("button").click()
-      await page.getByRole("dialog").getByText("attempts was answered").waitFor()
+      await page.getByRole("dialog").getByText("No attempt was answered").waitFor()
       assert.isAbove(await page.locator(".waterfall tr.is-failed").count(), 1)
     })
   )

@@ -16,8 +16,8 @@ const ended = (outcome: AttemptOutcome, rcode: number): EndedAttempt => ({
 
 /** Counts of an upstream that the configuration in use has. */
 const countsOf = (counters: Counters["Service"], slot: number, name: string, key = name) => {
-  const counts = counters.countsFor(slot, key, name)
-  counts.name(name)
+  const counts = counters.countsFor(slot, key)
+  counts.rename(name)
   return counts
 }
 
@@ -166,12 +166,12 @@ describe("what is counted by upstream", () => {
       const counters = yield* countersOver(counterMemory(1, 2), 0)
       const first = countsOf(counters, 0, "home", "udp://192.0.2.1:53")
       first.ended(ended("answered", 0))
-      const second = counters.countsFor(1, "udp://192.0.2.2:53", "home")
+      const second = counters.countsFor(1, "udp://192.0.2.2:53")
       second.ended(ended("timeout", -1))
       assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "home", outcomes: { answered: 1 } }])
-      second.name("home")
+      second.rename("home")
       assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "home", outcomes: { timeout: 1 } }])
-      first.name("home")
+      first.rename("home")
       assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "home", outcomes: { answered: 1 } }])
     })
   )
@@ -181,7 +181,7 @@ describe("what is counted by upstream", () => {
       const counters = yield* countersOver(counterMemory(1, 1), 0)
       const before = countsOf(counters, 0, "before")
       countsOf(counters, 0, "after")
-      before.name("late")
+      before.rename("late")
       assert.deepStrictEqual(outcomesOf(counters), [{ upstream: "after", outcomes: {} }])
     })
   )
@@ -194,7 +194,7 @@ describe("what is counted by upstream", () => {
       const counts = countsOf(one, 0, "udp://192.0.2.1:53")
       countsOf(two, 0, "udp://192.0.2.1:53").ended(ended("answered", 0))
       counts.ended(ended("answered", 0))
-      counts.name("home")
+      counts.rename("home")
       counts.ended(ended("answered", 0))
       assert.deepStrictEqual(outcomesOf(two), [{ upstream: "home", outcomes: { answered: 3 } }])
     })

@@ -4,10 +4,14 @@ import type { QueryShape, StepShape, TraceShape, UpstreamShape } from "./shapes.
 
 const lengthOf = ({ fromMs, toMs }: StepShape): number => Math.max(0, toMs - fromMs)
 
+/** When the first of the steps began: before the query came, where it waited for an attempt that was under way. */
+export const startMsOf = (steps: ReadonlyArray<StepShape>): number =>
+  steps.reduce((least, { fromMs }) => Math.min(least, fromMs), 0)
+
 export const whereTimeWent = ({ query, steps: all }: TraceShape): string => {
   const { outcome, tookMs } = query
   /** How long before this query the question was asked that it waited for. */
-  const earlierMs = -all.reduce((least, { fromMs }) => Math.min(least, fromMs), 0)
+  const earlierMs = -startMsOf(all)
   const joined = earlierMs > 0 ? `It joined an equal question that was asked ${formatMs(earlierMs)} before. ` : ""
   const steps = all.map((step) => ({
     ...step,
@@ -39,10 +43,7 @@ const retriedText = (attempts: ReadonlyArray<StepShape>): string | undefined => 
   const [first] = attempts
   if (first === undefined) return undefined
   const answered = attempts.findIndex(({ detail, status }) => status === "ok" && / answered\b/.test(detail))
-  if (answered < 0) {
-    const count = attempts.length === 1 ? "The attempt was not" : `None of ${attempts.length} attempts was`
-    return `${count} answered. The first: ${first.detail}, after ${formatMs(lengthOf(first))}.`
-  }
+  if (answered < 0) return `No attempt was answered. The first: ${first.detail}, after ${formatMs(lengthOf(first))}.`
   if (answered === 0 || first.status === "ok") return undefined
   const step = attempts[answered]!
   return `Attempt 1 failed: ${first.detail}. Attempt ${answered + 1} began ${formatMs(step.fromMs)} after the query came, and took ${formatMs(lengthOf(step))}: ${step.detail}.`

@@ -65,8 +65,7 @@ export class Http2Requests {
   private readonly site: Site
   private readonly budget: FrameBudget
   private readonly streams = new Map<number, Stream>()
-  /** The highest stream that the client has opened. */
-  last = 0
+  private lastOpened = 0
   private window = WINDOW
   private initialWindow = WINDOW
   /** Octets of bodies that are not held any more, since the client was last allowed to send as many anew. */
@@ -74,7 +73,7 @@ export class Http2Requests {
   /** Octets of bodies that the client may send. */
   private receiveWindow = BODIES_WINDOW
   private blockedOctets = 0
-  private takesMore = true
+  private isTaking = true
 
   constructor(connection: Speaking, site: Site, budget: FrameBudget) {
     this.connection = connection
@@ -105,9 +104,19 @@ export class Http2Requests {
     return false
   }
 
+  /** Whether requests are taken still: not once the client was told that no more are. */
+  get takesMore(): boolean {
+    return this.isTaking
+  }
+
+  /** The highest stream that the client has opened. */
+  get last(): number {
+    return this.lastOpened
+  }
+
   /** Whether the client has never opened the stream. */
   isIdle(id: number): boolean {
-    return id > this.last || id % 2 === 0
+    return id > this.lastOpened || id % 2 === 0
   }
 
   /** How much of a request has come; `none` where there is none, or none any more. */
@@ -123,8 +132,8 @@ export class Http2Requests {
    * @param headers undefined where they are too many to be kept
    */
   begin(id: number, headers: ReadonlyMap<string, string> | "malformed" | undefined, isWhole: boolean): void {
-    this.last = id
-    if (!this.takesMore) return
+    this.lastOpened = id
+    if (!this.isTaking) return
     const hasRoom = this.streams.size < MAX_STREAMS && this.blockedOctets <= MAX_BLOCKED
     if (!hasRoom || headers === "malformed") {
       this.budget.spend()
@@ -202,6 +211,12 @@ export class Http2Requests {
     this.sendReset(id, code)
   }
 
+  /** A request that is wrong from its beginning, or trailers that are. */
+  rejectAtOnce(id: number, code: number): void {
+    this.lastOpened = Math.max(this.lastOpened, id)
+    this.reset(id, code)
+  }
+
   /** The client allows so many octets more of one answer. */
   allow(id: number, octets: number): void {
     const stream = this.streams.get(id)
@@ -240,7 +255,7 @@ export class Http2Requests {
 
   /** Takes no more of them; when those under way are answered the connection ends. */
   takeNoMore(): void {
-    this.takesMore = false
+    this.isTaking = false
   }
 
   /** The connection is over: what is under way is answered to nobody. */
@@ -363,7 +378,7 @@ export class Http2Requests {
   }
 
   private endWithLast(): void {
-    if (!this.takesMore && this.streams.size === 0) this.connection.end()
+    if (!this.isTaking && this.streams.size === 0) this.connection.end()
   }
 
   /** So many octets of bodies are not held any more: the client may send as many. */

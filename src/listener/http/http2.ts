@@ -48,7 +48,6 @@ export class Http2Conversation implements Conversation {
   private hasSettings = false
   /** Headers whose rest is to come. */
   private block: Block | undefined
-  private hasGone = false
   private isOver = false
 
   constructor(connection: Speaking, site: Site) {
@@ -100,7 +99,7 @@ export class Http2Conversation implements Conversation {
   }
 
   farewell(): void {
-    if (!this.hasGone && !this.isOver) this.sayGoodbye(ErrorCode.None, "")
+    if (this.requests.takesMore) this.sayGoodbye(ErrorCode.None, "")
   }
 
   private readNext(): void {
@@ -202,8 +201,7 @@ export class Http2Conversation implements Conversation {
     const read = this.reader.read(parts.length === 1 ? parts[0]! : Buffer.concat(parts))
     const { requests } = this
     if (dependsOnItself) {
-      requests.last = Math.max(requests.last, stream)
-      requests.reset(stream, ErrorCode.Protocol)
+      requests.rejectAtOnce(stream, ErrorCode.Protocol)
     } else if (requests.progressOf(stream) === "none") {
       requests.begin(stream, read === undefined ? undefined : requestHeaders(read), endsStream)
     } else if (read?.some(([name]) => name.startsWith(":")) === false) {
@@ -249,7 +247,7 @@ export class Http2Conversation implements Conversation {
     for (let at = 0; at < payload.length; at += 6) {
       this.onSetting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
     }
-    sendFrame(this.connection, Frame.Settings, Flag.Ack, 0, NOTHING)
+    sendFrame(this.connection, Frame.Settings, Flag.Ack, 0, [])
     this.requests.sendAllowed()
   }
 
@@ -288,7 +286,6 @@ export class Http2Conversation implements Conversation {
   }
 
   private sayGoodbye(code: number, reason: string): void {
-    this.hasGone = true
     this.requests.takeNoMore()
     const payload = Buffer.concat([word(this.requests.last), word(code), Buffer.from(reason)])
     sendFrame(this.connection, Frame.GoAway, 0, 0, payload)
@@ -304,8 +301,6 @@ export class Http2Conversation implements Conversation {
     this.connection.end()
   }
 }
-
-const NOTHING = new Uint8Array(0)
 
 const isPrefaceSoFar = (octets: Buffer, at: number, length: number): boolean =>
   octets.compare(PREFACE, 0, Math.min(length, PREFACE.length), at, at + Math.min(length, PREFACE.length)) === 0

@@ -2,6 +2,7 @@
 import { formatMs } from "../format.ts"
 import { html } from "../html.ts"
 import type { StepShape } from "../shapes.ts"
+import { startMsOf } from "../where-time-went.ts"
 
 /** What a step is called on the page. */
 const labels: Readonly<Record<string, string>> = {
@@ -14,8 +15,7 @@ const labels: Readonly<Record<string, string>> = {
 }
 
 export const Waterfall = ({ label, steps }: { readonly label: string; readonly steps: ReadonlyArray<StepShape> }) => {
-  // A query may wait for an attempt that began before it came.
-  const startMs = steps.reduce((least, { fromMs }) => Math.min(least, fromMs), 0)
+  const startMs = startMsOf(steps)
   const totalMs = steps.reduce((most, { toMs }) => Math.max(most, toMs), 0) - startMs
   const percent = (ms: number): string => `${totalMs === 0 ? 0 : Math.max(0, Math.min(100, (ms / totalMs) * 100))}%`
   let attempt = 0
