@@ -190,7 +190,7 @@ describe("two threads", () => {
         DNS_SERVER_WORKERS: "2",
         DNS_SERVER_SHUTDOWN_TIMEOUT_SECS: "0.1"
       })
-      yield* server.cause(2, "wait")
+      yield* server.cause(2, "loop")
       server.child.kill("SIGTERM")
       assert.strictEqual(yield* Effect.promise(() => server.exit), 0)
     })

@@ -88,7 +88,7 @@ describe("sockets that the service manager hands over", () => {
     }).pipe(Effect.scoped)
   )
 
-  for (const fault of ["exit", "wait"] as const) {
+  for (const fault of ["exit", "loop"] as const) {
     it.live.skipIf(cannotHandOver)(`are read by the other workers when one has the fault ${fault}`, () =>
       Effect.gen(function* () {
         const upstream = yield* fakeUpstream(address("192.0.2.1"))
