@@ -30,13 +30,13 @@ export default defineConfig({
           // They leave nothing behind in their process: what all of them load is loaded once.
           isolate: false,
           // Most tests wait for sockets, clocks and processes: more files at once than there are processors to spare.
-          maxWorkers: 5,
+          maxWorkers: 6,
           sequence: { groupOrder: 1 }
         }
       },
       {
         extends: true,
-        test: { name: "serial", include: serial, isolate: false, maxWorkers: 3, sequence: { groupOrder: 2 } }
+        test: { name: "serial", include: serial, isolate: false, maxWorkers: 4, sequence: { groupOrder: 2 } }
       }
     ]
   }

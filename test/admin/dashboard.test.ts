@@ -523,11 +523,22 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
       await page.keyboard.press("Escape")
       await page.getByRole("dialog").waitFor({ state: "detached" })
       assert.strictEqual(await focused(), "www.example.com")
+      // Who opens it again while it closes sees it.
+      await page.keyboard.press("Enter")
+      await page.getByRole("dialog").locator(".waterfall").waitFor()
+      const openAgain = "() => queueMicrotask(() => document.querySelector('table.log button').click())"
+      await page.evaluate(`document.querySelector("dialog").addEventListener("cancel", ${openAgain}, { once: true })`)
+      await page.keyboard.press("Escape")
+      await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 20)))")
+      assert.strictEqual(await page.getByRole("dialog").locator(".waterfall").count(), 1)
+      await page.keyboard.press("Escape")
+      await page.getByRole("dialog").waitFor({ state: "detached" })
+      assert.strictEqual(await focused(), "www.example.com")
       // Who goes elsewhere while the dialog closes is not taken back.
       await page.keyboard.press("Enter")
       await page.getByRole("dialog").locator(".waterfall").waitFor()
       const leave = "() => { location.hash = '#/overview' }"
-      await page.evaluate(`document.addEventListener("close", ${leave}, { capture: true, once: true })`)
+      await page.evaluate(`document.addEventListener("cancel", ${leave}, { capture: true, once: true })`)
       await page.keyboard.press("Escape")
       await page.getByText("Queries a second").waitFor()
       assert.strictEqual(await page.evaluate("location.hash"), "#/overview")

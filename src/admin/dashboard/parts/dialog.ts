@@ -1,4 +1,9 @@
-/** A dialog over the page, by the browser's own element: it keeps the focus, gives it back, and Escape closes it. */
+/**
+ * A dialog over the page, by the browser's own element: it keeps the focus, gives it back, and Escape closes it.
+ *
+ * It is closed by being drawn no more. The element's own `close` event comes some milliseconds after it has closed: who opened
+ * the same thing again by then would see it closed.
+ */
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { type ComponentChildren, html } from "../html.ts"
 
@@ -20,22 +25,26 @@ export const Dialog = ({
     dialog.showModal()
     return () => dialog.close()
   }, [])
-  const close = (): void => element.current?.close()
   return html`<dialog
     ref=${element}
     class=${className}
     aria-labelledby=${id}
+    onCancel=${(event: Event) => {
+      event.preventDefault()
+      onClose()
+    }}
     onClose=${() => {
+      // A browser may close it without a question, as by a second Escape.
       if (element.current !== null) onClose()
     }}
     onClick=${(event: MouseEvent) => {
-      if (event.target === element.current) close()
+      if (event.target === element.current) onClose()
     }}
   >
     <div class="dialog">
       <header>
         <h2 id=${id}>${title}</h2>
-        <button type="button" class="plain" onClick=${close}>Close</button>
+        <button type="button" class="plain" onClick=${() => onClose()}>Close</button>
       </header>
       ${children}
     </div>
@@ -66,13 +75,14 @@ export const Confirm = ({
         setUnderWay(true)
         await onConfirm(form)
         setUnderWay(false)
-        form.closest("dialog")?.close()
+        // Nor is another closed that was opened meanwhile.
+        if (form.isConnected) onClose()
       }}
     >
       ${children}
       <p class="actions">
         <button type="submit" class="danger" disabled=${isUnderWay}>${action}</button>
-        <button type="button" onClick=${(event: MouseEvent) => (event.currentTarget as HTMLElement).closest("dialog")?.close()}>Cancel</button>
+        <button type="button" onClick=${() => onClose()}>Cancel</button>
       </p>
     </form>
   <//>`
