@@ -10,6 +10,12 @@ import { messageOf } from "../runtime/error-text.ts"
 /** Connections at a time, of all clients together and of one. */
 const MAX_CONNECTIONS = 256
 const MAX_CONNECTIONS_PER_CLIENT = 64
+/**
+ * Connections that are too many wait to be closed: so many, for so long. A client that comes again at once would have a
+ * processor busy with being turned away, its own and ours.
+ */
+const MAX_TURNED_AWAY = 64
+const TURNED_AWAY_MS = 1_000
 /** How long replies that are under way have, once the socket is closed. */
 const LAST_REPLIES_MS = 500
 
@@ -57,11 +63,27 @@ const open = (
 ): Effect.Effect<net.Server, AdminUnavailable> =>
   Effect.callback<net.Server, AdminUnavailable>((resume) => {
     const byClient = new Map<string, number>()
+    let turnedAway = 0
+    const turnAway = (socket: net.Socket): void => {
+      if (turnedAway >= MAX_TURNED_AWAY) {
+        socket.destroy()
+        return
+      }
+      turnedAway++
+      const close = setTimeout(() => socket.destroy(), TURNED_AWAY_MS)
+      socket.on("close", () => {
+        clearTimeout(close)
+        turnedAway--
+      })
+    }
     const server = net.createServer((socket) => {
+      socket.on("error", () => {})
+      sockets.add(socket)
+      socket.on("close", () => sockets.delete(socket))
       const client = socket.remoteAddress ?? ""
       const count = (byClient.get(client) ?? 0) + 1
       if (count > MAX_CONNECTIONS_PER_CLIENT) {
-        socket.destroy()
+        turnAway(socket)
         return
       }
       byClient.set(client, count)
@@ -70,9 +92,6 @@ const open = (
         if (left > 0) byClient.set(client, left)
         else byClient.delete(client)
       })
-      socket.on("error", () => {})
-      sockets.add(socket)
-      socket.on("close", () => sockets.delete(socket))
       accept(socket)
     })
     server.maxConnections = MAX_CONNECTIONS

@@ -25,9 +25,14 @@ export class RateLimit {
   /** Whether the client may ask now; counts that it does. */
   takes(client: string): boolean {
     const bucket = this.bucketOf(client)
-    if (bucket.tokens < 1 || bucket.wrongs < 1) return false
+    if (bucket.tokens < 1) return false
     bucket.tokens--
     return true
+  }
+
+  /** Whether it has shown so many wrong tokens that it is not heard. */
+  isGuessing(client: string): boolean {
+    return this.bucketOf(client).wrongs < 1
   }
 
   /** It has shown a token that is wrong. */

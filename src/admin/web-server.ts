@@ -1,6 +1,7 @@
 /** HTTP as the admin side speaks it: by Node's own server, with limits on everything, in front of an Effect application. */
 import * as http from "node:http"
 import * as https from "node:https"
+import type { Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 import type { PemFile } from "../config/pem-files.ts"
 import { messageOf } from "../runtime/error-text.ts"
@@ -18,8 +19,10 @@ const limits: http.ServerOptions = {
   connectionsCheckingInterval: 1_000
 }
 const MAX_REQUESTS_PER_CONNECTION = 10_000
-/** How long who asks too much waits to be told so. */
-const REFUSAL_MS = 100
+/** Sent on one connection before the first of them is answered: browsers and tools wait for each answer. */
+const MAX_UNANSWERED = 16
+/** How long who asks too much waits to be told so: as long as it should wait before it asks again. */
+const REFUSAL_MS = 1_000
 
 export type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
@@ -72,10 +75,17 @@ export const guard = (
 ): Handler => {
   const rates = new RateLimit()
   const line = new WaitingLine()
+  const unanswered = new WeakMap<Socket, number>()
   return (request, response) => {
+    const { socket } = request
+    const count = (unanswered.get(socket) ?? 0) + 1
+    if (count > MAX_UNANSWERED) socket.destroy()
+    if (socket.destroyed) return
+    unanswered.set(socket, count)
+    response.on("close", () => unanswered.set(socket, unanswered.get(socket)! - 1))
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     response.setHeader("cache-control", "no-store")
-    const client = request.socket.remoteAddress ?? ""
+    const client = socket.remoteAddress ?? ""
     const path = (request.url ?? "/").split("?", 1)[0]!
     const method = request.method ?? "GET"
     const isProbe = path === "/healthz" || path === "/readyz"
@@ -104,7 +114,8 @@ export const guard = (
       busyness.ask()
       whenItMay(() => !busyness.isBusy, answer, 503, "too much is asked of the admin side just now")
     }
-    whenItMay(mayAsk, read, 429, "too many requests, or too many wrong tokens")
+    if (!isProbe && rates.isGuessing(client)) refuseLater(request, response, 429, "too many wrong tokens")
+    else whenItMay(mayAsk, read, 429, "too many requests")
   }
 }
 

@@ -1,4 +1,5 @@
 import { createServer, request as sendRequest } from "node:http"
+import { connect } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { type GuardSettings, type Request, refusalOf } from "../../src/admin/guard.ts"
@@ -152,12 +153,13 @@ describe("a client's requests", () => {
     let nowMs = 0
     const rates = new RateLimit(() => nowMs)
     for (let i = 0; i < 10; i++) {
-      assert.isTrue(rates.takes("192.0.2.1"))
+      assert.isFalse(rates.isGuessing("192.0.2.1"))
       rates.wrong("192.0.2.1")
     }
-    assert.isFalse(rates.takes("192.0.2.1"))
+    assert.isTrue(rates.isGuessing("192.0.2.1"))
+    assert.isFalse(rates.isGuessing("192.0.2.2"))
     nowMs = 6_001
-    assert.isTrue(rates.takes("192.0.2.1"))
+    assert.isFalse(rates.isGuessing("192.0.2.1"))
   })
   it("are remembered of a thousand clients", () => {
     const rates = new RateLimit(() => 0)
@@ -223,6 +225,30 @@ describe("while too much is asked", () => {
       assert.strictEqual(yield* get, 200)
       assert.deepStrictEqual(yield* Fiber.join(waiting), [200, 200, 200])
       assert.strictEqual(answered, 4)
+    })
+  )
+
+  it.live("who sends requests one after another on a connection, and reads no answer, is let go", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const server = createServer(
+        guard(
+          () => open,
+          { isBusy: true, ask: () => asked++ },
+          (_, response) => response.end("answered")
+        )
+      )
+      const sockets = new Set<never>()
+      const port = yield* Effect.promise(() => listening(server, sockets))
+      yield* Effect.addFinalizer(() => Effect.sync(() => stop(server, sockets)))
+      yield* Effect.callback<void>((resume) => {
+        const socket = connect(port, "127.0.0.1", () =>
+          socket.write("GET /api/v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(1_000))
+        )
+        socket.on("error", () => {})
+        socket.on("close", () => resume(Effect.void))
+      })
+      assert.strictEqual(asked, 16)
     })
   )
 

@@ -55,9 +55,12 @@ describe("hostile clients of the admin side", () => {
       const load = yield* steadyLoad(port, (n) => `hit${n % 50}.load.example`, 200)
       const before = residentMib(child.pid!)
 
-      // Heads that never end: closed in time, and no more than so many of one client.
+      // Heads that never end: closed in time, and no more than so many of one client; the others wait to be turned away.
+      const beganMs = performance.now()
       const slow = yield* Effect.forEach(Array.from({ length: 100 }), () => raw(url), { concurrency: "unbounded" })
       for (const { socket } of slow) socket.write("GET /api/v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+      yield* until(() => slow.some(({ isClosed }) => isClosed()))
+      assert.isAtLeast(performance.now() - beganMs, 990)
       yield* until(() => slow.filter(({ isClosed }) => isClosed()).length >= 36)
       yield* until(() => slow.every(({ isClosed }) => isClosed()))
 

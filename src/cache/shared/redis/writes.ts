@@ -4,7 +4,7 @@
  * A batch is sent when the one before it was answered. What finds no room, or no Redis, is dropped and counted: it
  * costs a later query a hit. Where Redis refuses an answer, being full, what stands there is deleted: it is older.
  */
-import { Effect, Latch } from "effect"
+import { Effect, Latch, Semaphore } from "effect"
 import type { Counters } from "../../../telemetry/counters.ts"
 import { isReply, type RedisConnection } from "./connection.ts"
 import type { RedisRefusals } from "./refusals.ts"
@@ -30,6 +30,7 @@ export class RedisWrites {
   private readonly connection: () => RedisConnection | undefined
   private readonly refusals: RedisRefusals
   private readonly some = Latch.makeUnsafe(false)
+  private readonly turn = Semaphore.makeUnsafe(1)
   private waiting: Array<Write> = []
   private octets = 0
   private restsUntilMs = 0
@@ -72,13 +73,17 @@ export class RedisWrites {
     Effect.suspend(() => Effect.andThen(this.some.await, Effect.andThen(Effect.sleep(GATHER_MS), this.writeAll)))
   )
 
-  /** Writes all that waits. */
+  /** Writes all that waits; it is over when what was sent before is answered too. */
   get writeAll(): Effect.Effect<void> {
+    return this.turn.withPermit(this.writeBatches)
+  }
+
+  private get writeBatches(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const batch = this.waiting.splice(0, BATCH)
       for (const write of batch) this.octets -= octetsOf(write)
       if (this.waiting.length === 0) this.some.closeUnsafe()
-      return batch.length === 0 ? Effect.void : Effect.andThen(this.write(batch), this.writeAll)
+      return batch.length === 0 ? Effect.void : Effect.andThen(this.write(batch), this.writeBatches)
     })
   }
 
