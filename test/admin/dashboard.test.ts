@@ -147,8 +147,11 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
     await page.locator("main section").first().waitFor()
   }
 
-  const go = (page: Page, name: string): Promise<void> =>
-    page.getByRole("navigation", { name: "Views" }).getByRole("link", { name, exact: true }).click()
+  /** Views have fields of the same names: it is over when the view that was left is gone. */
+  const go = async (page: Page, name: string): Promise<void> => {
+    await page.getByRole("navigation", { name: "Views" }).getByRole("link", { name, exact: true }).click()
+    await page.getByRole("heading", { name, exact: true, level: 1 }).waitFor()
+  }
 
   it.live("has nothing that axe finds wrong, on each view, light and dark", () =>
     withPage(async (page, watched) => {
