@@ -165,7 +165,7 @@ export class ServerControl extends Context.Service<
     /** What `set` would change. */
     readonly preview: (settings: GivenSettings) => Effect.Effect<ReadonlyArray<Difference>, ConfigurationError>
     /**
-     * Goes back to an earlier configuration, the one before by default. Files are not read for it: they may be others
+     * Goes back to an earlier configuration: by default to the one before, and from there to the one before that. Files are not read for it: they may be others
      * now. A setting for which file or environment say something else by now stays as it was gone back to, until they
      * say something new for it, or it is set or given back.
      *
@@ -206,17 +206,18 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     read = (winning) => loadApart(file, winning)
   } = options
   const alone = Semaphore.makeUnsafe(1)
-  const earlier: Array<{ readonly record: ChangeRecord; readonly running: Running }> = []
+  /** `sameAs`: the generation that it was gone back to; its own where it was not. */
+  const earlier: Array<{ readonly record: ChangeRecord; readonly running: Running; readonly sameAs: number }> = []
   let running: Running = { ...first, overrides: NO_OVERRIDES, kept: new Map() }
   let generation = 0
 
-  const remember = (by: string, changed: ReadonlyArray<Difference>): ChangeRecord => {
+  const remember = (by: string, changed: ReadonlyArray<Difference>, sameAs: number): ChangeRecord => {
     const record = { generation, atMs: Date.now(), by, changed }
-    earlier.push({ record, running })
+    earlier.push({ record, running, sameAs })
     if (earlier.length > HISTORY + 1) earlier.shift()
     return record
   }
-  remember("the start", [])
+  remember("the start", [], generation)
 
   const load = ({
     overrides,
@@ -235,8 +236,16 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
       return { ...withinLimits({ ...found, settings }), overrides, kept }
     })
 
-  /** @param what has happened, as the log says it */
-  const change = (next: Running, by: string, what: string): Effect.Effect<ChangeRecord | undefined, ChangeRefused> =>
+  /**
+   * @param what has happened, as the log says it
+   * @param sameAs the generation that it goes back to
+   */
+  const change = (
+    next: Running,
+    by: string,
+    what: string,
+    sameAs?: number
+  ): Effect.Effect<ChangeRecord | undefined, ChangeRefused> =>
     Effect.gen(function* () {
       const changed = differences(running.settings, next.settings)
       if (changed.length > 0) yield* apply(next)
@@ -244,7 +253,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
       const names = changed.length === 0 ? "nothing" : changed.map(({ name }) => fileKey(name)).join(", ")
       if (changed.length > 0) generation++
       yield* Effect.logInfo(`${what}; changed: ${names}`, { by, generation })
-      return changed.length === 0 ? undefined : remember(by, changed)
+      return changed.length === 0 ? undefined : remember(by, changed, sameAs ?? generation)
     })
 
   /** One change after the other; what is refused is logged. */
@@ -263,6 +272,12 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
       }),
       alone.withPermits(1)
     )
+
+  /** What was in use before this configuration was; one that was gone back to is not in use for the first time. */
+  const before = () => {
+    const since = earlier.at(-1)?.sameAs
+    return earlier[earlier.findIndex(({ record }) => record.generation === since) - 1]
+  }
 
   /** Fails where the configuration is not of this generation. */
   const expect = (wanted: number | undefined): Effect.Effect<void, OtherGeneration> =>
@@ -314,10 +329,9 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
       const what = "configuration rolled back"
       const goBack = Effect.gen(function* () {
         yield* expect(from)
-        const wanted = to ?? earlier.at(-2)?.record.generation
-        const found = earlier.find(({ record }) => record.generation === wanted)
-        if (found !== undefined) return yield* change(asItWas(found.running, running), by, what)
-        const message = `there is no configuration ${wanted ?? "before this one"} to go back to`
+        const found = to === undefined ? before() : earlier.find(({ record }) => record.generation === to)
+        if (found !== undefined) return yield* change(asItWas(found.running, running), by, what, found.sameAs)
+        const message = `there is no configuration ${to ?? "before this one"} to go back to`
         return yield* new UnknownGeneration({ message })
       })
       return exclusively(what, by, goBack)

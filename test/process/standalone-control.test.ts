@@ -65,6 +65,33 @@ describe("the configuration of a server that a program embeds", () => {
     }).pipe(quietly)
   )
 
+  it.live("goes back one step after the other, to what was there at the start, and no further", () =>
+    Effect.gen(function* () {
+      const { control, settings } = yield* controlled({ DNS_SERVER_RETRIES: "4" })
+      for (const retries of ["3", "2", "1"]) yield* control.set({ retries }, "a test")
+      const found: Array<number> = []
+      for (let step = 0; step < 2; step++) {
+        yield* control.rollBack("a test")
+        found.push(settings().retries)
+      }
+      assert.deepStrictEqual(found, [2, 3])
+      // A change goes on from there, and what is taken back first is that.
+      yield* control.set({ retries: "5" }, "a test")
+      for (let step = 0; step < 2; step++) {
+        yield* control.rollBack("a test")
+        found.push(settings().retries)
+      }
+      assert.deepStrictEqual(found.slice(2), [3, 4])
+      const none = yield* Effect.flip(control.rollBack("a test"))
+      assert.deepInclude(none, { message: "there is no configuration before this one to go back to" })
+      // To a generation that was gone back to itself, and from there as if it were that.
+      yield* control.rollBack("a test", 4)
+      yield* control.rollBack("a test")
+      found.push(settings().retries)
+      assert.deepStrictEqual(found.slice(4), [3])
+    }).pipe(quietly)
+  )
+
   it.live("keeps what was gone back to, other changes whatever, until its file says something new", () =>
     Effect.gen(function* () {
       const file = join(mkdtempSync(join(tmpdir(), "strand-roll-back-")), "strand.yaml")

@@ -111,7 +111,9 @@ const rollback = Command.make(
     })
 ).pipe(
   Command.withShortDescription("undo the last change, or all since a generation"),
-  Command.withDescription("Goes back to the configuration before the last change, or to that of a generation."),
+  Command.withDescription(
+    "Goes back to the configuration before the last change, from there to the one before that, or to that of a generation."
+  ),
   Command.withExamples([
     { command: "strand config rollback", description: "undo the last change" },
     { command: "strand config rollback 3", description: "back to generation 3" }
