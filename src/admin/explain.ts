@@ -156,6 +156,12 @@ const sayUpstreams = (
     const state = status?.isDrained === true ? "drained" : (status?.state ?? "closed")
     say("upstream", state === "closed" ? "may be asked" : state, `${name}: ${ms}`)
   }
+  const { attemptTimeoutMs, queryTimeoutSecs, retries } = settings
+  say(
+    "time",
+    "limited",
+    `the next attempt begins after ${attemptTimeoutMs} ms at the latest (attempt_timeout_ms), ${retries} follow one that is late (retries), and after ${queryTimeoutSecs} s it is given up (query_timeout_secs)`
+  )
 }
 
 const policyTexts: Readonly<Record<string, string>> = {

@@ -114,16 +114,18 @@ describe("where a query's time went", () => {
     assert.match(told(50, steps), /went into waiting: shared with an equal question/)
   })
 
-  it("compares the upstream with the others", () => {
+  it("compares the upstream with the others of its groups", () => {
     const upstreams = [
-      { id: "a", latencyMs: 400 },
-      { id: "b", latencyMs: 6 },
-      { id: "c", latencyMs: null },
-      { id: "d", latencyMs: 30 }
+      { id: "a", groups: ["upstreams", "far"], latencyMs: 400 },
+      { id: "b", groups: ["far"], latencyMs: 6 },
+      { id: "c", groups: ["upstreams"], latencyMs: null },
+      { id: "d", groups: ["upstreams"], latencyMs: 30 },
+      { id: "e", groups: ["home"], latencyMs: 1 }
     ]
     assert.strictEqual(compareUpstreams("a", upstreams), "On average a takes 400 ms; the others 6.0 ms to 30.0 ms.")
     assert.strictEqual(compareUpstreams("a", upstreams.slice(0, 2)), "On average a takes 400 ms; b 6.0 ms.")
     assert.strictEqual(compareUpstreams("a", upstreams.slice(0, 1)), "On average a takes 400 ms.")
+    assert.strictEqual(compareUpstreams("e", upstreams), "On average e takes 1.0 ms.")
     assert.isUndefined(compareUpstreams("c", upstreams))
     assert.isUndefined(compareUpstreams(null, upstreams))
   })

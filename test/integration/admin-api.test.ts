@@ -400,7 +400,7 @@ describe("explain", () => {
       assert.include(stepsOf((yield* explain({ name: "tv.home" })).json), "local none")
       const before = inner.queries()
       const dry = yield* explain({ name: "db.corp.example", type: "A" })
-      assert.includeMembers([...stepsOf(dry.json)], ["rule matched", "cache miss", "group corp"])
+      assert.includeMembers([...stepsOf(dry.json)], ["rule matched", "cache miss", "group corp", "time limited"])
       assert.strictEqual(inner.queries(), before)
       const asked = yield* explain({ name: "db.corp.example", ask: true })
       assert.match(asked.text, /db\.corp\.example\. \d+ A 10\.1\.1\.1/)

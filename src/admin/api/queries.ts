@@ -63,7 +63,7 @@ export const TopEntry = Schema.Struct({
 
 export const ExplainStep = Schema.Struct({
   step: Schema.String.annotate({
-    description: "acl, loop, local, special, rule, cache, stale, failure, group, upstreams, asked"
+    description: "query, acl, local, special, any, rule, cache, group, upstream, time, asked"
   }),
   outcome: Schema.String,
   detail: Schema.String,

@@ -64,15 +64,18 @@ const reasonOf = (step: StepShape, attempts: ReadonlyArray<StepShape>): string =
   }
 }
 
-/** Whether it is the upstream: how long it takes on average, and how long the others do. */
+/** Whether it is the upstream: how long it takes on average, and how long the others of its groups do. */
 export const compareUpstreams = (
   asked: string | null,
-  upstreams: ReadonlyArray<Pick<UpstreamShape, "id" | "latencyMs">>
+  upstreams: ReadonlyArray<Pick<UpstreamShape, "id" | "groups" | "latencyMs">>
 ): string | undefined => {
-  const own = upstreams.find(({ id }) => id === asked)?.latencyMs
+  const upstream = upstreams.find(({ id }) => id === asked)
+  const own = upstream?.latencyMs
   if (own === undefined || own === null) return undefined
-  const others = upstreams.flatMap(({ id, latencyMs }) =>
-    id === asked || latencyMs === null ? [] : [{ id, latencyMs }]
+  const others = upstreams.flatMap(({ groups, id, latencyMs }) =>
+    id === asked || latencyMs === null || !groups.some((group) => upstream!.groups.includes(group))
+      ? []
+      : [{ id, latencyMs }]
   )
   const latencies = others.map(({ latencyMs }) => latencyMs)
   const beside =
