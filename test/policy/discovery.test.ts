@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { askDig, dig } from "../support/clients/dig.ts"
+import { freePort } from "../support/machine/ports.ts"
 import { startServer } from "../support/servers/server.ts"
 import { certificateFor } from "../support/servers/tls-terms.ts"
 
@@ -34,11 +35,13 @@ const told = (listen: string, names: ReadonlyArray<string>, settings: Record<str
 describe.skipIf(dig === undefined)("the resolver that clients are told of", () => {
   it.live("has the name of the certificate, and the ports and the path of its listeners", () =>
     Effect.gen(function* () {
-      const lines = yield* told("tls://127.0.0.1:8853,https://127.0.0.1:8443/ask", ["*.dns.example", "dns.example"])
+      const [tls, https] = [yield* freePort, yield* freePort]
+      const listen = `tls://127.0.0.1:${tls},https://127.0.0.1:${https}/ask`
+      const lines = yield* told(listen, ["*.dns.example", "dns.example"])
       assert.lengthOf(lines, 3)
       assert.include(lines[0], "NOERROR")
-      assert.include(lines[1], '_DNS.resolver.arpa. 300 IN SVCB 1 dns.example. alpn="dot" port=8853')
-      assert.include(lines[2], '_DNS.resolver.arpa. 300 IN SVCB 2 dns.example. alpn="h2" port=8443')
+      assert.include(lines[1], `_DNS.resolver.arpa. 300 IN SVCB 1 dns.example. alpn="dot" port=${tls}`)
+      assert.include(lines[2], `_DNS.resolver.arpa. 300 IN SVCB 2 dns.example. alpn="h2" port=${https}`)
       assert.match(lines[2]!, /(?:dohpath|key7)="\/ask\{\?dns\}"/)
     })
   )
