@@ -7,7 +7,7 @@
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { Endpoint } from "./endpoint.ts"
-import type { Peer } from "./peer.ts"
+import type { NetworkPrefixes, Peer } from "./peer.ts"
 
 /** The largest datagram that is sent: the largest reply (DNS flag day 2020) and a little room. */
 export const MAX_SENT = 1280
@@ -39,6 +39,8 @@ export interface DatagramHandler {
   readonly onError: (error: Error) => void
   /** The kernel did not take so many datagrams: they are lost, as on any full link. */
   readonly onUnsent: (count: number) => void
+  /** The network of this client, by its address, sends a flood: most of that is not received from now on. */
+  readonly onFlood?: (client: string) => void
 }
 
 export interface DatagramSocket {
@@ -55,6 +57,11 @@ export interface DatagramSocket {
   readonly stopReceiving: () => void
   /** Receives again, after `stopReceiving`. */
   readonly resumeReceiving: () => void
+  /**
+   * A query of this peer's was one too many for its network. Where that becomes a flood, most of it is not received any more,
+   * until it is over; there is nothing to call where that cannot be done.
+   */
+  readonly noteLimited?: (peer: Peer, prefixes: NetworkPrefixes) => void
 }
 
 /**

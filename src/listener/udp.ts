@@ -13,7 +13,7 @@ import {
   type SocketError
 } from "../io/datagram.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
-import type { Peer } from "../io/peer.ts"
+import type { NetworkPrefixes, Peer } from "../io/peer.ts"
 import { readProxyHeader } from "../io/proxy-header.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
 import { ReplyRates } from "../query/reply-rates.ts"
@@ -73,7 +73,8 @@ export const listenUdp = (
       onBatch: receive,
       // A receive error concerns one datagram; the socket goes on.
       onError: () => {},
-      onUnsent: (count) => counters.add("answers.unsent", count)
+      onUnsent: (count) => counters.add("answers.unsent", count),
+      onFlood: incidents.onFlood
     })
     const server = formatEndpoint(socket.local)
     const transport = { ...UDP, judgeReply: rates.judge }
@@ -137,6 +138,11 @@ class UdpPacket implements Packet {
   drop(): void {}
 
   noteQuery(): void {}
+
+  /** What comes by way of a proxy comes from its address. */
+  noteLimited(prefixes: NetworkPrefixes): void {
+    if (this.behind === undefined) this.socket.noteLimited?.(this.datagram.peer, prefixes)
+  }
 
   keepPath(): ReplyPath {
     return new UdpReplyPath(this.socket, this.datagram.keepPath(), this.transport, this.behind?.peer)

@@ -159,6 +159,11 @@ const ofQueries = ({ counters }: MetricSources): ReadonlyArray<Family> => [
     "queries of client networks that send more than they may",
     one(counters.read("queries.limited"))
   ),
+  counter(
+    "floods",
+    "floods of client networks that the kernel was told to drop most of",
+    one(counters.read("queries.floods"))
+  ),
   counter("responses_limited", "replies that were too many for a client's network, by what became of them", [
     { labels: { action: "dropped" }, value: counters.read("answers.limited") },
     { labels: { action: "truncated" }, value: counters.read("answers.slipped") }

@@ -1,6 +1,6 @@
 /**
- * Reports of sockets and timers that belong to no query: an exception in a callback, and that the process has run out
- * of descriptors. Telemetry counts and logs them (`telemetry/incidents.ts`).
+ * Reports of sockets and timers that belong to no query: an exception in a callback, that the process has run out of
+ * descriptors, and floods. Telemetry counts and logs them (`telemetry/incidents.ts`).
  */
 import { Context } from "effect"
 
@@ -17,9 +17,11 @@ export interface Incidents {
    * @param what could not be opened, as the log says it: `a connection that a client made`
    */
   readonly onExhausted: (what: string) => void
+  /** The network of this client, by its address, sends a flood, and the kernel was told to drop most of it. */
+  readonly onFlood: (client: string) => void
 }
 
 /** Without telemetry, as in a test of one part, they are dropped. */
 export const Incidents: Context.Reference<Incidents> = Context.Reference<Incidents>("strand/runtime/Incidents", {
-  defaultValue: () => ({ onDefect: () => {}, onExhausted: () => {} })
+  defaultValue: () => ({ onDefect: () => {}, onExhausted: () => {}, onFlood: () => {} })
 })

@@ -4,7 +4,7 @@ import { Incidents } from "../runtime/incidents.ts"
 import { Counters } from "./counters.ts"
 import { FailureLog } from "./failure-log.ts"
 
-/** Between two lines that say that no descriptor is left. */
+/** Between two lines that say that no descriptor is left, or that there is a flood. */
 const SAY_AGAIN_MS = 60_000
 
 export const layerIncidents: Layer.Layer<never, never, Counters> = Layer.effect(
@@ -14,6 +14,7 @@ export const layerIncidents: Layer.Layer<never, never, Counters> = Layer.effect(
     const log = yield* FailureLog
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
     let saidMs = Number.NEGATIVE_INFINITY
+    let floodSaidMs = Number.NEGATIVE_INFINITY
     return {
       onDefect: (border, thrown) => {
         runFork(log.border(border, Cause.die(thrown)))
@@ -27,6 +28,17 @@ export const layerIncidents: Layer.Layer<never, never, Counters> = Layer.effect(
           Effect.logError(
             `no file descriptor was left for ${what}: ` +
               "raise the limit (ulimit -n, systemd's LimitNOFILE) or lower max_tcp_connections"
+          )
+        )
+      },
+      onFlood: (client) => {
+        counters.add("queries.floods")
+        const nowMs = performance.now()
+        if (nowMs - floodSaidMs < SAY_AGAIN_MS) return
+        floodSaidMs = nowMs
+        runFork(
+          Effect.logWarning(
+            `the network of ${client} sends a flood: until it is over, most of it is dropped by the kernel`
           )
         )
       }

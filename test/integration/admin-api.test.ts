@@ -298,7 +298,8 @@ describe("the last queries by the API", () => {
         return rates.lastMinute.queriesPerSecond > 0
       })).json as { readonly isReady: boolean; readonly totals: Record<string, number> }
       assert.isTrue(status.isReady)
-      assert.strictEqual(status.totals["queries.udp"], 4)
+      // What came late for somebody who had this port before is no query.
+      assert.strictEqual(status.totals["queries.udp"]! - (status.totals["queries.dropped"] ?? 0), 4)
     })
   )
 

@@ -67,7 +67,9 @@ const counted = ({ output }: Started): Counts =>
       .find((line) => line.includes("shutting down"))!
   )
 
-const queriesIn = (counts: Counts): number => (counts["queries.udp"] ?? 0) + (counts["queries.tcp"] ?? 0)
+/** What came late for somebody who had this port before is no query. */
+const queriesIn = (counts: Counts): number =>
+  (counts["queries.udp"] ?? 0) + (counts["queries.tcp"] ?? 0) - (counts["queries.dropped"] ?? 0)
 const queriesOf = (server: Started): number => queriesIn(counted(server))
 
 /** Those that an output of the query log has written, and those that it could not write. */

@@ -17,7 +17,9 @@ import {
 } from "../datagram.ts"
 import type { Endpoint } from "../endpoint.ts"
 import { reportExhaustion } from "../exhaustion.ts"
+import type { NetworkPrefixes, Peer } from "../peer.ts"
 import type { Descriptors } from "./descriptors.ts"
+import { FloodFilter, letAllIn } from "./flood-filter.ts"
 import { Errno, type Libc } from "./libc.ts"
 import { type Drained, Reactor } from "./reactor.ts"
 import { RECEIVE_BATCH, ReceiveArena, type SocketPath } from "./receive-arena.ts"
@@ -72,10 +74,12 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   private wasEmpty = false
   private readonly shared: Shared
   private readonly handler: DatagramHandler
+  private readonly floods: FloodFilter
 
   constructor(shared: Shared, fd: number, handler: DatagramHandler) {
     this.shared = shared
     this.merges = shared.merges
+    this.floods = new FloodFilter(shared.libc, fd, (client) => handler.onFlood?.(client))
     this.fd = fd
     this.local = shared.args.localEndpoint(fd)
     this.handler = handler
@@ -96,6 +100,10 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   send(length: number, path?: ReturnPath): void {
     if (this.isClosed) this.handler.onUnsent(1)
     else this.arena!.push(length, path as SocketPath | undefined)
+  }
+
+  noteLimited(peer: Peer, prefixes: NetworkPrefixes): void {
+    if (!this.isClosed) this.floods.note(peer, prefixes)
   }
 
   stopReceiving(): void {
@@ -133,6 +141,7 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
     this.flush()
     this.isClosed = true
     this.stopReceiving()
+    this.floods.close()
     this.shared.descriptors.closing(this.fd)
     this.shared.libc.close(this.fd)
   }
@@ -199,7 +208,10 @@ export const makeDatagrams = (shared: Shared): DatagramTransport["Service"] => (
     const open =
       local.fd === undefined
         ? openDatagramSocket(shared.libc, shared.args, local, local.isShared === true)
-        : Effect.succeed(local.fd)
+        : Effect.sync(() => {
+            letAllIn(shared.libc, local.fd!)
+            return local.fd!
+          })
     return acquire(shared, open, handler)
   },
   connect: (remote, handler) => acquire(shared, openConnected(shared, remote, MAX_PORT_DRAWS), handler)

@@ -117,7 +117,7 @@ const withReactor = (
     })
   )
 
-const silent: Incidents = { onDefect: () => {}, onExhausted: () => {} }
+const silent: Incidents = { onDefect: () => {}, onExhausted: () => {}, onFlood: () => {} }
 
 const untilTrue = (isTrue: () => boolean): Effect.Effect<void> =>
   Effect.gen(function* () {

@@ -13,6 +13,8 @@ export class Reported implements Incidents {
     this.defects.push(`${border}: ${thrown instanceof Error ? thrown.message : thrown}`)
   }
 
+  readonly onFlood = (): void => {}
+
   readonly onExhausted = (what: string): void => {
     this.exhausted.push(what)
   }
