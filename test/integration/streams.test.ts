@@ -126,6 +126,23 @@ describe("a TCP connection's time", () => {
     })
   )
 
+  it.live("goes on behind many large answers that were asked for at once", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(large)
+      const big = (id: number) => framed(encodeQuestion({ name: "big.example.test", type: "TXT" }, id))
+      yield* server.ask({ name: "big.example.test", type: "TXT", tcp: true })
+      for (const count of [6, 7, 8, 13]) {
+        const client = yield* openTcp(server.port)
+        client.socket.write(Buffer.concat(Array.from({ length: count }, (_, i) => big(i))))
+        yield* client.awaitAnswers(count)
+        client.socket.write(big(count))
+        yield* client.awaitAnswers(count + 1)
+        assert.strictEqual(client.answers.length, count + 1)
+      }
+      assert.strictEqual(server.counters.read("tcp.expired"), 0)
+    })
+  )
+
   it.live("is not over for one who reads slowly but steadily", () =>
     Effect.gen(function* () {
       const server = yield* serve(large, { DNS_SERVER_TCP_SEND_TIMEOUT_SECS: "1.5" })

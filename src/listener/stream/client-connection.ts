@@ -242,6 +242,8 @@ export class ClientConnection implements Speaking {
       this.beginQueries()
       this.write()
     } while (this.conversation.hasNext && !this.isFull && !this.isStopping)
+    // By what could not be written: nobody would tell of what has been.
+    this.setPaused(this.isStopping || this.conversation.hasNext || this.conversation.isHeld || this.isFull)
     this.closeWhenDone()
   }
 
@@ -255,7 +257,6 @@ export class ClientConnection implements Speaking {
     this.isReading = false
     this.options.onBatchEnd()
     if (!this.conversation.isInsideMessage) this.messageSinceMs = 0
-    this.setPaused(this.isStopping || this.conversation.hasNext || this.conversation.isHeld || this.isFull)
   }
 
   private setPaused(isPaused: boolean): void {

@@ -15,6 +15,7 @@ class Connection {
   nowMs = 1_000
   isDestroyed = false
   isTaken = true
+  isPaused = false
   readonly packets: Array<Packet> = []
   readonly paths: Array<ReplyPath> = []
   readonly written: Array<number> = []
@@ -38,8 +39,12 @@ class Connection {
         this.written.push(octets.length)
         return this.isTaken
       },
-      pause: () => {},
-      resume: () => {},
+      pause: () => {
+        this.isPaused = true
+      },
+      resume: () => {
+        this.isPaused = false
+      },
       end: () => {},
       destroy: () => {
         this.isDestroyed = true
@@ -223,6 +228,49 @@ describe("a connection that throws while it sends what is ready", () => {
         connection.defects.map((thrown) => (thrown as Error).message),
         ["not written"]
       )
+    })
+  )
+})
+
+describe("a connection on which many answers are ready at once", () => {
+  for (const size of [512, 1_024, 16_384, 62_000, 65_535]) {
+    it.effect(`is read on when all of them are written, of ${size} octets each`, () =>
+      Effect.sync(() => {
+        // Where what is ready comes to what may wait, with the last message and before it.
+        const most = Math.floor((256 << 10) / (size + 2))
+        for (const count of [most - 1, most, most + 1, most + 2, 2 * most + 2]) {
+          const connection = new Connection()
+          connection.onPacket = (packet) => {
+            packet.noteQuery()
+            packet.reserve(size)
+            packet.send(size, 0)
+          }
+          connection.receive(...Array.from({ length: count }, () => query))
+          assert.strictEqual(
+            connection.written.reduce((sum, octets) => sum + octets, 0),
+            count * (size + 2)
+          )
+          assert.isFalse(connection.isPaused, `${count} answers`)
+        }
+      })
+    )
+  }
+
+  it.effect("is not read while its client takes none, and read on when he has", () =>
+    Effect.sync(() => {
+      const connection = new Connection()
+      connection.onPacket = (packet) => {
+        packet.noteQuery()
+        packet.reserve(62_000)
+        packet.send(62_000, 0)
+      }
+      connection.isTaken = false
+      connection.receive(...Array.from({ length: 7 }, () => query))
+      assert.isTrue(connection.isPaused)
+      connection.isTaken = true
+      connection.client.handler.onWritten()
+      assert.isFalse(connection.isPaused)
+      assert.strictEqual(connection.packets.length, 7)
     })
   )
 })
