@@ -469,7 +469,7 @@ describe("DNS over HTTPS", () => {
         DNS_SERVER_UPSTREAMS: upstream.address,
         DNS_SERVER_LISTEN: "http://127.0.0.1:0",
         DNS_SERVER_TRUSTED_PROXIES: "127.0.0.1/32",
-        DNS_SERVER_ALLOW: "127.0.0.1/32,198.51.100.7/32"
+        DNS_SERVER_ALLOW: "127.0.0.1/32,198.51.100.7/32,2001:db8::7/128"
       })
       const url = `http://127.0.0.1:${server.port}/dns-query?dns=${query("www.example.test").toString("base64url")}`
       const rcodeFor = (forwardedFor: string | undefined): Effect.Effect<number> =>
@@ -481,6 +481,13 @@ describe("DNS over HTTPS", () => {
       assert.strictEqual(yield* rcodeFor(undefined), 0)
       assert.strictEqual(yield* rcodeFor("198.51.100.7"), 0)
       assert.strictEqual(yield* rcodeFor("203.0.113.9"), 5)
+      // Some proxies say the port, too.
+      for (const said of ["198.51.100.7:4200", "[2001:db8::7]:4200", "[2001:db8::7]", "2001:db8::7"]) {
+        assert.strictEqual(yield* rcodeFor(said), 0, said)
+      }
+      for (const said of ["203.0.113.9:4200", "[2001:db8::9]:4200", "[2001:db8::9]", "2001:db8::9"]) {
+        assert.strictEqual(yield* rcodeFor(said), 5, said)
+      }
       // What stands before the last, the client may have written itself.
       assert.strictEqual(yield* rcodeFor("198.51.100.7, 203.0.113.9"), 5)
       assert.strictEqual(yield* rcodeFor("what is this"), 0)

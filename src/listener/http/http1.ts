@@ -6,6 +6,7 @@
 import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
 import type { Conversation, Speaking } from "../stream/conversation.ts"
 import { reserve, WRAPPING_SIZE } from "../stream/reply-buffer.ts"
+import { httpDate } from "./date.ts"
 import { Input } from "./input.ts"
 import { type Site, serve } from "./site.ts"
 
@@ -219,7 +220,7 @@ export class Http1Conversation implements Conversation {
     isHead = false
   ): void {
     const head =
-      `HTTP/1.1 ${status} ${phrases[status] ?? "Error"}\r\ncontent-type: ${contentType}\r\n` +
+      `HTTP/1.1 ${status} ${phrases[status] ?? "Error"}\r\ndate: ${httpDate()}\r\ncontent-type: ${contentType}\r\n` +
       `content-length: ${octets.length}\r\n${more}${isLast || this.isLeaving ? "connection: close\r\n" : ""}\r\n`
     const room = reserve(WRAPPING_SIZE + octets.length)
     const start = Buffer.from(room.buffer, room.byteOffset, room.length).write(head, "latin1")

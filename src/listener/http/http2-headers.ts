@@ -6,6 +6,7 @@ export const ALLOW = 22
 export const CACHE_CONTROL = 24
 export const CONTENT_LENGTH = 28
 export const CONTENT_TYPE = 31
+export const DATE = 33
 const STATUS = 8
 /** Statuses that stand in that table with their names. */
 const statuses: ReadonlyMap<number, number> = new Map([

@@ -9,6 +9,7 @@ import { MAX_MESSAGE_SIZE } from "../../dns/wire.ts"
 import { ErrorCode } from "../../io/http2.ts"
 import type { Speaking, SpeakingTimes } from "../stream/conversation.ts"
 import { reserve } from "../stream/reply-buffer.ts"
+import { httpDate } from "./date.ts"
 import { MAX_HEADER_LIST } from "./hpack.ts"
 import { FRAMES_A_RESET, type FrameBudget } from "./http2-budget.ts"
 import {
@@ -24,7 +25,7 @@ import {
   unpadded,
   word
 } from "./http2-frames.ts"
-import { ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, MAX_FIELDS, putHeaders } from "./http2-headers.ts"
+import { ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, MAX_FIELDS, putHeaders } from "./http2-headers.ts"
 import { type Site, serve } from "./site.ts"
 
 /** What each side may send before the other says anything (RFC 9113 §6.9.2). */
@@ -290,10 +291,7 @@ export class Http2Requests {
       },
       {
         answer: (contentType, octets, ttlSeconds) =>
-          this.respond(stream, 200, contentType, method === "HEAD" ? NOTHING : octets, [
-            CACHE_CONTROL,
-            `max-age=${ttlSeconds}`
-          ]),
+          this.respond(stream, 200, contentType, octets, [CACHE_CONTROL, `max-age=${ttlSeconds}`], method === "HEAD"),
         refuse: (status, reason) => this.refuse(stream, status, reason, method === "HEAD")
       }
     )
@@ -302,19 +300,23 @@ export class Http2Requests {
   private refuse(stream: Stream, status: number, reason: string, isHead = false): void {
     stream.isAsked = true
     const more: ReadonlyArray<number | string> = status === 405 ? [ALLOW, "GET, HEAD, POST"] : []
-    this.respond(stream, status, "text/plain", isHead ? NOTHING : Buffer.from(`${reason}\n`), more)
+    this.respond(stream, status, "text/plain", Buffer.from(`${reason}\n`), more, isHead)
   }
 
   private respond(
     stream: Stream,
     status: number,
     contentType: string,
-    body: Uint8Array,
-    more: ReadonlyArray<number | string>
+    content: Uint8Array,
+    more: ReadonlyArray<number | string>,
+    isHead: boolean
   ): void {
     // It was reset, or the connection is over.
     if (this.streams.get(stream.id) !== stream) return
-    const fields = [CONTENT_TYPE, contentType, CONTENT_LENGTH, String(body.length), ...more]
+    const length = String(content.length)
+    const fields = [CONTENT_TYPE, contentType, CONTENT_LENGTH, length, DATE, httpDate(), ...more]
+    // Of what is not sent, too, the length is that of what would be (RFC 9110 §8.6).
+    const body = isHead ? NOTHING : content
     const isWhole = body.length <= Math.min(stream.window, this.window, MAX_FRAME)
     if (!isWhole && this.blockedOctets > MAX_BLOCKED) {
       this.forget(stream.id)

@@ -49,6 +49,7 @@ export const serve = (site: Site, connection: Speaking, request: Request, respon
 const clientOf = (site: Site, peer: Peer, forwardedFor: string): Peer => {
   if (forwardedFor === "" || !site.isProxy(peer)) return peer
   const last = forwardedFor.split(",").at(-1)!.trim()
-  const address = /^\[(.*)\](?::\d+)?$/.exec(last)?.[1] ?? last
+  const [, ipv6, ipv4] = /^(?:\[(.*)\](?::\d+)?|([\d.]+):\d+)$/.exec(last) ?? []
+  const address = ipv6 ?? ipv4 ?? last
   return isIP(address) === 0 ? peer : new TextPeer({ address, port: peer.port })
 }
