@@ -11,6 +11,8 @@ export interface CertificateOptions {
   readonly names: ReadonlyArray<string>
   /** Whether it may vouch for others. */
   readonly isAuthority?: boolean
+  /** New ones for ECDSA where none are given; who vouches for it signs by ECDSA. */
+  readonly keys?: { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
   /** Milliseconds since 1970. */
   readonly fromMs: number
   readonly untilMs: number
@@ -23,7 +25,7 @@ export interface Made {
 
 export const makeCertificate = (options: CertificateOptions): Made => {
   const { fromMs, isAuthority = false, issuer, names, subject, untilMs } = options
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" })
+  const { publicKey, privateKey } = options.keys ?? generateKeyPairSync("ec", { namedCurve: "prime256v1" })
   const extensions = [
     ...(isAuthority ? [extension(BASIC_CONSTRAINTS, sequence(der(Tag.Boolean, Buffer.of(0xff))))] : []),
     ...(names.length > 0 ? [extension(ALTERNATIVE_NAMES, sequence(...names.map(alternativeName)))] : [])

@@ -50,14 +50,15 @@ const addressIn = (message: Uint8Array): unknown =>
 const byTls = (
   port: number,
   servername: string,
-  options: ConnectionOptions = {}
+  options: ConnectionOptions = {},
+  isReused?: boolean
 ): Effect.Effect<unknown, never, Scope.Scope> =>
   Effect.gen(function* () {
     const client = yield* clientByTls(
       { address: "127.0.0.1", port },
       { ALPNProtocols: ["dot"], servername, ...options }
     )
-    if (options.session !== undefined) assert.isTrue(client.isSessionReused())
+    if (isReused !== undefined) assert.strictEqual(client.isSessionReused(), isReused)
     client.write(framed(encodeQuestion({ name: NAME }, 1)))
     const frames = new FrameReader()
     let found: unknown
@@ -139,7 +140,30 @@ for (const datagrams of libc === undefined ? ["portable"] : ["batched", "portabl
           const early = maxVersion === "TLSv1.2" ? first.getSession() : undefined
           const session = early ?? ((yield* Effect.promise(() => ticket)) as [Buffer])[0]
           for (let i = 0; i < 2; i++) {
-            assert.strictEqual(yield* byTls(server.port, servername, { maxVersion, session }), OF_GROUP)
+            assert.strictEqual(yield* byTls(server.port, servername, { maxVersion, session }, true), OF_GROUP)
+          }
+        })
+      )
+    }
+
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      it.live(`is not that of a session that was begun by another name (RFC 6066 §3), by ${maxVersion}`, () =>
+        Effect.gen(function* () {
+          const server = yield* started("tls", datagrams, ["*.dns.example.test"])
+          const options = { ALPNProtocols: ["dot"], servername: "kids.dns.example.test", maxVersion }
+          const first = yield* clientByTls({ address: "127.0.0.1", port: server.port }, options)
+          const ticket = once(first, "session")
+          first.write(framed(encodeQuestion({ name: NAME }, 1)))
+          const early = maxVersion === "TLSv1.2" ? first.getSession() : undefined
+          const session = early ?? ((yield* Effect.promise(() => ticket)) as [Buffer])[0]
+          for (const [servername, expected] of [
+            ["other.dns.example.test", COMMON],
+            ["phone.dns.example.test", OF_OWN],
+            ["", COMMON]
+          ] as const) {
+            const isReused = datagrams === "portable" ? undefined : false
+            const given = yield* byTls(server.port, servername, { maxVersion, session }, isReused)
+            assert.strictEqual(given, expected, servername)
           }
         })
       )

@@ -10,7 +10,7 @@ import * as Portable from "../../src/io/portable/streams.ts"
 import { StreamTransport } from "../../src/io/stream-transport.ts"
 import { TICKET_SECRET_OCTETS } from "../../src/io/tls-server.ts"
 import { clientByTls, Server } from "../support/servers/stream-server.ts"
-import { certificateFor, termsOf, testAuthority } from "../support/servers/tls-terms.ts"
+import { certificateFor, rsaCertificateFor, termsOf, testAuthority } from "../support/servers/tls-terms.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 
@@ -48,6 +48,50 @@ for (const { layer, name } of ways) {
         assert.strictEqual(yield* shownFor(), "DNS:one.example")
       })
     )
+
+    const byRsa = "rsa_pss_rsae_sha256:rsa_pkcs1_sha256"
+    const byEcdsa = "ecdsa_secp256r1_sha256"
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      const shownFor = (server: Server, servername: string, sigalgs: string) =>
+        Effect.map(clientByTls(server.endpoint, { servername, sigalgs, maxVersion }), (socket) => {
+          const { asymmetricKeyType } = socket.getPeerX509Certificate()?.publicKey ?? {}
+          return socket.destroyed ? "refused" : `${asymmetricKeyType} ${nameShown(socket)}`
+        })
+
+      through(`shows of two certificates the one whose key the client can check (${maxVersion})`, (transport) =>
+        Effect.gen(function* () {
+          const [ecdsa, rsa] = [certificateFor("one.example"), rsaCertificateFor("one.example")]
+          for (const keyPairs of [[ecdsa, rsa] as const, [rsa, ecdsa] as const]) {
+            const server = yield* Server.at(transport, LOOPBACK, termsOf(keyPairs))
+            for (const servername of ["one.example", "other.example", ""]) {
+              assert.strictEqual(yield* shownFor(server, servername, byEcdsa), "ec DNS:one.example")
+              assert.strictEqual(yield* shownFor(server, servername, byRsa), "rsa DNS:one.example")
+            }
+          }
+        })
+      )
+
+      // Of a certificate that is not the first, Node takes no other kind with it.
+      if (name === "portable") continue
+      through(`and, of those for several names, only one for the name that is asked for (${maxVersion})`, (transport) =>
+        Effect.gen(function* () {
+          const [one, two] = [certificateFor("one.example"), certificateFor("two.example", "more.example")]
+          const [rsaOne, rsaTwo] = [rsaCertificateFor("one.example", "other.example"), rsaCertificateFor("two.example")]
+          for (const keyPairs of [[one, rsaOne, two, rsaTwo] as const, [rsaTwo, two, rsaOne, one] as const]) {
+            const terms = termsOf([certificateFor("before.example")])
+            const server = yield* Server.at(transport, LOOPBACK, terms)
+            terms.show(keyPairs)
+            assert.strictEqual(yield* shownFor(server, "one.example", byEcdsa), "ec DNS:one.example")
+            assert.strictEqual(yield* shownFor(server, "one.example", byRsa), "rsa DNS:one.example, DNS:other.example")
+            assert.strictEqual(yield* shownFor(server, "two.example", byRsa), "rsa DNS:two.example")
+            assert.strictEqual(yield* shownFor(server, "two.example", byEcdsa), "ec DNS:two.example, DNS:more.example")
+            // For these there is one only.
+            assert.strictEqual(yield* shownFor(server, "other.example", byEcdsa), "refused")
+            assert.strictEqual(yield* shownFor(server, "more.example", byRsa), "refused")
+          }
+        })
+      )
+    }
 
     through("is believed by whoever trusts its authority", (transport) =>
       Effect.gen(function* () {

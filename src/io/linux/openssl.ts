@@ -5,6 +5,7 @@
  * connection that waits costs it three times the memory (docs/decisions/0038). The functions used here are those that
  * OpenSSL 3 keeps for its whole life; where Node was built without them, clients are served by `node:tls`.
  */
+import { createHash } from "node:crypto"
 import { createRequire } from "node:module"
 
 export interface OpenSsl {
@@ -19,6 +20,9 @@ export interface OpenSsl {
   readonly SSL_CTX_use_PrivateKey: (context: number, key: number) => number
   readonly SSL_CTX_check_private_key: (context: number) => number
   readonly SSL_CTX_set_alpn_select_cb: (context: number, callback: unknown, argument: number) => void
+  readonly SSL_CTX_set_client_hello_cb: (context: number, callback: unknown, argument: number) => void
+  readonly SSL_client_hello_get0_ext: (connection: number, type: number, into: number, length: number) => number
+  readonly SSL_set_session_id_context: (connection: number, octets: number, length: number) => number
   readonly SSL_set_SSL_CTX: (connection: number, context: number) => number
   readonly SSL_new: (context: number) => number
   readonly SSL_free: (connection: number) => void
@@ -51,6 +55,9 @@ const signatures: { readonly [Name in keyof OpenSsl]: string } = {
   SSL_CTX_use_PrivateKey: "int SSL_CTX_use_PrivateKey(intptr_t, intptr_t)",
   SSL_CTX_check_private_key: "int SSL_CTX_check_private_key(intptr_t)",
   SSL_CTX_set_alpn_select_cb: "void SSL_CTX_set_alpn_select_cb(intptr_t, StrandAlpn*, intptr_t)",
+  SSL_CTX_set_client_hello_cb: "void SSL_CTX_set_client_hello_cb(intptr_t, StrandClientHello*, intptr_t)",
+  SSL_client_hello_get0_ext: "int SSL_client_hello_get0_ext(intptr_t, unsigned int, intptr_t, intptr_t)",
+  SSL_set_session_id_context: "int SSL_set_session_id_context(intptr_t, intptr_t, unsigned int)",
   SSL_set_SSL_CTX: "intptr_t SSL_set_SSL_CTX(intptr_t, intptr_t)",
   SSL_new: "intptr_t SSL_new(intptr_t)",
   SSL_free: "void SSL_free(intptr_t)",
@@ -76,6 +83,7 @@ interface Koffi {
   readonly proto: (signature: string) => unknown
   readonly pointer: (type: unknown) => unknown
   readonly register: (callback: (...args: Array<never>) => number, type: unknown) => unknown
+  readonly address: (memory: ArrayBuffer) => bigint
   readonly view: (address: number, length: number) => ArrayBuffer
   readonly encode: (address: number, type: string, value: number) => void
 }
@@ -95,6 +103,8 @@ export interface Tls extends OpenSsl {
   /** To be given with a number by which the callbacks are told which context it is. */
   readonly alpnCallback: unknown
   readonly serverNameCallback: unknown
+  /** Told of nothing: it has each session be of the name that it was begun with. */
+  readonly clientHelloCallback: unknown
 }
 
 /** What the callbacks say; called with the number that the context was given. */
@@ -103,8 +113,13 @@ export interface TlsCallbacks {
   readonly chooseCertificate: ChooseCertificate
 }
 
+/** The extension with the name of the host (RFC 6066 §3). */
+const SERVER_NAME = 0
+const CLIENT_HELLO_GOES_ON = 1
+const SESSION_CONTEXT_OCTETS = 32
 const ALPN_TAKEN = 0
 const ALPN_REFUSED = 2
+const NO_NAME = new Uint8Array(0)
 
 /**
  * @param callbacks must not throw: they are called in the midst of OpenSSL's own work
@@ -115,6 +130,7 @@ export const loadOpenSsl = ({ chooseCertificate, chooseProtocol }: TlsCallbacks)
     const koffi: Koffi = createRequire(import.meta.url)("koffi")
     const alpn = koffi.proto("int StrandAlpn(intptr_t, intptr_t, intptr_t, intptr_t, unsigned int, intptr_t)")
     const serverName = koffi.proto("int StrandServerName(intptr_t, intptr_t, intptr_t)")
+    const clientHello = koffi.proto("int StrandClientHello(intptr_t, intptr_t, intptr_t)")
     const program = koffi.load(null)
     const calls = Object.entries(signatures).map(([name, signature]) => [name, program.func(signature)] as const)
     const onAlpn = (ssl: number, out: number, outLength: number, offered: number, length: number, context: number) => {
@@ -129,8 +145,22 @@ export const loadOpenSsl = ({ chooseCertificate, chooseProtocol }: TlsCallbacks)
       chooseCertificate(context, ssl)
       return 0
     }
+    const functions = Object.fromEntries(calls) as unknown as OpenSsl
+    const found = new BigUint64Array(2)
+    const foundAt = Number(koffi.address(found.buffer))
+    const sessionContext = new Uint8Array(SESSION_CONTEXT_OCTETS)
+    const sessionContextAt = Number(koffi.address(sessionContext.buffer))
+    // A session that was begun with another name is not taken up (RFC 6066 §3): the whole handshake is made.
+    const onClientHello = (ssl: number): number => {
+      const isNamed = functions.SSL_client_hello_get0_ext(ssl, SERVER_NAME, foundAt, foundAt + 8) === 1
+      const name = isNamed ? new Uint8Array(koffi.view(Number(found[0]), Number(found[1]))) : NO_NAME
+      sessionContext.set(createHash("sha256").update(name).digest())
+      functions.SSL_set_session_id_context(ssl, sessionContextAt, SESSION_CONTEXT_OCTETS)
+      return CLIENT_HELLO_GOES_ON
+    }
     return {
-      ...(Object.fromEntries(calls) as unknown as OpenSsl),
+      ...functions,
+      clientHelloCallback: koffi.register(onClientHello, koffi.pointer(clientHello)),
       alpnCallback: koffi.register(onAlpn, koffi.pointer(alpn)),
       serverNameCallback: koffi.register(onServerName, koffi.pointer(serverName))
     }

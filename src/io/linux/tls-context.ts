@@ -2,9 +2,9 @@
  * What all encrypted connections of a listener share: certificates and keys, one context of OpenSSL for each, and the
  * choices that are made in a handshake.
  */
-import { X509Certificate } from "node:crypto"
+import { CertificatesShown } from "../certificates-shown.ts"
 import { ServerNames } from "../client-name.ts"
-import type { KeyPairs, TlsTerms } from "../tls-server.ts"
+import type { KeyPair, KeyPairs, TlsTerms } from "../tls-server.ts"
 import type { Libc } from "./libc.ts"
 import { Ctrl, loadOpenSsl, MODE, OPTIONS, TLS1_2, type Tls } from "./openssl.ts"
 
@@ -32,18 +32,19 @@ let inUse: ArrayBuffer | undefined
 /** Given as the password of every key: without one, OpenSSL would ask for it at the terminal. */
 const NO_PASSWORD = new ArrayBuffer(1)
 
-interface Shown {
-  readonly context: number
-  readonly certificate: X509Certificate
-}
-
 export class TlsContext {
   readonly tls: Tls
   private readonly libc: Libc
   private readonly number: number
   private readonly protocols: ReadonlyArray<string>
-  private readonly shown: ReadonlyArray<Shown>
+  private readonly keyPairs: KeyPairs
+  private readonly shown: CertificatesShown
+  /** OpenSSL's own contexts, by the places of the key pairs that each has. */
+  private readonly made = new Map<string, number>()
+  private readonly usual: number
   private readonly serverNames: ServerNames
+  private readonly asksForName: boolean
+  private ticketSecret: Uint8Array | undefined
   /** The protocols that were chosen by ALPN, by connections. */
   private readonly chosen = new Map<number, string>()
   private connections = 0
@@ -55,39 +56,32 @@ export class TlsContext {
     this.libc = libc
     this.protocols = protocols
     this.number = ++lastNumber
-    const shown: Array<Shown> = []
-    try {
-      for (const { certificate, key } of keyPairs) {
-        shown.push({ context: this.contextFor(certificate, key), certificate: new X509Certificate(certificate) })
-      }
-    } catch (cause) {
-      for (const { context } of shown) tls.SSL_CTX_free(context)
-      throw cause
-    }
-    this.shown = shown
-    this.serverNames = new ServerNames(shown.map(({ certificate }) => certificate))
+    this.keyPairs = keyPairs
+    this.shown = new CertificatesShown(keyPairs)
+    this.serverNames = new ServerNames(this.shown.certificates)
     // By TLS 1.2 a session that is resumed has the name only where it was asked for here.
-    if (shown.length > 1 || this.serverNames.haveWildcard) {
-      for (const { context } of shown) {
-        tls.SSL_CTX_callback_ctrl(context, Ctrl.ServerNameCallback, tls.serverNameCallback)
-        tls.SSL_CTX_ctrl(context, Ctrl.ServerNameArgument, 0, this.number)
-      }
+    this.asksForName = keyPairs.length > 1 || this.serverNames.haveWildcard
+    try {
+      // Each by itself, too: one that cannot be used is found now, whichever names it is for.
+      for (const place of keyPairs.keys()) this.contextOf([place])
+      this.usual = this.contextOf(this.shown.placesFor(undefined))
+    } catch (cause) {
+      this.freeAll()
+      throw cause
     }
     contexts.set(this.number, this)
   }
 
   /** Session tickets are made of this from now on; those of before are no good any more. */
   makeTicketsOf(secret: Uint8Array): void {
-    inUse = new Uint8Array(secret).buffer
-    const address = this.libc.addressOf(inUse)
-    for (const { context } of this.shown) this.tls.SSL_CTX_ctrl(context, Ctrl.TicketKeys, secret.length, address)
-    inUse = undefined
+    this.ticketSecret = secret
+    for (const context of this.made.values()) this.giveSecret(context, secret)
   }
 
   /** A connection on the descriptor, as it is before its handshake. */
   open(fd: number): number {
     const { tls } = this
-    const ssl = tls.SSL_new(this.shown[0]!.context)
+    const ssl = tls.SSL_new(this.usual)
     if (ssl === 0) throw new Error("no memory for a connection by TLS")
     tls.SSL_set_fd(ssl, fd)
     tls.SSL_set_accept_state(ssl)
@@ -111,8 +105,13 @@ export class TlsContext {
 
   private freeWhenUnused(): void {
     if (!this.isRetired || this.connections > 0) return
-    for (const { context } of this.shown) this.tls.SSL_CTX_free(context)
+    this.freeAll()
     contexts.delete(this.number)
+  }
+
+  private freeAll(): void {
+    for (const context of this.made.values()) this.tls.SSL_CTX_free(context)
+    this.made.clear()
   }
 
   protocolOf(ssl: number): string {
@@ -139,15 +138,40 @@ export class TlsContext {
     return found
   }
 
-  /** Shows the first certificate that is for the name that the client asked for. */
+  /** Shows those certificates that are for the name that the client asked for. */
   chooseCertificate(ssl: number): void {
     const name = this.tls.SSL_get_servername(ssl, 0)
     if (name === null) return
-    const found = this.shown.find(({ certificate }) => certificate.checkHost(name) !== undefined)
-    if (found !== undefined) this.tls.SSL_set_SSL_CTX(ssl, found.context)
+    try {
+      this.tls.SSL_set_SSL_CTX(ssl, this.contextOf(this.shown.placesFor(name)))
+    } catch {
+      // No memory: the usual ones are shown. Nothing may be thrown in the midst of OpenSSL's work.
+    }
   }
 
-  private contextFor(certificate: string, key: string): number {
+  private contextOf(places: ReadonlyArray<number>): number {
+    const key = places.join()
+    const known = this.made.get(key)
+    if (known !== undefined) return known
+    const context = this.contextFor(places.map((place) => this.keyPairs[place]!))
+    this.made.set(key, context)
+    if (this.asksForName) {
+      const { tls } = this
+      tls.SSL_CTX_callback_ctrl(context, Ctrl.ServerNameCallback, tls.serverNameCallback)
+      tls.SSL_CTX_ctrl(context, Ctrl.ServerNameArgument, 0, this.number)
+      tls.SSL_CTX_set_client_hello_cb(context, tls.clientHelloCallback, 0)
+    }
+    if (this.ticketSecret !== undefined) this.giveSecret(context, this.ticketSecret)
+    return context
+  }
+
+  private giveSecret(context: number, secret: Uint8Array): void {
+    inUse = new Uint8Array(secret).buffer
+    this.tls.SSL_CTX_ctrl(context, Ctrl.TicketKeys, secret.length, this.libc.addressOf(inUse))
+    inUse = undefined
+  }
+
+  private contextFor(pairs: ReadonlyArray<KeyPair>): number {
     const { tls } = this
     const context = tls.SSL_CTX_new(tls.TLS_server_method())
     if (context === 0) throw new Error("no memory for TLS")
@@ -160,9 +184,11 @@ export class TlsContext {
       tls.SSL_CTX_set_options(context, OPTIONS)
       tls.SSL_CTX_set_num_tickets(context, 1)
       tls.SSL_CTX_set_alpn_select_cb(context, tls.alpnCallback, this.number)
-      this.useCertificates(context, certificate)
-      this.useKey(context, key)
-      if (tls.SSL_CTX_check_private_key(context) !== 1) throw new Error("the key is not that of the certificate")
+      for (const { certificate, key } of pairs) {
+        this.useCertificates(context, certificate)
+        this.useKey(context, key)
+        if (tls.SSL_CTX_check_private_key(context) !== 1) throw new Error("the key is not that of the certificate")
+      }
     } catch (cause) {
       tls.SSL_CTX_free(context)
       throw cause

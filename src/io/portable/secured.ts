@@ -1,8 +1,8 @@
 /** Clients' connections by `node:tls`. */
-import { X509Certificate } from "node:crypto"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls"
+import { CertificatesShown } from "../certificates-shown.ts"
 import { ServerNames } from "../client-name.ts"
 import type { KeyPairs, TlsTerms } from "../tls-server.ts"
 
@@ -11,25 +11,55 @@ const TICKET_KEYS = 48
 /** Sessions are taken up again only where they were begun: by this program. */
 const SESSIONS = "strand"
 
-interface Shown {
-  readonly context: SecureContext
-  readonly certificate: X509Certificate
-}
+/** What is shown by the certificates and the secret that there are. */
+class Shown {
+  readonly serverNames: ServerNames
+  private readonly keyPairs: KeyPairs
+  private readonly ticketKeys: Buffer
+  private readonly certificates: CertificatesShown
+  /** By the places of the key pairs that each has. */
+  private readonly made = new Map<string, SecureContext>()
 
-const shownBy = (keyPairs: KeyPairs, ticketSecret: Uint8Array): ReadonlyArray<Shown> =>
-  keyPairs.map(({ certificate, key }) => ({
-    context: createSecureContext({
-      cert: certificate,
-      key,
+  /** @throws an Error with the reason, where a certificate or its key cannot be used */
+  constructor(keyPairs: KeyPairs, ticketSecret: Uint8Array) {
+    this.keyPairs = keyPairs
+    this.ticketKeys = Buffer.from(ticketSecret.subarray(0, TICKET_KEYS))
+    this.certificates = new CertificatesShown(keyPairs)
+    this.serverNames = new ServerNames(this.certificates.certificates)
+    for (const place of keyPairs.keys()) this.contextOf([place])
+  }
+
+  /** For clients that name no host, and those that get the same. */
+  get usual(): SecureContext {
+    return this.contextOf(this.certificates.placesFor(undefined))
+  }
+
+  /**
+   * Undefined where it is the usual one. Of another, Node takes one certificate, whatever else is in it: it has one.
+   *
+   * @param name that the client asks for
+   */
+  contextFor(name: string): SecureContext | undefined {
+    const places = this.certificates.placesFor(name)
+    return places.join() === this.certificates.placesFor(undefined).join() ? undefined : this.contextOf([places[0]!])
+  }
+
+  private contextOf(places: ReadonlyArray<number>): SecureContext {
+    const key = places.join()
+    const known = this.made.get(key)
+    if (known !== undefined) return known
+    const pairs = places.map((place) => this.keyPairs[place]!)
+    const context = createSecureContext({
+      cert: pairs.map(({ certificate }) => certificate),
+      key: pairs.map(({ key }) => key),
       minVersion: "TLSv1.2",
-      ticketKeys: Buffer.from(ticketSecret.subarray(0, TICKET_KEYS)),
+      ticketKeys: this.ticketKeys,
       sessionIdContext: SESSIONS
-    }),
-    certificate: new X509Certificate(certificate)
-  }))
-
-const serverNamesOf = (shown: ReadonlyArray<Shown>): ServerNames =>
-  new ServerNames(shown.map(({ certificate }) => certificate))
+    })
+    this.made.set(key, context)
+    return context
+  }
+}
 
 /** How connections are encrypted. */
 export interface Secured {
@@ -43,28 +73,26 @@ export interface Secured {
 export const secured = (terms: TlsTerms): Secured => {
   let keyPairs = terms.keyPairs()
   let ticketSecret = terms.ticketSecret()
-  let shown = shownBy(keyPairs, ticketSecret)
-  let serverNames = serverNamesOf(shown)
+  let shown = new Shown(keyPairs, ticketSecret)
   const renew = (): void => {
     if (keyPairs === terms.keyPairs() && ticketSecret === terms.ticketSecret()) return
     keyPairs = terms.keyPairs()
     ticketSecret = terms.ticketSecret()
-    shown = shownBy(keyPairs, ticketSecret)
-    serverNames = serverNamesOf(shown)
+    shown = new Shown(keyPairs, ticketSecret)
   }
-  const contextFor = (name: string): SecureContext =>
-    (shown.find(({ certificate }) => certificate.checkHost(name) !== undefined) ?? shown[0]!).context
   const clientNameOf = (encrypted: Duplex): string | undefined => {
     const { servername } = encrypted as Duplex & { readonly servername?: string | false | null }
-    return typeof servername === "string" && serverNames.haveWildcard ? serverNames.clientNameIn(servername) : undefined
+    return typeof servername === "string" && shown.serverNames.haveWildcard
+      ? shown.serverNames.clientNameIn(servername)
+      : undefined
   }
   const secure = (socket: Duplex): Duplex => {
     renew()
     const encrypted = new TLSSocket(socket as Socket, {
       isServer: true,
-      secureContext: shown[0]!.context,
+      secureContext: shown.usual,
       ALPNProtocols: [...terms.protocols],
-      SNICallback: (name, answer) => answer(null, contextFor(name))
+      SNICallback: (name, answer) => answer(null, shown.contextFor(name))
     })
     encrypted.allowHalfOpen = true
     encrypted.on("error", () => encrypted.destroy())

@@ -10,6 +10,11 @@ export const certificateFor = (...names: ReadonlyArray<string>): KeyPair => {
   return { certificate: cert, key }
 }
 
+export const rsaCertificateFor = (...names: ReadonlyArray<string>): KeyPair => {
+  const { cert, key } = testAuthority.issue({ names, isRsa: true })
+  return { certificate: cert, key }
+}
+
 /** Terms that may change while they are used. */
 export interface ChangingTerms extends TlsTerms {
   readonly show: (keyPairs: KeyPairs) => void

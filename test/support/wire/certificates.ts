@@ -1,4 +1,5 @@
 /** Certificates of a test's own making, good and bad. */
+import { generateKeyPairSync } from "node:crypto"
 import { type Made, makeCertificate } from "../../../src/io/certificate.ts"
 
 export interface Certificate {
@@ -12,6 +13,8 @@ interface Wanted {
   readonly names: ReadonlyArray<string>
   /** Days from now until it has run out; before now, for one that has. */
   readonly days?: number
+  /** Whether its key is for RSA, and not for ECDSA. */
+  readonly isRsa?: boolean
 }
 
 export interface Authority extends Certificate {
@@ -28,7 +31,15 @@ export const authority = (name = "An authority for tests"): Authority => {
   const own = makeCertificate({ subject: name, names: [], isAuthority: true, ...times(100) })
   return {
     ...certificateOf(own),
-    issue: ({ names, days = 10 }) =>
-      certificateOf(makeCertificate({ subject: names[0]!, issuer: { name, key: own.key }, names, ...times(days) }))
+    issue: ({ names, days = 10, isRsa = false }) =>
+      certificateOf(
+        makeCertificate({
+          subject: names[0]!,
+          issuer: { name, key: own.key },
+          names,
+          ...times(days),
+          ...(isRsa ? { keys: generateKeyPairSync("rsa", { modulusLength: 2048 }) } : {})
+        })
+      )
   }
 }
