@@ -14,7 +14,7 @@ import {
   SocketError
 } from "../../../src/io/datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "../../../src/io/endpoint.ts"
-import { TextPeer } from "../../../src/io/peer.ts"
+import { type NetworkPrefixes, type Peer, TextPeer } from "../../../src/io/peer.ts"
 import { randomPort } from "../../../src/runtime/random.ts"
 
 interface InFlight {
@@ -27,6 +27,8 @@ export class MemoryNetwork {
   /** By port; those that share one in the order in which they were bound. */
   private readonly sockets = new Map<number, ReadonlyArray<MemorySocket>>()
   private inFlight: Array<InFlight> = []
+  /** Of whom too many have come, and what a network is. */
+  readonly limited: Array<{ readonly address: string; readonly prefixes: NetworkPrefixes }> = []
 
   readonly layer: Layer.Layer<DatagramTransport> = Layer.succeed(DatagramTransport, {
     name: "memory",
@@ -160,6 +162,10 @@ class MemorySocket implements DatagramSocket {
   send(length: number, path?: ReturnPath): void {
     const to = path === undefined ? this.remote!.port : path.peer.port
     this.network.carry({ from: this, to, octets: this.room.slice(0, length) })
+  }
+
+  noteLimited({ address }: Peer, prefixes: NetworkPrefixes): void {
+    this.network.limited.push({ address, prefixes })
   }
 
   stopReceiving(): void {
