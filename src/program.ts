@@ -51,11 +51,12 @@ const run = Effect.fnUntraced(function* (file: string | undefined) {
   const startedAtMs = Date.now()
   const signals = yield* hangups
   const open = descriptorsOpen()
-  const before = yield* signatureOf(file === undefined ? [] : [file])
+  const named = file === undefined ? [] : [file]
+  const before = yield* signatureOf(named)
   const loaded = yield* load(file)
   // At once: what changes while the threads start is read again.
   const files = followedFiles(file, loaded)
-  const signature = files.length <= 1 ? before : yield* signatureOf(files)
+  const signature = files.join() === named.join() ? before : yield* signatureOf(files)
   const withinLimits = (next: Loaded): Loaded => fitToDescriptors(next, descriptorLimit(), open)
   const fitted = withinLimits(loaded)
   const { settings } = fitted

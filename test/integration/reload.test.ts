@@ -1,8 +1,25 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
+import { until } from "../support/machine/until.ts"
+import { startListening } from "../support/servers/process.ts"
 import { addressesOf, ask } from "../support/servers/server.ts"
+import { testAuthority } from "../support/servers/tls-terms.ts"
 import { withFile } from "../support/servers/with-file.ts"
 import { address, fakeUpstream } from "../support/upstreams/fake-upstream.ts"
+import { authority } from "../support/wire/certificates.ts"
+
+const temporaryFile = (text: string): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const file = join(mkdtempSync(join(tmpdir(), "strand-reload-")), "authorities.pem")
+      writeFileSync(file, text)
+      return file
+    }),
+    (file) => Effect.sync(() => rmSync(join(file, ".."), { recursive: true }))
+  )
 
 describe("the configuration's file", () => {
   for (const workers of ["1", "2"]) {
@@ -33,6 +50,24 @@ describe("the configuration's file", () => {
       })
     )
   }
+})
+
+describe("files that the environment alone names", () => {
+  it.live("are not read again where nothing has changed since the start, and are where something has", () =>
+    Effect.gen(function* () {
+      const upstream = yield* fakeUpstream(address("192.0.2.1"))
+      const file = yield* temporaryFile(testAuthority.cert)
+      const { output } = yield* startListening({
+        DNS_SERVER_UPSTREAMS: `${upstream.address},tls://192.0.2.1#dns.example`,
+        DNS_SERVER_TLS_CA_FILE: file
+      })
+      // Files are looked at twice a second.
+      yield* Effect.sleep(1_500)
+      assert.notInclude(output(), "configuration read again")
+      writeFileSync(file, `${testAuthority.cert}${authority("Another").cert}`)
+      yield* until("it is read again", () => output().includes("changed: tls_ca_file"))
+    })
+  )
 })
 
 /** What is wrong with each, and where it stands. */
