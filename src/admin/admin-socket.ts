@@ -63,6 +63,7 @@ const open = (
 ): Effect.Effect<net.Server, AdminUnavailable> =>
   Effect.callback<net.Server, AdminUnavailable>((resume) => {
     const byClient = new Map<string, number>()
+    let taken = 0
     let turnedAway = 0
     const turnAway = (socket: net.Socket): void => {
       if (turnedAway >= MAX_TURNED_AWAY) {
@@ -82,19 +83,21 @@ const open = (
       socket.on("close", () => sockets.delete(socket))
       const client = socket.remoteAddress ?? ""
       const count = (byClient.get(client) ?? 0) + 1
-      if (count > MAX_CONNECTIONS_PER_CLIENT) {
+      if (count > MAX_CONNECTIONS_PER_CLIENT || taken >= MAX_CONNECTIONS) {
         turnAway(socket)
         return
       }
+      taken++
       byClient.set(client, count)
       socket.on("close", () => {
+        taken--
         const left = (byClient.get(client) ?? 1) - 1
         if (left > 0) byClient.set(client, left)
         else byClient.delete(client)
       })
       accept(socket)
     })
-    server.maxConnections = MAX_CONNECTIONS
+    server.maxConnections = MAX_CONNECTIONS + MAX_TURNED_AWAY
     server.once("error", (cause) =>
       resume(Effect.fail(new AdminUnavailable({ message: why({ address, port }, cause) })))
     )

@@ -160,7 +160,7 @@ const sayUpstreams = (
   say(
     "time",
     "limited",
-    `the next attempt begins after ${attemptTimeoutMs} ms at the latest (attempt_timeout_ms), ${retries} follow one that is late (retries), and after ${queryTimeoutSecs} s it is given up (query_timeout_secs)`
+    `the next attempt begins after ${attemptTimeoutMs} ms at the latest (attempt_timeout_ms), ${retries} attempts follow a late one (retries), and after ${queryTimeoutSecs} s the query is given up (query_timeout_secs)`
   )
 }
 

@@ -75,14 +75,15 @@ export const guard = (
 ): Handler => {
   const rates = new RateLimit()
   const line = new WaitingLine()
-  const unanswered = new WeakMap<Socket, number>()
+  const connections = new WeakMap<Socket, Connection>()
   return (request, response) => {
     const { socket } = request
-    const count = (unanswered.get(socket) ?? 0) + 1
-    if (count > MAX_UNANSWERED) socket.destroy()
+    const connection = connections.get(socket) ?? new Connection(socket)
+    connections.set(socket, connection)
+    if (connection.unanswered >= MAX_UNANSWERED) socket.destroy()
     if (socket.destroyed) return
-    unanswered.set(socket, count)
-    response.on("close", () => unanswered.set(socket, unanswered.get(socket)! - 1))
+    connection.unanswered++
+    response.on("close", () => connection.unanswered--)
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     response.setHeader("cache-control", "no-store")
     const client = socket.remoteAddress ?? ""
@@ -92,7 +93,7 @@ export const guard = (
     const mayAsk = (): boolean => isProbe || rates.takes(client)
     /** Now, or when it may; one that finds no place in the line is told that too much is asked. */
     const whenItMay = (mayGoOn: () => boolean, goOn: () => void, status: number, message: string): void => {
-      const giveUp = (): void => refuseLater(request, response, status, message)
+      const giveUp = (): void => refuseLater(connection, request, response, status, message)
       if (mayGoOn()) goOn()
       else if (!line.join({ response, mayGoOn, goOn, giveUp })) giveUp()
     }
@@ -114,7 +115,7 @@ export const guard = (
       busyness.ask()
       whenItMay(() => !busyness.isBusy, answer, 503, "too much is asked of the admin side just now")
     }
-    if (!isProbe && rates.isGuessing(client)) refuseLater(request, response, 429, "too many wrong tokens")
+    if (!isProbe && rates.isGuessing(client)) refuseLater(connection, request, response, 429, "too many wrong tokens")
     else whenItMay(mayAsk, read, 429, "too many requests")
   }
 }
@@ -124,15 +125,38 @@ export const guard = (
  * nobody has this thread busy with refusing.
  */
 const refuseLater = (
+  connection: Connection,
   request: http.IncomingMessage,
   response: http.ServerResponse,
   status: number,
   message: string
 ): void => {
   response.setHeader("retry-after", "1")
-  setTimeout(() => {
+  connection.later(() => {
     if (!response.destroyed) refuse(request, response, status, message)
   }, REFUSAL_MS)
+}
+
+/** What is kept of a connection, until it closes: nothing of a request outlives that. */
+class Connection {
+  /** Requests on it that wait for their answers. */
+  unanswered = 0
+  private readonly timers = new Set<NodeJS.Timeout>()
+
+  constructor(socket: Socket) {
+    socket.once("close", () => {
+      for (const timer of this.timers) clearTimeout(timer)
+      this.timers.clear()
+    })
+  }
+
+  later(what: () => void, ms: number): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer)
+      what()
+    }, ms)
+    this.timers.add(timer)
+  }
 }
 
 /** Nothing more is read of a request that is refused: what it still sends is not wanted. */

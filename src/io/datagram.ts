@@ -7,7 +7,7 @@
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { Endpoint } from "./endpoint.ts"
-import type { NetworkPrefixes, Peer } from "./peer.ts"
+import type { Peer } from "./peer.ts"
 
 /** The largest datagram that is sent: the largest reply (DNS flag day 2020) and a little room. */
 export const MAX_SENT = 1280
@@ -39,7 +39,7 @@ export interface DatagramHandler {
   readonly onError: (error: Error) => void
   /** The kernel did not take so many datagrams: they are lost, as on any full link. */
   readonly onUnsent: (count: number) => void
-  /** The network of this client, by its address, sends a flood: most of that is not received from now on. */
+  /** This client sends a flood: most of that is not received from now on. */
   readonly onFlood?: (client: string) => void
 }
 
@@ -58,10 +58,10 @@ export interface DatagramSocket {
   /** Receives again, after `stopReceiving`. */
   readonly resumeReceiving: () => void
   /**
-   * A query of this peer's was one too many for its network. Where that becomes a flood, most of it is not received any more,
-   * until it is over; there is nothing to call where that cannot be done.
+   * A query of this peer's was one too many for its network. Where that becomes a flood by which others are lost, most of
+   * what this peer sends is not received any more, until it is over; there is nothing to call where that cannot be done.
    */
-  readonly noteLimited?: (peer: Peer, prefixes: NetworkPrefixes) => void
+  readonly noteLimited?: (peer: Peer) => void
 }
 
 /**

@@ -15,12 +15,6 @@ export interface Peer extends Endpoint {
   readonly clientName?: string | undefined
 }
 
-/** Bits of an address that make a network. */
-export interface NetworkPrefixes {
-  readonly ipv4: number
-  readonly ipv6: number
-}
-
 /** The same peer, by the name that it calls itself; undefined for none. */
 export const namedPeer = (peer: Peer, clientName: string | undefined): Peer =>
   clientName === undefined ? peer : new NamedPeer(peer, clientName)

@@ -13,7 +13,7 @@ import {
   type SocketError
 } from "../io/datagram.ts"
 import { formatEndpoint } from "../io/endpoint.ts"
-import type { NetworkPrefixes, Peer } from "../io/peer.ts"
+import type { Peer } from "../io/peer.ts"
 import { readProxyHeader } from "../io/proxy-header.ts"
 import type { Packet, ReplyPath } from "../query/packet.ts"
 import { ReplyRates } from "../query/reply-rates.ts"
@@ -140,8 +140,8 @@ class UdpPacket implements Packet {
   noteQuery(): void {}
 
   /** What comes by way of a proxy comes from its address. */
-  noteLimited(prefixes: NetworkPrefixes): void {
-    if (this.behind === undefined) this.socket.noteLimited?.(this.datagram.peer, prefixes)
+  noteLimited(): void {
+    if (this.behind === undefined) this.socket.noteLimited?.(this.datagram.peer)
   }
 
   keepPath(): ReplyPath {

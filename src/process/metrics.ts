@@ -161,7 +161,7 @@ const ofQueries = ({ counters }: MetricSources): ReadonlyArray<Family> => [
   ),
   counter(
     "floods",
-    "floods of client networks that the kernel was told to drop most of",
+    "times that the kernel was told to drop most of what a client sends, a flood",
     one(counters.read("queries.floods"))
   ),
   counter("responses_limited", "replies that were too many for a client's network, by what became of them", [

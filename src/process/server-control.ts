@@ -206,7 +206,7 @@ const make = (options: ControlOptions): ServerControl["Service"] => {
     read = (winning) => loadApart(file, winning)
   } = options
   const alone = Semaphore.makeUnsafe(1)
-  /** `sameAs`: the generation that it was gone back to; its own where it was not. */
+  /** `sameAs`: the generation whose settings these are, for a roll-back that of its target, else its own. */
   const earlier: Array<{ readonly record: ChangeRecord; readonly running: Running; readonly sameAs: number }> = []
   let running: Running = { ...first, overrides: NO_OVERRIDES, kept: new Map() }
   let generation = 0

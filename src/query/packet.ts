@@ -1,7 +1,7 @@
 /**
  * A message from a client and the way back to it: what every listener makes of what it receives.
  */
-import type { NetworkPrefixes, Peer } from "../io/peer.ts"
+import type { Peer } from "../io/peer.ts"
 import type { Transport } from "./transport.ts"
 
 /**
@@ -42,7 +42,7 @@ export interface Packet extends ReplyPath {
   /** It is a query: well-formed, and of a client that may ask. */
   readonly noteQuery: () => void
   /** It is one too many for its client's network; for listeners that can keep floods away. */
-  readonly noteLimited?: (prefixes: NetworkPrefixes) => void
+  readonly noteLimited?: () => void
   /** A way back for an answer that comes later. */
   readonly keepPath: () => ReplyPath
 }

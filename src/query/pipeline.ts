@@ -284,7 +284,7 @@ export class Pipeline extends Context.Service<
         const isProven = packet.transport.isAddressProven || query.isCookieValid
         const rates = limits.current
         if (rates !== undefined && !rates.admits(packet.client, isProven, clock.nowMs())) {
-          packet.noteLimited?.(rates.prefixes)
+          packet.noteLimited?.()
           const size = limit(packet, rates.action, isProven)
           const rcode = size === 0 ? NO_RCODE : sentFlags() & Flag.RcodeMask
           endEarly(packet, startedMs, "limited", rcode, size, isPicked, size === 0 ? undefined : overRate)

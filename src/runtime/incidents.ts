@@ -17,7 +17,7 @@ export interface Incidents {
    * @param what could not be opened, as the log says it: `a connection that a client made`
    */
   readonly onExhausted: (what: string) => void
-  /** The network of this client, by its address, sends a flood, and the kernel was told to drop most of it. */
+  /** A client sends a flood, and the kernel was told to drop most of it. */
   readonly onFlood: (client: string) => void
 }
 

@@ -15,7 +15,7 @@ export const counterMeanings = {
   "queries.malformed": "queries answered FORMERR, NOTIMP, BADVERS or REFUSED for what they are",
   "queries.looped": "queries that came back to this server by way of another",
   "queries.limited": "queries of client networks that send more than they may",
-  "queries.floods": "floods of client networks that the kernel was told to drop most of",
+  "queries.floods": "times that the kernel was told to drop most of what a client sends, a flood",
   "answers.sent": "answers given",
   "answers.local": "queries answered with an answer of the server's own",
   "answers.failed": "queries answered SERVFAIL because no upstream answered well",

@@ -36,11 +36,7 @@ export const layerIncidents: Layer.Layer<never, never, Counters> = Layer.effect(
         const nowMs = performance.now()
         if (nowMs - floodSaidMs < SAY_AGAIN_MS) return
         floodSaidMs = nowMs
-        runFork(
-          Effect.logWarning(
-            `the network of ${client} sends a flood: until it is over, most of it is dropped by the kernel`
-          )
-        )
+        runFork(Effect.logWarning(`${client} sends a flood: until it is over, most of it is dropped by the kernel`))
       }
     }
   })

@@ -1,9 +1,11 @@
 /** The whole server under broken messages, from clients and from upstreams, the same in every run: it goes on. */
+
 import { createSocket } from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { askMany } from "../support/clients/bulk-client.ts"
 import { openTcp } from "../support/clients/tcp-client.ts"
+import { onReply } from "../support/clients/udp-client.ts"
 import { addressesOf, encodeQuestion, startServer } from "../support/servers/server.ts"
 import { wireUpstream } from "../support/upstreams/fake-upstream.ts"
 import { mirror, mirrorReply, nameIn, questionEnd } from "../support/upstreams/mirror.ts"
@@ -25,7 +27,7 @@ describe("the server", () => {
         Effect.sync(() => createSocket({ type: "udp4", recvBufferSize: 4 << 20 })),
         (open) => Effect.sync(() => open.close())
       )
-      socket.on("message", (reply) => {
+      onReply(socket, server.port, (reply) => {
         replies++
         try {
           readReply(reply)

@@ -4,6 +4,7 @@ import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket } from "dns-packet"
 import { Effect, type Scope } from "effect"
+import { onReply } from "../support/clients/udp-client.ts"
 import { freePort } from "../support/machine/ports.ts"
 import {
   addressesOf,
@@ -20,7 +21,7 @@ const message = encodeQuestion({ name: "www.example.test" }, 77)
 const askUdp = (host: string, port: number, from?: string): Effect.Effect<DecodedPacket> =>
   Effect.callback<Buffer>((resume) => {
     const socket = createSocket(isIPv6(host.split("%")[0]!) ? "udp6" : "udp4")
-    socket.on("message", (octets) => resume(Effect.succeed(octets)))
+    onReply(socket, port, (octets) => resume(Effect.succeed(octets)))
     socket.bind({ port: 0, ...(from === undefined ? {} : { address: from }) }, () => socket.send(message, port, host))
     return Effect.sync(() => socket.close())
   }).pipe(Effect.map(packet.decode), Effect.timeout(60_000), Effect.orDie)

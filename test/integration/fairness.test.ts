@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
+import { onReply } from "../support/clients/udp-client.ts"
 import { encodeQuestion, startServer } from "../support/servers/server.ts"
 import { heldUpstream } from "../support/upstreams/held-upstream.ts"
 import { readReply } from "../support/wire/reply-reader.ts"
@@ -23,7 +24,10 @@ const clientAt = (address: string): Effect.Effect<Socket, never, Scope.Scope> =>
 const askInTurn = (client: Socket, port: number, names: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<number>> =>
   Effect.forEach(names, (name, i) =>
     Effect.callback<number>((resume) => {
-      client.once("message", (answer) => resume(Effect.succeed(readReply(answer).rcode)))
+      const stop = onReply(client, port, (answer) => {
+        stop()
+        resume(Effect.succeed(readReply(answer).rcode))
+      })
       client.send(encodeQuestion({ name }, i), port, "127.0.0.1")
     })
   )

@@ -1,8 +1,10 @@
 /** Datagrams that are larger than anybody asked for: both ways of moving datagrams do alike. */
+
 import { createSocket } from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"
 import { Effect } from "effect"
+import { onReply } from "../support/clients/udp-client.ts"
 import { encodeQuestion, rcodeOf, startServer } from "../support/servers/server.ts"
 import { type Behaviour, fakeUpstream, nameOf, reply } from "../support/upstreams/fake-upstream.ts"
 
@@ -72,7 +74,7 @@ for (const datagrams of ["auto", "portable"]) {
             (socket) => Effect.sync(() => socket.close())
           )
           const answer = yield* Effect.callback<Buffer>((resume) => {
-            client.once("message", (octets) => resume(Effect.succeed(octets)))
+            onReply(client, server.port, (octets) => resume(Effect.succeed(octets)))
             client.send(padded("large.example.test", 7, size), server.port, "127.0.0.1")
           })
           assert.strictEqual(rcodeOf(packet.decode(answer)), "NOERROR")

@@ -8,7 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import packet, { type DecodedPacket, type OptAnswer, type PacketOpt } from "dns-packet"
 import { Effect } from "effect"
 import { quantileOf, steadyLoad } from "../support/clients/paced-load.ts"
-import { exchangeWithin, socketAt } from "../support/clients/udp-client.ts"
+import { exchangeWithin, onReply, socketAt } from "../support/clients/udp-client.ts"
 import { collector } from "../support/external/otlp-collector.ts"
 import { redisServer, startRedis } from "../support/external/redis.ts"
 import { freePort } from "../support/machine/ports.ts"
@@ -52,7 +52,7 @@ const askFrom = (
   Effect.callback<DecodedPacket | undefined>((resume) => {
     const socket = createSocket("udp4")
     const timer = setTimeout(() => resume(Effect.undefined), withinMs)
-    socket.on("message", (octets) => resume(Effect.succeed(packet.decode(octets))))
+    onReply(socket, port, (octets) => resume(Effect.succeed(packet.decode(octets))))
     socket.on("error", () => {})
     socket.bind(0, from, () => socket.send(encodeQuestion({ name, edns: ednsFor(subnet) }, 7), port, to))
     return Effect.sync(() => {

@@ -1,4 +1,5 @@
 /** Clients behind a proxy that says who they are: by UDP, TCP, TLS and HTTPS, by both ways of moving octets. */
+
 import { createSocket } from "node:dgram"
 import { connect, type Socket } from "node:net"
 import { connect as connectByTls } from "node:tls"
@@ -6,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { FrameReader } from "../../src/io/frames.ts"
 import { libc } from "../../src/io/linux/libc.ts"
+import { onReply } from "../support/clients/udp-client.ts"
 import { encodeQuestion, type RunningServer, startServer } from "../support/servers/server.ts"
 import { address, fakeUpstream, framed } from "../support/upstreams/fake-upstream.ts"
 import { headerV2 } from "../support/wire/proxy.ts"
@@ -71,7 +73,7 @@ const rcodeByUdp = (server: RunningServer, header: Buffer | string): Effect.Effe
   Effect.callback<number>((resume) => {
     const socket = createSocket("udp4")
     const timer = setTimeout(() => resume(Effect.succeed(-1)), 1_000)
-    socket.on("message", (message) => resume(Effect.succeed(message[3]! & 15)))
+    onReply(socket, portOf(server, "udp"), (message) => resume(Effect.succeed(message[3]! & 15)))
     socket.send(
       Buffer.concat([Buffer.from(header as string, "latin1"), question.subarray(2)]),
       portOf(server, "udp"),

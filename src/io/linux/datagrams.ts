@@ -17,7 +17,7 @@ import {
 } from "../datagram.ts"
 import type { Endpoint } from "../endpoint.ts"
 import { reportExhaustion } from "../exhaustion.ts"
-import type { NetworkPrefixes, Peer } from "../peer.ts"
+import type { Peer } from "../peer.ts"
 import type { Descriptors } from "./descriptors.ts"
 import { FloodFilter, letAllIn } from "./flood-filter.ts"
 import { Errno, type Libc } from "./libc.ts"
@@ -74,12 +74,12 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
   private wasEmpty = false
   private readonly shared: Shared
   private readonly handler: DatagramHandler
-  private readonly floods: FloodFilter
+  /** Of a socket that clients send to, once one has sent too much. */
+  private floods: FloodFilter | undefined
 
   constructor(shared: Shared, fd: number, handler: DatagramHandler) {
     this.shared = shared
     this.merges = shared.merges
-    this.floods = new FloodFilter(shared.libc, fd, (client) => handler.onFlood?.(client))
     this.fd = fd
     this.local = shared.args.localEndpoint(fd)
     this.handler = handler
@@ -102,8 +102,16 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
     else this.arena!.push(length, path as SocketPath | undefined)
   }
 
-  noteLimited(peer: Peer, prefixes: NetworkPrefixes): void {
-    if (!this.isClosed) this.floods.note(peer, prefixes)
+  noteLimited(peer: Peer): void {
+    if (this.isClosed) return
+    const { fd, handler, shared } = this
+    this.floods ??= new FloodFilter({
+      libc: shared.libc,
+      fd,
+      queue: () => shared.args.queueOf(fd),
+      onFlood: (client) => handler.onFlood?.(client)
+    })
+    this.floods.note(peer)
   }
 
   stopReceiving(): void {
@@ -141,7 +149,7 @@ class BatchedSocket implements DatagramSocket, Drained, Sender {
     this.flush()
     this.isClosed = true
     this.stopReceiving()
-    this.floods.close()
+    this.floods?.close()
     this.shared.descriptors.closing(this.fd)
     this.shared.libc.close(this.fd)
   }

@@ -1,158 +1,187 @@
 /**
- * Floods are turned away by the kernel. A network that sends far more than it may fills the socket's queue, so that what
- * others send is lost, and has the thread busy with refusing it. A program of the packet filter drops most of what it sends
- * before either.
+ * Floods are turned away by the kernel. A client that sends far more than it may, and more than the thread can take, fills the
+ * socket's queue, so that what others send is lost. A program of the packet filter drops most of what it sends before it is
+ * queued.
  *
- * One datagram in 64 of its still comes. By those the flood is seen to go on; and somebody in whose name it is sent is not
- * shut out: his queries come now and then, and by TCP all of them.
+ * Only where others suffer, for the queue overflows or stays so long that they wait for milliseconds: until then each query is
+ * looked at, and who is flooded for under a forged address is answered where he shows a cookie. One datagram in 64 comes all the
+ * same, and every ten seconds all of them, so that nobody is away for longer than the flood.
  */
-import type { NetworkPrefixes, Peer } from "../peer.ts"
+import type { Peer } from "../peer.ts"
 import type { Libc } from "./libc.ts"
 import { attachProgram, Bpf, detachProgram, type Instruction, NETWORK_HEADER, RANDOM_WORD } from "./packet-filter.ts"
 
 const SO_ATTACH_FILTER = 26
 const SO_DETACH_FILTER = 27
 
-/** So much too much within so long is a flood: 50,000 a second, a tenth of what a thread can refuse. */
+/** So many queries too many within so long make a flood: 50,000 a second. */
 const FLOOD = 5_000
 const FLOOD_MS = 100
+/** Octets of memory that what waits may take, some thousand datagrams: they are received within some milliseconds. */
+const LONG_QUEUE = 1 << 20
+/** The queue stays long where it is so each time that as many queries as make a flood were too many. */
+const TIMES_LONG = 3
 /** One in so many still comes, a power of two. */
 const SAMPLE = 64
-/** Between two looks whether a flood is over. */
+/** Between two looks whether it goes on. */
 const LOOK_MS = 1_000
-/** Of what comes through of a flood between two looks; where less than half of it does, the flood is over. */
-const GOES_ON = ((FLOOD / FLOOD_MS) * LOOK_MS) / SAMPLE / 2
-/** Networks that are counted, or turned away, at a time: of those that are counted the one that sent least makes room. */
-const NETWORKS = 8
-const EVERY_BIT = 0xffffffff
+/** Datagrams that the kernel drops between two looks; where they are fewer, it is over. */
+const GOES_ON = ((FLOOD / FLOOD_MS) * LOOK_MS) / 2
+/** Looks after which all are let in again: who still sends a flood is turned away anew. */
+const LOOKS = 10
+/** Clients that are counted, or turned away, at a time: of those that are counted the one that sent least makes room. */
+const CLIENTS = 8
 /** Octets of a datagram that is let through: all. */
 const WHOLE = 0xffffffff
 /** Where the source stands in the header of IPv4 and of IPv6. */
 const IPV4_SOURCE = NETWORK_HEADER + 12
 const IPV6_SOURCE = NETWORK_HEADER + 8
 
-interface Network {
+export interface FloodFilterOptions {
+  readonly libc: Libc
+  readonly fd: number
+  readonly queue: () => SocketQueue
+  /** Told who is turned away from now on, by the address. */
+  readonly onFlood: (client: string) => void
+  readonly nowMs?: () => number
+}
+
+/** What came to a socket and is not received. */
+export interface SocketQueue {
+  /** How many datagrams the kernel has dropped since the socket was opened, for want of room or by a program. */
+  readonly dropped: number
+  /** Octets of memory that those take that wait. */
+  readonly octets: number
+}
+
+/** An IPv4 address, or a network of 64 bits: in IPv6 a client may choose among so many addresses. */
+interface Client {
   readonly isIPv4: boolean
-  /** The address as words, and which bits of each make the network. */
-  readonly words: Uint32Array
-  readonly masks: Uint32Array
+  /** The address: of IPv4 the last, of IPv6 the first two. */
+  readonly high: number
+  readonly low: number
   /** Too many, since then. */
   count: number
   sinceMs: number
+  droppedBefore: number
+  /** How often in a row the queue was long. */
+  timesLong: number
   isTurnedAway: boolean
 }
 
 const words = new Uint32Array(4)
 
 export class FloodFilter {
-  private readonly libc: Libc
-  private readonly fd: number
-  private readonly onFlood: (client: string) => void
-  private readonly networks: Array<Network> = []
+  private readonly options: FloodFilterOptions
+  private readonly nowMs: () => number
+  private readonly clients: Array<Client> = []
   private timer: NodeJS.Timeout | undefined
+  private turnedAwayMs = 0
+  private droppedBefore = 0
+  private looks = 0
 
-  /** @param onFlood told who is turned away from now on, once a flood */
-  constructor(libc: Libc, fd: number, onFlood: (client: string) => void) {
-    this.libc = libc
-    this.fd = fd
-    this.onFlood = onFlood
+  constructor(options: FloodFilterOptions) {
+    this.options = options
+    this.nowMs = options.nowMs ?? (() => performance.now())
   }
 
   /** A query of this client's was one too many for its network. */
-  note(client: Peer, prefixes: NetworkPrefixes): void {
-    const network = this.networkOf(client, prefixes)
-    network.count++
-    if (network.isTurnedAway || network.count < FLOOD) return
-    const nowMs = performance.now()
-    if (nowMs - network.sinceMs <= FLOOD_MS) this.turnAway(network, client)
-    network.count = 0
-    network.sinceMs = nowMs
+  note(peer: Peer): void {
+    const client = this.clientOf(peer)
+    client.count++
+    if (client.isTurnedAway || client.count < FLOOD) return
+    const nowMs = this.nowMs()
+    const { dropped, octets } = this.options.queue()
+    const isFlood = nowMs - client.sinceMs <= FLOOD_MS
+    client.timesLong = isFlood && octets >= LONG_QUEUE ? client.timesLong + 1 : 0
+    const doesHarm = dropped > client.droppedBefore || client.timesLong >= TIMES_LONG
+    if (isFlood && doesHarm) this.turnAway(client, peer, nowMs, dropped)
+    client.count = 0
+    client.sinceMs = nowMs
+    client.droppedBefore = dropped
   }
 
   /** The socket is about to be closed, or to be read by others. */
   close(): void {
-    clearInterval(this.timer)
-    this.timer = undefined
-    if (this.networks.some(({ isTurnedAway }) => isTurnedAway)) detachProgram(this.libc, this.fd, SO_DETACH_FILTER)
-    this.networks.length = 0
+    this.letAllIn()
+    this.clients.length = 0
   }
 
-  private networkOf(client: Peer, prefixes: NetworkPrefixes): Network {
-    const { networks } = this
-    const isIPv4 = client.readWords(words)
-    for (const network of networks) if (network.isIPv4 === isIPv4 && isIn(network)) return network
-    const bits = isIPv4 ? prefixes.ipv4 : prefixes.ipv6
-    const masks = Uint32Array.from({ length: 4 }, (_, i) => maskOf(isIPv4 ? (i === 3 ? bits : 0) : bits - i * 32))
-    const made = {
-      isIPv4,
-      words: words.map((word, i) => word & masks[i]!),
-      masks,
-      count: 0,
-      sinceMs: performance.now()
+  /** To be called once in `LOOK_MS` while anybody is turned away. */
+  look(): void {
+    const nowMs = this.nowMs()
+    if (nowMs - this.turnedAwayMs < LOOK_MS / 2) return
+    const { dropped } = this.options.queue()
+    const isOver = dropped - this.droppedBefore < GOES_ON
+    this.droppedBefore = dropped
+    if (isOver || ++this.looks >= LOOKS) this.letAllIn()
+    // Another thread that has read this socket meanwhile may have taken the program away.
+    else this.attach()
+  }
+
+  private clientOf(peer: Peer): Client {
+    const { clients } = this
+    const isIPv4 = peer.readWords(words)
+    const high = isIPv4 ? 0 : words[0]!
+    const low = isIPv4 ? words[3]! : words[1]!
+    for (const client of clients) {
+      if (client.low === low && client.high === high && client.isIPv4 === isIPv4) return client
     }
-    const network: Network = { ...made, isTurnedAway: false }
-    if (networks.length < NETWORKS) networks.push(network)
+    const droppedBefore = this.options.queue().dropped
+    const sinceMs = this.nowMs()
+    const made = { isIPv4, high, low, count: 0, sinceMs, droppedBefore, timesLong: 0, isTurnedAway: false }
+    if (clients.length < CLIENTS) clients.push(made)
     else {
       let least = 0
-      for (let i = 1; i < NETWORKS; i++) if (weightOf(networks[i]!) < weightOf(networks[least]!)) least = i
-      if (!networks[least]!.isTurnedAway) networks[least] = network
+      for (let i = 1; i < CLIENTS; i++) if (weightOf(clients[i]!) < weightOf(clients[least]!)) least = i
+      if (!clients[least]!.isTurnedAway) clients[least] = made
     }
-    return network
+    return made
   }
 
-  private turnAway(network: Network, client: Peer): void {
-    // A rate for all clients together is no network's flood.
-    if (network.masks.every((mask) => mask === 0)) return
-    network.isTurnedAway = true
+  private turnAway(client: Client, peer: Peer, nowMs: number, dropped: number): void {
+    client.isTurnedAway = true
     if (!this.attach()) {
-      network.isTurnedAway = false
+      client.isTurnedAway = false
       return
     }
-    this.onFlood(client.address)
+    this.turnedAwayMs = nowMs
+    this.droppedBefore = dropped
+    this.options.onFlood(peer.address)
     if (this.timer !== undefined) return
+    this.looks = 0
     this.timer = setInterval(() => this.look(), LOOK_MS)
     this.timer.unref()
   }
 
-  /** Lets those in again whose flood is over. */
-  private look(): void {
-    let areSomeOver = false
-    for (const network of this.networks) {
-      if (!network.isTurnedAway) continue
-      network.isTurnedAway = network.count >= GOES_ON
-      network.count = 0
-      network.sinceMs = performance.now()
-      if (!network.isTurnedAway) areSomeOver = true
+  private letAllIn(): void {
+    if (this.timer === undefined) return
+    clearInterval(this.timer)
+    this.timer = undefined
+    for (const client of this.clients) {
+      client.isTurnedAway = false
+      client.count = 0
+      client.timesLong = 0
+      client.sinceMs = this.nowMs()
     }
-    if (areSomeOver) this.attach()
+    letAllIn(this.options.libc, this.options.fd)
   }
 
   /** @returns whether the kernel does what it is told to */
   private attach(): boolean {
-    const turnedAway = this.networks.filter(({ isTurnedAway }) => isTurnedAway)
-    if (turnedAway.length > 0) return attachProgram(this.libc, this.fd, SO_ATTACH_FILTER, programFor(turnedAway))
-    detachProgram(this.libc, this.fd, SO_DETACH_FILTER)
-    clearInterval(this.timer)
-    this.timer = undefined
-    return true
+    const { fd, libc } = this.options
+    return attachProgram(libc, fd, SO_ATTACH_FILTER, programFor(this.clients.filter((client) => client.isTurnedAway)))
   }
 }
 
-/** What was turned away before by another that read this socket comes again. */
+/** What was turned away before, by whoever read this socket, comes again. */
 export const letAllIn = (libc: Libc, fd: number): void => detachProgram(libc, fd, SO_DETACH_FILTER)
 
-const weightOf = ({ count, isTurnedAway }: Network): number => (isTurnedAway ? Number.POSITIVE_INFINITY : count)
+const weightOf = ({ count, isTurnedAway }: Client): number => (isTurnedAway ? Number.POSITIVE_INFINITY : count)
 
-const isIn = ({ masks, words: those }: Network): boolean => {
-  for (let i = 0; i < 4; i++) if (((words[i]! ^ those[i]!) & masks[i]!) >>> 0 !== 0) return false
-  return true
-}
-
-const maskOf = (bits: number): number => (bits <= 0 ? 0 : bits >= 32 ? EVERY_BIT : (EVERY_BIT << (32 - bits)) >>> 0)
-
-/** Drops what comes from one of these networks, but for a sample. */
-const programFor = (networks: ReadonlyArray<Network>): ReadonlyArray<Instruction> => {
-  const blocks = networks.map(comparisonsOf)
+/** Drops what comes from these clients, but for a sample. */
+const programFor = (clients: ReadonlyArray<Client>): ReadonlyArray<Instruction> => {
+  const blocks = clients.map(comparisonsOf)
   const length = blocks.reduce((sum, block) => sum + block.length + 1, 0)
   const program: Array<Instruction> = []
   for (const block of blocks) {
@@ -171,15 +200,16 @@ const programFor = (networks: ReadonlyArray<Network>): ReadonlyArray<Instruction
   ]
 }
 
-/** Goes on behind it where the source is of the network, and past one instruction more where it is not. */
-const comparisonsOf = ({ isIPv4, masks, words: those }: Network): ReadonlyArray<Instruction> => {
-  const block: Array<readonly [code: number, value: number]> = []
-  for (let i = 0; i < 4; i++) {
-    const mask = masks[i]!
-    if (mask === 0) continue
-    block.push([Bpf.LoadWord, isIPv4 ? IPV4_SOURCE : IPV6_SOURCE + i * 4])
-    if (mask !== EVERY_BIT) block.push([Bpf.And, mask])
-    block.push([Bpf.JumpIfEqual, those[i]!])
-  }
-  return block.map(([code, value], at) => [code, 0, code === Bpf.JumpIfEqual ? block.length - at : 0, value])
-}
+/** Goes on behind it where the source is that of the client, and past one instruction more where it is not. */
+const comparisonsOf = ({ high, isIPv4, low }: Client): ReadonlyArray<Instruction> =>
+  isIPv4
+    ? [
+        [Bpf.LoadWord, 0, 0, IPV4_SOURCE],
+        [Bpf.JumpIfEqual, 0, 1, low]
+      ]
+    : [
+        [Bpf.LoadWord, 0, 0, IPV6_SOURCE],
+        [Bpf.JumpIfEqual, 0, 3, high],
+        [Bpf.LoadWord, 0, 0, IPV6_SOURCE + 4],
+        [Bpf.JumpIfEqual, 0, 1, low]
+      ]

@@ -103,7 +103,7 @@ export interface Tls extends OpenSsl {
   /** To be given with a number by which the callbacks are told which context it is. */
   readonly alpnCallback: unknown
   readonly serverNameCallback: unknown
-  /** Told of nothing: it has each session be of the name that it was begun with. */
+  /** Binds each session to the name of the host that it was begun with. */
   readonly clientHelloCallback: unknown
 }
 

@@ -3,6 +3,7 @@ import { getSystemErrorMap } from "node:util"
 import { Effect } from "effect"
 import { SocketError } from "../datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "../endpoint.ts"
+import type { SocketQueue } from "./flood-filter.ts"
 import {
   AF_INET,
   AF_INET6,
@@ -30,6 +31,10 @@ import { ADDRESS_ROOM, addressAt, portAt, writeSocketAddress } from "./socket-ad
 const RECEIVE_BUFFER = 4 << 20
 const SEND_BUFFER = 4 << 20
 
+const SO_MEMINFO = 55
+/** Octets of what it tells: nine numbers, the first the memory of what waits, the last how many datagrams were dropped. */
+const MEMORY_FIGURES = 36
+
 /** From which nobody sends (RFC 863). */
 const DISCARD_PORT = 9
 
@@ -41,7 +46,7 @@ export const describeErrno = (errno: number): string => {
 
 /** Integers and addresses as the kernel reads them, one call at a time. */
 export class Arguments {
-  private readonly memory = new ArrayBuffer(ADDRESS_ROOM + 4)
+  private readonly memory = new ArrayBuffer(ADDRESS_ROOM + MEMORY_FIGURES + 4)
   private readonly octets = new Uint8Array(this.memory)
   private readonly view = new DataView(this.memory)
   private readonly address: number
@@ -62,6 +67,15 @@ export class Arguments {
     this.view.setUint32(ADDRESS_ROOM, 4, true)
     const isThere = this.libc.getsockopt(fd, level, name, this.address, this.address + ADDRESS_ROOM) === 0
     return isThere ? this.view.getInt32(0, true) : undefined
+  }
+
+  /** What has come to it and was not received (socket(7): SO_MEMINFO); nothing where the kernel does not say. */
+  queueOf(fd: number): SocketQueue {
+    this.view.setUint32(ADDRESS_ROOM + MEMORY_FIGURES, MEMORY_FIGURES, true)
+    const isThere =
+      this.libc.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, this.address, this.address + ADDRESS_ROOM + MEMORY_FIGURES) === 0
+    if (!isThere) return { dropped: 0, octets: 0 }
+    return { dropped: this.view.getUint32(MEMORY_FIGURES - 4, true), octets: this.view.getUint32(0, true) }
   }
 
   bind(fd: number, endpoint: Endpoint): number {

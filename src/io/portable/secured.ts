@@ -14,6 +14,8 @@ const SESSIONS = "strand"
 /** What is shown by the certificates and the secret that there are. */
 class Shown {
   readonly serverNames: ServerNames
+  /** For clients that name no host, and those that get the same. */
+  readonly usual: SecureContext
   private readonly keyPairs: KeyPairs
   private readonly ticketKeys: Buffer
   private readonly certificates: CertificatesShown
@@ -27,15 +29,11 @@ class Shown {
     this.certificates = new CertificatesShown(keyPairs)
     this.serverNames = new ServerNames(this.certificates.certificates)
     for (const place of keyPairs.keys()) this.contextOf([place])
-  }
-
-  /** For clients that name no host, and those that get the same. */
-  get usual(): SecureContext {
-    return this.contextOf(this.certificates.placesFor(undefined))
+    this.usual = this.contextOf(this.certificates.placesFor(undefined))
   }
 
   /**
-   * Undefined where it is the usual one. Of another, Node takes one certificate, whatever else is in it: it has one.
+   * Undefined where it is the usual one. Where another takes its place in a handshake, Node uses only one of its certificates.
    *
    * @param name that the client asks for
    */

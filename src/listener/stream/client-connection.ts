@@ -242,7 +242,7 @@ export class ClientConnection implements Speaking {
       this.beginQueries()
       this.write()
     } while (this.conversation.hasNext && !this.isFull && !this.isStopping)
-    // By what could not be written: nobody would tell of what has been.
+    // After the writing: an answer that the socket has taken at once causes no `onWritten`, so that nothing else would read on.
     this.setPaused(this.isStopping || this.conversation.hasNext || this.conversation.isHeld || this.isFull)
     this.closeWhenDone()
   }

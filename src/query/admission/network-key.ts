@@ -1,5 +1,11 @@
 /** The key by which clients are counted: a network, as wide as is asked for. */
-import type { NetworkPrefixes, Peer } from "../../io/peer.ts"
+import type { Peer } from "../../io/peer.ts"
+
+/** Bits of an address that make a network. */
+export interface NetworkPrefixes {
+  readonly ipv4: number
+  readonly ipv6: number
+}
 
 const words = new Uint32Array(4)
 

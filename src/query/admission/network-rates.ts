@@ -1,8 +1,8 @@
 /** A rate that each network of clients may have, whatever it is that is counted. */
 import type { SettingName, Settings } from "../../config/schema/settings.ts"
-import type { NetworkPrefixes, Peer } from "../../io/peer.ts"
+import type { Peer } from "../../io/peer.ts"
 import { type Acl, makeAcl } from "../../policy/acl.ts"
-import { mixed, networkKeyOf } from "./network-key.ts"
+import { mixed, type NetworkPrefixes, networkKeyOf } from "./network-key.ts"
 import type { RateTable } from "./rate-table.ts"
 
 /** What a network is, and which have no rate. */
@@ -17,7 +17,7 @@ export class NetworkRates {
   private readonly hashKey: number
   private readonly intervalMs: number
   private readonly burstMs: number
-  readonly prefixes: NetworkPrefixes
+  private readonly prefixes: NetworkPrefixes
   private readonly isExempt: Acl
 
   /**

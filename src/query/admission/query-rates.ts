@@ -5,7 +5,7 @@
  * does not shut the victim out.
  */
 import type { SettingName, Settings } from "../../config/schema/settings.ts"
-import type { NetworkPrefixes, Peer } from "../../io/peer.ts"
+import type { Peer } from "../../io/peer.ts"
 import { NETWORK_SETTINGS, NetworkRates } from "./network-rates.ts"
 import type { RateTable } from "./rate-table.ts"
 
@@ -37,11 +37,6 @@ export class QueryRates {
   private constructor(action: LimitAction, rates: NetworkRates) {
     this.action = action
     this.rates = rates
-  }
-
-  /** What a network is. */
-  get prefixes(): NetworkPrefixes {
-    return this.rates.prefixes
   }
 
   /** Counts a query of this client; whether it is within the rate. */

@@ -1,8 +1,10 @@
 /** Asks thousands of questions, some at a time, over UDP from one socket and over TCP on a few connections. */
+
 import { createSocket } from "node:dgram"
 import { connect } from "node:net"
 import { Effect } from "effect"
 import { framed } from "../upstreams/fake-upstream.ts"
+import { onReply } from "./udp-client.ts"
 
 /** Waiting at once, unless told otherwise. */
 const WINDOW = 64
@@ -79,7 +81,7 @@ const byDatagrams = (
       if (!isFilling) setImmediate(fill)
       isFilling = true
     }
-    socket.on("message", (octets) => {
+    onReply(socket, port, (octets) => {
       const id = octets.readUInt16BE(0)
       const asked = waiting.get(id)
       if (asked === undefined) return

@@ -2,6 +2,7 @@
  * A thread that asks an echo server so many times, after a gap of random length each time: a datagram comes at every
  * moment of the server's turns. Says how many answers came; nothing is sent twice, so that none may be lost.
  */
+
 import { createSocket } from "node:dgram"
 import { parentPort, workerData } from "node:worker_threads"
 
@@ -38,7 +39,8 @@ for (let i = 0; i < sockets; i++) {
     if (kind < 0.5) Atomics.wait(cell, 0, 0, random() * LONGEST_GAP_MS)
     socket.send("?", port, "127.0.0.1")
   }
-  socket.on("message", () => {
+  socket.on("message", (_, from) => {
+    if (from.port !== port) return
     if (++answered === count) parentPort!.postMessage(answered)
     ask()
   })

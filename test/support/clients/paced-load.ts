@@ -1,8 +1,10 @@
 /** Questions for names that nobody has asked for, so many a second, each sent once, and how long their answers took. */
+
 import { createSocket } from "node:dgram"
 import { Effect, Fiber, type Scope } from "effect"
 import { encodeQuestion } from "../servers/server.ts"
 import { deservedData } from "../upstreams/mirror.ts"
+import { onReply } from "./udp-client.ts"
 
 const TICK_MS = 10
 
@@ -61,7 +63,7 @@ export const pacedLoad = (
     let asked = 0
     let isAsking = true
     const startMs = performance.now()
-    socket.on("message", (octets) => {
+    onReply(socket, port, (octets) => {
       const id = octets.readUInt16BE(0)
       const sentMs = waiting.get(id)
       if (sentMs === undefined) return

@@ -11,10 +11,26 @@ export const socketAt = (address: string): Effect.Effect<Socket, never, Scope.Sc
     (socket) => Effect.sync(() => socket.close())
   )
 
-/** Sends a query and waits for whatever comes next. */
+/**
+ * Takes what comes from this port of the server's, and not what others send: a forger of another test sends to every port.
+ *
+ * @returns what ends it
+ */
+export const onReply = (socket: Socket, port: number, take: (reply: Buffer) => void): (() => void) => {
+  const listen = (reply: Buffer, from: { readonly port: number }): void => {
+    if (from.port === port) take(reply)
+  }
+  socket.on("message", listen)
+  return () => socket.off("message", listen)
+}
+
+/** Sends a query and waits for what the server says next. */
 export const exchange = (socket: Socket, port: number, query: Uint8Array): Effect.Effect<Buffer> =>
   Effect.callback<Buffer>((resume) => {
-    socket.once("message", (answer) => resume(Effect.succeed(answer)))
+    const stop = onReply(socket, port, (answer) => {
+      stop()
+      resume(Effect.succeed(answer))
+    })
     socket.send(query, port, "127.0.0.1")
   }).pipe(Effect.timeout(60_000), Effect.orDie)
 
@@ -28,10 +44,12 @@ export const exchangeWithin = (
   Effect.map(
     Effect.timeoutOption(
       Effect.callback<Buffer>((resume) => {
-        const take = (answer: Buffer): void => resume(Effect.succeed(answer))
-        socket.once("message", take)
+        const stop = onReply(socket, port, (answer) => {
+          stop()
+          resume(Effect.succeed(answer))
+        })
         socket.send(query, port, "127.0.0.1")
-        return Effect.sync(() => socket.off("message", take))
+        return Effect.sync(stop)
       }),
       withinMs
     ),

@@ -14,7 +14,7 @@ import {
   SocketError
 } from "../../../src/io/datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint } from "../../../src/io/endpoint.ts"
-import { type NetworkPrefixes, type Peer, TextPeer } from "../../../src/io/peer.ts"
+import { type Peer, TextPeer } from "../../../src/io/peer.ts"
 import { randomPort } from "../../../src/runtime/random.ts"
 
 interface InFlight {
@@ -27,8 +27,8 @@ export class MemoryNetwork {
   /** By port; those that share one in the order in which they were bound. */
   private readonly sockets = new Map<number, ReadonlyArray<MemorySocket>>()
   private inFlight: Array<InFlight> = []
-  /** Of whom too many have come, and what a network is. */
-  readonly limited: Array<{ readonly address: string; readonly prefixes: NetworkPrefixes }> = []
+  /** Of whom too many have come. */
+  readonly limited: Array<string> = []
 
   readonly layer: Layer.Layer<DatagramTransport> = Layer.succeed(DatagramTransport, {
     name: "memory",
@@ -164,8 +164,8 @@ class MemorySocket implements DatagramSocket {
     this.network.carry({ from: this, to, octets: this.room.slice(0, length) })
   }
 
-  noteLimited({ address }: Peer, prefixes: NetworkPrefixes): void {
-    this.network.limited.push({ address, prefixes })
+  noteLimited({ address }: Peer): void {
+    this.network.limited.push(address)
   }
 
   stopReceiving(): void {

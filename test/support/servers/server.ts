@@ -1,4 +1,5 @@
 /** The whole server, on free loopback ports, and a client for it. */
+
 import { createSocket } from "node:dgram"
 import { connect } from "node:net"
 import packet, { type DecodedPacket, type OptAnswer, type Question } from "dns-packet"
@@ -9,6 +10,7 @@ import type { Listening } from "../../../src/listener/listening.ts"
 import { standaloneLayer } from "../../../src/process/server.ts"
 import { layerDatagrams } from "../../../src/process/transports.ts"
 import { Counters } from "../../../src/telemetry/counters.ts"
+import { onReply } from "../clients/udp-client.ts"
 import { framed } from "../upstreams/fake-upstream.ts"
 
 export interface RunningServer {
@@ -94,7 +96,8 @@ export const ask = (port: number, options: AskOptions): Effect.Effect<DecodedPac
 export const askUdp = (port: number, ...messages: ReadonlyArray<Buffer>): Effect.Effect<Buffer> =>
   Effect.callback<Buffer>((resume) => {
     const socket = createSocket("udp4")
-    socket.once("message", (octets) => {
+    const stop = onReply(socket, port, (octets) => {
+      stop()
       socket.close()
       resume(Effect.succeed(octets))
     })
