@@ -323,6 +323,30 @@ describe("a forger who guesses ids", () => {
     })
   )
 
+  it.live("is not believed for being faster than an upstream that is slow by TCP, however often that is asked", () =>
+    Effect.gen(function* () {
+      const by = { udp: 0, tcp: 0 }
+      const upstream = yield* wireUpstream((query, transport) => {
+        by[transport]++
+        if (transport === "tcp") return [{ reply: replyTo(query), delayMs: 1_200 }]
+        const id = query.readUInt16BE(0)
+        const wrong = Array.from({ length: 100 }, (_, i) => ({
+          reply: replyTo(query, { address: EVIL, id: (id + 1 + i * 300) & 0xffff })
+        }))
+        // At the first question he has to guess; at a second one he would have had the time to try all ids.
+        return by.udp === 1 ? wrong : [{ reply: replyTo(query, { address: EVIL }) }]
+      })
+      const server = yield* startServer({
+        DNS_SERVER_UPSTREAMS: upstream.address,
+        DNS_SERVER_ATTEMPT_TIMEOUT_MS: "300",
+        DNS_SERVER_RETRIES: "3"
+      })
+      for (let i = 0; i < 3; i++) assert.deepStrictEqual(addressesOf(yield* server.ask(fresh())), ["192.0.2.1"])
+      assert.strictEqual(by.udp, 1)
+      assert.strictEqual(server.counters.read("upstream.spoofed"), 1)
+    })
+  )
+
   it.live("is not whoever answers late, or twice", () =>
     Effect.gen(function* () {
       const upstream = yield* wireUpstream((query) => {

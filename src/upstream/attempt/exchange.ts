@@ -108,9 +108,13 @@ export class Exchange implements Requester {
     this.goByConnection()
   }
 
-  /** One that was not answered before stays with UDP: the upstream may know no TCP. */
+  /**
+   * Whether a connection is asked, for somebody guesses. After an attempt without an answer it is only where one is open: else
+   * the upstream may know no TCP. One that is slow by TCP is waited for; who guesses would have all ids by then.
+   */
   private get fearsForgery(): boolean {
-    return this.mayAskForProof && this.attempt.upstream.forgeries.isRaised(this.nowMs)
+    if (this.isWithoutTcp || !this.attempt.upstream.forgeries.isRaised(this.nowMs)) return false
+    return this.attempt.failures === 0 || this.connections.size > 0
   }
 
   /**
