@@ -127,9 +127,17 @@ export class FloodFilter {
     for (const client of clients) {
       if (client.low === low && client.high === high && client.isIPv4 === isIPv4) return client
     }
-    const droppedBefore = this.options.queue().dropped
-    const sinceMs = this.nowMs()
-    const made = { isIPv4, high, low, count: 0, sinceMs, droppedBefore, timesLong: 0, isTurnedAway: false }
+    const made: Client = {
+      isIPv4,
+      high,
+      low,
+      count: 0,
+      sinceMs: this.nowMs(),
+      // Not known before the first count: the kernel is not asked for each client.
+      droppedBefore: Number.POSITIVE_INFINITY,
+      timesLong: 0,
+      isTurnedAway: false
+    }
     if (clients.length < CLIENTS) clients.push(made)
     else {
       let least = 0
