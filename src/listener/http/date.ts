@@ -3,7 +3,7 @@
 let second = Number.NaN
 let text = ""
 
-/** The time now, to the second: `Fri, 27 Nov 2026 22:20:00 GMT`. */
+/** The time now, to the second: `Sun, 06 Nov 1994 08:49:37 GMT`. */
 export const httpDate = (): string => {
   const nowMs = Date.now()
   const now = Math.floor(nowMs / 1000)
