@@ -24,7 +24,7 @@ const byHttp1 =
     Effect.callback((resume) => {
       const headers = type === undefined ? {} : { "content-type": type }
       const sent = requestByHttp1(
-        { port, method, path, headers, rejectUnauthorized: false, agent: false },
+        { host: "127.0.0.1", port, method, path, headers, rejectUnauthorized: false, agent: false },
         (response) => {
           let length = 0
           response.on("data", (chunk: Buffer) => {

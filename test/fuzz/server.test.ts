@@ -1,5 +1,4 @@
 /** The whole server under broken messages, from clients and from upstreams, the same in every run: it goes on. */
-
 import { createSocket } from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"

@@ -1,5 +1,4 @@
 /** Datagrams that are larger than anybody asked for: both ways of moving datagrams do alike. */
-
 import { createSocket } from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import packet from "dns-packet"

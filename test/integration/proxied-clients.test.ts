@@ -1,5 +1,4 @@
 /** Clients behind a proxy that says who they are: by UDP, TCP, TLS and HTTPS, by both ways of moving octets. */
-
 import { createSocket } from "node:dgram"
 import { connect, type Socket } from "node:net"
 import { connect as connectByTls } from "node:tls"

@@ -10,6 +10,7 @@
 import type { Peer } from "../peer.ts"
 import type { Libc } from "./libc.ts"
 import { attachProgram, Bpf, detachProgram, type Instruction, NETWORK_HEADER, RANDOM_WORD } from "./packet-filter.ts"
+import type { SocketQueue } from "./socket.ts"
 
 const SO_ATTACH_FILTER = 26
 const SO_DETACH_FILTER = 27
@@ -44,14 +45,6 @@ export interface FloodFilterOptions {
   /** Told who is turned away from now on, by the address. */
   readonly onFlood: (client: string) => void
   readonly nowMs?: () => number
-}
-
-/** What came to a socket and is not received. */
-export interface SocketQueue {
-  /** How many datagrams the kernel has dropped since the socket was opened, for want of room or by a program. */
-  readonly dropped: number
-  /** Octets of memory that those take that wait. */
-  readonly octets: number
 }
 
 /** An IPv4 address, or a network of 64 bits: in IPv6 a client may choose among so many addresses. */
@@ -104,7 +97,6 @@ export class FloodFilter {
   /** The socket is about to be closed, or to be read by others. */
   close(): void {
     this.letAllIn()
-    this.clients.length = 0
   }
 
   /** To be called once in `LOOK_MS` while anybody is turned away. */
@@ -166,12 +158,8 @@ export class FloodFilter {
     if (this.timer === undefined) return
     clearInterval(this.timer)
     this.timer = undefined
-    for (const client of this.clients) {
-      client.isTurnedAway = false
-      client.count = 0
-      client.timesLong = 0
-      client.sinceMs = this.nowMs()
-    }
+    // They are counted from the beginning: what the program has dropped harmed nobody.
+    this.clients.length = 0
     letAllIn(this.options.libc, this.options.fd)
   }
 

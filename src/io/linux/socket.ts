@@ -3,7 +3,6 @@ import { getSystemErrorMap } from "node:util"
 import { Effect } from "effect"
 import { SocketError } from "../datagram.ts"
 import { type Endpoint, formatEndpoint, isIPv6Endpoint, isWildcard } from "../endpoint.ts"
-import type { SocketQueue } from "./flood-filter.ts"
 import {
   AF_INET,
   AF_INET6,
@@ -42,6 +41,14 @@ const DISCARD_PORT = 9
 export const describeErrno = (errno: number): string => {
   const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, "unknown error"]
   return `${name}: ${text}`
+}
+
+/** What came to a socket and is not received. */
+export interface SocketQueue {
+  /** How many datagrams the kernel has dropped since the socket was opened, for want of room or by a program. */
+  readonly dropped: number
+  /** Octets of memory that those take that wait. */
+  readonly octets: number
 }
 
 /** Integers and addresses as the kernel reads them, one call at a time. */

@@ -21,7 +21,7 @@ class Kernel {
   /** Octets that wait. */
   octets = 0
   readonly floods: Array<string> = []
-  /** How often a program was attached; none is where it is -1. */
+  /** How often a program was attached. */
   attached = 0
   isAttached = false
   readonly filter: FloodFilter
@@ -109,6 +109,15 @@ describe("a client that sends more than it may", () => {
     assert.isTrue(kernel.isAttached)
     assert.lengthOf(kernel.floods, 2)
     kernel.filter.close()
+    assert.isFalse(kernel.isAttached)
+  })
+
+  it("is not turned away anew for what the program has dropped, where it does no harm any more", () => {
+    const kernel = new Kernel()
+    kernel.flood("192.0.2.9", 10_000, 100, 1_000)
+    for (let second = 0; second < 10; second++) kernel.second(100_000)
+    kernel.flood("192.0.2.9", 20_000, 200, 0)
+    assert.lengthOf(kernel.floods, 1)
     assert.isFalse(kernel.isAttached)
   })
 
