@@ -208,6 +208,17 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium", () => {
     })
   )
 
+  it.live("leads from an upstream to the queries that asked it", () =>
+    withPage(async (page, watched) => {
+      await asking(watched, "www.example.com", "nothing.home.arpa")
+      await goTo(page, watched.url, "upstreams")
+      await page.getByRole("link", { name: "Queries that asked" }).first().click()
+      await page.locator("table.log tbody tr").filter({ hasText: "www.example.com" }).first().waitFor()
+      assert.isAbove((await page.getByLabel("Upstream", { exact: true }).inputValue()).length, 0)
+      assert.strictEqual(await page.locator("table.log tbody tr").filter({ hasText: "home.arpa" }).count(), 0)
+    })
+  )
+
   it.live("holds still while it is paused, and says how many came meanwhile", () =>
     withPage(async (page, watched) => {
       await go(page, "Queries")

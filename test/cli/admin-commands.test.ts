@@ -294,13 +294,14 @@ describe("strand trace", () => {
       })
       const { out } = yield* runCommand(
         ...["trace", "--suffix", "example.test", "--slower-than", "200", "--outcome", "miss", "-n", "5"],
-        ...["--admin", admin.url]
+        ...["--upstream", "quad9", "--admin", admin.url]
       )
       assert.match(out, /^\d\d:\d\d:\d\d\.123 +1f3a +812 +slow\.example\.test +A +miss +SERVFAIL +10\.0\.0\.7 +quad9$/m)
       assert.deepStrictEqual(admin.requests[0]?.query, {
         suffix: "example.test",
         slower_than_ms: "200",
         outcome: "miss",
+        upstream: "quad9",
         limit: "5"
       })
       assert.strictEqual((yield* runCommand("trace", "--all", "--admin", admin.url)).out, "no such query")

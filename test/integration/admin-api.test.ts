@@ -272,6 +272,8 @@ describe("the last queries by the API", () => {
       assert.lengthOf(yield* list("client=127.0.0.0/8&type=a"), 4)
       assert.lengthOf(yield* list("client=10.0.0.0/8"), 0)
       assert.lengthOf(yield* list("rcode=servfail&slower_than_ms=400"), 1)
+      assert.lengthOf(yield* list(`upstream=${upstream.address.toUpperCase()}`), 3)
+      assert.lengthOf(yield* list("upstream=tls"), 0)
       assert.lengthOf(yield* list("limit=2"), 2)
       assert.strictEqual((yield* admin("/api/v1/queries?outcome=nothing")).status, 400)
 

@@ -37,6 +37,7 @@ export const filters = {
   type: Schema.optional(Schema.String),
   rcode: Schema.optional(Schema.String),
   outcome: Schema.optional(Schema.String),
+  upstream: Schema.optional(Schema.String).annotate({ description: "part of the name of an upstream that was asked" }),
   slower_than_ms: Schema.optional(Schema.Number)
 }
 
@@ -136,6 +137,9 @@ export class QueriesGroup extends HttpApiGroup.make("queries")
         type: filters.type,
         rcode: filters.rcode,
         outcome: filters.outcome,
+        upstream: Schema.optional(Schema.String).annotate({
+          description: "part of the name of the upstream that answered, or was asked last"
+        }),
         slower_than_ms: filters.slower_than_ms,
         from: Schema.optional(Schema.String).annotate({ description: "RFC 3339: not before" }),
         to: Schema.optional(Schema.String).annotate({ description: "RFC 3339: before" }),

@@ -34,14 +34,6 @@ const windows: Readonly<Record<string, number>> = { "1m": 1, "10m": 10, "1h": 60
 const limitOf = (limit: number | undefined, usual = USUAL_LIMIT): number =>
   limit === undefined || Number.isNaN(limit) ? usual : Math.max(1, Math.min(MAX_LIMIT, Math.floor(limit)))
 
-const matchesOf = (filters: Filters): Effect.Effect<Matches, NotUnderstood> =>
-  Effect.suspend(() => {
-    const compiled = compileFilters(filters)
-    return Result.isSuccess(compiled)
-      ? Effect.succeed(compiled.success)
-      : Effect.fail(new NotUnderstood({ message: compiled.failure }))
-  })
-
 const timeOf = (name: string, text: string | undefined): Effect.Effect<number | undefined, NotUnderstood> =>
   Effect.suspend(() => {
     if (text === undefined) return Effect.undefined
@@ -80,6 +72,14 @@ export const queryHandlers = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const sources = yield* Sources
     const { activity, recent } = yield* Views
+
+    const matchesOf = (filters: Filters): Effect.Effect<Matches, NotUnderstood> =>
+      Effect.suspend(() => {
+        const compiled = compileFilters(filters, recent.upstreamAt)
+        return Result.isSuccess(compiled)
+          ? Effect.succeed(compiled.success)
+          : Effect.fail(new NotUnderstood({ message: compiled.failure }))
+      })
 
     /** Events of the queries that match, until nobody reads them any more. */
     const events = (matches: Matches): Stream.Stream<string> =>

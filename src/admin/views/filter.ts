@@ -18,15 +18,20 @@ export interface Filters {
   readonly type?: string | undefined
   readonly rcode?: string | undefined
   readonly outcome?: string | undefined
+  readonly upstream?: string | undefined
   readonly slower_than_ms?: number | undefined
 }
 
 /** A filter that cannot be read: which, and what is expected. */
 export type Mistaken = string
 
-export const compileFilters = (filters: Filters): Result.Result<Matches, Mistaken> => {
+/** @param upstreamAt the name of the upstream that is counted at a slot */
+export const compileFilters = (
+  filters: Filters,
+  upstreamAt: (slot: number) => string
+): Result.Result<Matches, Mistaken> => {
   const tests: Array<Matches> = []
-  const { client, name, outcome, rcode, slower_than_ms: slowerThanMs, suffix, type } = filters
+  const { client, name, outcome, rcode, slower_than_ms: slowerThanMs, suffix, type, upstream } = filters
   if (outcome !== undefined) {
     if (!queryOutcomes.some((known) => known === outcome))
       return Result.fail(`outcome: one of ${queryOutcomes.join(", ")}`)
@@ -40,6 +45,12 @@ export const compileFilters = (filters: Filters): Result.Result<Matches, Mistake
   if (rcode !== undefined) {
     const wanted = rcode.toUpperCase()
     tests.push((query) => query.rcode >= 0 && rcodeName(query.rcode) === wanted)
+  }
+  if (upstream !== undefined) {
+    const wanted = upstream.toLowerCase()
+    tests.push(({ attempts }) =>
+      attempts.some((attempt) => upstreamAt(attempt.upstream).toLowerCase().includes(wanted))
+    )
   }
   if (suffix !== undefined) {
     const zone = parseName(suffix)

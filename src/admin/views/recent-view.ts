@@ -24,11 +24,11 @@ export interface Found {
 export type Matches = (found: RecentQuery) => boolean
 
 export class RecentView {
+  /** The name of the upstream that is counted at a slot. */
+  readonly upstreamAt: (slot: number) => string
   private readonly isShown: () => boolean
   private readonly rings: () => ReadonlyMap<number, SharedArrayBuffer>
   private readonly readers = new Map<number, RecentQueryReader>()
-  /** The name of the upstream that is counted at a slot. */
-  private readonly upstreamAt: (slot: number) => string
 
   /** @param isShown whether queries are to be remembered: they are written for the query log as well */
   constructor(

@@ -17,6 +17,7 @@ interface QueryFilters {
   readonly type: string | undefined
   readonly rcode: string | undefined
   readonly outcome: string | undefined
+  readonly upstream: string | undefined
   readonly slower_than_ms: number | undefined
 }
 

@@ -17,6 +17,7 @@ export const trace = Command.make(
       type: text("type", "TYPE", "such as AAAA"),
       rcode: text("rcode", "RCODE", "such as SERVFAIL"),
       outcome: maybe(Flag.Literals("outcome", queryOutcomes).pipe(Flag.withDescription("what came of it"))),
+      upstream: text("upstream", "TEXT", "part of the name of an upstream that was asked"),
       slower_than_ms: maybe(
         Flag.Finite("slower-than").pipe(Flag.withMetavar("MS"), Flag.withDescription("took longer than so many ms"))
       )

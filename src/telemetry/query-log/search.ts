@@ -15,6 +15,8 @@ export interface SearchFilter {
   readonly rcode?: string
   /** `hit`, `miss`, … */
   readonly outcome?: string
+  /** Part of the name of the upstream that answered, or was asked last. */
+  readonly upstream?: string
   /** Milliseconds since 1970 at which the query came: not before `from`, and before `to`. */
   readonly from?: number
   readonly to?: number

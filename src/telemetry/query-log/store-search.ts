@@ -64,6 +64,7 @@ const conditionsOf = (filter: SearchFilter, key: Uint8Array): ReadonlyArray<Cond
   if (filter.type !== undefined) where("type = ?", filter.type.toUpperCase())
   if (filter.rcode !== undefined) where("rcode = ?", filter.rcode.toUpperCase())
   if (filter.outcome !== undefined) where("outcome = ?", filter.outcome.toLowerCase())
+  if (filter.upstream !== undefined) where("instr(lower(upstream), ?) > 0", filter.upstream.toLowerCase())
   if (filter.slowerThan !== undefined) where("ms >= ?", filter.slowerThan)
   if (filter.before !== undefined) where("id < ?", filter.before)
   if (filter.from !== undefined) where("id >= ? AND at_ms >= ?", rowAt(filter.from), filter.from)

@@ -2,7 +2,6 @@
  * A thread that asks an echo server so many times, after a gap of random length each time: a datagram comes at every
  * moment of the server's turns. Says how many answers came; nothing is sent twice, so that none may be lost.
  */
-
 import { createSocket } from "node:dgram"
 import { parentPort, workerData } from "node:worker_threads"
 

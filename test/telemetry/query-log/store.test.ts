@@ -144,6 +144,29 @@ describe("a search in the store", () => {
     })
   )
 
+  it.live("finds those that an upstream answered, or was asked last for, by a part of its name", () =>
+    Effect.gen(function* () {
+      const attemptAt = (upstream: number, outcome: "timeout" | "answered") =>
+        ({ upstream, transport: "udp", outcome, rcode: -1, startedMs: 0, endedMs: 5 }) as const
+      const search = yield* storeWith(
+        spaced([
+          { attempts: [attemptAt(1, "timeout"), attemptAt(2, "answered")] },
+          { attempts: [attemptAt(1, "answered")] },
+          { attempts: [attemptAt(2, "timeout"), attemptAt(1, "timeout")] },
+          {}
+        ])
+      )
+      const seconds = (upstream: string): ReadonlyArray<number> =>
+        search({ upstream })
+          .queries.map(({ atMs }) => (atMs - START_MS) / 1000)
+          .sort()
+      assert.deepStrictEqual(seconds("upstream 2"), [0])
+      assert.deepStrictEqual(seconds("STREAM 1"), [1, 2])
+      assert.deepStrictEqual(seconds("upstream"), [0, 1, 2])
+      assert.deepStrictEqual(seconds("%"), [])
+    })
+  )
+
   it.live("finds clients in whatever form they stand there", () =>
     Effect.gen(function* () {
       const forms = (["full", "truncated", "hashed"] as const).map(

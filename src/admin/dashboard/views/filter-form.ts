@@ -22,7 +22,7 @@ const outcomes: Readonly<Record<QueryShape["outcome"], true>> = {
   limited: true
 }
 
-const names = ["name", "suffix", "client", "type", "rcode", "outcome", "slower_than_ms"]
+const names = ["name", "suffix", "client", "type", "rcode", "outcome", "upstream", "slower_than_ms"]
 
 export const filtersOf = (parameters: Given): Given =>
   Object.fromEntries(names.flatMap((name) => (parameters[name] ? [[name, parameters[name]]] : [])))
@@ -71,6 +71,7 @@ export const FilterForm = ({
           ${Object.keys(outcomes).map((outcome) => html`<option key=${outcome} value=${outcome} selected=${filters["outcome"] === outcome}>${outcome}</option>`)}
         </select></label
       >
+      ${field("upstream", "Upstream", { placeholder: "9.9.9.9", title: "Part of the name of an upstream that was asked" })}
       ${field("slower_than_ms", "Slower than, ms", { type: "number", min: "0", step: "any", placeholder: "100" })}
       ${
         count > 0 &&

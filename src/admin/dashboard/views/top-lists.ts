@@ -22,7 +22,7 @@ const kinds: ReadonlyArray<Kind> = [
   { by: "name", title: "Names", link: (key) => linkTo("queries", { name: key }) },
   { by: "client", title: "Clients", link: (key) => linkTo("queries", { client: key }) },
   { by: "type", title: "Types", link: (key) => linkTo("queries", { type: key }) },
-  { by: "upstream", title: "Upstreams", link: () => linkTo("upstreams") },
+  { by: "upstream", title: "Upstreams", link: (key) => linkTo("queries", { upstream: key }) },
   {
     by: "limited",
     title: "Limited clients",

@@ -5,6 +5,7 @@ import { formatCount, formatMs } from "../format.ts"
 import { html } from "../html.ts"
 import { usePolled } from "../live.ts"
 import { Mistake, Share } from "../parts/pieces.ts"
+import { linkTo } from "../route.ts"
 import { say } from "../say.ts"
 import type { UpstreamShape } from "../shapes.ts"
 import { UpstreamState } from "./upstream-state.ts"
@@ -66,6 +67,7 @@ const UpstreamCard = ({
       <h2 id=${`upstream-${id}`} class="name">${id}</h2>
       <${UpstreamState} upstream=${upstream} />
       <span class="actions">
+        <a href=${linkTo("queries", { upstream: id })}>Queries<span class="hidden"> that asked ${id}</span></a>
         <button type="button" disabled=${isUnderWay} onClick=${probe}>Probe<span class="hidden"> ${id}</span></button>
         <button type="button" disabled=${isUnderWay} onClick=${turn}>${isDrained ? "Enable" : "Drain"}<span class="hidden"> ${id}</span></button>
       </span>
