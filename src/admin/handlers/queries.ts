@@ -24,6 +24,8 @@ const USUAL_LIMIT = 200
 const LOG_LIMIT = 100
 /** Streams at a time: each costs a look at every query that is shown. */
 const MAX_STREAMS = 16
+/** How long one that is too many waits to be told so: as long as it should wait before it asks again. */
+const REFUSAL = "1 second"
 /** Events that wait for a reader; beyond that, queries are dropped and counted. */
 const MAX_WAITING = 16
 /** A comment is sent so often, for proxies that close what is silent. */
@@ -128,6 +130,7 @@ export const queryHandlers = HttpApiBuilder.group(
         Effect.gen(function* () {
           const matches = yield* matchesOf(query)
           if (activity.watching >= MAX_STREAMS) {
+            yield* Effect.sleep(REFUSAL)
             return yield* new NotNow({ message: `there are ${MAX_STREAMS} streams already` })
           }
           return HttpServerResponse.stream(Stream.encodeText(events(matches)), {
