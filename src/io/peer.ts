@@ -54,6 +54,9 @@ export const readWord = (octets: Uint8Array, at: number): number =>
 export class TextPeer implements Peer {
   readonly address: string
   readonly port: number
+  /** The address as it was read the first time: a connection asks many times. */
+  private ipv4: number | undefined
+  private ipv6: Uint8Array | undefined
 
   constructor({ address, port }: Endpoint) {
     this.address = address
@@ -61,9 +64,12 @@ export class TextPeer implements Peer {
   }
 
   readWords(words: Uint32Array): boolean {
-    const word = dottedQuad(this.address)
-    if (word < 0) return readIPv6Words(octetsOf(this.address), 0, words)
-    words[3] = word
+    this.ipv4 ??= dottedQuad(this.address)
+    if (this.ipv4 < 0) {
+      this.ipv6 ??= octetsOf(this.address)
+      return readIPv6Words(this.ipv6, 0, words)
+    }
+    words[3] = this.ipv4
     return true
   }
 }

@@ -117,15 +117,17 @@ export class BatchedStream implements StreamSocket, Drained {
     // Records that came together are one chunk, and their answers leave as one.
     let length = 0
     let last: number
+    let hasMore: boolean
     do {
       last = this.channel.read(length)
+      hasMore = last > 0 && this.channel.hasMore()
       if (last > 0) length += last
-    } while (last > 0 && length < CHUNK - MAX_RECORD && this.channel.hasMore())
+    } while (hasMore && length < CHUNK - MAX_RECORD)
     const came = length === 0 ? 0 : this.isEnded ? 1 : (this.handler?.onData(this.shared.takeChunk(length)) ?? 1)
     if (this.isDestroyed) return came
     if (last === BROKEN) this.destroy()
     else if (last === 0) this.peerEnded()
-    else if (last > 0 && !this.isPaused && this.channel.hasMore()) this.shared.reactor.serveLater(this)
+    else if (hasMore && !this.isPaused) this.shared.reactor.serveLater(this)
     else this.watch()
     return came
   }

@@ -32,8 +32,6 @@ export class TlsChannel implements Channel {
   }
 
   read(at: number): number {
-    // What other code has left in the thread's queue of errors would be taken for this connection's.
-    this.tls.ERR_clear_error()
     this.wantsRoom = false
     const length = this.tls.SSL_read(this.ssl, this.chunkAddress + at, CHUNK - at)
     return length > 0 ? length : this.outcomeOf(length)
@@ -44,7 +42,6 @@ export class TlsChannel implements Channel {
   }
 
   write(length: number): number {
-    this.tls.ERR_clear_error()
     const taken = this.tls.SSL_write(this.ssl, this.chunkAddress, length)
     if (taken > 0) return taken
     const outcome = this.outcomeOf(taken)
@@ -65,6 +62,9 @@ export class TlsChannel implements Channel {
   }
 
   private outcomeOf(result: number): number {
+    // What is in the thread's queue of errors may be of other code's connections, and would be taken for this one's; what
+    // this one has left there, Node's own connections would take for theirs. A connection says by itself whether it waits.
+    this.tls.ERR_clear_error()
     switch (this.tls.SSL_get_error(this.ssl, result)) {
       case SslError.WantRead:
         return LATER
@@ -74,8 +74,6 @@ export class TlsChannel implements Channel {
       case SslError.ZeroReturn:
         return 0
       default:
-        // Node's own connections in this thread would take it for theirs.
-        this.tls.ERR_clear_error()
         return BROKEN
     }
   }
