@@ -2,10 +2,12 @@
 import { randomBytes } from "node:crypto"
 import { connect } from "node:net"
 import type { TLSSocket } from "node:tls"
+import { Worker } from "node:worker_threads"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import * as Batched from "../../src/io/linux/batched.ts"
 import { libc } from "../../src/io/linux/libc.ts"
+import { openSsl } from "../../src/io/linux/tls-context.ts"
 import * as Portable from "../../src/io/portable/streams.ts"
 import { StreamTransport } from "../../src/io/stream-transport.ts"
 import { TICKET_SECRET_OCTETS } from "../../src/io/tls-server.ts"
@@ -204,3 +206,65 @@ for (const { layer, name } of ways) {
     )
   })
 }
+
+/** Leaves an error in this thread's queue, as other code may. */
+const leaveError = (): void => {
+  const { BIO_free, BIO_new_mem_buf, PEM_read_bio_X509 } = openSsl()!
+  const text = new ArrayBuffer(16)
+  const bio = BIO_new_mem_buf(libc!.addressOf(text), text.byteLength)
+  assert.strictEqual(PEM_read_bio_X509(bio, 0, 0, 0), 0)
+  BIO_free(bio)
+}
+
+/** Asks in pieces, one answer after another, and ends; posts what it was told. In a thread, for the queue is a thread's. */
+const clientThread = `
+  const { parentPort, workerData } = require("node:worker_threads")
+  const { connect } = require("node:tls")
+  const socket = connect({ ...workerData, rejectUnauthorized: false, allowHalfOpen: true })
+  let told = ""
+  socket.on("secureConnect", () => socket.write("1"))
+  socket.on("data", (octets) => {
+    told += octets
+    if (told.length < 20) setTimeout(() => socket.write(String(told.length % 10)), 5)
+    else if (told.length === 20) socket.end("end")
+  })
+  socket.on("error", ({ message }) => { told += message })
+  socket.on("close", () => parentPort.postMessage(told))
+`
+
+describe.skipIf(libc === undefined || openSsl() === undefined)("errors that other code has left", () => {
+  it.live("end no connection by TLS: neither one that waits, nor one that is written to, nor one that ends", () =>
+    Effect.gen(function* () {
+      const transport = yield* StreamTransport
+      const events: Array<string> = []
+      const listener = yield* transport.listen(
+        LOOPBACK,
+        (socket) => ({
+          onData: (chunk) => {
+            events.push(chunk.toString())
+            leaveError()
+            if (!events.includes("end")) socket.write(chunk)
+            return 1
+          },
+          onEnd: () => {
+            events.push("client ended")
+            socket.end()
+          },
+          onWritten: () => {},
+          onClose: () => void events.push("close")
+        }),
+        { terms: termsOf([certificateFor("dns.example")]) }
+      )
+      const leaving = setInterval(leaveError, 1)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(leaving)))
+      const told = yield* Effect.callback<string>((resume) => {
+        const { address: host, port } = listener.endpoint
+        const thread = new Worker(clientThread, { eval: true, workerData: { host, port } })
+        thread.once("message", (text: string) => resume(Effect.succeed(text)))
+        return Effect.promise(() => thread.terminate())
+      })
+      assert.strictEqual(told, "11234567890123456789")
+      assert.deepStrictEqual(events.slice(-3), ["end", "client ended", "close"])
+    }).pipe(Effect.provide(Batched.layer))
+  )
+})
