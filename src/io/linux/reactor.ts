@@ -1,8 +1,8 @@
 /**
  * Drains all batched sockets of a thread, and sends what each turn of the event loop has to send.
  *
- * Idle, it waits for the wakeup. After a turn that brought something it polls again in the next turn, the wakeup muted,
- * until two turns in a row were empty. When datagrams come so fast that a short pause gathers many more of them for the
+ * Idle, it waits for the wakeup. After a turn that brought much it polls again in the next turn, the wakeup muted, until
+ * two turns in a row were empty. When datagrams come so fast that a short pause gathers many more of them for the
  * next calls, it pauses first: until a batch is full at that rate, within bounds, and never below the rate at which the
  * pause pays. Timers, TCP and fibers run between the turns.
  *
@@ -24,6 +24,8 @@ const ENOUGH = 45
 /** No pause after a turn that brought so many: more of them are waiting already. */
 const FULL_TURN = 48
 const EMPTY_TURNS = 2
+/** Messages of a turn after which it polls again without being woken: fewer come so seldom that to be woken costs less. */
+const MUCH = 8
 /** Times that a turn looks again. */
 const MAX_ROUNDS = 16
 /** Weight of the newest turn in the estimate of the rate. */
@@ -112,10 +114,9 @@ export class Reactor {
   }
 
   private wake(): void {
-    if (this.isLooping) return
+    if (this.isLooping || this.turn() < MUCH) return
     this.lastTurnMs = performance.now()
     this.rate = 0
-    if (this.turn() === 0) return
     this.isLooping = true
     this.emptyTurns = 0
     this.wakeup.mute()
