@@ -24,7 +24,7 @@ const ENOUGH = 45
 /** No pause after a turn that brought so many: more of them are waiting already. */
 const FULL_TURN = 48
 const EMPTY_TURNS = 2
-/** Messages of a turn after which it polls again without being woken: fewer come so seldom that to be woken costs less. */
+/** Messages that have shared calls, after which it polls again without being woken: with fewer, to be woken costs less. */
 const MUCH = 8
 /** Times that a turn looks again. */
 const MAX_ROUNDS = 16
@@ -114,7 +114,9 @@ export class Reactor {
   }
 
   private wake(): void {
-    if (this.isLooping || this.turn() < MUCH) return
+    if (this.isLooping) return
+    this.turn()
+    if (this.gathered < MUCH) return
     this.lastTurnMs = performance.now()
     this.rate = 0
     this.isLooping = true

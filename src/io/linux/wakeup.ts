@@ -37,39 +37,38 @@ export class Wakeup {
   private readonly memory = new ArrayBuffer(MAX_READY * EVENT_SIZE)
   private readonly events = new DataView(this.memory)
   private readonly address: number
-  /** Holds the sockets. */
+  /** Holds the sockets; what Node watches. */
   private readonly sockets: number
-  /** Holds `sockets` alone: what Node watches, and what is muted while the sockets are polled anyway. */
-  private readonly watched: number
   private readonly watcher: Socket
+  /** Where there is none, it cannot be muted, and the error that Node makes is the wakeup. */
+  private readonly handle: Handle | undefined
 
   constructor(libc: Libc, descriptors: Descriptors, onReady: () => void) {
     this.libc = libc
     this.descriptors = descriptors
     this.address = libc.addressOf(this.memory)
     this.sockets = libc.epoll_create1(EPOLL_CLOEXEC)
-    this.watched = libc.epoll_create1(EPOLL_CLOEXEC)
     descriptors.opened(this.sockets)
-    descriptors.opened(this.watched)
     const stand = libc.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-    this.control(this.watched, EPOLL_CTL_ADD, this.sockets, EPOLLIN)
     this.watcher = createSocket("udp4")
     this.watcher.on("error", onReady)
     this.watcher.bind({ fd: stand })
-    libc.dup3(this.watched, stand, SOCK_CLOEXEC)
-    reportTo(this.watcher, onReady)
+    libc.dup3(this.sockets, stand, SOCK_CLOEXEC)
+    this.handle = handleOf(this.watcher)
+    // Else Node would make an `Error` with a stack of each report, which costs more than a query does.
+    if (this.handle !== undefined) this.handle.onmessage = () => onReady()
   }
 
   add(fd: number): void {
-    this.control(this.sockets, EPOLL_CTL_ADD, fd, EPOLLIN)
+    this.control(EPOLL_CTL_ADD, fd, EPOLLIN)
   }
 
   watch(fd: number, events: number): void {
-    this.control(this.sockets, EPOLL_CTL_MOD, fd, events)
+    this.control(EPOLL_CTL_MOD, fd, events)
   }
 
   remove(fd: number): void {
-    this.control(this.sockets, EPOLL_CTL_DEL, fd, 0)
+    this.control(EPOLL_CTL_DEL, fd, 0)
   }
 
   /** Fills `ready`; returns how many there are. Never waits. */
@@ -82,39 +81,46 @@ export class Wakeup {
     return count
   }
 
+  /** It need not wake for now: the sockets are polled anyway. */
   mute(): void {
-    this.control(this.watched, EPOLL_CTL_MOD, this.sockets, 0)
+    this.handle?.recvStop()
   }
 
   /** Wakes at once if something came in the meantime. */
   unmute(): void {
-    this.control(this.watched, EPOLL_CTL_MOD, this.sockets, EPOLLIN)
+    this.handle?.recvStart()
   }
 
   close(): void {
     this.watcher.close()
-    for (const fd of [this.sockets, this.watched]) {
-      this.descriptors.closing(fd)
-      this.libc.close(fd)
-    }
+    this.descriptors.closing(this.sockets)
+    this.libc.close(this.sockets)
   }
 
-  private control(epoll: number, operation: number, fd: number, events: number): void {
+  private control(operation: number, fd: number, events: number): void {
     this.events.setUint32(0, events, true)
     this.events.setInt32(EVENT_DATA, fd, true)
-    this.libc.epoll_ctl(epoll, operation, fd, this.address)
+    this.libc.epoll_ctl(this.sockets, operation, fd, this.address)
   }
 }
 
-/**
- * Has the socket's handle call `onReady` where it would make an `Error` with a stack of each report, which costs more than
- * a query does. Where Node keeps its handles elsewhere, that error goes on being the wakeup.
- */
-const reportTo = (socket: Socket, onReady: () => void): void => {
+/** What Node has of a UDP socket, and libuv works on. */
+interface Handle {
+  onmessage: () => void
+  readonly recvStart: () => unknown
+  readonly recvStop: () => unknown
+}
+
+const isHandle = (handle: unknown): handle is Handle =>
+  typeof handle === "object" &&
+  handle !== null &&
+  ["onmessage", "recvStart", "recvStop"].every((name) => name in handle)
+
+/** The socket's handle; undefined where Node keeps it elsewhere. */
+const handleOf = (socket: Socket): Handle | undefined => {
   for (const key of Object.getOwnPropertySymbols(socket)) {
     const state: unknown = Reflect.get(socket, key)
-    if (typeof state !== "object" || state === null || !("handle" in state)) continue
-    const { handle } = state
-    if (typeof handle === "object" && handle !== null && "onmessage" in handle) handle.onmessage = () => onReady()
+    if (typeof state === "object" && state !== null && "handle" in state && isHandle(state.handle)) return state.handle
   }
+  return undefined
 }

@@ -6,9 +6,10 @@ import { vi } from "vitest"
 import { DatagramTransport } from "../../../src/io/datagram.ts"
 import * as Batched from "../../../src/io/linux/batched.ts"
 import { Descriptors } from "../../../src/io/linux/descriptors.ts"
-import { EPOLL_CTL_MOD, EPOLLIN, type Libc, libc } from "../../../src/io/linux/libc.ts"
+import { type Libc, libc } from "../../../src/io/linux/libc.ts"
 import { type Drained, Reactor } from "../../../src/io/linux/reactor.ts"
 import { Arguments, openDatagramSocket } from "../../../src/io/linux/socket.ts"
+import { Wakeup } from "../../../src/io/linux/wakeup.ts"
 import type { Incidents } from "../../../src/runtime/incidents.ts"
 import type { GapClientData } from "../../support/clients/gap-client.ts"
 
@@ -43,27 +44,26 @@ const withReactor = (
       let received = 0
       const mutes: Array<boolean> = []
       const pauses: Array<number> = []
-      const memories = new Map<number, DataView>()
       const watched: Libc = {
         ...library,
-        addressOf: (buffer) => {
-          const address = library.addressOf(buffer)
-          memories.set(address, new DataView(buffer))
-          return address
-        },
         epoll_wait: (...args) => {
           polls++
           return library.epoll_wait(...args)
-        },
-        epoll_ctl: (epoll, operation, fd, event) => {
-          if (operation === EPOLL_CTL_MOD) mutes.push(memories.get(event)!.getUint32(0, true) !== EPOLLIN)
-          return library.epoll_ctl(epoll, operation, fd, event)
         }
       }
+      const { mute, unmute } = Wakeup.prototype
       let script = { messages: 0, turnMs: 1, looks: 0 }
       let nowMs = 1_000
       yield* Effect.acquireRelease(
         Effect.sync(() => {
+          vi.spyOn(Wakeup.prototype, "mute").mockImplementation(function (this: Wakeup) {
+            mutes.push(true)
+            mute.call(this)
+          })
+          vi.spyOn(Wakeup.prototype, "unmute").mockImplementation(function (this: Wakeup) {
+            mutes.push(false)
+            unmute.call(this)
+          })
           vi.spyOn(performance, "now").mockImplementation(() => {
             nowMs += script.turnMs
             return nowMs
