@@ -86,8 +86,12 @@ for (const workers of ["1", "2"]) {
         const { exports, spans } = yield* collector(false, port)
         yield* askUntil(server, "that it is back", () => timesSaid(server, "takes traces again") > 0)
         yield* askUntil(server, "whole traces", () => spans.some((span) => span.name === "dns.query"))
-        assert.strictEqual(timesSaid(server, "takes no traces"), 1)
-        assert.strictEqual(timesSaid(server, "takes traces again"), 1)
+        // Of one that is slower than its time limit, as on a busy machine, it is said that it has gone once more.
+        const said = Array.from(server.output().matchAll(/takes no traces|takes traces again/g), ([words]) => words)
+        assert.deepStrictEqual(
+          said,
+          said.map((_, i) => (i % 2 === 0 ? "takes no traces" : "takes traces again"))
+        )
         assert.match(server.output(), /takes no traces[^\n]*ECONNREFUSED/)
         assert.match(server.output(), /takes traces again","?[^\n]*"dropped":[1-9]/)
         assert.notInclude(server.output(), "secret")
