@@ -1,14 +1,10 @@
 /**
  * How many questions an upstream answers on one connection, where it closes connections on which others still wait.
  *
- * A few are learned from the first connection that is closed so. More are learned from two that follow each other and
- * have answered equally many: a server that closes after a time has answered now more, now less. What is learned is
- * forgotten after a while: the server may have been restarted just then. Where it does so again it is remembered for
- * twice as long. Pure: it is told the time.
+ * It is learned from the first that is closed so, and forgotten after a while: the server may have been restarted just
+ * then. Where it does so again it is remembered for twice as long. Pure: it is told the time.
  */
 
-/** So many are counted by the server, and not what it had time for. */
-const FEW = 3
 /** A server that has answered so many was not counting them. */
 const MANY = 1_000
 const FIRST_KNOWN_MS = 10_000
@@ -16,7 +12,6 @@ const LONGEST_KNOWN_MS = 600_000
 
 export class Lifetime {
   private answers = Number.POSITIVE_INFINITY
-  private lastAnswers = 0
   private knownForMs = 0
   private untilMs = Number.NEGATIVE_INFINITY
 
@@ -27,9 +22,7 @@ export class Lifetime {
 
   /** A connection was closed after so many answers while questions waited on it. */
   onClosedAfter(answers: number, nowMs: number): void {
-    const isCount = answers <= FEW || answers === this.lastAnswers
-    this.lastAnswers = answers
-    if (answers < 1 || answers >= MANY || !isCount) return
+    if (answers < 1 || answers >= MANY) return
     if (nowMs >= this.untilMs) {
       const isOften = nowMs - this.untilMs < LONGEST_KNOWN_MS
       this.knownForMs = isOften ? Math.min(2 * this.knownForMs, LONGEST_KNOWN_MS) : FIRST_KNOWN_MS

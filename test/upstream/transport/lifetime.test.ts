@@ -11,22 +11,6 @@ describe("Lifetime", () => {
     assert.strictEqual(lifetime.at(9_999), 2)
   })
 
-  it("is more than a few where two connections in turn were closed after equally many", () => {
-    const lifetime = new Lifetime()
-    lifetime.onClosedAfter(100, 0)
-    assert.strictEqual(lifetime.at(1), Number.POSITIVE_INFINITY)
-    lifetime.onClosedAfter(100, 1)
-    assert.strictEqual(lifetime.at(1), 100)
-  })
-
-  it("is not learned from a server that closes after a time, nor made shorter by one", () => {
-    const lifetime = new Lifetime()
-    for (const answers of [25, 24, 26, 25, 23, 25]) lifetime.onClosedAfter(answers, 0)
-    assert.strictEqual(lifetime.at(1), Number.POSITIVE_INFINITY)
-    for (const answers of [30, 30, 12, 11, 9]) lifetime.onClosedAfter(answers, 2)
-    assert.strictEqual(lifetime.at(3), 30)
-  })
-
   it("is forgotten, so that it is tried again; each time it shows again it is remembered for twice as long", () => {
     const lifetime = new Lifetime()
     lifetime.onClosedAfter(1, 0)
