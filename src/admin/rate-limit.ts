@@ -3,6 +3,8 @@
  * size: where it is full the client that was heard of longest ago is forgotten.
  */
 const CLIENTS = 1_024
+/** How long who asks too much waits to be told so: as long as it should wait before it asks again. */
+export const REFUSAL_MS = 1_000
 const REQUESTS_A_SECOND = 50
 const BURST = 200
 const WRONG_A_SECOND = 1 / 6

@@ -24,11 +24,11 @@ export class Views extends Context.Service<
     Effect.gen(function* () {
       const sources = yield* Sources
       const { configuration, counters, supervisor } = sources
-      const upstreamAt = upstreamNames(() => counters.upstreams())
-      const recent = new RecentView(supervisor.rings, upstreamAt, () => configuration.current().recentQueries)
+      const isShown = (): boolean => configuration.current().recentQueries
+      const recent = new RecentView(supervisor.rings, upstreamNames(counters.upstreams), isShown)
       return Views.of({
         recent,
-        activity: yield* Activity.make(recent, upstreamAt),
+        activity: yield* Activity.make(recent),
         rates: yield* Rates.make(() => totalsOf(sources)),
         readiness: new Readiness(supervisor)
       })

@@ -8,7 +8,7 @@ import { messageOf } from "../runtime/error-text.ts"
 import { AdminUnavailable } from "./admin-socket.ts"
 import type { Busyness } from "./busy.ts"
 import { type GuardSettings, isAlwaysAnswered, refusalOf } from "./guard.ts"
-import { RateLimit } from "./rate-limit.ts"
+import { RateLimit, REFUSAL_MS } from "./rate-limit.ts"
 import { WaitingLine } from "./waiting-line.ts"
 
 const limits: http.ServerOptions = {
@@ -21,8 +21,6 @@ const limits: http.ServerOptions = {
 const MAX_REQUESTS_PER_CONNECTION = 10_000
 /** Sent on one connection before the first of them is answered: browsers and tools wait for each answer. */
 const MAX_UNANSWERED = 16
-/** How long who asks too much waits to be told so: as long as it should wait before it asks again. */
-const REFUSAL_MS = 1_000
 
 export type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void
 

@@ -13,6 +13,7 @@ import { NotNow, NotThere, NotUnderstood } from "../api/errors.ts"
 import type { LogPage } from "../api/queries.ts"
 import { explain } from "../explain.ts"
 import { orNull } from "../or-null.ts"
+import { REFUSAL_MS } from "../rate-limit.ts"
 import { Sources } from "../sources.ts"
 import { compileFilters, type Filters } from "../views/filter.ts"
 import { type Matches, readId } from "../views/recent-view.ts"
@@ -24,8 +25,6 @@ const USUAL_LIMIT = 200
 const LOG_LIMIT = 100
 /** Streams at a time: each costs a look at every query that is shown. */
 const MAX_STREAMS = 16
-/** How long one that is too many waits to be told so: as long as it should wait before it asks again. */
-const REFUSAL = "1 second"
 /** Events that wait for a reader; beyond that, queries are dropped and counted. */
 const MAX_WAITING = 16
 /** A comment is sent so often, for proxies that close what is silent. */
@@ -130,7 +129,7 @@ export const queryHandlers = HttpApiBuilder.group(
         Effect.gen(function* () {
           const matches = yield* matchesOf(query)
           if (activity.watching >= MAX_STREAMS) {
-            yield* Effect.sleep(REFUSAL)
+            yield* Effect.sleep(REFUSAL_MS)
             return yield* new NotNow({ message: `there are ${MAX_STREAMS} streams already` })
           }
           return HttpServerResponse.stream(Stream.encodeText(events(matches)), {

@@ -37,7 +37,6 @@ export interface Watcher {
 export class Activity {
   readonly top: TopLists
   private readonly view: RecentView
-  private readonly upstreamAt: (slot: number) => string
   /** Up to where each worker's ring was looked at. */
   private readonly seen = new Map<number, number>()
   private readonly seenNotable = new Map<number, number>()
@@ -46,16 +45,15 @@ export class Activity {
   /** The last query that was counted of each outcome and step of its duration. */
   readonly exemplars = new Map<LatencyName, Map<number, Exemplar>>()
 
-  private constructor(view: RecentView, upstreamAt: (slot: number) => string) {
+  private constructor(view: RecentView) {
     this.view = view
-    this.upstreamAt = upstreamAt
     this.top = new TopLists(() => performance.now())
   }
 
   /** Looks as long as the scope lives. */
-  static make(view: RecentView, upstreamAt: (slot: number) => string): Effect.Effect<Activity, never, Scope.Scope> {
+  static make(view: RecentView): Effect.Effect<Activity, never, Scope.Scope> {
     return Effect.gen(function* () {
-      const activity = new Activity(view, upstreamAt)
+      const activity = new Activity(view)
       const look = Effect.sync(() => activity.look())
       yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_MS)))
       return activity
@@ -158,7 +156,7 @@ export class Activity {
     this.top.add("client", clientName === "" ? client : clientName, weight)
     if (outcome === "limited") this.top.add("limited", client, weight)
     const last = attempts.at(-1)
-    if (last !== undefined) this.top.add("upstream", this.upstreamAt(last.upstream), weight)
+    if (last !== undefined) this.top.add("upstream", this.view.upstreamAt(last.upstream), weight)
   }
 }
 

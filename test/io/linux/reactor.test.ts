@@ -12,6 +12,7 @@ import { Arguments, openDatagramSocket } from "../../../src/io/linux/socket.ts"
 import { Wakeup } from "../../../src/io/linux/wakeup.ts"
 import type { Incidents } from "../../../src/runtime/incidents.ts"
 import type { GapClientData } from "../../support/clients/gap-client.ts"
+import { turns } from "../../support/machine/until.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 const LONGEST_PAUSE_MS = 0.2
@@ -128,9 +129,6 @@ const untilTrue = (isTrue: () => boolean): Effect.Effect<void> =>
   Effect.gen(function* () {
     while (!isTrue()) yield* Effect.yieldNow
   })
-
-/** So many turns of the event loop. */
-const turns = (count: number): Effect.Effect<void> => Effect.asVoid(Effect.repeat(Effect.yieldNow, { times: count }))
 
 describe.runIf(libc !== undefined)("the reactor", () => {
   const reactorTest = (name: string, use: (tools: Tools) => Effect.Effect<void, never, Scope.Scope>): void =>

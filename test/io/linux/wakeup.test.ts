@@ -6,6 +6,7 @@ import { Descriptors } from "../../../src/io/linux/descriptors.ts"
 import { libc } from "../../../src/io/linux/libc.ts"
 import { Arguments, openDatagramSocket } from "../../../src/io/linux/socket.ts"
 import { Wakeup } from "../../../src/io/linux/wakeup.ts"
+import { turns } from "../../support/machine/until.ts"
 
 const LOOPBACK = { address: "127.0.0.1", port: 0 }
 const RINGS = 20
@@ -53,8 +54,6 @@ const opened = Effect.gen(function* () {
       })
   }
 })
-
-const turns = (count: number): Effect.Effect<void> => Effect.asVoid(Effect.repeat(Effect.yieldNow, { times: count }))
 
 describe.runIf(libc !== undefined)("a wakeup", () => {
   it.live("comes for each datagram, without an error that Node has made of it", () =>

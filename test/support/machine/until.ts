@@ -25,3 +25,7 @@ export const untilSo = <E, R>(
       yield* Effect.sleep(LOOK_MS)
     }
   })
+
+/** So many turns of the event loop. */
+export const turns = (count: number): Effect.Effect<void> =>
+  Effect.asVoid(Effect.repeat(Effect.yieldNow, { times: count }))
